@@ -1,0 +1,67 @@
+"""Tokens, Fused, and the network that makes them: encoders, then a fusion."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+import flax
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality
+
+
+@flax.struct.dataclass
+class Tokens:
+    """What an encoder gives: `values [B, N, D]` and `mask [B, N] bool`, False where there is nothing to attend to."""
+
+    values: jnp.ndarray
+    mask: jnp.ndarray
+
+
+@flax.struct.dataclass
+class Fused:
+    """What a fusion gives: `tokens [B, N, D]`, their `mask [B, N] bool`, and one vector `pooled [B, D]`."""
+
+    tokens: jnp.ndarray
+    mask: jnp.ndarray
+    pooled: jnp.ndarray
+
+
+class Conditioner(nn.Module):
+    """The conditioning modalities of a batch, encoded and fused.
+
+    A masked modality and one that the batch does not hold give bitwise the same output: both are replaced by zeros
+    before their encoder and their tokens are masked after it.
+
+    Args:
+      encoders: one per conditioning modality: `(array, mask [B]) -> Tokens`.
+      fusion: `{name: Tokens} -> Fused`.
+      modalities: what each conditioning modality looks like.
+    """
+
+    encoders: Mapping[str, nn.Module]
+    fusion: nn.Module
+    modalities: Mapping[str, Modality]
+
+    def __call__(self, batch: Batch, train: bool = False) -> Fused:
+        batch_size = next(iter(batch.values())).shape[0]
+        tokens = {}
+        for name, encoder in self.encoders.items():
+            array, mask = masked(batch, name, self.modalities[name], batch_size)
+            encoded = encoder(array, mask, train=train)
+            token_mask = encoded.mask & mask[:, None]
+            tokens[name] = Tokens(jnp.where(token_mask[..., None], encoded.values, 0), token_mask)
+        return self.fusion(tokens, train=train)
+
+
+def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tuple[jnp.ndarray, jnp.ndarray]:
+    """A modality's array, zero where masked or absent, and its mask `[B] bool`."""
+    if name not in batch:
+        dtype = jnp.int32 if modality.kind in ("text", "label") else jnp.float32
+        return jnp.zeros((batch_size, *modality.shape), dtype), jnp.zeros(batch_size, bool)
+    array = batch[name]
+    mask = batch.get(name + MASK_SUFFIX)
+    if mask is None:
+        return array, jnp.ones(batch_size, bool)
+    return jnp.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0), mask

@@ -1,0 +1,111 @@
+"""Tokenisers: text to ids and back.
+
+Id 0 is padding, and doubles as the first input of a shifted sequence; id 1 ends a text; id 2 is a word that the
+vocabulary lacks, where the tokeniser allows such words. Ids of the vocabulary follow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Iterable
+
+import numpy as np
+
+PADDING, END, UNKNOWN = 0, 1, 2
+NUM_SPECIAL = 3
+
+_WORD = re.compile(r"[\w'-]+|[^\w\s]")
+
+
+class TextError(ValueError):
+    """A text that cannot be encoded; the message says why and what can."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokenizer:
+    """Turns text into `[length] int32` and back.
+
+    Args:
+      unit: what one id stands for: `word`, `character` or `byte`.
+      vocabulary: the words or characters, in id order; empty for bytes.
+      open: whether a unit outside the vocabulary becomes `UNKNOWN` (True) or is refused (False).
+    """
+
+    unit: str
+    vocabulary: tuple[str, ...] = ()
+    open: bool = False
+    _ids: dict[str, int] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self):
+        if self.unit not in ("word", "character", "byte"):
+            raise ValueError(f"tokenizer unit {self.unit!r} does not exist; the units are word, character, byte")
+        self._ids.update({unit: NUM_SPECIAL + i for i, unit in enumerate(self.vocabulary)})
+
+    @property
+    def vocab_size(self) -> int:
+        return NUM_SPECIAL + (256 if self.unit == "byte" else len(self.vocabulary))
+
+    def split(self, text: str) -> list:
+        return split(text, self.unit)
+
+    def encode(self, text: str, length: int) -> np.ndarray:
+        """`[length] int32`: the text's ids, END, padding.
+
+        Raises:
+          TextError: the text has a unit that a closed vocabulary lacks, or is longer than `length - 1` units.
+        """
+        units = self.split(text)
+        if self.unit == "byte":
+            ids = [NUM_SPECIAL + byte for byte in units]
+        else:
+            missing = [unit for unit in units if unit not in self._ids]
+            if missing and not self.open:
+                raise TextError(
+                    f"text {text!r}: {self.unit} {missing[0]!r} is not in the vocabulary; it has: "
+                    + " ".join(self.vocabulary)
+                )
+            ids = [self._ids.get(unit, UNKNOWN) for unit in units]
+        if len(ids) >= length:
+            raise TextError(
+                f"text {text!r}: expected at most {length - 1} {self.unit}s, got {len(ids)}; shorten it or train with "
+                "a larger text length"
+            )
+        encoded = np.zeros(length, np.int32)
+        encoded[: len(ids) + 1] = [*ids, END]
+        return encoded
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text up to END or the first padding; ids it does not know read as `?`."""
+        units = []
+        for i in map(int, ids):
+            if i in (PADDING, END):
+                break
+            units.append(i - NUM_SPECIAL)
+        if self.unit == "byte":
+            return bytes(u if 0 <= u < 256 else ord("?") for u in units).decode("utf-8", errors="replace")
+        words = [self.vocabulary[u] if 0 <= u < len(self.vocabulary) else "?" for u in units]
+        return ("" if self.unit == "character" else " ").join(words)
+
+    def to_dict(self) -> dict:
+        return {"unit": self.unit, "vocabulary": list(self.vocabulary), "open": self.open}
+
+
+def from_dict(fields: dict) -> Tokenizer:
+    return Tokenizer(fields["unit"], tuple(fields["vocabulary"]), fields["open"])
+
+
+def split(text: str, unit: str) -> list:
+    if unit == "word":
+        return _WORD.findall(text.lower())
+    return list(text.encode("utf-8")) if unit == "byte" else list(text)
+
+
+def build(texts: Iterable[str], unit: str = "word", open: bool = True, min_count: int = 1) -> Tokenizer:
+    """The tokenizer whose vocabulary is every unit that `texts` hold at least `min_count` times, in sorted order."""
+    counts: dict[str, int] = {}
+    if unit != "byte":
+        for text in texts:
+            for word in split(text, unit):
+                counts[word] = counts.get(word, 0) + 1
+    return Tokenizer(unit, tuple(sorted(word for word, n in counts.items() if n >= min_count)), open)
