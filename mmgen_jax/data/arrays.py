@@ -1,0 +1,350 @@
+"""Data decoded once: a directory of .npy files, memory-mapped when read, and a meta.json.
+
+    <directory>/image.npy               [N, ...]   a field whose examples share one shape
+    <directory>/audio.npy               [sum of lengths, ...]   a ragged field, one example after the other
+    <directory>/audio.offsets.npy       [N + 1] int64           example i is audio[offsets[i]:offsets[i + 1]]
+    <directory>/meta.json               fields, count, attributes, provenance, fingerprint
+
+Texts are ragged UTF-8 bytes. A directory is written beside its place and renamed into it, so it is there whole or not
+at all; what a killed writer leaves is a hidden `.<name>.<random>` beside it that nothing reads.
+
+    arrays = cached("emoji", inputs=[folder], parameters={"size": 32, "version": 1}, build=decode)
+    arrays["image"][indices]            # [B, 32, 32, 4] uint8
+    arrays.ragged("audio")[3]           # [S] int16
+    arrays.text("caption")[3]           # str
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1  # of the directory; part of every fingerprint
+
+Values = np.ndarray | Sequence[np.ndarray] | Sequence[str]
+
+
+class Unusable(ValueError):
+    """Prepared data that is absent, damaged, or was made from something else; the message says which."""
+
+
+def cache_dir() -> pathlib.Path:
+    """Where decoded data is kept: `$MMGEN_CACHE`, else `~/.cache/mmgen_jax`."""
+    return pathlib.Path(os.environ.get("MMGEN_CACHE") or "~/.cache/mmgen_jax").expanduser()
+
+
+def cached(
+    name: str,
+    inputs: Sequence[str | os.PathLike],
+    parameters: Mapping[str, Any],
+    build: Callable[["Writer"], None],
+) -> Arrays:
+    """The arrays that `build` writes, built where the cache lacks them for these inputs and parameters.
+
+    They lie under `cache_dir()/name/<fingerprint>`: a changed input (path, size or modification time of any file under
+    it) or parameter is another directory, so what is read is never stale. Processes that build the same one at once
+    do so separately; the first to finish stays.
+
+    Args:
+      name: of the data set; may hold slashes.
+      inputs: the files, or folders with all that is under them, that `build` reads.
+      parameters: JSON values that the content depends on, with a `version` to raise whenever `build` changes.
+      build: writes the examples and attributes, as in `write`.
+    """
+    provenance = {"inputs": [describe(path) for path in inputs], "parameters": dict(parameters)}
+    identity = fingerprint(provenance)
+    directory = cache_dir() / name / identity[:16]
+    try:
+        return read(directory, identity)
+    except Unusable:
+        with write(directory, provenance) as writer:
+            build(writer)
+        return read(directory, identity)
+
+
+def describe(path: str | os.PathLike) -> dict:
+    """Path, count, size and a digest of the sizes and modification times of a file or of every file under a folder."""
+    path = pathlib.Path(path).resolve()
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: does not exist")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    digest, size = hashlib.sha256(), 0
+    for file in files:
+        status = file.stat()
+        size += status.st_size
+        digest.update(f"{file.relative_to(path)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return {"path": str(path), "files": len(files), "bytes": size, "sha256_of_stat": digest.hexdigest()}
+
+
+def fingerprint(provenance: Mapping[str, Any]) -> str:
+    """A SHA-256 of the provenance and the format of the directory."""
+    return hashlib.sha256(json.dumps([FORMAT, provenance], sort_keys=True).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ragged(Sequence):
+    """Examples of different lengths: `values [sum of lengths, ...]` and `offsets [N + 1]`."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        index = range(len(self))[index]  # negative indices, and IndexError past the end
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def window(self, indices: np.ndarray, length: int, starts: np.ndarray | int = 0) -> np.ndarray:
+        """`[B, length, ...]`: `length` values of each example from `starts [B]` on, zero before and after its own."""
+        begin = self.offsets[indices]
+        size = (self.offsets[np.asarray(indices) + 1] - begin)[:, None]
+        position = np.broadcast_to(np.asarray(starts), begin.shape)[:, None] + np.arange(length)  # [B, length]
+        inside = (position >= 0) & (position < size)
+        if not len(self.values):
+            return np.zeros((*position.shape, *self.values.shape[1:]), self.values.dtype)
+        values = self.values[np.where(inside, begin[:, None] + position, 0)]
+        values[~inside] = 0
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts(Sequence):
+    """Texts of a field, decoded when one is taken."""
+
+    encoded: Ragged
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, index: int) -> str:
+        return self.encoded[index].tobytes().decode("utf-8")
+
+
+class Arrays:
+    """What `read` gives. Pickles as its directory, so that worker processes map the files again."""
+
+    def __init__(self, directory: str | os.PathLike, meta: Mapping[str, Any]):
+        self.directory = pathlib.Path(directory)
+        self.meta = meta
+        self._opened: dict[str, np.ndarray] = {}
+
+    def __reduce__(self):
+        return read, (str(self.directory), self.meta["fingerprint"])
+
+    def __len__(self) -> int:
+        return self.meta["count"]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The kind of every field: `array`, `ragged` or `text`."""
+        return {name: field["kind"] for name, field in self.meta["fields"].items()}
+
+    @property
+    def attributes(self) -> dict:
+        """What the writer noted about the whole: class names, sample rates, …"""
+        return self.meta["attributes"]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A field of one shape: `[N, ...]`, memory-mapped."""
+        self._check(name, "array")
+        return self._open(_file(name))
+
+    def ragged(self, name: str) -> Ragged:
+        self._check(name, "ragged")
+        return self._ragged(name)
+
+    def text(self, name: str) -> Texts:
+        self._check(name, "text")
+        return Texts(self._ragged(name))
+
+    def _ragged(self, name: str) -> Ragged:
+        return Ragged(self._open(_file(name)), self._open(_file(name, ".offsets")))
+
+    def _check(self, name: str, kind: str) -> None:
+        if name not in self.fields:
+            raise KeyError(f"{self.directory}: no field {name!r}; it has {', '.join(self.fields)}")
+        if self.fields[name] != kind:
+            access = {"array": "arrays[name]", "ragged": "arrays.ragged(name)", "text": "arrays.text(name)"}
+            raise TypeError(
+                f"{self.directory}: field {name!r} is {self.fields[name]}; read it by {access[self.fields[name]]}"
+            )
+
+    def _open(self, file: str) -> np.ndarray:
+        if file not in self._opened:
+            path = self.directory / file
+            try:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+            except ValueError as error:
+                raise Unusable(f"{path}: damaged ({error}); remove {self.directory} and prepare it again") from None
+            self._opened[file] = np.asarray(array)  # a plain view: indexing np.memmap itself is several times slower
+        return self._opened[file]
+
+
+def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays:
+    """Opens a written directory.
+
+    Raises:
+      Unusable: there is none, a file of it is missing, or its fingerprint is another than the one asked for.
+    """
+    directory = pathlib.Path(directory)
+    try:
+        meta = json.loads((directory / "meta.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Unusable(f"{directory}: holds no prepared data (no meta.json)") from None
+    if meta.get("format") != FORMAT:
+        raise Unusable(f"{directory}: format {meta.get('format')}, expected {FORMAT}; prepare it again")
+    if fingerprint not in (None, meta["fingerprint"]):
+        raise Unusable(
+            f"{directory}: stale, made from other inputs or parameters (expected fingerprint {fingerprint[:16]}, got "
+            f"{meta['fingerprint'][:16]}); prepare it again"
+        )
+    for name, field in meta["fields"].items():
+        for suffix in ("",) if field["kind"] == "array" else ("", ".offsets"):
+            if not (directory / _file(name, suffix)).is_file():
+                raise Unusable(f"{directory}: {_file(name, suffix)} is missing; remove the folder and prepare it again")
+    return Arrays(directory, meta)
+
+
+@contextlib.contextmanager
+def write(directory: str | os.PathLike, provenance: Mapping[str, Any]) -> Iterator[Writer]:
+    """A writer whose directory takes its place when the block ends without an error.
+
+    One that is there is replaced if it was made from something else, and kept if it was made from the same.
+
+    Args:
+      provenance: JSON: what the content was made from and how; its fingerprint is what `read` compares.
+    """
+    directory = pathlib.Path(directory)
+    temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(8)}")
+    temporary.mkdir(parents=True)
+    writer = Writer(temporary)
+    try:
+        yield writer
+        meta = {"format": FORMAT, **writer.close(), "provenance": provenance, "fingerprint": fingerprint(provenance)}
+        (temporary / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False), encoding="utf-8")
+        _publish(temporary, directory, meta["fingerprint"])
+    finally:
+        writer.abandon()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(temporary: pathlib.Path, directory: pathlib.Path, fingerprint: str) -> None:
+    """Renames `temporary` to `directory`; another one there is moved aside, as a full folder cannot be renamed over."""
+    while True:
+        try:
+            temporary.rename(directory)
+            return
+        except OSError:
+            if not directory.is_dir():
+                raise
+        with contextlib.suppress(Unusable):
+            read(directory, fingerprint)
+            return  # another process was first; whoever reads its files may go on
+        aside = temporary.with_name(temporary.name + "-replaced")
+        with contextlib.suppress(FileNotFoundError):  # another process moved it aside first
+            directory.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+class Writer:
+    """Takes examples in chunks of any size. `attributes` is a JSON dict about the whole set."""
+
+    def __init__(self, directory: pathlib.Path):
+        self.attributes: dict[str, Any] = {}
+        self._directory = directory
+        self._kinds: dict[str, str] = {}
+        self._files: dict[str, _GrowingFile] = {}
+
+    def extend(self, fields: Mapping[str, Values]) -> None:
+        """Appends n examples: an array `[n, ...]` per field of one shape, a list of n arrays or strings per other."""
+        for name, values in fields.items():
+            if not len(values):
+                continue
+            kind = "array" if isinstance(values, np.ndarray) else "text" if isinstance(values[0], str) else "ragged"
+            if self._kinds.setdefault(name, kind) != kind:
+                raise ValueError(f"field {name!r}: expected {self._kinds[name]} values as before, got {kind}")
+            if kind == "array":
+                self._append(_file(name), values)
+                continue
+            if kind == "text":
+                values = [np.frombuffer(text.encode("utf-8"), np.uint8) for text in values]
+            if _file(name) not in self._files:
+                self._append(_file(name, ".offsets"), np.zeros(1, np.int64))
+            for value in map(np.asarray, values):
+                self._append(_file(name), value)
+                self._append(_file(name, ".offsets"), np.array([self._files[_file(name)].length]))
+
+    def _append(self, file: str, values: np.ndarray) -> None:
+        if file not in self._files:
+            self._files[file] = _GrowingFile(self._directory / file, values)
+        self._files[file].append(values)
+
+    def close(self) -> dict:
+        """Finishes the files; the part of meta.json that describes them."""
+        counts, fields = {}, {}
+        for name, kind in self._kinds.items():
+            file = self._files[_file(name)]
+            counts[name] = file.length if kind == "array" else self._files[_file(name, ".offsets")].length - 1
+            fields[name] = {"kind": kind, "dtype": file.dtype.str, "shape": list(file.shape)}
+        if len(set(counts.values())) != 1:
+            raise ValueError(f"expected one count of examples for every field and at least one example, got {counts}")
+        for file in self._files.values():
+            file.close()
+        return {"count": next(iter(counts.values())), "fields": fields, "attributes": self.attributes}
+
+    def abandon(self) -> None:
+        for file in self._files.values():
+            file.handle.close()
+
+
+class _GrowingFile:
+    """A .npy file that grows along its first axis; NumPy's header leaves room to write the final length over it."""
+
+    def __init__(self, path: pathlib.Path, example: np.ndarray):
+        self.path, self.dtype, self.shape, self.length = path, example.dtype, example.shape[1:], 0
+        if example.dtype.hasobject:
+            raise ValueError(f"{path.name}: expected numbers, got dtype {example.dtype}")
+        self.handle = path.open("wb")
+        self._write_header()
+        self.start = self.handle.tell()
+
+    def _write_header(self) -> None:
+        descr = np.lib.format.dtype_to_descr(self.dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": (self.length, *self.shape)}
+        np.lib.format.write_array_header_1_0(self.handle, header)
+
+    def append(self, values: np.ndarray) -> None:
+        if values.dtype != self.dtype or values.shape[1:] != self.shape:
+            raise ValueError(
+                f"{self.path.name}: expected {self.dtype} of shape {['n', *self.shape]} as before, got {values.dtype} "
+                f"{list(values.shape)}"
+            )
+        self.handle.write(np.ascontiguousarray(values).data)
+        self.length += len(values)
+
+    def close(self) -> None:
+        self.handle.seek(0)
+        self._write_header()
+        if self.handle.tell() != self.start:
+            raise RuntimeError(f"{self.path}: this NumPy leaves no room in the header for the final length")
+        self.handle.close()
+
+
+def _file(name: str, suffix: str = "") -> str:
+    return urllib.parse.quote(name, safe="") + suffix + ".npy"
