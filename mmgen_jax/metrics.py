@@ -1,0 +1,161 @@
+"""What a run measures: metrics.jsonl, the same scalars and the samples in TensorBoard, and means between log steps."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+FILE = "metrics.jsonl"
+
+
+class MetricWriter:
+    """Appends to `workdir/metrics.jsonl` and to `workdir/tensorboard`; one process of a run holds one.
+
+    Opening drops what was written after `start_step`, so that a run which was killed and repeats those steps has each
+    of them once. Open it in the first process only.
+
+    Args:
+      workdir: of the run; made where it does not exist.
+      start_step: the step that the run starts or resumes at.
+    """
+
+    def __init__(self, workdir: str | os.PathLike, start_step: int):
+        import tensorboardX
+        from tensorboardX.proto import event_pb2
+
+        workdir = pathlib.Path(workdir)
+        workdir.mkdir(parents=True, exist_ok=True)
+        self._path = workdir / FILE
+        if self._path.exists():
+            _rewrite(self._path, [line for line in read(workdir) if line["step"] <= start_step])
+        self._lines = self._path.open("a", encoding="utf-8")
+        self._events = tensorboardX.FileWriter(str(workdir / "tensorboard"))
+        # TensorBoard hides earlier events from the step of a START event on.
+        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._events.add_event(event_pb2.Event(session_log=start), start_step + 1)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Appends one flat line `{"step": step, name: value, …}`; the floats read back exactly.
+
+        Raises:
+          ValueError: a value is not finite (JSON has no word for it), or a metric is called `step`.
+        """
+        from tensorboardX.proto import summary_pb2
+
+        values = {name: float(value) for name, value in metrics.items()}
+        for name, value in values.items():
+            if name == "step" or not math.isfinite(value):
+                raise ValueError(
+                    f"metric {name!r} at step {step}: expected a finite value and a name other than 'step', got {value}"
+                )
+        self._lines.write(json.dumps({"step": int(step), **values}) + "\n")
+        self._lines.flush()
+        scalars = [summary_pb2.Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._events.add_summary(summary_pb2.Summary(value=scalars), step)
+
+    def write_samples(self, step: int, paths: Iterable[str | os.PathLike]) -> None:
+        """Shows the files of `media.save_samples` (PNG, GIF, WAV, text) in TensorBoard as they are."""
+        for path in map(pathlib.Path, paths):
+            self._events.add_summary(_file_summary(path, "samples/" + path.stem.removeprefix(f"{step:07d}_")), step)
+        self._events.flush()
+
+    def close(self) -> None:
+        self._lines.close()
+        self._events.close()
+
+    def __enter__(self) -> MetricWriter:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+    """The lines of `workdir/metrics.jsonl`, in order; a last line that is still being written is left out.
+
+    Raises:
+      ValueError: another line is not JSON.
+    """
+    path = pathlib.Path(workdir) / FILE
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+    parsed = []
+    for number, line in enumerate(lines, 1):
+        try:
+            parsed.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path}:{number}: expected one JSON object a line, got {line[:80]!r}; remove it"
+            ) from error
+    return parsed
+
+
+def summarise(
+    steps: list[Mapping[str, jax.typing.ArrayLike]],
+) -> tuple[dict[str, float], tuple[int, str] | None]:
+    """The mean of every metric over the steps that have it, in float64, and the first value that is not finite.
+
+    Args:
+      steps: the metrics of consecutive calls of the step, still on the device; each value is a scalar, or `[K]` where
+        one call ran K steps.
+
+    Returns:
+      `(means, first)`; `first` is `(offset, name)` of the earliest value that is NaN or infinite, `offset` counting
+      steps from 0, or None where every value is finite.
+    """
+    values: dict[str, list[float]] = {}
+    first = None
+    offset = 0
+    for metrics in jax.device_get(steps):  # one transfer
+        columns = {name: np.atleast_1d(value).astype(np.float64) for name, value in metrics.items()}
+        for name, column in columns.items():
+            values.setdefault(name, []).extend(column.tolist())
+            bad = np.flatnonzero(~np.isfinite(column))
+            if bad.size and (first is None or offset + bad[0] < first[0]):
+                first = (offset + int(bad[0]), name)
+        offset += max((len(column) for column in columns.values()), default=1)
+    return {name: float(np.mean(column)) for name, column in values.items()}, first
+
+
+def _rewrite(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
+    """Replaces the file in one move, so that a crash leaves the old one or the new one."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _file_summary(path: pathlib.Path, tag: str):
+    """A TensorBoard summary that holds the file's own bytes (an image may be an animated GIF)."""
+    from tensorboardX.proto.summary_pb2 import Summary
+
+    if path.suffix in (".png", ".gif"):
+        import PIL.Image
+
+        with PIL.Image.open(path) as image:
+            width, height = image.size
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes())
+        return Summary(value=[Summary.Value(tag=tag, image=image)])
+    if path.suffix == ".wav":
+        import soundfile
+
+        info = soundfile.info(path)
+        audio = Summary.Audio(
+            sample_rate=info.samplerate,
+            num_channels=info.channels,
+            length_frames=info.frames,
+            encoded_audio_string=path.read_bytes(),
+            content_type="audio/wav",
+        )
+        return Summary(value=[Summary.Value(tag=tag, audio=audio)])
+    if path.suffix == ".txt":
+        from tensorboardX import summary
+
+        # TensorBoard renders Markdown: two spaces end a line.
+        return summary.text(tag, path.read_text(encoding="utf-8").replace("\n", "  \n"))
+    raise ValueError(f"{path}: expected a .png, .gif, .wav or .txt file to show, got {path.suffix!r}")
