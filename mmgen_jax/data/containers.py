@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import pathlib
 import struct
-from typing import BinaryIO, Callable
+from collections.abc import Callable
+from typing import BinaryIO
 
 
 class DataError(ValueError):
@@ -19,7 +20,8 @@ class DataError(ValueError):
 
     def __str__(self) -> str:
         file, modality, field, expected, got, advice = self.args
-        return " ".join(f"{file}: {modality}.{field}: expected {expected}, got {got}; {advice}".split())
+        line = " ".join(f"{file}: {modality}.{field}: expected {expected}, got {got}; {advice}".split())
+        return line.encode("utf-8", "backslashreplace").decode()  # a file's name need not be UTF-8
 
 
 def check(path, modality: str) -> None:
@@ -87,7 +89,7 @@ def _ogg(file: BinaryIO, size: int) -> bool:
     file.seek(max(0, size - 2**17))  # a page is at most 65,307 bytes
     tail = file.read()
     page = tail[tail.rfind(b"OggS") :]
-    if len(page) < 27 or not page[:4] == b"OggS":
+    if len(page) < 27 or page[:4] != b"OggS":
         return False
     segments = page[26]
     return bool(page[5] & 4) and len(page) >= 27 + segments + sum(page[27 : 27 + segments])

@@ -1,4 +1,4 @@
-"""Media files to arrays, with one documented conversion for everything that can be converted, and an error for the rest.
+"""Media files to arrays: one documented conversion for all that can be converted, an error for the rest.
 
 A file is opened by its content; its suffix only says which modality it is meant for. Every failure is a `DataError`
 that names file, modality, field, expected and got. Nothing here imports jax.
@@ -6,14 +6,14 @@ that names file, modality, field, expected and got. Nothing here imports jax.
 
 from __future__ import annotations
 
-import json
 import math
 import pathlib
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from mmgen_jax.data import containers
+from mmgen_jax.data.captions import text as text
 from mmgen_jax.data.containers import DataError as DataError
 
 SUFFIXES = {
@@ -25,7 +25,6 @@ SUFFIXES = {
 MAX_PIXELS = 2**26  # of one image or frame; more is taken for a decompression bomb
 MAX_SAMPLES = 2**27  # of one recording, all channels together: 23 minutes of 48 kHz stereo
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
-MAX_TEXT_BYTES = 2**16
 MAX_PEAK = 4.0  # lossy codecs overshoot full scale (1.43 was seen in AAC speech); more than 12 dB is a wrong scale
 SAMPLE_RATES = (1_000, 384_000)
 
@@ -276,49 +275,6 @@ def _picture(frame):
     picture = Image.fromarray(frame.to_ndarray(format="rgba" if alpha else "rgb24"))
     quarter_turns = round(frame.rotation / 90) % 4
     return picture.rotate(90 * quarter_turns, expand=True) if quarter_turns else picture
-
-
-def text(path, modality: str = "text") -> str:
-    """The text of a .txt file, or the caption of a .json file: a string, or an object's `text` or `caption`.
-
-    UTF-8, with or without a byte order mark; white space at both ends is dropped.
-
-    Raises:
-      DataError: unreadable, not UTF-8, empty, more than MAX_TEXT_BYTES, or JSON of another form.
-    """
-    containers.check(path, modality)
-    data = pathlib.Path(path).read_bytes()
-    if len(data) > MAX_TEXT_BYTES:
-        raise DataError(path, modality, "length", f"at most {MAX_TEXT_BYTES} bytes", len(data), "shorten it")
-    try:
-        content = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        got = f"byte 0x{data[error.start]:02x} at {error.start}"
-        raise DataError(path, modality, "encoding", "UTF-8", got, "save it as UTF-8") from error
-    if pathlib.Path(path).suffix.lower() == ".json":
-        content = _caption(path, modality, content)
-    return check_text(path, modality, content)
-
-
-def check_text(path, modality: str, content: str) -> str:
-    """The text without white space at its ends; refuses what is then empty, or holds a NUL (so is no text)."""
-    if "\0" in content:
-        raise DataError(path, modality, "encoding", "text", "a NUL character", "save it as UTF-8 text")
-    if not content.strip():
-        raise DataError(path, modality, "length", "at least 1 character", "an empty text", "write one or remove it")
-    return content.strip()
-
-
-def _caption(path, modality: str, content: str) -> str:
-    try:
-        value = json.loads(content)
-    except ValueError as error:
-        raise DataError(path, modality, "json", "valid JSON", str(error), "mend it") from error
-    if isinstance(value, dict):
-        value = value.get("text", value.get("caption"))
-    if not isinstance(value, str):
-        raise DataError(path, modality, "json", "a string, or an object with `text`", type(value).__name__, "mend it")
-    return value
 
 
 def _undecodable(path, modality: str, expected: str, error: Exception, field: str = "content") -> DataError:
