@@ -1,0 +1,113 @@
+"""The built-in world `scenes`: captions, pictures, clips and sounds of one thing, rendered on the fly.
+
+Example i of a split is a function of (seed, split, i); no two are alike and nothing is stored. Its modalities show the
+same factors: `shape`, `color`, `size`, `motion`. The image is the frame `num_frames // 2` of the video. `train` and
+`test` have the same 30 pairs of shape and colour; `compositional` has the other 6, which training never shows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from mmgen_jax.data import scenes_audio, scenes_factors, scenes_image, scenes_text
+from mmgen_jax.data.scenes_factors import COLORS, FACTORS, MOTIONS, SHAPES, SIZES
+from mmgen_jax.modalities import Modality
+
+__all__ = ["COLORS", "FACTORS", "MOTIONS", "SHAPES", "SIZES", "Source"]
+
+NAMES = ("text", "image", "video", "audio", *FACTORS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The scenes world.
+
+    Args:
+      split: `train`, `test` or `compositional`.
+      names: the modalities to render, of `text image video audio shape color size motion`; () is all of them.
+      seed: of the whole world; another seed gives other examples of the same distribution.
+      num_train, num_test, num_compositional: examples in each split.
+      image_size: pixels of a side, of image and video.
+      num_frames: of the video, which is as long as the sound.
+      audio_seconds, sample_rate: of the sound.
+      text_length: ids of a caption, with END and padding.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = scenes_factors.SPLITS
+
+    split: str = "train"
+    names: tuple[str, ...] = ()
+    seed: int = 0
+    num_train: int = 50_000
+    num_test: int = 2_000
+    num_compositional: int = 2_000
+    image_size: int = 32
+    num_frames: int = 8
+    audio_seconds: float = 0.5
+    sample_rate: int = 8_000
+    text_length: int = 16
+
+    def __post_init__(self):
+        if self.split not in self.splits:
+            raise ValueError(f"scenes.split: {self.split!r} does not exist; the splits are {', '.join(self.splits)}")
+        if unknown := sorted(set(self.names) - set(NAMES)):
+            raise ValueError(f"scenes.names: no modality {unknown[0]!r}; there are: {', '.join(NAMES)}")
+        for field, least in (
+            *(("image_size", 16), ("num_frames", 1), ("text_length", scenes_text.MIN_LENGTH)),
+            *(("sample_rate", scenes_audio.MIN_SAMPLE_RATE), ("audio_seconds", 0.25)),
+            *(("num_train", 1), ("num_test", 1), ("num_compositional", 1)),
+        ):
+            if getattr(self, field) < least:
+                raise ValueError(f"scenes.{field}: expected at least {least}, got {getattr(self, field)}; raise it")
+
+    @property
+    def modalities(self) -> dict[str, Modality]:
+        frame = (self.image_size, self.image_size, 3)
+        known = {
+            "text": Modality("text", (self.text_length,), tokenizer=scenes_text.TOKENIZER),
+            "image": Modality("image", frame),
+            "video": Modality("video", (self.num_frames, *frame), frame_rate=self.num_frames / self.audio_seconds),
+            "audio": Modality("audio", (self._num_samples,), sample_rate=self.sample_rate),
+            **{name: Modality("label", classes=classes) for name, classes in FACTORS.items()},
+        }
+        return {name: known[name] for name in self.names or NAMES}
+
+    def __len__(self) -> int:
+        return getattr(self, f"num_{self.split}")
+
+    def read(self, indices: np.ndarray, epochs: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """A batch; `epochs` changes nothing.
+
+        Raises:
+          IndexError: an index outside the split.
+        """
+        indices = np.atleast_1d(indices)
+        if indices.size and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(
+                f"scenes.read: expected indices in [0, {len(self)}) of {self.split}, got {indices.min()} to "
+                f"{indices.max()}; set num_{self.split} for more examples"
+            )
+        key = scenes_factors.keys(self.seed, self.split, indices)
+        draw = scenes_factors.draws(key)
+        factors = scenes_factors.sample(self.split, draw)
+        names = self.names or NAMES
+        batch = {name: factors[name] for name in FACTORS if name in names}
+        if "text" in names:
+            batch["text"] = scenes_text.render(factors, draw, self.text_length)
+        if "video" in names:
+            batch["video"] = scenes_image.render(factors, draw, key, self.image_size, self.num_frames)
+        if "image" in names:
+            if "video" in names:
+                batch["image"] = batch["video"][:, self.num_frames // 2].copy()
+            else:
+                batch["image"] = scenes_image.render(factors, draw, key, self.image_size, 1)[:, 0]
+        if "audio" in names:
+            batch["audio"] = scenes_audio.render(factors, draw, key, self._num_samples, self.sample_rate)
+        return {name: batch[name] for name in names}
+
+    @property
+    def _num_samples(self) -> int:
+        return round(self.audio_seconds * self.sample_rate)
