@@ -1,4 +1,4 @@
-"""Spectral features of waveforms `[..., S]` and the way back, in JAX: jit, vmap and grad go through, values are float32.
+"""Spectral features of waveforms `[..., S]` and the way back, in JAX: differentiable, batched, float32.
 
 Time comes before frequency in every result (`[..., T, F]`), so that a frame is a token. Frame `t` is centred on sample
 `t * hop_length`: `T = 1 + S // hop_length`. Filterbank, decibels and cepstra are those of librosa's defaults (periodic
