@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -41,12 +41,15 @@ class Tokenizer:
         if self.unit not in ("word", "character", "byte"):
             raise ValueError(f"tokenizer unit {self.unit!r} does not exist; the units are word, character, byte")
         self._ids.update({unit: NUM_SPECIAL + i for i, unit in enumerate(self.vocabulary)})
+        if len(self._ids) < len(self.vocabulary):
+            twice = next(unit for i, unit in enumerate(self.vocabulary) if self._ids[unit] != NUM_SPECIAL + i)
+            raise ValueError(f"tokenizer vocabulary: expected each {self.unit} once, got {twice!r} twice; remove one")
 
     @property
     def vocab_size(self) -> int:
         return NUM_SPECIAL + (256 if self.unit == "byte" else len(self.vocabulary))
 
-    def split(self, text: str) -> list:
+    def split(self, text: str) -> list[str] | list[int]:
         return split(text, self.unit)
 
     def encode(self, text: str, length: int) -> np.ndarray:
@@ -61,15 +64,16 @@ class Tokenizer:
         else:
             missing = [unit for unit in units if unit not in self._ids]
             if missing and not self.open:
+                known = self.vocabulary if len(self.vocabulary) <= 100 else (*self.vocabulary[:100], "…")
                 raise TextError(
-                    f"text {text!r}: {self.unit} {missing[0]!r} is not in the vocabulary; it has: "
-                    + " ".join(self.vocabulary)
+                    f"text {_quoted(text)}: {self.unit} {missing[0]!r} is not in the vocabulary; it has: "
+                    + " ".join(unit if unit.isprintable() else repr(unit) for unit in known)
                 )
             ids = [self._ids.get(unit, UNKNOWN) for unit in units]
         if len(ids) >= length:
             raise TextError(
-                f"text {text!r}: expected at most {length - 1} {self.unit}s, got {len(ids)}; shorten it or train with "
-                "a larger text length"
+                f"text {_quoted(text)}: expected at most {length - 1} {self.unit}s, got {len(ids)}; shorten it or "
+                "train with a larger text length"
             )
         encoded = np.zeros(length, np.int32)
         encoded[: len(ids) + 1] = [*ids, END]
@@ -95,10 +99,18 @@ def from_dict(fields: dict) -> Tokenizer:
     return Tokenizer(fields["unit"], tuple(fields["vocabulary"]), fields["open"])
 
 
-def split(text: str, unit: str) -> list:
+def split(text: str, unit: str) -> list[str] | list[int]:
+    """Lower-case words and single punctuation marks, characters, or UTF-8 bytes."""
     if unit == "word":
         return _WORD.findall(text.lower())
-    return list(text.encode("utf-8")) if unit == "byte" else list(text)
+    if unit == "character":
+        return list(text)
+    try:
+        return list(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"text {_quoted(text)}: expected Unicode text, got half of a surrogate pair ({error})"
+        ) from None
 
 
 def build(texts: Iterable[str], unit: str = "word", open: bool = True, min_count: int = 1) -> Tokenizer:
@@ -109,3 +121,8 @@ def build(texts: Iterable[str], unit: str = "word", open: bool = True, min_count
             for word in split(text, unit):
                 counts[word] = counts.get(word, 0) + 1
     return Tokenizer(unit, tuple(sorted(word for word, n in counts.items() if n >= min_count)), open)
+
+
+def _quoted(text: str) -> str:
+    """The text on one line, its end left out where it is long."""
+    return repr(text) if len(text) <= 80 else repr(text[:80]) + "…"
