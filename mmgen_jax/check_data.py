@@ -1,0 +1,149 @@
+"""What a data source holds, and every problem that would stop a training run on it."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmgen_jax import media
+from mmgen_jax.features.text import END, PADDING, UNKNOWN
+from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality, check_batch
+
+LISTED = 20  # ignored files that are named
+BATCH_SIZE = 64
+
+
+def check(
+    source_class: type,
+    fields: Mapping[str, Any],
+    out: str | pathlib.Path | None = None,
+    num_pictured: int = 8,
+    max_examples: int = 10_000,
+) -> int:
+    """Prints counts, shapes, lengths, rates and missing partners per modality and split, then every problem.
+
+    A source may have a classmethod `examine(**fields) -> (problems, ignored)` that finds all problems of its files,
+    where making the source stops at the first.
+
+    Args:
+      source_class: `Source` of a data module.
+      fields: what it is made from, without `split`.
+      out: folder for pictures of a few examples of each split, as `<split>/<modality>.png` and so on.
+      num_pictured: examples in a picture.
+      max_examples: that are read in each split; all are counted.
+
+    Returns:
+      The exit code: 1 where training would fail, else 0.
+    """
+    fields = {key: value for key, value in fields.items() if key != "split"}
+    problems, ignored = [], []
+    try:
+        inspect.signature(source_class).bind(split="", **fields)
+    except TypeError as error:
+        print(f"PROBLEM data: {error}; the fields are {', '.join(inspect.signature(source_class).parameters)}")
+        return 1
+    try:
+        if hasattr(source_class, "examine"):
+            found, ignored = source_class.examine(**fields)
+            problems += map(str, found)
+        for split in source_class.splits if not problems else ():
+            _check_split(split, source_class(split=split, **fields), out, num_pictured, max_examples, problems)
+    except (ValueError, OSError) as error:
+        problems.append(str(error))
+    if ignored:
+        print(f"{len(ignored)} files are not used:")
+        print("\n".join(f"  {line}" for line in ignored[:LISTED]))
+        if len(ignored) > LISTED:
+            print(f"  … and {len(ignored) - LISTED} more")
+    print("\n".join(f"PROBLEM {line}" for line in problems) or "no problems")
+    return int(bool(problems))
+
+
+def _check_split(split: str, source, out, num_pictured: int, max_examples: int, problems: list[str]) -> None:
+    """Reads the split, prints its statistics and pictures it; adds what `check_batch` refuses to `problems`."""
+    read = min(len(source), max_examples)
+    print(f"{split}: {len(source)} examples" + (f", of which {read} were read" if read < len(source) else ""))
+    statistics = {name: _Statistics(modality) for name, modality in source.modalities.items()}
+    for start in range(0, read, BATCH_SIZE):
+        indices = np.arange(start, min(start + BATCH_SIZE, read))
+        batch = source.read(indices, np.zeros_like(indices))
+        try:
+            check_batch(batch, source.modalities)
+        except ValueError as error:
+            problems.append(f"{split}[{start}:{indices[-1] + 1}]: {error}")
+            continue
+        for name, statistic in statistics.items():
+            statistic.add(batch, name)
+        if not start and out is not None:
+            few = {name: batch[name][:num_pictured] for name in source.modalities if name in batch}
+            prompts = [_prompt(batch, source.modalities, i) for i in range(min(num_pictured, len(indices)))]
+            media.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
+    for name, statistic in statistics.items():
+        print(f"  {name:<10}{statistic}")
+
+
+def _prompt(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:
+    """The example's first text, and which modalities it lacks."""
+    texts = [
+        modality.tokenizer.decode(batch[name][i])
+        for name, modality in modalities.items()
+        if modality.kind == "text" and modality.tokenizer and batch.get(name + MASK_SUFFIX, {i: True})[i]
+    ]
+    missing = [name for name in modalities if not batch.get(name + MASK_SUFFIX, {i: True})[i]]
+    return " ".join(texts[:1] + [f"(no {name})" for name in missing])
+
+
+class _Statistics:
+    """Of one modality, over the examples that have it."""
+
+    def __init__(self, modality: Modality):
+        self.modality, self.present, self.missing = modality, 0, 0
+        self.low, self.high, self.total, self.unknown, self.special = np.inf, -np.inf, 0.0, 0, 0
+        self.counts = np.zeros(modality.num_classes, int)
+
+    def add(self, batch: Batch, name: str) -> None:
+        size = len(next(iter(batch.values())))
+        if name not in batch:
+            self.missing += size
+            return
+        mask = np.asarray(batch.get(name + MASK_SUFFIX, np.ones(size, bool)))
+        values = np.asarray(batch[name])[mask]
+        self.present, self.missing = self.present + len(values), self.missing + size - len(values)
+        if not len(values):
+            return
+        kind = self.modality.kind
+        if kind == "label":
+            self.counts += np.bincount(values, minlength=len(self.counts))[: len(self.counts)]
+            return
+        if kind == "text":
+            self.unknown += int((values == UNKNOWN).sum())
+            values = ((values != PADDING) & (values != END)).sum(1)
+        elif kind == "audio":
+            values = np.abs(values).max(1)
+            self.special += int((values == 0).sum())
+        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+        self.total += float(values.sum(dtype=np.float64) / (values[0].size or 1))
+
+    def __str__(self) -> str:
+        modality, shape = self.modality, list(self.modality.shape)
+        line = f"{modality.kind} {shape}, {self.present} present, {self.missing} missing"
+        if modality.kind == "label":
+            classes = " ".join(f"{name}={count}" for name, count in zip(modality.classes, self.counts))
+            return f"{line}; {modality.num_classes} classes: {classes}"
+        if not self.present:
+            return line
+        spread = f"{self.low:.4g} to {self.high:.4g}, mean {self.total / self.present:.4g}"
+        if modality.kind == "text":
+            unit = modality.tokenizer.unit if modality.tokenizer else "id"
+            return f"{line}; {spread} {unit}s, {self.unknown} unknown; vocabulary {modality.vocab_size}"
+        if modality.kind == "audio":
+            seconds = modality.shape[0] / modality.sample_rate
+            return f"{line}; {modality.sample_rate} Hz, {seconds:.4g} s; peak {spread}, {self.special} silent"
+        if modality.kind == "video":
+            rate = f"{modality.frame_rate:g} frames/s" if modality.frame_rate else "frames spread over each clip"
+            return f"{line}; {rate}; values {spread}"
+        return f"{line}; values {spread}"

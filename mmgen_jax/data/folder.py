@@ -1,0 +1,211 @@
+"""The user's own files: any folder of images, recordings, clips and texts, no code needed.
+
+    pets/cat1.png   pets/cat1.wav   pets/cat1.txt          files that share a stem are one example, …
+    pets/dog/7.mp4  pets/dog/7.txt                          … subfolders included; an mp4 or webm gives video and audio
+
+or `pets/manifest.jsonl`, which then alone says what is used; a line is one example, its fields modality names:
+
+    {"image": "photos/a.png", "text": "a caption"}
+
+Suffixes: png jpg jpeg webp; wav flac ogg mp3; mp4 gif webm; txt json (a JSON string, or an object's `text` or
+`caption`). What an example lacks is masked. An audio file goes before the sound of the example's clip. How each file
+is converted and what is refused: `decode.py`. Refused as well: two files of one modality with one stem, a text longer
+than `text_length`, a folder named like a file, a manifest's line with an unknown field, a path that leaves the folder
+or a file that is not there. Ignored, and listed by `mmgen check-data`: files of other suffixes or outside the manifest,
+links to folders; hidden files are not even listed.
+
+Split: `split_of` orders the stems (in a manifest the first file of each line) by a SHA-256 of (seed, stem); the first
+`test_fraction` are the test split, the next `validation_fraction` the validation split, the others the training split.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from mmgen_jax.data import arrays, folder_formats, folder_listing
+from mmgen_jax.data.decode import DataError
+from mmgen_jax.data.folder_listing import Item
+from mmgen_jax.features import text as text_features
+from mmgen_jax.modalities import MASK_SUFFIX, Modality
+
+CHUNK = 64  # files decoded at a time
+VERSION = 1  # of the conversion; a part of the cache's key
+
+
+@dataclasses.dataclass(kw_only=True)
+class Source(folder_formats.Formats):
+    """The examples of a folder's split that have at least one of the modalities `names`.
+
+    Every file is decoded once, when the source is first made, into a cache (images and frames at 8 bits a channel,
+    waveforms as float32) that a changed file or field renews: a file that cannot be used stops a run before anything
+    compiles.
+
+    Args:
+      directory: the folder.
+      split: `train`, `validation` or `test`.
+      names: modalities to read; () is all that the folder has.
+      min_count: how often the training texts must hold a word for it to be in the vocabulary.
+      validation_fraction, test_fraction, seed: of the split.
+
+    Raises:
+      DataError: a file, line or folder that cannot be used.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+    directory: str
+    split: str = "train"
+    names: tuple[str, ...] = ()
+    min_count: int = 1
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        known = folder_listing.MODALITIES
+        self.require("split", ", ".join(self.splits), self.split in self.splits)
+        self.require("names", f"some of {', '.join(known)}", set(self.names) <= set(known))
+        for field in ("validation_fraction", "test_fraction"):
+            self.require(field, "0 to 0.45", 0 <= getattr(self, field) <= 0.45)
+        listing = folder_listing.read(self.directory)
+        if listing.problems:
+            raise _with_count(listing.problems)
+        examples = [items for _, items in listing.examples]
+        split_of = folder_listing.split_of(
+            [group for group, _ in listing.examples], self.seed, self.validation_fraction, self.test_fraction
+        )
+        self._split = np.array([split_of[group] for group, _ in listing.examples])
+
+        self._fields = {name: self._load(name, examples) for name in self.names or known}
+        if absent := [name for name in self.names if not self._fields[name].present.any()]:
+            advice = f"add some, or leave {absent[0]!r} out of data.names"
+            raise DataError(self.directory, absent[0], "files", "at least one", "none", advice)
+        self._fields = {name: field for name, field in self._fields.items() if field.present.any()}
+        self.names = tuple(self._fields)
+        self.modalities = {name: field.modality for name, field in self._fields.items()}
+        usable = np.any([field.present for field in self._fields.values()], axis=0)
+        self._examples = np.flatnonzero(usable & (self._split == self.split))
+        if not len(self._examples):
+            raise DataError(
+                self.directory,
+                "data",
+                "split",
+                f"at least one example in {self.split!r}",
+                f"none of {len(examples)}",
+                "add files or change the fractions",
+            )
+
+    @classmethod
+    def examine(cls, **fields) -> tuple[list[DataError], list[str]]:
+        """Every problem of the folder, each of which would stop a run, and a line for each file that is ignored."""
+        formats = folder_formats.Formats(
+            **{f.name: fields[f.name] for f in dataclasses.fields(folder_formats.Formats) if f.name in fields}
+        )
+        listing = folder_listing.read(fields["directory"])
+        names = fields.get("names") or folder_listing.MODALITIES
+
+        def problem(item: Item) -> DataError | None:
+            try:
+                formats.decode(item)
+            except DataError as error:
+                return error
+            return None
+
+        items = [item for _, items in listing.examples for name, item in items.items() if name in names]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = [error for error in pool.map(problem, items) if error]
+        return listing.problems + found, listing.ignored
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
+        """The examples of a batch; a modality that any example of the folder lacks comes with its mask."""
+        examples, batch = self._examples[np.asarray(indices)], {}
+        for name, field in self._fields.items():
+            present = field.present[examples]
+            values = field.values[field.row[examples]]
+            if values.dtype == np.uint8:
+                values = values.astype(np.float32) / 127.5 - 1
+            values[~present] = 0
+            batch[name] = values
+            if not field.present.all():
+                batch[name + MASK_SUFFIX] = present
+        return batch
+
+    def _load(self, name: str, examples: Sequence[dict[str, Item]]) -> _Field:
+        items = [items[name] for items in examples if name in items]
+        listed = np.array([name in items for items in examples])
+        row = np.cumsum(listed).clip(1) - 1
+        if not items:
+            return _Field(listed, row, np.zeros(0), self.modality(name))
+        if name == "text":
+            tokenizer, values = self._encode(items, self._split[listed] == "train")
+            return _Field(listed, row, values, self.modality(name, tokenizer))
+        decoded = self._decoded(name, items)
+        present = listed.copy()
+        present[listed] = decoded["present"]
+        return _Field(present, row, decoded[name], self.modality(name))
+
+    def _encode(self, items: Sequence[Item], in_training: np.ndarray) -> tuple[text_features.Tokenizer, np.ndarray]:
+        """The vocabulary of the training texts, and every text as ids `[N, L]`."""
+        texts = list(map(self.decode, items))
+        training = [text for text, train in zip(texts, in_training) if train]
+        tokenizer = text_features.build(training, self.text_unit, min_count=self.min_count)
+        if self.text_unit != "byte" and not tokenizer.vocabulary:
+            expected = f"{self.text_unit}s that the training texts hold at least {self.min_count} times"
+            got = f"none in {len(training)} training texts"
+            raise DataError(self.directory, "text", "vocabulary", expected, got, "add texts or lower data.min_count")
+        return tokenizer, np.stack([tokenizer.encode(text, self.text_length) for text in texts])
+
+    def _decoded(self, name: str, items: Sequence[Item]) -> arrays.Arrays:
+        """`name [N, ...]`, and `present [N]`, False for the sound of a clip that has none."""
+        modality = self.modality(name)
+        stats = [(str(item.path), item.path.stat()) for item in items]
+        listed = repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+        parameters = {
+            "version": VERSION,
+            "files": hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest(),
+            "shape": modality.shape,
+            "sample_rate": modality.sample_rate,
+            "frame_rate": modality.frame_rate,
+        }
+
+        def build(writer: arrays.Writer) -> None:
+            for item in items:  # a bad header is found before the first file is decoded
+                folder_formats.check_header(item)
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                for start in range(0, len(items), CHUNK):
+                    values = list(pool.map(self.decode, items[start : start + CHUNK]))
+                    present = np.array([value is not None for value in values])
+                    stacked = np.zeros((len(values), *modality.shape), np.float32)
+                    stacked[present] = [value for value in values if value is not None]
+                    if name != "audio":
+                        stacked = np.round((stacked + 1) * 127.5).astype(np.uint8)
+                    writer.extend({name: stacked, "present": present})
+
+        return arrays.cached(f"folder/{name}", [], parameters, build)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Field:
+    """A modality over all examples of the folder: which have it `[N]`, and their `row [N]` in `values`."""
+
+    present: np.ndarray
+    row: np.ndarray
+    values: np.ndarray
+    modality: Modality
+
+
+def _with_count(problems: Sequence[DataError]) -> DataError:
+    """The first problem, with a word on how many more there are."""
+    *args, advice = problems[0].args
+    more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
+    return DataError(*args, advice + more)
