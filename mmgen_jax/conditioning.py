@@ -65,3 +65,14 @@ def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tupl
     if mask is None:
         return array, jnp.ones(batch_size, bool)
     return jnp.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0), mask
+
+
+class Conditional(nn.Module):
+    """A network that reads the fused conditions: `network(x, fused)`, with `fused` None where nothing conditions it."""
+
+    conditioner: Conditioner | None
+    network: nn.Module
+
+    def __call__(self, batch: Batch, x: jnp.ndarray, train: bool = False):
+        fused = self.conditioner(batch, train=train) if self.conditioner else None
+        return self.network(x, fused, train=train)

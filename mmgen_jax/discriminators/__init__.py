@@ -1,0 +1,1 @@
+"""Discriminators: `(target [B, ...], fused: Fused | None, train) -> logits [B]`."""

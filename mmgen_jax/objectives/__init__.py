@@ -1,0 +1,36 @@
+"""Objective families: one file each, a frozen dataclass `Objective` that holds its networks and weights.
+
+    players: tuple[str, ...]                                  in update order; a name is also an `optimizers` entry
+    init(rng, batch) -> {player: variables}
+    loss(player, params, extra, batch, rng, step) -> (loss, (extra, metrics))      differentiated in params[player] only
+    sample(params, extra, batch, rng) -> {target: array}      does not read the target from the batch
+
+`params` and `extra` are keyed by player. Optional methods that evaluators ask for: `reconstruct` (as `sample`, reads
+the target), `elbo(params, extra, batch, rng) -> [B]` nats.
+
+Fields that the surroundings fill where an objective has them: `conditioner`, `generator`, `discriminator`,
+`target_encoder`, `modality` (of `target`), `axis_name`.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.modalities import MASK_SUFFIX
+
+
+def to_range(output: jax.Array) -> jax.Array:
+    """A generator's unbounded output, in [-1, 1] and float32."""
+    return jnp.tanh(output.astype(jnp.float32))
+
+
+def presence_weights(batch, target: str, axis_name: str | None) -> jax.Array:
+    """`[B]`, 0 where the target is masked, with mean 1 over the global batch."""
+    mask = batch.get(target + MASK_SUFFIX)
+    if mask is None:
+        return jnp.ones(batch[target].shape[0])
+    share = jnp.mean(mask.astype(jnp.float32))
+    if axis_name:
+        share = jax.lax.pmean(share, axis_name)
+    return mask / jnp.maximum(share, 1e-6)

@@ -1,0 +1,1 @@
+"""Multimodal generation in JAX."""

@@ -1,0 +1,146 @@
+"""The `mmgen` command: flags in, one call, files and one-line errors out. No logic."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+from absl import app, flags
+
+COMMANDS = ("train", "evaluate", "sample", "prepare-data", "check-data", "sweep")
+CONFIG_PREFIX = "--config."
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("config", None, "config file, `configs/X.py` or `configs/X.py:argument`; --config.a.b=value changes a field")
+flags.DEFINE_string("workdir", None, "where the run's files are")
+flags.DEFINE_string("split", "", "evaluate: this split only, instead of each evaluator's own")
+flags.DEFINE_string("text", None, "sample: a text to condition on")
+flags.DEFINE_string("image", None, "sample: an image file to condition on")
+flags.DEFINE_string("audio", None, "sample: an audio file to condition on")
+flags.DEFINE_string("video", None, "sample: a video file to condition on")
+flags.DEFINE_integer("num", 16, "sample: how many", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "sample: of the noise")
+flags.DEFINE_string("out", None, "sample, check-data: the folder to write to")
+flags.DEFINE_string("dataset", None, "prepare-data: the set's name")
+flags.DEFINE_string("manual_dir", None, "prepare-data: a folder with the set's original files, for use without a network")
+flags.DEFINE_alias("manual-dir", "manual_dir")
+flags.DEFINE_string("sweep", None, "sweep: a file `experiments/T/sweep.py`")
+flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")
+
+
+def run() -> None:
+    """The entry point: what `mmgen` and `python -m mmgen_jax` call."""
+    arguments, changes = [], {}
+    for argument in sys.argv:
+        if argument.startswith(CONFIG_PREFIX):
+            key, equals, value = argument.removeprefix(CONFIG_PREFIX).partition("=")
+            if not equals:
+                _fail(f"{argument}: expected {argument}=VALUE")
+            changes[key] = value
+        else:
+            arguments.append(argument)
+    FLAGS.set_default("verbosity", -1)  # warnings; the libraries' own progress is not the run's
+    app.run(lambda argv: _main(argv, changes), argv=arguments, flags_parser=_parse)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        return FLAGS(arguments)
+    except flags.Error as error:
+        return _fail(str(error).replace("\n", " "))
+
+
+def _main(argv: list[str], changes: dict[str, str]) -> None:
+    if len(argv) != 2 or argv[1] not in COMMANDS:
+        _fail(f"expected one command of {', '.join(COMMANDS)}, got {' '.join(argv[1:]) or 'none'}; see mmgen --help")
+    try:
+        {
+            "train": lambda: _train(changes),
+            "evaluate": _evaluate,
+            "sample": _sample,
+            "prepare-data": _prepare_data,
+            "check-data": lambda: _check_data(changes),
+            "sweep": _sweep,
+        }[argv[1]]()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, FloatingPointError) as error:
+        if not _raised_here(error):
+            raise
+        _fail(str(error))
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Whether our own code raised it, to tell a person what to do; what a library raises shows its traceback."""
+    frame = error.__traceback__
+    while frame.tb_next:
+        frame = frame.tb_next
+    return pathlib.Path(frame.tb_frame.f_code.co_filename).is_relative_to(pathlib.Path(__file__).parent)
+
+
+def _fail(message: str):
+    print(f"mmgen: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _need(*names: str) -> None:
+    for name in names:
+        if getattr(FLAGS, name) is None:
+            _fail(f"this command needs --{name.replace('_', '-')}")
+
+
+def _config(changes):
+    from mmgen_jax import config
+
+    return config.override(config.load(FLAGS.config), changes)
+
+
+def _train(changes) -> None:
+    from mmgen_jax import evaluate, train
+
+    _need("config", "workdir")
+    train.train(_config(changes), FLAGS.workdir)
+    workdir = pathlib.Path(FLAGS.workdir)
+    pictures = sorted((workdir / "samples").glob("*.png")) or sorted((workdir / "samples").iterdir())
+    print(f"samples: {pictures[-1]}")
+    if (workdir / evaluate.FILE).is_file():
+        print(evaluate.table(evaluate.read(workdir)))
+        print(f"metrics: {workdir / evaluate.FILE}")
+
+
+def _evaluate() -> None:
+    from mmgen_jax import evaluate
+
+    _need("workdir")
+    print(evaluate.table(evaluate.evaluate(FLAGS.workdir, FLAGS.split)))
+
+
+def _sample() -> None:
+    from mmgen_jax import sample
+
+    _need("workdir", "out")
+    given = {kind: getattr(FLAGS, kind) for kind in ("text", "image", "audio", "video")}
+    given = {kind: value for kind, value in given.items() if value is not None}
+    for path in sample.sample(FLAGS.workdir, FLAGS.out, given, FLAGS.num, FLAGS.seed):
+        print(path)
+
+
+def _prepare_data() -> None:
+    from mmgen_jax.data import prepare
+
+    _need("dataset")
+    prepare.prepare(FLAGS.dataset, FLAGS.manual_dir)
+
+
+def _check_data(changes) -> None:
+    from mmgen_jax import check_data
+
+    _need("config")
+    sys.exit(check_data.check(_config(changes), FLAGS.out))
+
+
+def _sweep() -> None:
+    from mmgen_jax import sweep
+
+    _need("sweep", "workdir")
+    sweep.run(FLAGS.sweep, FLAGS.workdir, FLAGS.shard)

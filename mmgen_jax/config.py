@@ -1,0 +1,180 @@
+"""Configs: loading a file, overriding fields by their dotted names, and refusing what no config has."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import json
+import pathlib
+from typing import Any, Mapping
+
+import ml_collections
+
+# The parts a config may have; each is read in one place (`system.py`, or the loop for the plain numbers).
+PARTS = {
+    "reference",
+    "seed",
+    "dtype",
+    "data",
+    "augment",
+    "encoders",
+    "fusion",
+    "target_encoder",
+    "generator",
+    "discriminator",
+    "objective",
+    "optimizers",
+    "train",
+    "evaluators",
+    "parallel",
+}
+# What a resumed run may change: how long it goes on, what it reports and where it runs, but not what it computes.
+MAY_CHANGE = ("reference", "train.steps", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps")
+MAY_CHANGE_PARTS = ("parallel", "evaluators")
+
+
+class ConfigError(ValueError):
+    """A config, or a change to one, that cannot be used; one line that says what to do."""
+
+
+def base() -> ml_collections.ConfigDict:
+    """The fields that every config has, with their defaults."""
+    return ml_collections.ConfigDict(
+        {
+            "reference": "",  # where it was loaded from, set by `load`
+            "seed": 0,
+            "dtype": "float32",  # of the computation; parameters, losses and statistics stay float32
+            "data": {},
+            "augment": {},
+            "encoders": {},
+            "objective": {},
+            "optimizers": {},
+            "train": {
+                "steps": 1000,
+                "batch_size": 64,
+                "log_steps": 50,
+                "eval_steps": 0,  # 0: only at the end
+                "checkpoint_steps": 1000,
+                "sample_steps": 1000,
+                "steps_per_call": 1,
+                "num_samples": 16,
+            },
+            "evaluators": {},
+            "parallel": {"mode": "jit", "fsdp": 1, "num_devices": 0},
+        }
+    )
+
+
+def load(reference: str) -> ml_collections.ConfigDict:
+    """The locked config of `path/to/file.py` or `path/to/file.py:argument`."""
+    path, _, argument = reference.partition(":")
+    file = pathlib.Path(path)
+    if not file.is_file():
+        found = sorted(str(f) for f in (file.parent if file.parent.is_dir() else pathlib.Path("configs")).glob("*.py"))
+        raise ConfigError(f"--config: no file {path}; there are: {', '.join(found) or 'no configs here'}")
+    spec = importlib.util.spec_from_file_location(f"config_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise ConfigError(f"--config: {path} has no function get_config(arg='')")
+    config = module.get_config(argument) if argument else module.get_config()
+    config.reference = reference
+    return checked(config)
+
+
+def choose(argument: str, choices: Mapping[str, Any], config: str) -> Any:
+    """What a config's argument picks.
+
+    Raises:
+      ConfigError: the argument is not one of the choices; the message lists them.
+    """
+    if argument not in choices:
+        raise ConfigError(f"configs/{config}.py:{argument}: expected one of {', '.join(choices)}, got {argument!r}")
+    return choices[argument]
+
+
+def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    if unknown := sorted(set(config) - PARTS):
+        raise ConfigError(f"config.{unknown[0]}: no such part; the parts are: {', '.join(sorted(PARTS))}")
+    return config.lock()
+
+
+def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """A copy with fields changed: `{"optimizers.generator.lr": "2e-4"}`; text is read as the field's type.
+
+    Raises:
+      ConfigError: no such field (the nearest one is named), or a value of another type.
+    """
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        for key, value in changes.items():
+            *path, field = key.split(".")
+            node = config
+            for depth, part in enumerate(path):
+                node = _child(node, part, ".".join(path[:depth]))
+                if not isinstance(node, ml_collections.ConfigDict):
+                    raise ConfigError(f"config.{key}: {'.'.join(path[: depth + 1])} is a value, it has no fields")
+            old = _child(node, field, ".".join(path))
+            node[field] = _read(key, value, old)
+    return config.lock()
+
+
+def _child(node: ml_collections.ConfigDict, name: str, path: str):
+    if name in node:
+        return node[name]
+    near = difflib.get_close_matches(name, list(node), 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    where = f"config.{path}" if path else "config"
+    raise ConfigError(f"{where} has no field {name!r}; {hint}it has: {', '.join(sorted(node))}")
+
+
+def _read(key: str, value: Any, old: Any) -> Any:
+    """`value` as the type of `old`."""
+    expected = type(old).__name__
+    if isinstance(old, ml_collections.ConfigDict):
+        raise ConfigError(f"config.{key}: it is a group of fields, set one of: {', '.join(sorted(old))}")
+    if isinstance(value, str) and not isinstance(old, str):
+        try:
+            value = {"true": True, "false": False}[value.lower()] if isinstance(old, bool) else ast.literal_eval(value)
+        except (ValueError, SyntaxError, KeyError):
+            raise ConfigError(f"config.{key}: expected a value of type {expected}, got {value!r}") from None
+    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(old, tuple) and isinstance(value, list):
+        value = tuple(value)
+    if old is not None and type(value) is not type(old):
+        raise ConfigError(f"config.{key}: expected a value of type {expected}, got {value!r}")
+    return value
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+    return json.dumps(config.to_dict(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+    def tuples(value):
+        if isinstance(value, dict):
+            return {k: tuples(v) for k, v in value.items()}
+        return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+    return ml_collections.ConfigDict(tuples(json.loads(text))).lock()
+
+
+def check_same(config: ml_collections.ConfigDict, saved: ml_collections.ConfigDict, workdir) -> None:
+    """Raises ConfigError where a run in `workdir` would go on with another config than it began with."""
+    now, before = flatten(json.loads(to_json(config))), flatten(json.loads(to_json(saved)))
+    for key in sorted(set(now) | set(before)):
+        if key in MAY_CHANGE or key.split(".")[0] in MAY_CHANGE_PARTS or now.get(key) == before.get(key):
+            continue
+        raise ConfigError(
+            f"--workdir={workdir} holds a run of another config: {key} was {before.get(key, 'not set')!r}, now "
+            f"{now.get(key, 'not set')!r}; use another --workdir, or the config it was trained with"
+        )
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

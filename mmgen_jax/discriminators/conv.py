@@ -1,0 +1,70 @@
+"""Strided-convolution discriminator of images, from DCGAN (Radford et al., 2016).
+
+Conditions are concatenated to the final features. Departs from the paper: no normalisation by default, because batch
+normalisation ties the logits of a batch together; `spectral_norm` (Miyato et al., 2018) bounds every layer instead.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax import layers
+from mmgen_jax.conditioning import Fused
+from mmgen_jax.generators.conv import coarsest
+
+
+class Trunk(nn.Module):
+    """`[B, H, W, C] -> [B, F]`: halves the size down to the coarsest, doubling the width, and flattens."""
+
+    width: int = 64
+    max_width: int = 512
+    norm: str = "none"
+    spectral_norm: bool = False
+    axis_name: str | None = None
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        halvings = min(coarsest(x.shape[1])[1], coarsest(x.shape[2])[1])
+        x = x.astype(self.dtype)
+        for i in range(max(halvings, 1)):
+            conv = layers.Conv(
+                min(self.max_width, self.width << i),
+                kernel_size=4,
+                strides=2 if halvings else 1,
+                dtype=self.dtype,
+                name=f"conv_{i}",
+            )
+            x = layers.spectral_normalise(conv, train, self.spectral_norm)(x)
+            if i:
+                x = layers.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
+            x = nn.leaky_relu(x, 0.2)
+        return x.reshape(x.shape[0], -1)
+
+
+class Discriminator(nn.Module):
+    """Logits of `[features, pooled conditions]` through one hidden layer, or of the features alone.
+
+    Args:
+      width: channels after the first convolution.
+      hidden: units of the layer that joins features and conditions.
+    """
+
+    width: int = 64
+    max_width: int = 512
+    norm: str = "none"
+    spectral_norm: bool = False
+    hidden: int = 256
+    axis_name: str | None = None
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+        trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, self.axis_name, self.dtype)
+        x = trunk(target, train).astype(jnp.float32)
+        if fused is not None:
+            x = jnp.concatenate([x, fused.pooled.astype(jnp.float32)], axis=-1)
+            x = nn.leaky_relu(layers.spectral_normalise(nn.Dense(self.hidden), train, self.spectral_norm)(x), 0.2)
+        return layers.spectral_normalise(nn.Dense(1), train, self.spectral_norm)(x)[:, 0]

@@ -1,0 +1,41 @@
+"""Projection discriminator (Miyato & Koyama, 2018): `logit = psi(h) + <V pooled, h>`.
+
+Departs from the paper: the class embedding is a linear map of the fused conditions, so any modality can condition it,
+and the trunk is the DCGAN one rather than a residual network.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax import layers
+from mmgen_jax.conditioning import Fused
+from mmgen_jax.discriminators.conv import Trunk
+
+
+class Discriminator(nn.Module):
+    """As `conv.Discriminator`, conditions entering by an inner product with `features`-dimensional image features."""
+
+    width: int = 64
+    max_width: int = 512
+    norm: str = "none"
+    spectral_norm: bool = False
+    features: int = 256
+    axis_name: str | None = None
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+        if fused is None:
+            raise ValueError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
+        trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, self.axis_name, self.dtype)
+        x = trunk(target, train).astype(jnp.float32)
+
+        def dense(features, x):
+            return layers.spectral_normalise(nn.Dense(features), train, self.spectral_norm)(x)
+
+        x = nn.leaky_relu(dense(self.features, x), 0.2)
+        condition = dense(self.features, fused.pooled.astype(jnp.float32))
+        return dense(1, x)[:, 0] + jnp.sum(x * condition, axis=-1)

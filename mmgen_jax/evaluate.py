@@ -1,0 +1,78 @@
+"""Evaluation: every evaluator of a config on its splits, into `evaluation.json`."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from mmgen_jax import config as configs, lookup, system as systems
+from mmgen_jax.data import pipeline
+from mmgen_jax.modalities import check_batch
+from mmgen_jax.sample import Sampler, restore
+
+FILE = "evaluation.json"
+
+
+def run(config, system: systems.System, sampler: Sampler, split: str = "") -> dict[str, dict[str, Any]]:
+    """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}`, on one split or on each evaluator's own.
+
+    Raises:
+      ConfigError: the data has no such split.
+    """
+    metrics = {}
+    for name, fields in config.evaluators.items():
+        evaluator = lookup.build("evaluators", fields, target=system.target, seed=config.seed)
+        for part in (split,) if split else evaluator.splits:
+            source = systems.source(config, part, evaluator.names)
+            check_batch(source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)
+            batches = pipeline.batches(
+                source, batch_size=sampler.batch_size, seed=0, shuffle=False, epochs=1, drop_remainder=False
+            )
+            entries = evaluator(sampler, batches)
+            metrics |= {f"{part}/{name}/{metric}": entry for metric, entry in entries.items()}
+    return metrics
+
+
+def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]]) -> pathlib.Path:
+    path = workdir / FILE
+    content = {"checkpoint_step": int(step), "config": config.reference, "metrics": metrics}
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.replace(path)
+    return path
+
+
+def evaluate(workdir, split: str = "") -> dict[str, dict[str, Any]]:
+    """Evaluates the newest checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept)."""
+    workdir = pathlib.Path(workdir)
+    config, system, sampler, step = restore(workdir)
+    if not config.evaluators:
+        raise configs.ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
+    metrics = run(config, system, sampler, split)
+    if split and (workdir / FILE).is_file():
+        before = json.loads((workdir / FILE).read_text())
+        if before["checkpoint_step"] == step:
+            metrics = before["metrics"] | metrics
+    write(workdir, config, step, metrics)
+    return metrics
+
+
+def table(metrics: dict[str, dict[str, Any]]) -> str:
+    """The metrics as lines for a terminal: name, value, interval, and what else they were measured beside."""
+    beside = ("judge_accuracy", "baseline", "reference", "chance")
+    width = max(map(len, metrics), default=0)
+    lines = []
+    for name, entry in metrics.items():
+        line = f"{name:<{width}}  {entry['value']:10.4f}"
+        if "interval" in entry:
+            line += "  [{:.4f}, {:.4f}]".format(*entry["interval"])
+        line += "".join(f"  {key} {entry[key]:.4f}" for key in beside if isinstance(entry.get(key), float))
+        lines.append(line + f"  n={entry['n']}" if "n" in entry else line)
+    return "\n".join(lines)
+
+
+def read(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
+    return json.loads((workdir / FILE).read_text())["metrics"]

@@ -1,0 +1,65 @@
+"""Transposed-convolution generator of images, from DCGAN (Radford et al., 2016).
+
+Departs from the paper: the width halves with each doubling from `width * 2**(doublings - 1)`, capped at `max_width`, so
+that one definition fits every size; conditions enter by concatenation to the latent and, with `conditional_norm`, also
+as scale and shift of every normalisation (as in SNGAN's and BigGAN's generators).
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax import layers
+from mmgen_jax.conditioning import Fused
+
+
+def coarsest(size: int) -> tuple[int, int]:
+    """The size that `size` comes from by doubling, at least 4, and the number of doublings: 28 -> (7, 2)."""
+    doublings = 0
+    while size % 2 == 0 and size >= 8:
+        size, doublings = size // 2, doublings + 1
+    return size, doublings
+
+
+class Generator(nn.Module):
+    """`[B, Z] -> [B, H, W, C]`.
+
+    Args:
+      shape: `(H, W, C)` of the image.
+      width: channels before the output convolution.
+      norm: `batch`, `group`, `layer`, `instance` or `none`.
+      conditional_norm: whether the conditions also scale and shift the normalised activations.
+    """
+
+    shape: tuple[int, int, int]
+    width: int = 64
+    max_width: int = 512
+    norm: str = "batch"
+    conditional_norm: bool = False
+    axis_name: str | None = None
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+        height, width, channels = self.shape
+        (low, doublings), (low_width, doublings_width) = coarsest(height), coarsest(width)
+        doublings = min(doublings, doublings_width)
+        low, low_width = height >> doublings, width >> doublings
+        x = latent if fused is None else jnp.concatenate([latent, fused.pooled.astype(latent.dtype)], axis=-1)
+        pooled = x if self.conditional_norm else None
+
+        def normalise(x):
+            if self.conditional_norm:
+                return layers.ConditionalNorm(self.norm, self.axis_name, self.dtype)(x, pooled, train)
+            return layers.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
+
+        features = [min(self.max_width, self.width << i) for i in reversed(range(doublings))]
+        first = features[0] if features else self.width
+        x = nn.Dense(low * low_width * first, dtype=self.dtype)(x.astype(self.dtype))
+        x = nn.relu(normalise(x.reshape(-1, low, low_width, first)))
+        for size in [*features[1:], *([self.width] if features else [])]:
+            x = layers.ConvTranspose(size, kernel_size=4, strides=2, dtype=self.dtype)(x)
+            x = nn.relu(normalise(x))
+        return layers.Conv(channels, kernel_size=3, dtype=self.dtype, name="output")(x)

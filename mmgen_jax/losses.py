@@ -1,0 +1,76 @@
+"""Losses: pure, per example, float32. The objective takes the mean last."""
+
+from __future__ import annotations
+
+import math
+from typing import Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+def per_example(x: jax.Array) -> jax.Array:
+    """Sums everything but the batch axis: `[B, ...] -> [B]`."""
+    return jnp.sum(x.reshape(x.shape[0], -1), axis=-1)
+
+
+class Adversarial(NamedTuple):
+    """A discriminator loss of its logits on real and fake `[B]`, and a generator loss of the fake ones."""
+
+    discriminator: Callable[[jax.Array, jax.Array], jax.Array]
+    generator: Callable[[jax.Array], jax.Array]
+
+
+ADVERSARIAL = {
+    # Goodfellow et al., 2014: the generator maximises log D(fake).
+    "non_saturating": Adversarial(
+        lambda real, fake: jax.nn.softplus(-real) + jax.nn.softplus(fake), lambda fake: jax.nn.softplus(-fake)
+    ),
+    # Lim & Ye, 2017; Miyato et al., 2018.
+    "hinge": Adversarial(lambda real, fake: jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + fake), lambda fake: -fake),
+    # Mao et al., 2017, with labels 1 (real), 0 (fake).
+    "least_squares": Adversarial(
+        lambda real, fake: 0.5 * ((real - 1.0) ** 2 + fake**2), lambda fake: 0.5 * (fake - 1.0) ** 2
+    ),
+    # Arjovsky et al., 2017; needs a gradient penalty or spectral normalisation to be a distance.
+    "wasserstein": Adversarial(lambda real, fake: fake - real, lambda fake: -fake),
+}
+
+
+def gradient_norms(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    """`|| d critic / d x ||` of each example `[B]`."""
+    grads = jax.grad(lambda x: jnp.sum(critic(x)))(x)
+    return jnp.sqrt(per_example(grads.astype(jnp.float32) ** 2) + 1e-12)
+
+
+def gradient_penalty(critic, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
+    """`(|| grad || - 1)^2` on points between real and fake; `mix [B]` in [0, 1] (Gulrajani et al., 2017)."""
+    mix = mix.reshape(-1, *[1] * (real.ndim - 1))
+    return (gradient_norms(critic, mix * real + (1.0 - mix) * fake) - 1.0) ** 2
+
+
+def r1(critic, real: jax.Array) -> jax.Array:
+    """`|| grad ||^2 / 2` at real examples (Mescheder et al., 2018)."""
+    return 0.5 * gradient_norms(critic, real) ** 2
+
+
+def kl_standard_normal(mean: jax.Array, log_var: jax.Array) -> jax.Array:
+    """KL(N(mean, exp(log_var)) || N(0, 1)) of each dimension, in nats."""
+    return 0.5 * (jnp.exp(log_var) + mean**2 - 1.0 - log_var)
+
+
+# Negative log-likelihoods in nats of each element. `output` is what a generator gives, unbounded; `target` is in [-1, 1].
+
+
+def bernoulli_nll(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Cross-entropy with `output` as logits; a target between -1 and 1 counts as a probability."""
+    p = (target + 1.0) / 2.0
+    return jax.nn.softplus(output) - p * output
+
+
+def gaussian_nll(output: jax.Array, target: jax.Array, scale: float) -> jax.Array:
+    return 0.5 * ((target - output) / scale) ** 2 + math.log(scale) + 0.5 * math.log(2 * math.pi)
+
+
+def laplace_nll(output: jax.Array, target: jax.Array, scale: float) -> jax.Array:
+    return jnp.abs(target - output) / scale + math.log(2 * scale)

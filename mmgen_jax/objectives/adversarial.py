@@ -1,0 +1,123 @@
+"""Generative adversarial networks, unconditional and conditional (Goodfellow et al., 2014; Mirza & Osindero, 2014).
+
+The generator reads noise and the fused conditions; the discriminator has encoders and a fusion of its own. With
+`mismatch`, the discriminator also learns that a real picture with another example's conditions is wrong (the
+matching-aware loss of Reed et al., 2016).
+
+Departs from the papers: both players see the same fake batch in a step, so that it is computed once (Goodfellow et al.
+draw it anew for each). R1 is applied at every discriminator update unless its optimizer has an interval.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax import losses, parallel
+from mmgen_jax.conditioning import Conditional, Conditioner
+from mmgen_jax.modalities import Modality
+from mmgen_jax.objectives import presence_weights, to_range
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """A discriminator and a generator.
+
+    Args:
+      target: the modality to generate; real examples that lack it (its mask) do not count in the loss.
+      latent_dim: length of the noise vector.
+      loss_type: a key of `losses.ADVERSARIAL`.
+      gradient_penalty, r1: weights; 0 leaves the term out.
+      mismatch: weight of the wrong-condition term in [0, 1]; the fake term has the rest.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    modality: Modality
+    target: str
+    conditioner: Conditioner | None = None
+    latent_dim: int = 128
+    loss_type: str = "hinge"
+    gradient_penalty: float = 0.0
+    r1: float = 0.0
+    mismatch: float = 0.0
+    axis_name: str | None = None
+
+    players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+
+    def __post_init__(self):
+        if self.loss_type not in losses.ADVERSARIAL:
+            raise ValueError(
+                f"objective.loss_type: expected one of {', '.join(losses.ADVERSARIAL)}, got {self.loss_type!r}"
+            )
+        if self.mismatch and self.conditioner is None:
+            raise ValueError("objective.mismatch: needs conditions to mismatch, got no encoders; set it to 0")
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {
+            "generator": Conditional(self.conditioner, self.generator),
+            "discriminator": Conditional(self.conditioner, self.discriminator),
+        }
+
+    def init(self, rng: jax.Array, batch) -> dict[str, Any]:
+        real = batch[self.target]
+        noise = jnp.zeros((real.shape[0], self.latent_dim))
+        keys = {"params": jax.random.fold_in(rng, 1), "dropout": jax.random.fold_in(rng, 2)}
+        return {
+            "discriminator": self.networks["discriminator"].init(keys, batch, real, train=True),
+            "generator": self.networks["generator"].init(keys, batch, noise, train=True),
+        }
+
+    def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
+        """Hinge, non-saturating, least squares or Wasserstein loss of one player; see the contract in the package."""
+        fake_rng, mix_rng, *dropout = jax.random.split(rng, 5)
+        output, generator_extra = self._apply("generator", params, extra, batch, self._noise(fake_rng, batch), dropout[0])
+        fake = to_range(output)
+        if player == "generator":
+            logits, _ = self._apply("discriminator", params, extra, batch, fake, dropout[1])
+            loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
+            return loss, (extra | {"generator": generator_extra}, {"logits_fake": jnp.mean(logits)})
+
+        fake, real = jax.lax.stop_gradient(fake), batch[self.target]
+        logits_real, new = self._apply("discriminator", params, extra, batch, real, dropout[1])
+        extra = extra | {"discriminator": new}
+        logits_fake, new = self._apply("discriminator", params, extra, batch, fake, dropout[2])
+        extra = extra | {"discriminator": new}
+        adversarial = losses.ADVERSARIAL[self.loss_type].discriminator
+        loss = adversarial(logits_real, logits_fake)
+        metrics = {"logits_real": jnp.mean(logits_real), "logits_fake": jnp.mean(logits_fake)}
+        if self.mismatch:
+            wrong = {k: v if k.startswith(self.target) else jnp.roll(v, 1, axis=0) for k, v in batch.items()}
+            logits_wrong, _ = self._apply("discriminator", params, extra, wrong, real, dropout[2])
+            loss = (1 - self.mismatch) * loss + self.mismatch * adversarial(logits_real, logits_wrong)
+            metrics["logits_wrong"] = jnp.mean(logits_wrong)
+
+        def critic(x):
+            return self._apply("discriminator", params, extra, batch, x, dropout[1])[0]
+
+        if self.gradient_penalty:
+            mix = jax.vmap(jax.random.uniform)(parallel.example_keys(mix_rng, real.shape[0], self.axis_name))
+            penalty = losses.gradient_penalty(critic, real, fake, mix)
+            loss, metrics["gradient_penalty"] = loss + self.gradient_penalty * penalty, jnp.mean(penalty)
+        if self.r1:
+            penalty = losses.r1(critic, real)
+            loss, metrics["r1"] = loss + self.r1 * penalty, jnp.mean(penalty)
+        return jnp.mean(presence_weights(batch, self.target, self.axis_name) * loss), (extra, metrics)
+
+    def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
+        variables = {"params": params["generator"], **extra["generator"]}
+        output = self.networks["generator"].apply(variables, batch, self._noise(rng, batch), train=False)
+        return {self.target: to_range(output)}
+
+    def _noise(self, rng, batch):
+        return parallel.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
+
+    def _apply(self, player, params, extra, batch, x, dropout):
+        variables = {"params": params[player], **extra[player]}
+        network = self.networks[player]
+        return network.apply(variables, batch, x, train=True, rngs={"dropout": dropout}, mutable=list(extra[player]))

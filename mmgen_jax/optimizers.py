@@ -1,0 +1,68 @@
+"""One optimizer per player, from `config.optimizers.<player>`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import optax
+
+SCHEDULES = {
+    "constant": lambda lr, steps: optax.constant_schedule(lr),
+    "cosine": lambda lr, steps: optax.cosine_decay_schedule(lr, max(steps, 1)),
+    "linear": lambda lr, steps: optax.linear_schedule(lr, 0.0, max(steps, 1)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """Adam with decoupled weight decay, a schedule and clipping; how often, and what is averaged.
+
+    Args:
+      lr: peak learning rate.
+      b1, b2, epsilon: Adam's moments (Kingma & Ba, 2015).
+      weight_decay: decoupled (Loshchilov & Hutter, 2019), on matrices and kernels only.
+      schedule: `constant`, `cosine` or `linear`, from the end of the warm-up to `total_steps`.
+      warmup_steps: linear from 0.
+      clip_norm: global gradient norm; 0 does not clip.
+      interval: this player is updated in every `interval`-th step.
+      ema_decay: of the averaged parameters; 0 keeps none.
+      total_steps: length of the run.
+    """
+
+    lr: float = 1e-3
+    b1: float = 0.9
+    b2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    clip_norm: float = 0.0
+    interval: int = 1
+    ema_decay: float = 0.0
+    total_steps: int = 0
+
+    def __post_init__(self):
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"optimizers: schedule {self.schedule!r} does not exist; there are {', '.join(SCHEDULES)}")
+        if self.interval < 1:
+            raise ValueError(f"optimizers: expected interval >= 1, got {self.interval}")
+
+    @property
+    def learning_rate(self) -> optax.Schedule:
+        # Counted in updates of this player, not in steps of the loop.
+        updates, warmup = self.total_steps // self.interval, self.warmup_steps
+        decay = SCHEDULES[self.schedule](self.lr, updates - warmup)
+        return optax.join_schedules([optax.linear_schedule(0.0, self.lr, warmup), decay], [warmup]) if warmup else decay
+
+    @property
+    def transform(self) -> optax.GradientTransformation:
+        parts = [optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else []
+        parts.append(optax.scale_by_adam(self.b1, self.b2, self.epsilon))
+        if self.weight_decay:
+            parts.append(optax.add_decayed_weights(self.weight_decay, mask=_matrices))
+        return optax.chain(*parts, optax.scale_by_learning_rate(self.learning_rate))
+
+
+def _matrices(params):
+    return jax.tree.map(lambda x: x.ndim > 1, params)

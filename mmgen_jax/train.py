@@ -1,0 +1,202 @@
+"""The train loop, the only one: restore, then for every step evaluate, save, take a batch, step, log."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import pathlib
+import time
+
+import jax
+import numpy as np
+
+from mmgen_jax import checkpoint, config as configs, evaluate, media, parallel, sample, system as systems
+from mmgen_jax import metrics as metric_files, modalities as modality_module, train_state
+from mmgen_jax.data import pipeline
+from mmgen_jax.modalities import check_batch
+from mmgen_jax.progress import Progress
+from mmgen_jax.train_step import active_players, train_step
+
+
+class NotFinite(FloatingPointError):
+    """A loss, gradient or parameter that is NaN or infinite; the message names step, metric and tensors."""
+
+
+def train(config, workdir) -> train_state.TrainState:
+    """Trains `config` in `workdir` from its newest checkpoint, or from the start, to `config.train.steps`.
+
+    The end state of a run that was killed and started again is bitwise that of an uninterrupted one (on CPU).
+
+    Raises:
+      ConfigError, LookupFailed, BatchError: before anything is compiled or written.
+      NotFinite: at the first log step after a value stopped being finite; no checkpoint of it is saved.
+    """
+    workdir, every = pathlib.Path(workdir), config.train
+    source = systems.source(config)
+    system = systems.build(config, source.modalities)
+    layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
+    check_schedule(config, system)
+    check_batch(source.read(np.arange(every.batch_size) % len(source), np.zeros(every.batch_size, int)), source.modalities)
+    prepare_workdir(workdir, config, source.modalities)
+
+    create = functools.partial(sample.create_state, config, system)
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
+        batches = make_batches(source, config, layout, stack)
+        start = checkpoints.latest_step() or 0
+        if start:
+            state, data_state = checkpoints.restore(start, layout.abstract(create))
+            batches.set_state(data_state)
+        else:
+            state = layout.init(create)
+        writer = stack.enter_context(metric_files.MetricWriter(workdir, start))
+        progress = stack.enter_context(Progress(every.steps, start))
+        progress.write(summary(config, state, layout, start))
+        step_fn = layout.compile_step(
+            functools.partial(
+                train_step,
+                # The step averages over `axis_name` itself; sampling is always in the global view, so it has none.
+                objective=systems.build(config, source.modalities, layout.axis_name).objective,
+                optimizers=system.optimizers,
+                seed=config.seed,
+                axis_name=layout.axis_name,
+            ),
+            state,
+            every.steps_per_call,
+        )
+        sampler = sample.Sampler(system, layout, every.batch_size, config.seed)
+        pending, waited, since = [], 0.0, time.monotonic()
+
+        step = start
+        while True:
+            last = step >= every.steps
+            if is_due(step, start, every.sample_steps, last):
+                save_samples(workdir, step, config, system, sampler.load(*train_state.averaged(state)), writer)
+            if is_due(step, start, every.eval_steps, last) and config.evaluators:
+                results = evaluate.run(config, system, sampler.load(*train_state.averaged(state)))
+                writer.write(step, {name: entry["value"] for name, entry in results.items()})
+                evaluate.write(workdir, config, step, results)
+            if is_due(step, start, every.checkpoint_steps, last) and step > start:
+                # State and data position together, before the next batch is taken: that makes a resume exact.
+                checkpoints.save(step, state, batches.get_state())
+            if last:
+                break
+
+            before = time.monotonic()
+            batch = next(batches)
+            waited += time.monotonic() - before
+            players = active_players(step, system.optimizers, system.objective.players)
+            state, metrics = step_fn(state, batch, players)
+            pending.append(metrics)
+            step += every.steps_per_call
+
+            if step % every.log_steps == 0 or step >= every.steps or step % every.checkpoint_steps == 0:
+                means, not_finite = metric_files.summarise(pending)
+                if not_finite is not None:
+                    raise NotFinite(diagnosis(not_finite, step, len(pending), every.steps_per_call, state))
+                now = time.monotonic()
+                means["steps_per_second"] = len(pending) * every.steps_per_call / (now - since)
+                means["data_wait"] = waited / (now - since)  # share of the time that the step waited for data
+                writer.write(step, means)
+                progress.update(step, means)
+                pending, waited, since = [], 0.0, now
+            else:
+                progress.update(step)
+    return state
+
+
+def is_due(step: int, start: int, interval: int, last: bool) -> bool:
+    """Whether something with an interval happens at `step`: not where the run starts, always where it ends."""
+    return last or (step > start and interval > 0 and step % interval == 0)
+
+
+def check_schedule(config, system) -> None:
+    """Intervals that the loop can keep, before anything runs."""
+    every = config.train
+    for name in ("steps", "log_steps", "checkpoint_steps", "sample_steps", "eval_steps"):
+        value, least = every[name], 0 if name in ("sample_steps", "eval_steps") else 1
+        if value < least or value % every.steps_per_call:
+            raise configs.ConfigError(
+                f"config.train.{name}: expected a multiple of train.steps_per_call={every.steps_per_call}, at least "
+                f"{least}, got {value}"
+            )
+    if every.steps_per_call > 1 and any(optimizer.interval > 1 for optimizer in system.optimizers.values()):
+        raise configs.ConfigError("config.train.steps_per_call: players have an interval above 1, which needs 1")
+
+
+def prepare_workdir(workdir: pathlib.Path, config, modalities) -> None:
+    """Writes config and modalities, or checks that the run there is of the same config."""
+    if (workdir / "config.json").is_file():
+        configs.check_same(config, sample.read_workdir(workdir)[0], workdir)
+    elif workdir.exists() and any(workdir.iterdir()):
+        raise configs.ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
+    if jax.process_index() == 0:
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "modalities.json").write_text(modality_module.to_json(modalities))
+        (workdir / "config.json").write_text(configs.to_json(config))
+
+
+def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.ExitStack):
+    """Shuffled batches of the model's modalities, already on the devices, with a state that can be saved."""
+    steps = config.train.steps_per_call
+
+    def put(batch):
+        if steps > 1:
+            batch = {name: rows.reshape(steps, -1, *rows.shape[1:]) for name, rows in batch.items()}
+        return layout.put(batch, steps_axis=steps > 1)
+
+    batches = pipeline.batches(
+        source,
+        batch_size=config.train.batch_size * steps,
+        seed=config.seed,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    return stack.enter_context(contextlib.closing(pipeline.prefetch_to_device(batches, put)))
+
+
+def summary(config, state, layout: parallel.Parallel, start: int) -> str:
+    sizes = {p: sum(leaf.size for leaf in jax.tree.leaves(tree)) for p, tree in state.params.items()}
+    count = ", ".join(f"{player} {size / 1e6:.2f} M" for player, size in sizes.items())
+    where = f"{layout.num_devices} × {jax.devices()[0].platform}, {layout.mode}"
+    resumed = f"; resuming at step {start}" if start else ""
+    return f"{config.reference or 'config'}: parameters {count}; on {where}{resumed}"
+
+
+def save_samples(workdir: pathlib.Path, step: int, config, system, sampler, writer) -> list[pathlib.Path]:
+    """Samples for the same first examples of the last split each time, with what was asked under them."""
+    source = systems.source(config, systems.held_out_split(config))
+    indices = np.arange(min(config.train.num_samples, len(source)))
+    batch = source.read(indices, np.zeros(len(indices), int))
+    conditions = {k: v for k, v in batch.items() if k in system.conditions}
+    named = {k: system.modalities[k] for k in system.conditions}
+    prompts = [media.describe(batch, named, i) for i in indices] if conditions else None
+    paths = media.save_samples(workdir / "samples", step, sampler(batch), system.modalities, prompts, conditions)
+    if sampler.supports("reconstruct") and system.modalities[system.target].kind in ("image", "video"):
+        name = f"{system.target}_reconstructed"
+        paths += media.save_samples(
+            workdir / "samples",
+            step,
+            {name: sampler.reconstruct(batch)[system.target]},
+            {**system.modalities, name: system.modalities[system.target]},
+            prompts,
+            {system.target: batch[system.target]},
+        )
+    writer.write_samples(step, paths)
+    return paths
+
+
+def diagnosis(not_finite: tuple[int, str], step: int, calls: int, steps_per_call: int, state) -> str:
+    """Names the first step and metric that were not finite, and the tensors of the state that are not by now."""
+    offset, name = not_finite
+    first = step - calls * steps_per_call + offset + 1
+    bad = [
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(np.asarray(leaf)).all()
+    ]
+    tensors = f"{len(bad)} tensors of the state are not finite by step {step}, first {bad[0]}" if bad else "none in the state"
+    return (
+        f"step {first}: {name} is not finite; {tensors}. The newest checkpoint is from before; lower the learning rate, "
+        "set optimizers.<player>.clip_norm, or look at that step's batch"
+    )
