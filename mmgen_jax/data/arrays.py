@@ -112,15 +112,11 @@ class Ragged(Sequence):
 
     def window(self, indices: np.ndarray, length: int, starts: np.ndarray | int = 0) -> np.ndarray:
         """`[B, length, ...]`: `length` values of each example from `starts [B]` on, zero before and after its own."""
-        begin = self.offsets[indices]
-        size = (self.offsets[np.asarray(indices) + 1] - begin)[:, None]
-        position = np.broadcast_to(np.asarray(starts), begin.shape)[:, None] + np.arange(length)  # [B, length]
-        inside = (position >= 0) & (position < size)
-        if not len(self.values):
-            return np.zeros((*position.shape, *self.values.shape[1:]), self.values.dtype)
-        values = self.values[np.where(inside, begin[:, None] + position, 0)]
-        values[~inside] = 0
-        return values
+        rows = np.zeros((len(indices), length, *self.values.shape[1:]), self.values.dtype)
+        for row, index, start in zip(rows, indices, np.broadcast_to(starts, len(indices)).tolist()):
+            inside = self[index][max(start, 0) : max(start + length, 0)]
+            row[max(-start, 0) :][: len(inside)] = inside
+        return rows
 
 
 @dataclasses.dataclass(frozen=True)
