@@ -1,0 +1,28 @@
+"""Modality dropout (Neverova et al. 2015, "ModDrop"): training on random subsets of the modalities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping
+
+import jax
+import jax.numpy as jnp
+
+if TYPE_CHECKING:
+    from mmgen_jax.conditioning import Tokens
+
+
+def drop_modalities(rng: jax.Array, tokens: Mapping[str, Tokens], rate: float) -> dict[str, Tokens]:
+    """Masks each modality of each example with probability `rate`, but never the last one that is there.
+
+    One uniform number is drawn per modality and example, and the modality is dropped where it is under `rate`; the
+    present modality with the largest number stays in any case, so where all would go each is as likely to stay.
+    """
+    names = sorted(tokens)
+    present = jnp.stack([tokens[name].mask.any(axis=1) for name in names])  # [M, B]
+    draws = jnp.where(present, jax.random.uniform(rng, present.shape), -1.0)
+    keep = (draws >= rate) | (draws == draws.max(axis=0))
+    dropped = {}
+    for name, kept in zip(names, keep):
+        mask = tokens[name].mask & kept[:, None]
+        dropped[name] = tokens[name].replace(values=jnp.where(mask[..., None], tokens[name].values, 0), mask=mask)
+    return dropped
