@@ -1,0 +1,113 @@
+"""Coherence on the scenes world: does what the model draws show the factors that its conditions tell?
+
+For each factor, the share of examples where an analytic judge (`scenes_judge`) finds in the sample the value that the
+example truly has. The share it finds in the true renders of the same examples bounds what a perfect model would reach.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mmgen_jax.data.scenes_factors import FACTORS
+from mmgen_jax.evaluators import scenes_judge, scenes_judge_audio
+
+JUDGED = {  # target -> the factors that it always shows
+    "image": ("shape", "color", "size"),
+    "video": ("shape", "color", "size", "motion"),
+    "audio": ("shape", "color", "size", "motion"),
+    "text": ("shape", "color", "size"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Accuracy of every factor and of all of them together.
+
+    Args:
+      target: the modality that the model draws: `image`, `video`, `audio` or `text`.
+      num_examples: at most this many of each split.
+      sample_rate: of the sound, in Hz; used where the target is `audio`.
+      splits: those to run on.
+    """
+
+    target: str = "image"
+    num_examples: int = 1000
+    sample_rate: int = 8_000
+    splits: tuple[str, ...] = ("test", "compositional")
+
+    def __post_init__(self):
+        if self.target not in JUDGED:
+            raise ValueError(
+                f"scenes_coherence.target: no judge for {self.target!r}; there is one for: {', '.join(JUDGED)}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels that a batch must hold beside the model's own modalities."""
+        return JUDGED[self.target]
+
+    def __call__(
+        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
+        """`{factor or "all": {"value", "n", "interval", "judge_accuracy", "chance"}}`.
+
+        `interval` is Wilson's 95 % interval. An example that lacks its target or a label (masked) does not count.
+
+        Raises:
+          ValueError: no example counts.
+        """
+        correct, judge_correct, count = [], [], 0  # [n, factors] bool each
+        for batch in batches:
+            if count >= self.num_examples:
+                break
+            keep = np.ones(len(batch[self.target]), bool)
+            for name in (self.target, *self.names):
+                keep &= np.asarray(batch.get(f"{name}/mask", keep))
+            keep = np.flatnonzero(keep)[: self.num_examples - count]
+            if not keep.size:
+                continue
+            count += keep.size
+            truth = np.stack([np.asarray(batch[name])[keep] for name in self.names], axis=1)
+            correct.append(self._judge(np.asarray(sample_fn(batch)[self.target])[keep]) == truth)
+            judge_correct.append(self._judge(np.asarray(batch[self.target])[keep]) == truth)
+        if not count:
+            raise ValueError(
+                f"scenes_coherence: expected examples with {self.target} and labels {', '.join(self.names)}, got none; "
+                "raise num_examples or evaluate a split that has them"
+            )
+        correct, judge_correct = np.concatenate(correct), np.concatenate(judge_correct)
+        chance = np.array([1 / len(FACTORS[name]) for name in self.names])
+        entries = {name: _entry(correct[:, i], judge_correct[:, i], chance[i]) for i, name in enumerate(self.names)}
+        return entries | {"all": _entry(correct.all(axis=1), judge_correct.all(axis=1), chance.prod())}
+
+    def _judge(self, target: np.ndarray) -> np.ndarray:
+        """`[B, factors] int32`."""
+        judged = {
+            "image": scenes_judge.judge_images,
+            "video": scenes_judge.judge_videos,
+            "audio": lambda audio: scenes_judge_audio.judge_audio(audio, self.sample_rate),
+            "text": scenes_judge.judge_texts,
+        }[self.target](target)
+        return np.stack([judged[name] for name in self.names], axis=1)
+
+
+def wilson(successes: int, n: int, z: float = 1.96) -> list[float]:
+    """The `[low, high]` of a share, by Wilson (1927): stays in [0, 1] and has width at 0 and 1."""
+    share = successes / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return [float(max(middle - half, 0.0)), float(min(middle + half, 1.0))]
+
+
+def _entry(correct: np.ndarray, judge_correct: np.ndarray, chance: float) -> dict[str, Any]:
+    return {
+        "value": float(correct.mean()),
+        "n": len(correct),
+        "interval": wilson(int(correct.sum()), len(correct)),
+        "judge_accuracy": float(judge_correct.mean()),
+        "chance": float(chance),
+    }
