@@ -112,6 +112,13 @@ def test_fields_keep_their_kind_dtype_shape_and_count(tmp_path):
         read["text"]
 
 
+def test_a_field_of_empty_examples_reads_back(tmp_path):
+    read = _write(tmp_path / "set", text=["", ""], audio=[np.zeros(0, np.int16)] * 2)
+    assert list(read.text("text")) == ["", ""]
+    assert read.ragged("audio")[1].shape == (0,)
+    np.testing.assert_array_equal(read.ragged("audio").window(np.array([0]), 3), [[0, 0, 0]])
+
+
 def test_pickles_as_its_directory(tmp_path):
     read = _write(tmp_path / "set", image=np.zeros((100_000,)))
     read["image"]

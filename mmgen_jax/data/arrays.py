@@ -24,15 +24,14 @@ import os
 import pathlib
 import secrets
 import shutil
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-FORMAT = 1  # of the directory; part of every fingerprint
+from mmgen_jax.data.arrays_writer import Writer, file_name
 
-Values = np.ndarray | Sequence[np.ndarray] | Sequence[str]
+FORMAT = 1  # of the directory; part of every fingerprint
 
 
 class Unusable(ValueError):
@@ -48,7 +47,7 @@ def cached(
     name: str,
     inputs: Sequence[str | os.PathLike],
     parameters: Mapping[str, Any],
-    build: Callable[["Writer"], None],
+    build: Callable[[Writer], None],
 ) -> Arrays:
     """The arrays that `build` writes, built where the cache lacks them for these inputs and parameters.
 
@@ -159,7 +158,7 @@ class Arrays:
     def __getitem__(self, name: str) -> np.ndarray:
         """A field of one shape: `[N, ...]`, memory-mapped."""
         self._check(name, "array")
-        return self._open(_file(name))
+        return self._open(file_name(name))
 
     def ragged(self, name: str) -> Ragged:
         self._check(name, "ragged")
@@ -170,7 +169,7 @@ class Arrays:
         return Texts(self._ragged(name))
 
     def _ragged(self, name: str) -> Ragged:
-        return Ragged(self._open(_file(name)), self._open(_file(name, ".offsets")))
+        return Ragged(self._open(file_name(name)), self._open(file_name(name, ".offsets")))
 
     def _check(self, name: str, kind: str) -> None:
         if name not in self.fields:
@@ -212,8 +211,10 @@ def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays
         )
     for name, field in meta["fields"].items():
         for suffix in ("",) if field["kind"] == "array" else ("", ".offsets"):
-            if not (directory / _file(name, suffix)).is_file():
-                raise Unusable(f"{directory}: {_file(name, suffix)} is missing; remove the folder and prepare it again")
+            if not (directory / file_name(name, suffix)).is_file():
+                raise Unusable(
+                    f"{directory}: {file_name(name, suffix)} is missing; remove the folder and prepare it again"
+                )
     return Arrays(directory, meta)
 
 
@@ -256,91 +257,3 @@ def _publish(temporary: pathlib.Path, directory: pathlib.Path, fingerprint: str)
         with contextlib.suppress(FileNotFoundError):  # another process moved it aside first
             directory.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-class Writer:
-    """Takes examples in chunks of any size. `attributes` is a JSON dict about the whole set."""
-
-    def __init__(self, directory: pathlib.Path):
-        self.attributes: dict[str, Any] = {}
-        self._directory = directory
-        self._kinds: dict[str, str] = {}
-        self._files: dict[str, _GrowingFile] = {}
-
-    def extend(self, fields: Mapping[str, Values]) -> None:
-        """Appends n examples: an array `[n, ...]` per field of one shape, a list of n arrays or strings per other."""
-        for name, values in fields.items():
-            if not len(values):
-                continue
-            kind = "array" if isinstance(values, np.ndarray) else "text" if isinstance(values[0], str) else "ragged"
-            if self._kinds.setdefault(name, kind) != kind:
-                raise ValueError(f"field {name!r}: expected {self._kinds[name]} values as before, got {kind}")
-            if kind == "array":
-                self._append(_file(name), values)
-                continue
-            if kind == "text":
-                values = [np.frombuffer(text.encode("utf-8"), np.uint8) for text in values]
-            if _file(name) not in self._files:
-                self._append(_file(name, ".offsets"), np.zeros(1, np.int64))
-            for value in map(np.asarray, values):
-                self._append(_file(name), value)
-                self._append(_file(name, ".offsets"), np.array([self._files[_file(name)].length]))
-
-    def _append(self, file: str, values: np.ndarray) -> None:
-        if file not in self._files:
-            self._files[file] = _GrowingFile(self._directory / file, values)
-        self._files[file].append(values)
-
-    def close(self) -> dict:
-        """Finishes the files; the part of meta.json that describes them."""
-        counts, fields = {}, {}
-        for name, kind in self._kinds.items():
-            file = self._files[_file(name)]
-            counts[name] = file.length if kind == "array" else self._files[_file(name, ".offsets")].length - 1
-            fields[name] = {"kind": kind, "dtype": file.dtype.str, "shape": list(file.shape)}
-        if len(set(counts.values())) != 1:
-            raise ValueError(f"expected one count of examples for every field and at least one example, got {counts}")
-        for file in self._files.values():
-            file.close()
-        return {"count": next(iter(counts.values())), "fields": fields, "attributes": self.attributes}
-
-    def abandon(self) -> None:
-        for file in self._files.values():
-            file.handle.close()
-
-
-class _GrowingFile:
-    """A .npy file that grows along its first axis; NumPy's header leaves room to write the final length over it."""
-
-    def __init__(self, path: pathlib.Path, example: np.ndarray):
-        self.path, self.dtype, self.shape, self.length = path, example.dtype, example.shape[1:], 0
-        if example.dtype.hasobject:
-            raise ValueError(f"{path.name}: expected numbers, got dtype {example.dtype}")
-        self.handle = path.open("wb")
-        self._write_header()
-        self.start = self.handle.tell()
-
-    def _write_header(self) -> None:
-        descr = np.lib.format.dtype_to_descr(self.dtype)
-        header = {"descr": descr, "fortran_order": False, "shape": (self.length, *self.shape)}
-        np.lib.format.write_array_header_1_0(self.handle, header)
-
-    def append(self, values: np.ndarray) -> None:
-        if values.dtype != self.dtype or values.shape[1:] != self.shape:
-            raise ValueError(
-                f"{self.path.name}: expected {self.dtype} of shape {['n', *self.shape]} as before, got {values.dtype} "
-                f"{list(values.shape)}"
-            )
-        self.handle.write(np.ascontiguousarray(values).data)
-        self.length += len(values)
-
-    def close(self) -> None:
-        self.handle.seek(0)
-        self._write_header()
-        if self.handle.tell() != self.start:
-            raise RuntimeError(f"{self.path}: this NumPy leaves no room in the header for the final length")
-        self.handle.close()
-
-
-def _file(name: str, suffix: str = "") -> str:
-    return urllib.parse.quote(name, safe="") + suffix + ".npy"

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.data import arrays
+from mmgen_jax.data import arrays, arrays_writer
 
 EXPORT = 1  # raise when what an export writes changes
 CHUNK = 256  # examples held at a time
@@ -230,7 +230,7 @@ def _describe(feature: Any, kinds: Any) -> dict | None:
     return None
 
 
-def _convert(values: list, field: str, description: dict) -> arrays.Values:
+def _convert(values: list, field: str, description: dict) -> arrays_writer.Values:
     """A chunk of one field in the form that it is written in."""
     kind = description["kind"]
     if kind == "text":

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -106,7 +107,7 @@ class Source:
         """The official split that the examples are in, and their rows there."""
         if self.split not in (*self.splits, *self._prepared) or not {self.split, "train"} & set(self._prepared):
             raise ValueError(
-                f"{self.dataset}: split {self.split!r} does not exist; the official ones are {', '.join(self._prepared)}"
+                f"{self.dataset}: split {self.split!r} does not exist; there are {', '.join(self._prepared)}"
             )
         missing = [split for split in ("validation", "test") if split not in self._prepared]
         if self.split in self._prepared and (self.split != "train" or not missing):
@@ -134,8 +135,8 @@ class Source:
         if feature is None or feature["kind"] == "tensor":
             usable = ", ".join(f"{field} ({f['kind']})" for field, f in features.items() if f["kind"] != "tensor")
             raise ValueError(
-                f"{self.dataset}: modality {name!r}: feature {self.fields[name]!r} does not exist or is no text, image, "
-                f"audio, video or label; there are {usable}"
+                f"{self.dataset}: modality {name!r}: feature {self.fields[name]!r} does not exist or is no text, "
+                f"image, audio, video or label; there are {usable}"
             )
         if self.text_pieces and (feature["kind"] != "text" or len(self.fields) > 1):
             raise ValueError(f"{self.dataset}: text_pieces needs one text as the only modality, got {self.fields}")
@@ -179,10 +180,10 @@ class Source:
 
     def _column(self, name: str, split: str) -> np.ndarray:
         """A modality's values for every example of an official split, in the shape and rate that they are read in."""
-        prepared, field, feature, modality = self._prepared[split], self.fields[name], self._feature(name), None
+        prepared, field = self._prepared[split], self.fields[name]
+        feature, modality = self._feature(name), self._modality(name)
         if feature["kind"] == "label":
             return prepared[field]
-        modality = self._modality(name)
         if feature["kind"] == "image" and list(modality.shape) == feature["shape"]:
             return prepared[field]
         parameters: dict[str, Any] = {"shape": modality.shape, "rate": modality.sample_rate}
@@ -191,7 +192,7 @@ class Source:
         rows = self._rows(prepared, field, feature, modality)
 
         def build(writer: arrays.Writer) -> None:
-            while chunk := [row for row, _ in zip(rows, range(CHUNK))]:
+            while chunk := list(itertools.islice(rows, CHUNK)):
                 writer.extend({"values": np.stack(chunk)})
 
         return self._cached("column", prepared, name, parameters, build)["values"]

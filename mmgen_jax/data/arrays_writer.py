@@ -1,0 +1,100 @@
+"""The writing half of `arrays`: .npy files that grow example by example."""
+
+from __future__ import annotations
+
+import pathlib
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Values = np.ndarray | Sequence[np.ndarray] | Sequence[str]
+
+
+def file_name(field: str, suffix: str = "") -> str:
+    return urllib.parse.quote(field, safe="") + suffix + ".npy"
+
+
+class Writer:
+    """Takes examples in chunks of any size. `attributes` is a JSON dict about the whole set."""
+
+    def __init__(self, directory: pathlib.Path):
+        self.attributes: dict[str, Any] = {}
+        self._directory = directory
+        self._kinds: dict[str, str] = {}
+        self._files: dict[str, _GrowingFile] = {}
+
+    def extend(self, fields: Mapping[str, Values]) -> None:
+        """Appends n examples: an array `[n, ...]` per field of one shape, a list of n arrays or strings per other."""
+        for name, values in fields.items():
+            if not len(values):
+                continue
+            kind = "array" if isinstance(values, np.ndarray) else "text" if isinstance(values[0], str) else "ragged"
+            if self._kinds.setdefault(name, kind) != kind:
+                raise ValueError(f"field {name!r}: expected {self._kinds[name]} values as before, got {kind}")
+            if kind == "array":
+                self._append(file_name(name), values)
+                continue
+            if kind == "text":
+                values = [np.frombuffer(text.encode("utf-8"), np.uint8) for text in values]
+            if file_name(name) not in self._files:
+                self._append(file_name(name, ".offsets"), np.zeros(1, np.int64))
+            for value in map(np.asarray, values):
+                self._append(file_name(name), value)
+                self._append(file_name(name, ".offsets"), np.array([self._files[file_name(name)].length]))
+
+    def _append(self, file: str, values: np.ndarray) -> None:
+        if file not in self._files:
+            self._files[file] = _GrowingFile(self._directory / file, values)
+        self._files[file].append(values)
+
+    def close(self) -> dict:
+        """Finishes the files; the part of meta.json that describes them."""
+        counts, fields = {}, {}
+        for name, kind in self._kinds.items():
+            file = self._files[file_name(name)]
+            counts[name] = file.length if kind == "array" else self._files[file_name(name, ".offsets")].length - 1
+            fields[name] = {"kind": kind, "dtype": file.dtype.str, "shape": list(file.shape)}
+        if len(set(counts.values())) != 1:
+            raise ValueError(f"expected one count of examples for every field and at least one example, got {counts}")
+        for file in self._files.values():
+            file.close()
+        return {"count": next(iter(counts.values())), "fields": fields, "attributes": self.attributes}
+
+    def abandon(self) -> None:
+        for file in self._files.values():
+            file.handle.close()
+
+
+class _GrowingFile:
+    """A .npy file that grows along its first axis; NumPy's header leaves room to write the final length over it."""
+
+    def __init__(self, path: pathlib.Path, example: np.ndarray):
+        self.path, self.dtype, self.shape, self.length = path, example.dtype, example.shape[1:], 0
+        if example.dtype.hasobject:
+            raise ValueError(f"{path.name}: expected numbers, got dtype {example.dtype}")
+        self.handle = path.open("wb")
+        self._write_header()
+        self.start = self.handle.tell()
+
+    def _write_header(self) -> None:
+        descr = np.lib.format.dtype_to_descr(self.dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": (self.length, *self.shape)}
+        np.lib.format.write_array_header_1_0(self.handle, header)
+
+    def append(self, values: np.ndarray) -> None:
+        if values.dtype != self.dtype or values.shape[1:] != self.shape:
+            raise ValueError(
+                f"{self.path.name}: expected {self.dtype} of shape {['n', *self.shape]} as before, got {values.dtype} "
+                f"{list(values.shape)}"
+            )
+        self.handle.write(np.ascontiguousarray(values).data)
+        self.length += len(values)
+
+    def close(self) -> None:
+        self.handle.seek(0)
+        self._write_header()
+        if self.handle.tell() != self.start:
+            raise RuntimeError(f"{self.path}: this NumPy leaves no room in the header for the final length")
+        self.handle.close()
