@@ -123,6 +123,27 @@ def build(texts: Iterable[str], unit: str = "word", open: bool = True, min_count
     return Tokenizer(unit, tuple(sorted(word for word, n in counts.items() if n >= min_count)), open)
 
 
+def synonym_table(tokenizer: Tokenizer, groups: Iterable[Iterable[str]]) -> np.ndarray:
+    """`[V, K] int32`: for each id the other ids of its group, then padding.
+
+    Raises:
+      TextError: a word that is no single id of the tokenizer, or that is in two groups.
+    """
+    others: dict[int, list[int]] = {}
+    for group in groups:
+        ids = [tokenizer.encode(word, 2 + len(word))[:2].tolist() for word in group]
+        for word, (i, following) in zip(group, ids):
+            if i in (PADDING, END, UNKNOWN) or following != END or i in others:
+                raise TextError(
+                    f"synonyms: expected {word!r} to be one {tokenizer.unit} of the vocabulary, in one group"
+                )
+            others[i] = [other for other, _ in ids if other != i]
+    table = np.zeros((tokenizer.vocab_size, max(map(len, others.values()), default=1) or 1), np.int32)
+    for i, row in others.items():
+        table[i, : len(row)] = row
+    return table
+
+
 def _quoted(text: str) -> str:
     """The text on one line, its end left out where it is long."""
     return repr(text) if len(text) <= 80 else repr(text[:80]) + "…"
