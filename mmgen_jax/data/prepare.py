@@ -26,7 +26,7 @@ import importlib.util
 import itertools
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -189,10 +189,10 @@ def export(builder: Any, split: str, directory: pathlib.Path) -> None:
                 writer.extend({field: _convert([example[field] for example in chunk], field, description)})
 
 
-def _flatten(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`{outer: {inner: x}}` as `("outer/inner", x)`."""
+def _flatten(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """`{outer: {inner: x}}` as `("outer/inner", x)`; for dicts and for TFDS' FeaturesDict, which is no Mapping."""
     for name, value in tree.items():
-        if isinstance(value, Mapping):  # TFDS' FeaturesDict is one, too
+        if isinstance(value, type(tree)):
             yield from _flatten(value, f"{prefix}{name}/")
         else:
             yield prefix + name, value
