@@ -34,9 +34,11 @@ def text(path, modality: str = "text") -> str:
 
 
 def check_text(path, modality: str, content: str) -> str:
-    """The text without white space at its ends; refuses what is then empty, or holds a NUL (so is no text)."""
-    if "\0" in content:
-        raise DataError(path, modality, "encoding", "text", "a NUL character", "save it as UTF-8 text")
+    """The text without white space at its ends; refuses what is then empty, or holds what no text does."""
+    if "\0" in content or any("\ud800" <= character <= "\udfff" for character in content):
+        raise DataError(
+            path, modality, "encoding", "text", "a NUL or half of a surrogate pair", "save it as UTF-8 text"
+        )
     if not content.strip():
         raise DataError(path, modality, "length", "at least 1 character", "an empty text", "write one or remove it")
     return content.strip()
@@ -45,7 +47,7 @@ def check_text(path, modality: str, content: str) -> str:
 def _caption(path, modality: str, content: str) -> str:
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(path, modality, "json", "valid JSON", str(error), "mend it") from error
     if isinstance(value, dict):
         value = value.get("text", value.get("caption"))

@@ -6,7 +6,6 @@ that names file, modality, field, expected and got. Nothing here imports jax.
 
 from __future__ import annotations
 
-import math
 import pathlib
 from collections.abc import Iterator
 
@@ -15,6 +14,7 @@ import numpy as np
 from mmgen_jax.data import containers
 from mmgen_jax.data.captions import text as text
 from mmgen_jax.data.containers import DataError as DataError
+from mmgen_jax.data.resample import resample
 
 SUFFIXES = {
     "image": (".png", ".jpg", ".jpeg", ".webp"),
@@ -26,7 +26,7 @@ MAX_PIXELS = 2**26  # of one image or frame; more is taken for a decompression b
 MAX_SAMPLES = 2**27  # of one recording, all channels together: 23 minutes of 48 kHz stereo
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
 MAX_PEAK = 4.0  # lossy codecs overshoot full scale (1.43 was seen in AAC speech); more than 12 dB is a wrong scale
-SAMPLE_RATES = (1_000, 384_000)
+SAMPLE_RATES = (1_000, 192_000)
 
 
 def kind_of(path) -> str | None:
@@ -103,7 +103,7 @@ def _pixels(picture, shape: tuple[int, int, int]) -> np.ndarray:
 def audio(path, num_samples: int, sample_rate: int, modality: str = "audio") -> np.ndarray:
     """`[num_samples] float32` in [-1, 1] of a WAV, FLAC, Ogg or MP3 file.
 
-    Converted: channels averaged; other rates resampled (polyphase, Kaiser window); longer recordings cut at the end,
+    Converted: channels averaged; other rates resampled (`resample.py`); longer recordings cut at the end,
     shorter ones padded with zeros; peaks up to MAX_PEAK, which lossy codecs leave, clipped to [-1, 1].
 
     Raises:
@@ -156,13 +156,7 @@ def _waveform(path, modality, samples, rate, num_samples, sample_rate) -> np.nda
             path, modality, "range", "samples in [-1, 1]", f"a peak of {peak:.4g}", "scale it to full scale 1"
         )
     if rate != sample_rate:
-        from scipy.signal import resample_poly
-
-        common = math.gcd(rate, sample_rate)
-        up, down = sample_rate // common, rate // common
-        # Its filter reaches 10 samples of the lower rate to each side: what lies beyond cannot be heard in the cut.
-        needed = math.ceil((num_samples + 10) * rate / sample_rate) + 10
-        samples = resample_poly(samples[:needed].astype(np.float64), up, down)
+        samples = resample(samples, rate, sample_rate, num_samples)
     waveform = np.zeros(num_samples, np.float32)
     waveform[: len(samples)] = samples[:num_samples]
     return np.clip(waveform, -1, 1)
@@ -205,7 +199,7 @@ def video_audio(path, num_samples: int, sample_rate: int, modality: str = "audio
     """
     with open_video(path, modality) as container:
         if not container.streams.audio:
-            raise DataError(path, modality, "audio", "an audio track", "none", "leave audio out for this file")
+            raise DataError(path, modality, "track", "an audio track", "none", "leave audio out for this file")
         stream = container.streams.audio[0]
         rate, parts, scale, total = stream.rate, [], 1.0, 0
         for frame in _decoded(path, modality, container, stream):
@@ -230,9 +224,11 @@ def open_video(path, modality: str = "video"):
         container = av.open(str(path))
     except Exception as error:
         raise _undecodable(path, modality, "an MP4, GIF or WebM clip", error) from error
-    if not container.streams.video or container.format.name.split(",")[0] not in ("mov", "gif", "matroska"):
+    known = container.format.name.split(",")[0] in ("mov", "gif", "matroska")
+    if not known or not container.streams.video:
         container.close()
-        raise DataError(path, modality, "format", "an MP4, GIF or WebM clip", container.format.name, "convert it")
+        expected = "a video track" if known else "an MP4, GIF or WebM clip"
+        raise DataError(path, modality, "format", expected, "none" if known else container.format.name, "convert it")
     stream = container.streams.video[0]
     check_pixels(path, modality, stream.width, stream.height)
     return container

@@ -29,7 +29,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import arrays, folder_formats, folder_listing
+from mmgen_jax.data import arrays, containers, folder_formats, folder_listing
 from mmgen_jax.data.decode import DataError
 from mmgen_jax.data.folder_listing import Item
 from mmgen_jax.features import text as text_features
@@ -168,7 +168,7 @@ class Source(folder_formats.Formats):
     def _decoded(self, name: str, items: Sequence[Item]) -> arrays.Arrays:
         """`name [N, ...]`, and `present [N]`, False for the sound of a clip that has none."""
         modality = self.modality(name)
-        stats = [(str(item.path), item.path.stat()) for item in items]
+        stats = [(str(item.path), _stat(item)) for item in items]
         listed = repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
         parameters = {
             "version": VERSION,
@@ -202,6 +202,14 @@ class _Field:
     row: np.ndarray
     values: np.ndarray
     modality: Modality
+
+
+def _stat(item: Item) -> os.stat_result:
+    try:
+        return item.path.stat()
+    except OSError:
+        containers.check(item.path, item.modality)  # says what is wrong
+        raise
 
 
 def _with_count(problems: Sequence[DataError]) -> DataError:
