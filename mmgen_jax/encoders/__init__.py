@@ -1,4 +1,4 @@
-"""Encoders: one modality to tokens. A module `<kind>/<name>.py` defines `Encoder`, called `(array, mask [B]) -> Tokens`.
+"""Encoders: one modality to tokens. A module `<kind>/<name>.py` defines `Encoder`, `(array, mask [B]) -> Tokens`.
 
 Encoders keep the examples of a batch apart (no batch statistics unless `norm="batch"` is asked for), so that a masked
 example cannot change another one.

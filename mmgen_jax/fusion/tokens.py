@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -26,8 +27,8 @@ def masked_softmax(logits: jnp.ndarray, mask: jnp.ndarray) -> jnp.ndarray:
 class Projection(nn.Module):
     """Each modality's tokens through its own LayerNorm and dense layer, in the order of the names; zero where masked.
 
-    The norm brings modalities to one scale; the dense layer's bias is the modality's embedding. Masked values are set to zero before the layer too, so that nothing
-    they hold, NaN included, reaches the output or a gradient.
+    The norm brings modalities to one scale; the dense layer's bias is the modality's embedding. Masked values are set
+    to zero before both too, so that nothing they hold, NaN included, reaches the output or a gradient.
     """
 
     features: int

@@ -38,5 +38,5 @@ class Encoder(nn.Module):
 
 
 def scaled(decibels: jnp.ndarray) -> jnp.ndarray:
-    """Decibels, from -100 (silence) to about 20 for a waveform in [-1, 1], to about [-2, 2]."""
-    return (decibels + 40) / 30
+    """Decibels to mean 0 and deviation 1, roughly: real sounds in [-1, 1] have -40 ± 20 dB, silence has -100."""
+    return (decibels + 40) / 20

@@ -1,0 +1,51 @@
+"""Vision transformer (Dosovitskiy et al. 2021). Departs from the paper: no CLS token; fusions take the tokens' mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.conditioning import Tokens
+from mmgen_jax.layers import Conv, TransformerBlock
+
+
+class Patches(nn.Module):
+    """`[..., H, W, C]` to one token per patch with learned positions, `[..., N, D]`."""
+
+    features: int
+    patch_size: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images):
+        *lead, height, width, channels = images.shape
+        size = self.patch_size
+        if height % size or width % size:
+            raise ValueError(f"patch_size: expected one that divides the image, {height} × {width} pixels, got {size}")
+        grid = Conv(self.features, size, strides=size, padding="VALID", dtype=self.dtype)(
+            images.reshape(-1, height, width, channels)
+        )
+        values = grid.reshape(*lead, -1, self.features)
+        positions = self.param("positions", nn.initializers.normal(0.02), values.shape[-2:])
+        return values + positions.astype(values.dtype)
+
+
+class Encoder(nn.Module):
+    """`[B, H, W, C]` to `[B, N, D]`, one token per patch."""
+
+    features: int = 128
+    patch_size: int = 8
+    num_layers: int = 4
+    num_heads: int = 4
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, array, mask, train: bool = False) -> Tokens:
+        values = Patches(self.features, self.patch_size, self.dtype)(array)
+        for _ in range(self.num_layers):
+            values = TransformerBlock(self.num_heads, dropout=self.dropout, dtype=self.dtype)(values, train=train)
+        values = nn.LayerNorm(dtype=self.dtype)(values)
+        return Tokens(values, jnp.broadcast_to(mask[:, None], values.shape[:2]))

@@ -1,0 +1,34 @@
+"""The recurrent network that text, audio and video encoders share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell}
+
+
+class Recurrent(nn.Module):
+    """Bidirectional LSTM or GRU (Graves and Schmidhuber 2005), `[B, N, D]` to `[B, N, features]`.
+
+    Half of the features read forwards, half backwards. With `lengths [B]` the backward pass starts at each sequence's
+    own end; outputs beyond it mean nothing.
+    """
+
+    features: int
+    cell: str = "lstm"
+    num_layers: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, values, lengths=None):
+        if self.cell not in CELLS:
+            raise ValueError(f"recurrent cell {self.cell!r} does not exist; the cells are {', '.join(CELLS)}")
+        cell = CELLS[self.cell]
+        for _ in range(self.num_layers):
+            forward = nn.RNN(cell(self.features - self.features // 2, dtype=self.dtype))
+            backward = nn.RNN(cell(self.features // 2, dtype=self.dtype))
+            values = nn.Bidirectional(forward, backward)(values, seq_lengths=lengths)
+        return values

@@ -1,0 +1,44 @@
+"""Factorised encoder (ViViT model 2, Arnab et al. 2021): attention within each frame, then between the frames.
+
+Departs from the paper: a frame's vector is the mean of its patches instead of a CLS token, and patches are of one
+frame, not tubelets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.conditioning import Tokens
+from mmgen_jax.encoders.image.vit import Patches
+from mmgen_jax.layers import TransformerBlock
+
+
+class Encoder(nn.Module):
+    """`[B, T, H, W, C]` to one token per frame `[B, T, D]`."""
+
+    features: int = 128
+    patch_size: int = 8
+    space_layers: int = 2
+    time_layers: int = 2
+    num_heads: int = 4
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, array, mask, train: bool = False) -> Tokens:
+        batch_size, num_frames = array.shape[:2]
+        values = Patches(self.features, self.patch_size, self.dtype)(array)  # [B, T, N, D]
+        values = self.blocks(values.reshape(-1, *values.shape[2:]), self.space_layers, "space", train)
+        values = values.mean(axis=1).reshape(batch_size, num_frames, -1)
+        positions = self.param("positions", nn.initializers.normal(0.02), values.shape[1:])
+        values = self.blocks(values + positions.astype(values.dtype), self.time_layers, "time", train)
+        return Tokens(values, jnp.broadcast_to(mask[:, None], values.shape[:2]))
+
+    def blocks(self, values, num_layers: int, name: str, train: bool):
+        for layer in range(num_layers):
+            block = TransformerBlock(self.num_heads, dropout=self.dropout, dtype=self.dtype, name=f"{name}_{layer}")
+            values = block(values, train=train)
+        return nn.LayerNorm(dtype=self.dtype, name=f"{name}_norm")(values)
