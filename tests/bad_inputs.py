@@ -8,6 +8,7 @@ fails if that imported jax.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -250,7 +251,10 @@ def array_cases() -> list[Case]:
 
 if __name__ == "__main__":
     for case in cases():
-        with tempfile.TemporaryDirectory() as directory:
-            try_case(case, Folder(directory))
+        with tempfile.TemporaryDirectory() as temporary:
+            os.environ["MMGEN_CACHE"] = f"{temporary}/cache"
+            directory = Folder(temporary, "files")
+            directory.mkdir()
+            try_case(case, directory)
     assert "jax" not in sys.modules, "reading data imported jax"
     print(f"{len(cases())} inputs, each with its documented outcome")

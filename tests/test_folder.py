@@ -62,7 +62,7 @@ def test_splits_are_disjoint_complete_and_fixed(mixed):
         source = Source(directory=str(mixed), split=split, text_unit="byte", **SMALL | {"text_length": 32})
         numbers[split] = [number_of(source, read_all(source), i) for i in range(len(source))]
     assert {split: len(values) for split, values in numbers.items()} == {"train": 16, "validation": 2, "test": 2}
-    assert sorted(sum(numbers.values(), [])) == list(range(NUM))
+    assert sorted(number for values in numbers.values() for number in values) == list(range(NUM))
 
 
 @pytest.mark.parametrize("fractions", [(0.1, 0.1), (0.0, 0.2), (0.3, 0.0)])

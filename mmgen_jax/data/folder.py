@@ -131,9 +131,12 @@ class Source(folder_formats.Formats):
         examples, batch = self._examples[np.asarray(indices)], {}
         for name, field in self._fields.items():
             present = field.present[examples]
-            values = field.values[field.row[examples]]
+            values = field.values if isinstance(field.values, np.ndarray) else field.values[name]
+            values = values[field.row[examples]]
             if values.dtype == np.uint8:
-                values = values.astype(np.float32) / 127.5 - 1
+                values = values.astype(np.float32)
+                values /= 127.5
+                values -= 1
             values[~present] = 0
             batch[name] = values
             if not field.present.all():
@@ -152,7 +155,7 @@ class Source(folder_formats.Formats):
         decoded = self._decoded(name, items)
         present = listed.copy()
         present[listed] = decoded["present"]
-        return _Field(present, row, decoded[name], self.modality(name))
+        return _Field(present, row, decoded, self.modality(name))
 
     def _encode(self, items: Sequence[Item], in_training: np.ndarray) -> tuple[text_features.Tokenizer, np.ndarray]:
         """The vocabulary of the training texts, and every text as ids `[N, L]`."""
@@ -168,7 +171,7 @@ class Source(folder_formats.Formats):
     def _decoded(self, name: str, items: Sequence[Item]) -> arrays.Arrays:
         """`name [N, ...]`, and `present [N]`, False for the sound of a clip that has none."""
         modality = self.modality(name)
-        stats = [(str(item.path), _stat(item)) for item in items]
+        stats = [(os.path.abspath(item.path), _stat(item)) for item in items]
         listed = repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
         parameters = {
             "version": VERSION,
@@ -200,7 +203,7 @@ class _Field:
 
     present: np.ndarray
     row: np.ndarray
-    values: np.ndarray
+    values: np.ndarray | arrays.Arrays  # the latter pickles as its path, for worker processes
     modality: Modality
 
 
