@@ -1,10 +1,10 @@
 """Checkpoints of the train state and the position in the data, the only file that knows Orbax.
 
 A checkpoint is a folder `<directory>/<step>/` that appears in one rename: a process killed while it writes leaves a
-folder `<step>.orbax-checkpoint-tmp`, which is never read and is removed by the next run. The state is stored as a flat
-dict, one entry per leaf named by its path (`params/generator/Dense_0/kernel`), so that neither the containers (an optax
-named tuple, a flax dataclass) nor the devices it was saved from are part of the format. Beside the arrays, in the
-checkpoint's metadata, are the data state and the dtype and shape of every leaf.
+folder `<step>.orbax-checkpoint-tmp`, which is never read and is gone once the next run has saved. The state is stored
+as a flat dict, one entry per leaf named by its path (`params/generator/Dense_0/kernel`), so that neither the containers
+(an optax named tuple, a flax dataclass) nor the devices it was saved from are part of the format. Beside the arrays, in
+the checkpoint's metadata, are the data state and the dtype and shape of every leaf.
 """
 
 from __future__ import annotations
@@ -100,13 +100,15 @@ class Checkpointer:
             was saved from, or to the default device where it has none.
 
         Raises:
-          CheckpointError: no such step, or the first leaf that differs in name, shape or dtype.
+          CheckpointError: no such step, an incomplete one, or the first leaf that differs in name, shape or dtype.
         """
         self.wait()
         steps = [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
         if step not in steps:
             raise CheckpointError(f"{self._directory}: has no checkpoint of step {step}; it has {steps or 'none'}")
         metadata = self._checkpointer.checkpointables_metadata(step).custom_metadata
+        if not metadata:  # a process was killed while it deleted this old checkpoint
+            raise CheckpointError(f"{self._directory / str(step)}: is incomplete; restore a newer step of {steps}")
         abstract, treedef = _named_leaves(abstract_state)
         _check_leaves(self._directory / str(step), abstract, metadata["leaves"])
         default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

@@ -169,6 +169,20 @@ def test_a_half_written_checkpoint_is_ignored_and_removed_by_the_next_run_only(t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["5", "9"]
 
 
+def test_a_half_deleted_checkpoint_is_refused_and_gone_after_the_next_save(tmp_path):
+    state = {"w": jnp.ones(3)}
+    with Checkpointer(tmp_path) as checkpointer:
+        for step in (1, 2):
+            checkpointer.save(step, state, {})
+    (tmp_path / "1" / "_CHECKPOINT_METADATA").unlink()  # killed while it deleted step 1
+    with Checkpointer(tmp_path) as checkpointer:
+        with pytest.raises(CheckpointError, match=r"1: is incomplete; restore a newer step of \[1, 2\]"):
+            checkpointer.restore(1, abstract(state))
+        assert_same_bits(checkpointer.restore(checkpointer.latest_step(), abstract(state))[0], state)
+        checkpointer.save(3, state, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3"]
+
+
 # Goes on from the newest checkpoint, checks it, and saves as fast as it can; every value of checkpoint n is n.
 SAVE_FOREVER = """
 import sys
@@ -209,9 +223,9 @@ def test_a_kill_at_any_moment_leaves_a_checkpoint_to_resume_from(tmp_path):
             got, data_state = checkpointer.restore(committed, abstract(want))
             assert_same_bits(got, want)
             assert data_state == {"next_index": committed}
-    with Checkpointer(tmp_path):
-        pass
-    assert not list(tmp_path.glob("*tmp*"))
+    with Checkpointer(tmp_path) as checkpointer:
+        checkpointer.save(committed + 10, want, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([str(committed), str(committed + 10)])
 
 
 @pytest.mark.parametrize(
