@@ -7,9 +7,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import ml_collections
 import numpy as np
 
-from mmgen_jax import media
+from mmgen_jax import lookup, media
 from mmgen_jax.features.text import END, PADDING, UNKNOWN
 from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality, check_batch
 
@@ -17,7 +18,32 @@ LISTED = 20  # ignored files that are named
 BATCH_SIZE = 64
 
 
-def check(
+def check(config: ml_collections.ConfigDict, out: str | pathlib.Path | None = None) -> int:
+    """What `check_source` does for the config's data, and whether its model and batch size fit that data.
+
+    Returns:
+      The exit code: 1 where training would fail, else 0.
+    """
+    from mmgen_jax import system
+    from mmgen_jax.data import pipeline
+
+    try:
+        source_class = lookup.find("data", config.data.get("name"))
+        fields = {key: value for key, value in config.data.items() if key != "name"}
+        if "seed" in inspect.signature(source_class).parameters:
+            fields.setdefault("seed", config.seed)
+        if check_source(source_class, fields, out):
+            return 1
+        source = system.source(config)
+        pipeline.batches(source, batch_size=config.train.batch_size, seed=config.seed, num_threads=0)
+        system.build(config, source.modalities)
+    except ValueError as error:
+        print(f"PROBLEM {error}")
+        return 1
+    return 0
+
+
+def check_source(
     source_class: type,
     fields: Mapping[str, Any],
     out: str | pathlib.Path | None = None,
@@ -37,15 +63,16 @@ def check(
       max_examples: that are read in each split; all are counted.
 
     Returns:
-      The exit code: 1 where training would fail, else 0.
+      1 where there is a problem, else 0.
     """
-    fields = {key: value for key, value in fields.items() if key != "split"}
-    problems, ignored = [], []
+    fields, parameters = dict(fields), inspect.signature(source_class)
+    fields.pop("split", None)
     try:
-        inspect.signature(source_class).bind(split="", **fields)
+        parameters.bind(split="", **fields)
     except TypeError as error:
-        print(f"PROBLEM data: {error}; the fields are {', '.join(inspect.signature(source_class).parameters)}")
+        print(f"PROBLEM data: {error}; the fields are {', '.join(parameters.parameters)}")
         return 1
+    problems, ignored = [], []
     try:
         if hasattr(source_class, "examine"):
             found, ignored = source_class.examine(**fields)
@@ -59,7 +86,7 @@ def check(
         print("\n".join(f"  {line}" for line in ignored[:LISTED]))
         if len(ignored) > LISTED:
             print(f"  … and {len(ignored) - LISTED} more")
-    print("\n".join(f"PROBLEM {line}" for line in problems) or "no problems")
+    print("\n".join(f"PROBLEM {line}" for line in problems) or "no problems with the data")
     return int(bool(problems))
 
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import check_data
+from mmgen_jax import config as configs
 from mmgen_jax.data import scenes
 from mmgen_jax.data.folder import Source
 
@@ -23,7 +24,7 @@ def directory(tmp_path, cache):
 
 def test_whole_folder_is_reported(directory, tmp_path, capsys):
     (directory / "notes.md").write_text("")
-    assert check_data.check(Source, {"directory": str(directory), **SMALL}, out=tmp_path / "out") == 0
+    assert check_data.check_source(Source, {"directory": str(directory), **SMALL}, out=tmp_path / "out") == 0
     out = capsys.readouterr().out
     for split in ("train: 8 examples", "validation: 1 examples", "test: 1 examples"):
         assert split in out
@@ -36,30 +37,30 @@ def test_whole_folder_is_reported(directory, tmp_path, capsys):
         missing[name] += int(words[words.index("missing") - 1])
     assert present == {"text": 8, "image": 10, "audio": 10} and missing == {"text": 2, "image": 0, "audio": 0}
     assert "[8, 8, 3]" in out and "8000 Hz, 0.25 s" in out and "1 silent" in out and "vocabulary 5" in out
-    assert "notes.md: unknown suffix" in out and out.endswith("no problems\n")
+    assert "notes.md: unknown suffix" in out and out.endswith("no problems with the data\n")
     assert (tmp_path / "out" / "train" / "image.png").is_file() and (tmp_path / "out" / "train" / "text.txt").is_file()
 
 
 def test_every_problem_is_listed_with_its_file(directory, capsys):
     media.cut(directory / "3.png")
     (directory / "4.txt").write_text("")
-    assert check_data.check(Source, {"directory": str(directory), **SMALL}) == 1
+    assert check_data.check_source(Source, {"directory": str(directory), **SMALL}) == 1
     problems = [line for line in capsys.readouterr().out.splitlines() if line.startswith("PROBLEM")]
     assert len(problems) == 2 and "3.png: image.size" in problems[0] and "4.txt: text.size" in problems[1]
 
 
 def test_fields_that_do_not_fit_are_a_problem(directory, capsys):
-    assert check_data.check(Source, {"directory": str(directory), "image_sise": 8}) == 1
+    assert check_data.check_source(Source, {"directory": str(directory), "image_sise": 8}) == 1
     assert "image_sise" in capsys.readouterr().out
-    assert check_data.check(Source, {"directory": str(directory), "channels": 2}) == 1
+    assert check_data.check_source(Source, {"directory": str(directory), "channels": 2}) == 1
     assert "data.channels: expected 1 or 3, got 2" in capsys.readouterr().out
-    assert check_data.check(Source, {}) == 1
+    assert check_data.check_source(Source, {}) == 1
     assert "directory" in capsys.readouterr().out
 
 
 def test_built_in_world_has_no_problems(capsys):
     fields = {"num_train": 100, "num_test": 70, "num_compositional": 10, "split": "test"}
-    assert check_data.check(scenes.Source, fields, max_examples=80) == 0
+    assert check_data.check_source(scenes.Source, fields, max_examples=80) == 0
     out = capsys.readouterr().out
     assert "train: 100 examples, of which 80 were read" in out and "test: 70 examples\n" in out
     assert "6 classes: circle=" in out
@@ -71,6 +72,40 @@ def test_batches_that_break_the_contract_are_a_problem(capsys):
             batch = super().read(indices, epochs)
             return batch | {"audio": batch["audio"] * 9}
 
-    assert check_data.check(Loud, {"num_train": 100, "num_test": 10, "num_compositional": 10}) == 1
+    assert check_data.check_source(Loud, {"num_train": 100, "num_test": 10, "num_compositional": 10}) == 1
     out = capsys.readouterr().out
     assert "PROBLEM train[64:100]: batch['audio'].range" in out and out.count("PROBLEM") == 4
+
+
+@pytest.fixture
+def config(directory):
+    config = configs.base()
+    config.data = {"name": "folder", "directory": str(directory), **SMALL}
+    config.encoders = {"text": {"name": "text.embedding", "features": 8}}
+    config.fusion = {"name": "concat", "features": 8}
+    config.generator = {"name": "conv", "width": 8}
+    config.objective = {"name": "adversarial", "target": "image"}
+    config.discriminator = {"name": "conv", "width": 8}
+    config.optimizers = {"generator": {"lr": 1e-3}, "discriminator": {"lr": 1e-3}}
+    config.train.batch_size = 4
+    return config
+
+
+def test_config_that_can_be_trained_passes(config, capsys):
+    assert check_data.check(config) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change, part",
+    [
+        (lambda c: c.data.update(name="floder"), "floder"),
+        (lambda c: c.data.update(names=("text",)), "image"),
+        (lambda c: c.objective.update(target="video"), "video"),
+        (lambda c: c.train.update(batch_size=9), "batch_size"),
+    ],
+)
+def test_config_that_cannot_be_trained_is_refused(config, change, part, capsys):
+    change(config)
+    assert check_data.check(config) == 1
+    problems = [line for line in capsys.readouterr().out.splitlines() if line.startswith("PROBLEM")]
+    assert len(problems) == 1 and part in problems[0]

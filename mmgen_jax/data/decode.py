@@ -162,15 +162,13 @@ def _waveform(path, modality, samples, rate, num_samples, sample_rate) -> np.nda
     return np.clip(waveform, -1, 1)
 
 
-def video(
-    path, shape: tuple[int, int, int, int], frame_rate: float | None = None, modality: str = "video"
-) -> np.ndarray:
+def video(path, shape: tuple[int, int, int, int], frame_rate: float = 0.0, modality: str = "video") -> np.ndarray:
     """`[T, H, W, C] float32` in [-1, 1] of an MP4, GIF or WebM file.
 
-    Without `frame_rate` frame t is the middle one of the clip's t-th of T equal parts, so any clip fills T frames (a
-    75-frame and a 74-frame clip alike; one of fewer than T repeats frames). With it, frame t is the one on show
-    t / frame_rate seconds after the start, and a clip that ends earlier holds its last frame. Each frame is converted
-    as `image` does it, rotation flags included.
+    With a `frame_rate` of 0, frame t is the middle one of the clip's t-th of T equal parts, so any clip fills T frames
+    (one of 74 frames as well as one of 75; one of fewer than T repeats frames). With another, frame t is the one on
+    show t / frame_rate seconds after the start, and a clip that ends earlier holds its last frame. Each frame is
+    converted as `image` does it, rotation flags included.
 
     Raises:
       DataError: unreadable, not one of these formats, truncated, or a frame that the decoder reports as damaged.
@@ -180,7 +178,7 @@ def video(
     if not times:
         raise DataError(path, modality, "frames", "at least 1 frame", "none", "replace it")
     steps = np.arange(shape[0])
-    if frame_rate is None:
+    if not frame_rate:
         chosen = ((steps + 0.5) * len(times) / shape[0]).astype(int)
     else:
         chosen = np.searchsorted(np.array(times) - times[0], steps / frame_rate + 1e-6, side="right") - 1

@@ -65,7 +65,7 @@ class Formats:
         if item.modality == "image":
             return decode.image(item.path, modality.shape)
         if item.modality == "video":
-            return decode.video(item.path, modality.shape, self.frame_rate or None)
+            return decode.video(item.path, modality.shape, self.frame_rate)
         if not item.in_video:
             return decode.audio(item.path, *modality.shape, self.sample_rate)
         if not has_sound(item):
