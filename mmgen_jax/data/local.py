@@ -1,0 +1,178 @@
+"""What the sets share whose files the user puts into place: where they lie, a fixed split, and how they are read."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from mmgen_jax.data import arrays
+from mmgen_jax.data.decode import DataError
+from mmgen_jax.features import text as text_features
+from mmgen_jax.modalities import Modality
+
+CHUNK = 64  # files decoded at a time
+LINE_SECONDS = 10.0  # between two lines of progress
+
+
+@dataclasses.dataclass(kw_only=True)
+class LocalSource:
+    """A set in `$MMGEN_DATA/<module name>`, or in `directory`.
+
+    A subclass fills `modalities`, `_columns` and `_rows` in `_load`, which runs when the source is made: what cannot be
+    used stops a run before anything compiles.
+
+    Raises:
+      DataError: the folder lacks what `layout` lists, or a file cannot be used.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+    available: ClassVar[tuple[str, ...]]
+    layout: ClassVar[tuple[str, ...]]  # of the folder
+    home: ClassVar[str]
+    invariant_to: ClassVar[tuple[str, ...]] = ()  # see `augment.MEANING`
+
+    split: str = "train"
+    names: tuple[str, ...] = ()
+    directory: str = ""
+
+    def __post_init__(self):
+        self.names = tuple(self.names) or self.available
+        self.require("split", ", ".join(self.splits), self.split in self.splits)
+        self.require("names", f"some of {', '.join(self.available)}", set(self.names) <= set(self.available))
+        self.root = self._find()
+        self.modalities: dict[str, Modality] = {}
+        self._columns: dict[str, np.ndarray | tuple[arrays.Arrays, str]] = {}
+        self._rows = np.zeros(0, np.int64)  # of the split, in the columns
+        self._load()
+        self.modalities = {name: self.modalities[name] for name in self.names}
+        if not len(self._rows):
+            raise self.error(self.root, "data", "split", f"examples in {self.split!r}", "none", "add files")
+
+    def _load(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def set_name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+    def require(self, field: str, expected: str, holds: bool) -> None:
+        if not holds:
+            raise ValueError(
+                f"{self.set_name}.{field}: expected {expected}, got {getattr(self, field)!r}; set it in config.data"
+            )
+
+    def error(self, file, modality: str, field: str, expected: str, got, advice: str) -> DataError:
+        return DataError(file, modality, field, expected, got, f"{advice} (home of {self.set_name}: {self.home})")
+
+    def _find(self) -> pathlib.Path:
+        base = os.environ.get("MMGEN_DATA", "")
+        folder = pathlib.Path(self.directory or os.path.join(base or "$MMGEN_DATA", self.set_name)).expanduser()
+        if missing := [entry for entry in self.layout if not (folder / entry).exists()]:
+            got = "MMGEN_DATA not set" if not (base or self.directory) else f"no {missing[0]}"
+            advice = "fetch the set, then set MMGEN_DATA to the folder above it, or data.directory to it"
+            raise self.error(folder, "data", "directory", f"a folder with {', '.join(self.layout)}", got, advice)
+        return folder
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
+        """Examples of the split, the same in every pass."""
+        del epochs
+        rows = self._rows[np.asarray(indices, np.int64)]
+        return {name: self._values(name, rows) for name in self.names}
+
+    def _values(self, name: str, rows: np.ndarray) -> np.ndarray:
+        column = self._columns[name]
+        return to_float((column if isinstance(column, np.ndarray) else column[0][column[1]])[rows])
+
+    def _decoded(
+        self, name: str, files: Sequence[pathlib.Path], modality: Modality, decode: Callable[[pathlib.Path], np.ndarray]
+    ) -> tuple[arrays.Arrays, str]:
+        """A column of what `decode` gives for each file, decoded once: frames as uint8, waveforms as int16."""
+        listed = repr([(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
+        parameters = {
+            "version": 1,
+            "files": hashlib.sha256(listed.encode()).hexdigest(),
+            "shape": modality.shape,
+            "sample_rate": modality.sample_rate,
+        }
+
+        def build(writer: arrays.Writer) -> None:
+            for values in decode_all(f"{self.set_name}: {name}", files, decode):
+                writer.extend({name: to_integer(values)})
+
+        return arrays.cached(f"{self.set_name}/{name}", [], parameters, build), name
+
+    def _texts(
+        self, name: str, texts: Sequence[str], tokenizer: text_features.Tokenizer, length: int
+    ) -> tuple[Modality, np.ndarray]:
+        """The modality and its column `[N, length] int32`."""
+        longest = max((len(tokenizer.split(text)) for text in texts), default=0)
+        if longest >= length:
+            raise ValueError(
+                f"{self.set_name}: {name}: expected at most {length - 1} {tokenizer.unit}s, got {longest}; raise the "
+                f"length to {longest + 1}"
+            )
+        encoded = [tokenizer.encode(text, length) for text in texts]
+        return Modality("text", (length,), tokenizer=tokenizer), np.array(encoded, np.int32).reshape(-1, length)
+
+
+def split_of(group: str) -> str:
+    """The split of a group of examples, by a SHA-256 of its name: a tenth is `test`, a tenth `validation`.
+
+    It depends on nothing else, so a file that comes or goes moves no other.
+    """
+    part = hashlib.sha256(group.encode("utf-8")).digest()[0] / 256
+    return "test" if part < 0.1 else "validation" if part < 0.2 else "train"
+
+
+def rows_of(split: str, groups: Sequence[str]) -> np.ndarray:
+    """Indices of the groups that are in the split."""
+    return np.flatnonzero([split_of(group) == split for group in groups])
+
+
+def decode_all(
+    what: str, files: Sequence[pathlib.Path], decode: Callable[[pathlib.Path], np.ndarray]
+) -> Iterator[np.ndarray]:
+    """`[n, …]` chunks of the decoded files in their order, with a printed line now and then."""
+    start = said = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(files), CHUNK):
+            yield np.stack(list(pool.map(decode, files[first : first + CHUNK])))
+            if (now := time.monotonic()) - said > LINE_SECONDS:
+                done, said = min(first + CHUNK, len(files)), now
+                print(f"{what}: decoded {done} of {len(files)} files, once, in {now - start:.0f} s", flush=True)
+
+
+def to_integer(values: np.ndarray) -> np.ndarray:
+    """float32 in [-1, 1] as stored: uint8 for images and frames (rank above 2), int16 for waveforms `[N, S]`."""
+    if values.ndim > 2:
+        return np.round((values + 1) * 127.5).astype(np.uint8)
+    return np.round(values * 32767).astype(np.int16)
+
+
+def to_float(values: np.ndarray) -> np.ndarray:
+    """The inverse of `to_integer`; int32 stays."""
+    if values.dtype == np.uint8:
+        values = values.astype(np.float32)
+        values /= 127.5
+        values -= 1
+    elif values.dtype == np.int16:
+        values = values * np.float32(1 / 32767)
+    return values
+
+
+def uniform(role: str, epochs: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """`[B]` float64 in [0, 1): a hash of (role, epoch, index), the same in every process."""
+    keys = (f"{role}/{epoch}/{index}" for epoch, index in zip(epochs.tolist(), indices.tolist()))
+    digests = b"".join(hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys)
+    return (np.frombuffer(digests, "<u8") >> np.uint64(11)) * 2.0**-53
