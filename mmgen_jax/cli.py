@@ -11,7 +11,9 @@ COMMANDS = ("train", "evaluate", "sample", "prepare-data", "check-data", "sweep"
 CONFIG_PREFIX = "--config."
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("config", None, "config file, `configs/X.py` or `configs/X.py:argument`; --config.a.b=value changes a field")
+flags.DEFINE_string(
+    "config", None, "config file, `configs/X.py` or `configs/X.py:argument`; --config.a.b=value changes a field"
+)
 flags.DEFINE_string("workdir", None, "where the run's files are")
 flags.DEFINE_string("split", "", "evaluate: this split only, instead of each evaluator's own")
 flags.DEFINE_string("text", None, "sample: a text to condition on")
@@ -22,7 +24,9 @@ flags.DEFINE_integer("num", 16, "sample: how many", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "sample: of the noise")
 flags.DEFINE_string("out", None, "sample, check-data: the folder to write to")
 flags.DEFINE_string("dataset", None, "prepare-data: the set's name")
-flags.DEFINE_string("manual_dir", None, "prepare-data: a folder with the set's original files, for use without a network")
+flags.DEFINE_string(
+    "manual_dir", None, "prepare-data: a folder with the set's original files, for use without a network"
+)
 flags.DEFINE_alias("manual-dir", "manual_dir")
 flags.DEFINE_string("sweep", None, "sweep: a file `experiments/T/sweep.py`")
 flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")

@@ -7,7 +7,8 @@ import difflib
 import importlib.util
 import json
 import pathlib
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
 
@@ -30,7 +31,14 @@ PARTS = {
     "parallel",
 }
 # What a resumed run may change: how long it goes on, what it reports and where it runs, but not what it computes.
-MAY_CHANGE = ("reference", "train.steps", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps")
+MAY_CHANGE = (
+    "reference",
+    "train.steps",
+    "train.log_steps",
+    "train.eval_steps",
+    "train.checkpoint_steps",
+    "train.sample_steps",
+)
 MAY_CHANGE_PARTS = ("parallel", "evaluators")
 
 

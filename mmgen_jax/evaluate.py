@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax import config as configs, lookup, system as systems
+from mmgen_jax import config as configs
+from mmgen_jax import lookup
+from mmgen_jax import system as systems
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities import check_batch
 from mmgen_jax.sample import Sampler, restore
@@ -24,7 +26,9 @@ def run(config, system: systems.System, sampler: Sampler, split: str = "") -> di
     """
     metrics = {}
     for name, fields in config.evaluators.items():
-        evaluator = lookup.build("evaluators", fields, target=system.target, seed=config.seed)
+        evaluator = lookup.build(
+            "evaluators", fields, target=system.target, seed=config.seed, data=config.data.to_dict()
+        )
         for part in (split,) if split else evaluator.splits:
             source = systems.source(config, part, evaluator.names)
             check_batch(source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pathlib
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 ROOT = pathlib.Path(__file__).parent
 
@@ -59,7 +60,9 @@ def build(package: str, config: Mapping[str, Any], **context) -> Any:
       LookupFailed: no such component, a field that it does not have, or a required field that nothing sets.
     """
     if "name" not in config:
-        raise LookupFailed(f"{package}: expected a field `name`, got {dict(config)}; there are: " + ", ".join(available(package)))
+        raise LookupFailed(
+            f"{package}: expected a field `name`, got {dict(config)}; there are: " + ", ".join(available(package))
+        )
     cls = find(package, config["name"])
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in ("parent", "name")}
     given = {key: value for key, value in config.items() if key != "name"}

@@ -6,7 +6,8 @@ Both give the same numbers: one device, many by `jit` (state replicated, or shar
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
-from mmgen_jax import checkpoint, config as configs, media, modalities as modality_module, parallel, train_state
+from mmgen_jax import checkpoint, media, parallel, train_state
+from mmgen_jax import config as configs
+from mmgen_jax import modalities as modality_module
+from mmgen_jax import system as systems
 from mmgen_jax.conditioning import MASK_SUFFIX
 from mmgen_jax.modalities import DTYPE, Batch, Modality
 from mmgen_jax.system import System
-from mmgen_jax import system as systems
 
 
 class Sampler:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import ml_collections
@@ -37,7 +38,10 @@ class System:
         kept = {k: v for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self.conditions}
         modality = self.modalities[self.target]
         dtype = np.int32 if modality.kind in ("text", "label") else np.float32
-        target = {self.target: np.zeros((size, *modality.shape), dtype), self.target + MASK_SUFFIX: np.zeros(size, bool)}
+        target = {
+            self.target: np.zeros((size, *modality.shape), dtype),
+            self.target + MASK_SUFFIX: np.zeros(size, bool),
+        }
         return target | kept  # a target that is also a condition is given
 
 
@@ -62,7 +66,9 @@ def held_out_split(config: ml_collections.ConfigDict) -> str:
     return "test" if "test" in splits else splits[-1]
 
 
-def build(config: ml_collections.ConfigDict, modalities: Mapping[str, Modality], axis_name: str | None = None) -> System:
+def build(
+    config: ml_collections.ConfigDict, modalities: Mapping[str, Modality], axis_name: str | None = None
+) -> System:
     """Networks, objective and optimizers; nothing is compiled or allocated.
 
     Raises:

@@ -10,8 +10,11 @@ import time
 import jax
 import numpy as np
 
-from mmgen_jax import checkpoint, config as configs, evaluate, media, parallel, sample, system as systems
-from mmgen_jax import metrics as metric_files, modalities as modality_module, train_state
+from mmgen_jax import checkpoint, evaluate, media, parallel, sample, train_state
+from mmgen_jax import config as configs
+from mmgen_jax import metrics as metric_files
+from mmgen_jax import modalities as modality_module
+from mmgen_jax import system as systems
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities import check_batch
 from mmgen_jax.progress import Progress
@@ -36,7 +39,9 @@ def train(config, workdir) -> train_state.TrainState:
     system = systems.build(config, source.modalities)
     layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
     check_schedule(config, system)
-    check_batch(source.read(np.arange(every.batch_size) % len(source), np.zeros(every.batch_size, int)), source.modalities)
+    check_batch(
+        source.read(np.arange(every.batch_size) % len(source), np.zeros(every.batch_size, int)), source.modalities
+    )
     prepare_workdir(workdir, config, source.modalities)
 
     create = functools.partial(sample.create_state, config, system)
@@ -195,7 +200,9 @@ def diagnosis(not_finite: tuple[int, str], step: int, calls: int, steps_per_call
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
         if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(np.asarray(leaf)).all()
     ]
-    tensors = f"{len(bad)} tensors of the state are not finite by step {step}, first {bad[0]}" if bad else "none in the state"
+    tensors = (
+        f"{len(bad)} tensors of the state are not finite by step {step}, first {bad[0]}" if bad else "none in the state"
+    )
     return (
         f"step {first}: {name} is not finite; {tensors}. The newest checkpoint is from before; lower the learning rate, "
         "set optimizers.<player>.clip_norm, or look at that step's batch"

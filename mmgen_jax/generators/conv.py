@@ -55,11 +55,12 @@ class Generator(nn.Module):
                 return layers.ConditionalNorm(self.norm, self.axis_name, self.dtype)(x, pooled, train)
             return layers.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
 
-        features = [min(self.max_width, self.width << i) for i in reversed(range(doublings))]
-        first = features[0] if features else self.width
-        x = nn.Dense(low * low_width * first, dtype=self.dtype)(x.astype(self.dtype))
-        x = nn.relu(normalise(x.reshape(-1, low, low_width, first)))
-        for size in [*features[1:], *([self.width] if features else [])]:
-            x = layers.ConvTranspose(size, kernel_size=4, strides=2, dtype=self.dtype)(x)
-            x = nn.relu(normalise(x))
-        return layers.Conv(channels, kernel_size=3, dtype=self.dtype, name="output")(x)
+        # Channels at each size but the last: `width` before the output, doubling towards the coarsest.
+        features = [min(self.max_width, self.width << i) for i in reversed(range(max(doublings, 1)))]
+        x = nn.Dense(low * low_width * features[0], dtype=self.dtype)(x.astype(self.dtype))
+        x = nn.relu(normalise(x.reshape(-1, low, low_width, features[0])))
+        for size in features[1:]:
+            x = nn.relu(normalise(layers.ConvTranspose(size, kernel_size=4, strides=2, dtype=self.dtype)(x)))
+        if not doublings:
+            return layers.Conv(channels, kernel_size=3, dtype=self.dtype, name="output")(x)
+        return layers.ConvTranspose(channels, kernel_size=4, strides=2, dtype=self.dtype, name="output")(x)

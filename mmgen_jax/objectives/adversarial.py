@@ -76,7 +76,9 @@ class Objective:
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         """Hinge, non-saturating, least squares or Wasserstein loss of one player; see the contract in the package."""
         fake_rng, mix_rng, *dropout = jax.random.split(rng, 5)
-        output, generator_extra = self._apply("generator", params, extra, batch, self._noise(fake_rng, batch), dropout[0])
+        output, generator_extra = self._apply(
+            "generator", params, extra, batch, self._noise(fake_rng, batch), dropout[0]
+        )
         fake = to_range(output)
         if player == "generator":
             logits, _ = self._apply("discriminator", params, extra, batch, fake, dropout[1])
