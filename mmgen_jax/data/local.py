@@ -127,7 +127,7 @@ class LocalSource:
 
 
 def split_of(group: str) -> str:
-    """The split of a group of examples, by a SHA-256 of its name: a tenth is `test`, a tenth `validation`.
+    """The split of a group of examples, by a SHA-256 of its name: about a tenth is `test`, a tenth `validation`.
 
     It depends on nothing else, so a file that comes or goes moves no other.
     """
