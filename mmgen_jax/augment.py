@@ -53,12 +53,6 @@ ORDER = (*LARGEST["video"], *LARGEST["audio"], *LARGEST["text"], "choice")
 MEANING = {"flip": "sides and directions", "reverse": "the order of events", "hue": "colours"}
 
 
-def example_keys(key: jax.Array, batch_size: int, axis_name: str | None = None) -> jax.Array:
-    """`[B]` keys, an example's the same on whichever device it lies; under `pmap`, `batch_size` is one device's."""
-    start = jax.lax.axis_index(axis_name) * batch_size if axis_name else 0
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, start + jnp.arange(batch_size))
-
-
 @dataclasses.dataclass(frozen=True, eq=False)  # hashed by identity, as jit needs
 class Augmentation:
     """`augment(batch, keys [B]) -> batch`.

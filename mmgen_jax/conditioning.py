@@ -8,6 +8,7 @@ import flax
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.fusion.modality_dropout import drop_modalities
 from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality
 
 
@@ -35,23 +36,30 @@ class Conditioner(nn.Module):
     before their encoder and their tokens are masked after it.
 
     Args:
-      encoders: one per conditioning modality: `(array, mask [B]) -> Tokens`.
+      encoders: `{name: encoder}`, an encoder being `(array, mask [B]) -> Tokens`.
       fusion: `{name: Tokens} -> Fused`.
-      modalities: what each conditioning modality looks like.
+      reads: the modality that each encoder reads; several may read one.
+      modalities: what those modalities look like.
+      modality_dropout: in training, the probability that an example lacks an encoder's tokens (never all of them).
     """
 
     encoders: Mapping[str, nn.Module]
     fusion: nn.Module
+    reads: Mapping[str, str]
     modalities: Mapping[str, Modality]
+    modality_dropout: float = 0.0
 
     def __call__(self, batch: Batch, train: bool = False) -> Fused:
         batch_size = next(iter(batch.values())).shape[0]
         tokens = {}
         for name, encoder in self.encoders.items():
-            array, mask = masked(batch, name, self.modalities[name], batch_size)
+            modality = self.reads[name]
+            array, mask = masked(batch, modality, self.modalities[modality], batch_size)
             encoded = encoder(array, mask, train=train)
             token_mask = encoded.mask & mask[:, None]
             tokens[name] = Tokens(jnp.where(token_mask[..., None], encoded.values, 0), token_mask)
+        if train and self.modality_dropout:
+            tokens = drop_modalities(self.make_rng("dropout"), tokens, self.modality_dropout)
         return self.fusion(tokens, train=train)
 
 

@@ -60,7 +60,7 @@ def kl_standard_normal(mean: jax.Array, log_var: jax.Array) -> jax.Array:
     return 0.5 * (jnp.exp(log_var) + mean**2 - 1.0 - log_var)
 
 
-# Negative log-likelihoods in nats of each element. `output` is what a generator gives, unbounded; `target` is in [-1, 1].
+# Negative log-likelihoods in nats of each element: `output` is what a generator gives, `target` is in [-1, 1].
 
 
 def bernoulli_nll(output: jax.Array, target: jax.Array) -> jax.Array:

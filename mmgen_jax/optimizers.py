@@ -28,6 +28,7 @@ class Optimizer:
       interval: this player is updated in every `interval`-th step.
       ema_decay: of the averaged parameters; 0 keeps none.
       total_steps: length of the run.
+      frozen: names of modules whose parameters are not trained, wherever they stand in the player's tree.
     """
 
     lr: float = 1e-3
@@ -41,6 +42,7 @@ class Optimizer:
     interval: int = 1
     ema_decay: float = 0.0
     total_steps: int = 0
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.schedule not in SCHEDULES:
@@ -57,11 +59,17 @@ class Optimizer:
 
     @property
     def transform(self) -> optax.GradientTransformation:
-        parts = [optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else []
+        freeze = [optax.masked(optax.set_to_zero(), self._is_frozen)] if self.frozen else []
+        parts = [*freeze, *([optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else [])]
         parts.append(optax.scale_by_adam(self.b1, self.b2, self.epsilon))
         if self.weight_decay:
             parts.append(optax.add_decayed_weights(self.weight_decay, mask=_matrices))
-        return optax.chain(*parts, optax.scale_by_learning_rate(self.learning_rate))
+        return optax.chain(*parts, optax.scale_by_learning_rate(self.learning_rate), *freeze)
+
+    def _is_frozen(self, params):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: any(getattr(key, "key", None) in self.frozen for key in path), params
+        )
 
 
 def _matrices(params):

@@ -34,6 +34,10 @@ class Sampler:
         self._variables, self._calls = (params, extra), 0
         return self
 
+    @property
+    def parameters(self):
+        return self._variables[0]
+
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         """Samples of the target given the batch's conditions; the target itself is not shown to the model."""
         return self._run("sample", self.system.without_target(batch))
@@ -43,6 +47,10 @@ class Sampler:
 
     def reconstruct(self, batch: Batch) -> dict[str, np.ndarray]:
         return self._run("reconstruct", batch)
+
+    def embed(self, batch: Batch) -> np.ndarray:
+        """`[B, D]`, what the conditions are as one vector."""
+        return self._run("embed", self.system.without_target(batch))
 
     def elbo(self, batch: Batch) -> np.ndarray:
         """`[B]` nats."""
@@ -124,9 +132,10 @@ def sample(workdir, out, given: Mapping[str, Any], num: int, seed: int = 0) -> l
     """
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
+    conditions = systems.build(config, modalities).conditions
     batch = {}
     for kind, value in given.items():
-        name = _condition(kind, tuple(config.encoders), modalities)
+        name = _condition(kind, conditions, modalities)
         batch[name] = np.repeat(_read(kind, value, name, modalities[name])[None], num, axis=0)
     _, system, sampler, _ = restore(workdir, batch_size=num)
     sampler.seed = seed

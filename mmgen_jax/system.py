@@ -11,22 +11,35 @@ import ml_collections
 import numpy as np
 
 from mmgen_jax import lookup
+from mmgen_jax.augment import Augmentation
 from mmgen_jax.conditioning import Conditioner
 from mmgen_jax.config import ConfigError
-from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality
+from mmgen_jax.modalities import DTYPE, MASK_SUFFIX, Batch, Modality
 from mmgen_jax.optimizers import Optimizer
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
 
 
+# Fields of an encoder's config that say where it stands rather than what it is.
+PLACEMENT = ("modality", "init_from", "frozen")
+
+
 @dataclasses.dataclass(frozen=True)
 class System:
-    """What is trained: an objective with its networks, and an optimizer per player."""
+    """What is trained: an objective with its networks, and an optimizer per player.
+
+    Args:
+      conditions: the modalities that an encoder reads.
+      init_from: `{encoder: "workdir:module"}`, parameters to start from.
+      augment: of the training batches, `(batch, keys) -> batch`.
+    """
 
     objective: Any
     optimizers: Mapping[str, Optimizer]
     modalities: Mapping[str, Modality]
-    conditions: tuple[str, ...]  # the modalities that have an encoder
+    conditions: tuple[str, ...]
+    init_from: Mapping[str, str]
+    augment: Augmentation | None
 
     @property
     def target(self) -> str:
@@ -37,12 +50,9 @@ class System:
         size = len(next(iter(batch.values())))
         kept = {k: v for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self.conditions}
         modality = self.modalities[self.target]
-        dtype = np.int32 if modality.kind in ("text", "label") else np.float32
-        target = {
-            self.target: np.zeros((size, *modality.shape), dtype),
-            self.target + MASK_SUFFIX: np.zeros(size, bool),
-        }
-        return target | kept  # a target that is also a condition is given
+        target = np.zeros((size, *modality.shape), DTYPE[modality.kind])
+        # A target that is also a condition stays as it is given.
+        return {self.target: target, self.target + MASK_SUFFIX: np.zeros(size, bool)} | kept
 
 
 def source(config: ml_collections.ConfigDict, split: str = "", names: tuple[str, ...] = ()):
@@ -67,9 +77,16 @@ def held_out_split(config: ml_collections.ConfigDict) -> str:
 
 
 def build(
-    config: ml_collections.ConfigDict, modalities: Mapping[str, Modality], axis_name: str | None = None
+    config: ml_collections.ConfigDict,
+    modalities: Mapping[str, Modality],
+    axis_name: str | None = None,
+    invariant_to: tuple[str, ...] = (),
 ) -> System:
     """Networks, objective and optimizers; nothing is compiled or allocated.
+
+    Args:
+      axis_name: of the mapped axis, for what averages over devices itself (`pmap`).
+      invariant_to: the data source's; see `augment.Augmentation`.
 
     Raises:
       ConfigError, lookup.LookupFailed: a name, field or modality that does not exist.
@@ -88,7 +105,19 @@ def build(
     }
     networks = {key: value for key, value in networks.items() if value is not None}
     objective = lookup.build("objectives", config.objective, **networks)
-    return System(objective, _optimizers(config, objective.players), modalities, tuple(config.encoders))
+    return System(
+        objective,
+        _optimizers(config, objective.players),
+        modalities,
+        tuple(dict.fromkeys(_reads(config).values())),
+        {name: encoder.init_from for name, encoder in config.encoders.items() if encoder.get("init_from")},
+        Augmentation(config.augment, modalities, invariant_to) if config.augment else None,
+    )
+
+
+def _reads(config) -> dict[str, str]:
+    """The modality that each encoder reads: the one of its own name unless it says another."""
+    return {name: encoder.get("modality", name) for name, encoder in config.encoders.items()}
 
 
 def _conditioner(config, modalities, common) -> Conditioner | None:
@@ -96,12 +125,18 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
         return None
     if not config.get("fusion"):
         raise ConfigError("config.fusion: expected a fusion to join the encoders, e.g. fusion.name='concat'")
-    own = {name: _modality(name, f"encoders.{name}", modalities) for name in config.encoders}
+    reads = _reads(config)
+    own = {name: _modality(name, "encoders", modalities) for name in reads.values()}
     encoders = {
-        name: lookup.build("encoders", encoder, **common, **_facts(own[name]))
+        name: lookup.build(
+            "encoders", {k: v for k, v in encoder.items() if k not in PLACEMENT}, **common, **_facts(own[reads[name]])
+        )
         for name, encoder in config.encoders.items()
     }
-    return Conditioner(encoders, lookup.build("fusion", config.fusion, **common), own)
+    fusion = {k: v for k, v in config.fusion.items() if k != "modality_dropout"}
+    return Conditioner(
+        encoders, lookup.build("fusion", fusion, **common), reads, own, config.fusion.get("modality_dropout", 0.0)
+    )
 
 
 def _optional(package: str, config, context):
@@ -128,12 +163,15 @@ def _facts(modality: Modality) -> dict[str, Any]:
 def _optimizers(config, players: tuple[str, ...]) -> dict[str, Optimizer]:
     if set(config.optimizers) != set(players):
         raise ConfigError(
-            f"config.optimizers: expected one for each player ({', '.join(players)}), got {', '.join(config.optimizers)}"
+            f"config.optimizers: expected one for each player ({', '.join(players)}), got "
+            + ", ".join(config.optimizers)
         )
-    fields = {field.name for field in dataclasses.fields(Optimizer)} - {"total_steps"}
+    fields = {field.name for field in dataclasses.fields(Optimizer)} - {"total_steps", "frozen"}
     for player, optimizer in config.optimizers.items():
         if unknown := sorted(set(optimizer) - fields):
             raise ConfigError(
                 f"config.optimizers.{player} has no field {unknown[0]!r}; it has: {', '.join(sorted(fields))}"
             )
-    return {player: Optimizer(**config.optimizers[player], total_steps=config.train.steps) for player in players}
+    frozen = tuple(f"encoders_{name}" for name, encoder in config.encoders.items() if encoder.get("frozen"))
+    common = {"total_steps": config.train.steps, "frozen": frozen}
+    return {player: Optimizer(**config.optimizers[player], **common) for player in players}

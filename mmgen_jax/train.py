@@ -10,7 +10,7 @@ import time
 import jax
 import numpy as np
 
-from mmgen_jax import checkpoint, evaluate, media, parallel, sample, train_state
+from mmgen_jax import checkpoint, evaluate, media, parallel, pretrained, sample, train_state
 from mmgen_jax import config as configs
 from mmgen_jax import metrics as metric_files
 from mmgen_jax import modalities as modality_module
@@ -36,7 +36,8 @@ def train(config, workdir) -> train_state.TrainState:
     """
     workdir, every = pathlib.Path(workdir), config.train
     source = systems.source(config)
-    system = systems.build(config, source.modalities)
+    invariant_to = tuple(getattr(source, "invariant_to", ()))
+    system = systems.build(config, source.modalities, invariant_to=invariant_to)
     layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
     check_schedule(config, system)
     check_batch(
@@ -53,7 +54,7 @@ def train(config, workdir) -> train_state.TrainState:
             state, data_state = checkpoints.restore(start, layout.abstract(create))
             batches.set_state(data_state)
         else:
-            state = layout.init(create)
+            state = pretrained.load(layout.init(create), system.init_from)
         writer = stack.enter_context(metric_files.MetricWriter(workdir, start))
         progress = stack.enter_context(Progress(every.steps, start))
         progress.write(summary(config, state, layout, start))
@@ -64,6 +65,7 @@ def train(config, workdir) -> train_state.TrainState:
                 objective=systems.build(config, source.modalities, layout.axis_name).objective,
                 optimizers=system.optimizers,
                 seed=config.seed,
+                augment=system.augment,
                 axis_name=layout.axis_name,
             ),
             state,
@@ -204,6 +206,6 @@ def diagnosis(not_finite: tuple[int, str], step: int, calls: int, steps_per_call
         f"{len(bad)} tensors of the state are not finite by step {step}, first {bad[0]}" if bad else "none in the state"
     )
     return (
-        f"step {first}: {name} is not finite; {tensors}. The newest checkpoint is from before; lower the learning rate, "
-        "set optimizers.<player>.clip_norm, or look at that step's batch"
+        f"step {first}: {name} is not finite; {tensors}. The newest checkpoint is from before; lower the "
+        "learning rate, set optimizers.<player>.clip_norm, or look at that step's batch"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,10 @@ import optax
 
 from mmgen_jax.modalities import Batch
 from mmgen_jax.optimizers import Optimizer
+from mmgen_jax.parallel import example_keys
 from mmgen_jax.train_state import TrainState
+
+AUGMENT = 0xA06
 
 
 def train_step(
@@ -21,6 +24,7 @@ def train_step(
     optimizers: Mapping[str, Optimizer],
     seed: int,
     players: tuple[str, ...],
+    augment: Callable[[Batch, jax.Array], Batch] | None = None,
     axis_name: str | None = None,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One update of each of `players`, in their order; later players see the earlier ones' new parameters.
@@ -30,6 +34,10 @@ def train_step(
     """
     rng = jax.random.fold_in(jax.random.key(seed), state.step)
     params, extra, opt, ema = dict(state.params), state.extra, dict(state.opt), dict(state.ema)
+    if augment is not None:
+        batch_size = next(iter(batch.values())).shape[0]
+        # The objectives split `rng`; folding keeps the augmentation's keys apart from theirs.
+        batch = augment(batch, example_keys(jax.random.fold_in(rng, AUGMENT), batch_size, axis_name))
     metrics = {}
     for player in players:
 

@@ -1,0 +1,77 @@
+"""Encoders that start from another run's: `config.encoders.<name>.init_from = "workdir"` or `"workdir:module"`."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+
+import jax
+
+from mmgen_jax.config import ConfigError
+from mmgen_jax.train_state import TrainState
+
+
+def load(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
+    """The state with the encoders' parameters (and their averages) replaced, in every player that has them.
+
+    The module is looked for in the other run's parameters by its name; without one it is the encoder of the same name,
+    else the `target_encoder` of an autoencoder.
+
+    Raises:
+      ConfigError: no such run or module, or one of another architecture.
+    """
+    for name, reference in init_from.items():
+        workdir, _, module = reference.partition(":")
+        wanted = (module,) if module else (f"encoders_{name}", "target_encoder")
+        source = _find(_parameters(pathlib.Path(workdir)), wanted)
+        if source is None:
+            raise ConfigError(f"encoders.{name}.init_from: {workdir} has no module called {' or '.join(wanted)}")
+        replaced = _replace(state.params, f"encoders_{name}", source, reference)
+        averages = {
+            player: {**ema, "params": _replace(ema["params"], f"encoders_{name}", source, reference)}
+            for player, ema in state.ema.items()
+        }
+        state = state.replace(params=replaced, ema=averages)
+    return state
+
+
+def _parameters(workdir: pathlib.Path):
+    from mmgen_jax import sample  # it needs the whole system, which needs this file's errors
+
+    _, _, sampler, _ = sample.restore(workdir)
+    return sampler.parameters
+
+
+def _find(tree, names: tuple[str, ...]):
+    """The first subtree whose key is one of `names`."""
+    if not isinstance(tree, Mapping):
+        return None
+    for name in names:
+        if name in tree:
+            return tree[name]
+    return next((found for child in tree.values() if (found := _find(child, names)) is not None), None)
+
+
+def _replace(tree, name: str, source, reference: str):
+    if not isinstance(tree, Mapping):
+        return tree
+    return {
+        key: _matched(child, source, name, reference) if key == name else _replace(child, name, source, reference)
+        for key, child in tree.items()
+    }
+
+
+def _matched(old, new, name: str, reference: str):
+    """`new`, placed as `old` is; the buffers are copies, since the step donates its state."""
+    before, after = (
+        {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (old, new)
+    )
+    for path in sorted(set(before) | set(after)):
+        expected, got = (tree[path].shape if path in tree else "nothing" for tree in (before, after))
+        if expected != got:
+            raise ConfigError(
+                f"encoders.{name.removeprefix('encoders_')}.init_from={reference}: {path} expected {expected}, got "
+                f"{got}; give the encoder the fields it was trained with"
+            )
+    return jax.tree.map(lambda a, b: jax.device_put(b.copy(), a.sharding), old, new)
