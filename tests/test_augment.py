@@ -13,6 +13,7 @@ from scipy import ndimage
 from mmgen_jax import augment
 from mmgen_jax.features import text as texts
 from mmgen_jax.modalities import Modality, check_batch
+from mmgen_jax.parallel import example_keys
 
 TOKENIZER = texts.Tokenizer("word", ("a", "big", "circle", "large", "red", "small"))
 MODALITIES = {
@@ -48,7 +49,7 @@ def make_batch(size: int = 16) -> dict[str, np.ndarray]:
 
 
 def make_keys(size: int = 16, seed: int = 0) -> jax.Array:
-    return augment.example_keys(jax.random.key(seed), size)
+    return example_keys(jax.random.key(seed), size)
 
 
 def apply(settings, batch, keys) -> dict[str, np.ndarray]:
@@ -92,13 +93,13 @@ def test_layout_over_devices_changes_nothing(augmented):
     function = augment.Augmentation(EVERYTHING, MODALITIES, INVARIANT)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     batch = jax.device_put(make_batch(), NamedSharding(mesh, PartitionSpec("data")))
-    sharded = jax.jit(lambda batch, key: function(batch, augment.example_keys(key, 16)))(batch, jax.random.key(0))
+    sharded = jax.jit(lambda batch, key: function(batch, example_keys(key, 16)))(batch, jax.random.key(0))
     for name, values in augmented.items():
         np.testing.assert_allclose(sharded[name], values, atol=1e-5)
 
 
 def test_keys_under_pmap_are_those_of_the_whole_batch():
-    per_device = jax.pmap(lambda _: augment.example_keys(jax.random.key(3), 2, "data"), "data")(jnp.zeros(8))
+    per_device = jax.pmap(lambda _: example_keys(jax.random.key(3), 2, "data"), "data")(jnp.zeros(8))
     np.testing.assert_array_equal(
         jax.random.key_data(per_device).reshape(16, -1), jax.random.key_data(make_keys(16, 3))
     )
