@@ -16,8 +16,8 @@ The corpus' own clips are 360×288 MPEG-1: crop each to a square about the face 
 frames, size and rate asked for, into the cache (half a minute on one core).
 
 Five clips have 74 frames in place of 75: as frames are taken at equal parts of a clip, theirs are 1.3 % closer, and
-their sound ends with zeros. In `sgib8n` a block of the picture was damaged before it was re-encoded: no decoder sees it,
-and it is kept.
+their sound ends with zeros. In `sgib8n` a block of the picture was damaged before it was re-encoded: no decoder sees
+that, and it is kept.
 
 Splits: `local.split_of` of the clip's id, 778 train, 111 validation, 111 test; all sentences differ.
 """
