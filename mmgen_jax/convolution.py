@@ -1,12 +1,15 @@
-"""Convolutions and the ways to lower them: one function and one set of parameters, several programs.
+"""Convolutions, and the programs that can run them: a lowering changes the time, never the parameters or the function.
 
-XLA's CPU backend runs strided and dilated convolutions (and so every transposed convolution, and the weight gradient
-of every convolution) far below the speed of its matrix product. `matmul` writes a convolution of stride s as
+- `xla`: XLA's own operators.
+- `exchange`: the same, except that the kernel's gradient of a transposed convolution is derived with the roles of input
+  and kernel exchanged. JAX's rule gives a convolution that is dilated on its input and slides a window as large as the
+  image, which XLA's CPU backend runs 10 to 40 times slower than the product that it is; the exchanged rule gives the
+  kernel's gradient of the strided convolution.
+- `matmul`: patches times kernel. Stride s goes into the channels first (space to depth), and a transposed convolution
+  makes the s outputs per position as channels and moves them out last (depth to space, "sub-pixel"). XLA's CPU backend
+  runs input-dilated convolutions of rank 3 50 to 100 times slower than this.
 
-    space to depth by s, then a stride-1 convolution of m x m taps, m = ceil(kernel / s)
-
-and a transposed one as the stride-1 convolution of m x m taps, then depth to space by s ("sub-pixel"); the stride-1
-convolution is one product of patches `[B*H*W, m*m*C]` with the kernel, and so are both of its gradients.
+`experiments/benchmarks/README.md` has the measurements.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
-LOWERINGS = ("auto", "xla", "matmul")
+LOWERINGS = ("auto", "xla", "exchange", "matmul")
 
 Padding = str | int | Sequence[tuple[int, int]]
 
@@ -33,7 +37,7 @@ class Conv(nn.Module):
     Args:
       kernel_size: an int is a square 2-D kernel; a tuple sets the rank (1-D audio, 2-D images, 3-D video).
       padding: `SAME`, `VALID`, an int for every side, or (low, high) per spatial axis.
-      lowering: `auto`, `xla` or `matmul`; never changes the result beyond rounding.
+      lowering: `auto` (by backend and shape), `xla`, `exchange` or `matmul`.
     """
 
     features: int
@@ -47,7 +51,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        size, strides = _sizes(self.kernel_size, self.strides)
+        size, strides = _sizes(x, self.kernel_size, self.strides)
         kernel, bias = _parameters(self, size, x.shape[-1])
         y = convolve(x.astype(self.dtype), kernel, strides, self.padding, self.lowering)
         return y if bias is None else y + bias
@@ -67,15 +71,21 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        size, strides = _sizes(self.kernel_size, self.strides)
+        size, strides = _sizes(x, self.kernel_size, self.strides)
         kernel, bias = _parameters(self, size, x.shape[-1])
         y = convolve_transposed(x.astype(self.dtype), kernel, strides, self.lowering)
         return y if bias is None else y + bias
 
 
-def _sizes(kernel_size, strides) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _sizes(x, kernel_size, strides) -> tuple[tuple[int, ...], tuple[int, ...]]:
     size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
-    return size, (strides,) * len(size) if isinstance(strides, int) else tuple(strides)
+    strides = (strides,) * len(size) if isinstance(strides, int) else tuple(strides)
+    if not x.ndim - 2 == len(size) == len(strides):
+        raise ValueError(
+            f"convolution: expected an input [B, {len(size)} spatial axes, C] and as many strides, got shape "
+            f"{list(x.shape)}, strides {strides}; give kernel_size and strides as tuples of the input's rank"
+        )
+    return size, strides
 
 
 def _parameters(layer: nn.Module, size: tuple[int, ...], in_features: int) -> tuple[jax.Array, jax.Array | None]:
@@ -85,54 +95,122 @@ def _parameters(layer: nn.Module, size: tuple[int, ...], in_features: int) -> tu
 
 
 def convolve(
-    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding = "SAME", lowering: str = "auto"
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], padding: Padding = "SAME", lowering: str = "auto"
 ) -> jax.Array:
     """`x [B, *spatial, in]` convolved with `kernel [*size, in, out]`."""
-    pads = _pads(x, kernel, strides, padding)
-    if _lowering(lowering, x, kernel, strides) == "xla":
-        return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_dimension_numbers(x.ndim))
-    taps = [math.ceil(k / s) for k, s in zip(kernel.shape, strides)]
-    out = [(n + lo + hi - k) // s + 1 for n, (lo, hi), k, s in zip(x.shape[1:-1], pads, kernel.shape, strides)]
-    # Pad to what out + taps - 1 blocks of s need; negative where the stride never reaches the last entries.
-    high = [s * (q + m - 1) - n - lo for n, (lo, _), s, q, m in zip(x.shape[1:-1], pads, strides, out, taps)]
-    x = _pad(x, [(lo, hi) for (lo, _), hi in zip(pads, high)])
-    kernel = _pad_kernel(kernel, strides, taps)
-    blocks = [n for m, s in zip(taps, strides) for n in (m, s)]
-    kernel = kernel.reshape(*blocks, *kernel.shape[-2:])
-    rank = len(taps)
-    kernel = kernel.transpose(*range(0, 2 * rank, 2), *range(1, 2 * rank, 2), 2 * rank, 2 * rank + 1)
-    return _convolve_valid(space_to_depth(x, strides), kernel.reshape(*taps, -1, kernel.shape[-1]))
+    if isinstance(padding, str):
+        pads = lax.padtype_to_pads(x.shape[1:-1], kernel.shape[:-2], strides, padding)
+    else:
+        pads = [(padding, padding)] * len(strides) if isinstance(padding, int) else padding
+    if choose(lowering, kernel.shape, strides) == "matmul":
+        return _convolve_matmul(x, kernel, strides, pads)
+    return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_layouts(len(strides)))
 
 
-def convolve_transposed(x: jax.Array, kernel: jax.Array, strides: Sequence[int], lowering: str = "auto") -> jax.Array:
-    """`x [B, *spatial, in]` to `[B, *(spatial * strides), out]` by `kernel [*size, in, out]`, as `lax.conv_transpose`
-    does with `SAME` padding."""
-    if _lowering(lowering, x, kernel, strides) == "xla":
-        return lax.conv_transpose(x, kernel, strides, "SAME", dimension_numbers=_dimension_numbers(x.ndim))
-    # y[o] = sum_t z[o + t - low] kernel[t], where z is x with s - 1 zeros between entries. The grid of o is moved by
-    # `shift` so that block q of s outputs needs exactly x[q - before : q - before + taps].
-    taps = [math.ceil(k / s) for k, s in zip(kernel.shape, strides)]
-    low = [k - 1 if s > k - 1 else math.ceil((k + s - 2) / 2) for k, s in zip(kernel.shape, strides)]
-    shift = [(s - 1 - lo) % s for lo, s in zip(low, strides)]
-    before = [(c + lo - (s - 1)) // s for c, lo, s in zip(shift, low, strides)]
-    spatial = x.shape[1:-1]
-    blocks = [n + (c > 0) for n, c in zip(spatial, shift)]
-    x = _pad(x, [(e, q + m - 1 - e - n) for e, q, m, n in zip(before, blocks, taps, spatial)])
-    kernel = _pad_kernel(kernel, strides, taps)
-    kernel = kernel.reshape(*[n for m, s in zip(taps, strides) for n in (m, s)], *kernel.shape[-2:])
-    rank = len(taps)
-    kernel = jnp.flip(kernel, range(1, 2 * rank, 2))
-    kernel = kernel.transpose(*range(0, 2 * rank, 2), 2 * rank, *range(1, 2 * rank, 2), 2 * rank + 1)
-    y = depth_to_space(_convolve_valid(x, kernel.reshape(*taps, x.shape[-1], -1)), strides)
-    return y[(slice(None), *[slice(c, c + n * s) for c, n, s in zip(shift, spatial, strides)])]
+def convolve_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], lowering: str = "auto") -> jax.Array:
+    """`x [B, *spatial, in]` to `[B, *(spatial * strides), out]`: `y[o] = sum_t z[o + t - low] kernel[t]`, where z is x
+    with s - 1 zeros after each entry and `low` that of `lax.conv_transpose`'s `SAME` padding."""
+    apply = {"xla": _transposed, "exchange": _transposed_exchange, "matmul": _transposed_matmul}
+    return apply[choose(lowering, kernel.shape, strides)](x, kernel, strides)
 
 
-def _lowering(lowering: str, x: jax.Array, kernel: jax.Array, strides: Sequence[int]) -> str:
+def choose(lowering: str, kernel_shape: tuple[int, ...], strides: Sequence[int]) -> str:
+    """What `auto` means here; any other name means itself."""
     if lowering not in LOWERINGS:
         raise ValueError(f"convolution lowering: expected one of {', '.join(LOWERINGS)}, got {lowering!r}")
     if lowering != "auto":
         return lowering
-    return "matmul" if jax.default_backend() == "cpu" else "xla"
+    if jax.default_backend() != "cpu":
+        return "xla"
+    pointwise = math.prod(kernel_shape[:-2]) == 1 and max(strides) == 1
+    return "matmul" if pointwise or (len(strides) == 3 and max(strides) > 1) else "exchange"
+
+
+def _layouts(rank: int) -> tuple[str, str, str]:
+    spatial = "DHW"[3 - rank :]
+    return f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"
+
+
+def _low_pads(kernel: jax.Array, strides: Sequence[int]) -> list[int]:
+    return [k - 1 if s > k - 1 else math.ceil((k + s - 2) / 2) for k, s in zip(kernel.shape, strides)]
+
+
+def _transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+    return lax.conv_transpose(x, kernel, strides, "SAME", dimension_numbers=_layouts(len(strides)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _transposed_exchange(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+    return _transposed(x, kernel, strides)
+
+
+@functools.partial(_transposed_exchange.defjvp, symbolic_zeros=True)
+def _transposed_exchange_jvp(strides, primals, tangents):
+    (x, kernel), (dx, dkernel) = primals, tangents
+    y = _transposed_exchange(x, kernel, strides)
+    dy = jnp.zeros_like(y)
+    if not isinstance(dx, SymbolicZero):
+        dy += _transposed_exchange(dx, kernel, strides)
+    if not isinstance(dkernel, SymbolicZero):
+        dy += _kernel_transposed(x, dkernel, strides)
+    return y, dy
+
+
+def _kernel_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+    """`_transposed(x, kernel)`, written as the convolution of the kernel with the input, for the sake of its transpose.
+
+    With both reversed, t = s i - o + low becomes t' = o + s i' - pad: the kernel correlated with x dilated by s.
+    """
+    rank = len(strides)
+    spatial = "DHW"[3 - rank :]
+    sizes = zip(x.shape[1:-1], kernel.shape, strides, _low_pads(kernel, strides))
+    pads = [(s * (n - 1) - (k - 1) + low, n * s - 1 - low) for n, k, s, low in sizes]
+    return lax.conv_general_dilated(
+        jnp.flip(kernel, range(rank)),
+        jnp.flip(x, range(1, rank + 1)),
+        (1,) * rank,
+        pads,
+        rhs_dilation=strides,
+        dimension_numbers=(f"{spatial}CN", f"O{spatial}I", f"C{spatial}N"),
+    )
+
+
+def _convolve_matmul(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Sequence[tuple[int, int]]
+) -> jax.Array:
+    blocks, taps = _blocks(kernel, strides)
+    rank = len(taps)
+    # Pad to what out + taps - 1 blocks of s need; negative where the stride never reaches the last entries.
+    highs = []
+    for n, (low, high), k, s, m in zip(x.shape[1:-1], pads, kernel.shape, strides, taps):
+        out = (n + low + high - k) // s + 1
+        highs.append(s * (out + m - 1) - n - low)
+    x = space_to_depth(_pad(x, [(low, high) for (low, _), high in zip(pads, highs)]), strides)
+    blocks = blocks.transpose(*range(0, 2 * rank, 2), *range(1, 2 * rank, 2), 2 * rank, 2 * rank + 1)
+    return _patches(x, taps) @ blocks.reshape(-1, kernel.shape[-1])
+
+
+def _transposed_matmul(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+    blocks, taps = _blocks(kernel, strides)
+    rank, spatial = len(taps), x.shape[1:-1]
+    # The grid of o is moved by `shift` so that block q of s outputs needs exactly x[q - before : q - before + taps].
+    lows = _low_pads(kernel, strides)
+    shift = [(s - 1 - low) % s for low, s in zip(lows, strides)]
+    before = [(c + low - (s - 1)) // s for c, low, s in zip(shift, lows, strides)]
+    x = _pad(x, [(e, (c > 0) + m - 1 - e) for e, c, m in zip(before, shift, taps)])
+    blocks = jnp.flip(blocks, range(1, 2 * rank, 2))
+    blocks = blocks.transpose(*range(0, 2 * rank, 2), 2 * rank, *range(1, 2 * rank, 2), 2 * rank + 1)
+    y = _patches(x, taps) @ blocks.reshape(math.prod(taps) * x.shape[-1], -1)
+    y = depth_to_space(y, strides)
+    return y[(slice(None), *[slice(c, c + n * s) for c, n, s in zip(shift, spatial, strides)])]
+
+
+def _blocks(kernel: jax.Array, strides: Sequence[int]) -> tuple[jax.Array, list[int]]:
+    """`[kh, kw, in, out]`, zero-padded, as `[mh, sh, mw, sw, in, out]`, and its taps `[mh, mw]`: m = ceil(k / s)."""
+    taps = [math.ceil(k / s) for k, s in zip(kernel.shape, strides)]
+    extra = [(0, m * s - k) for k, s, m in zip(kernel.shape, strides, taps)]
+    kernel = jnp.pad(kernel, [*extra, (0, 0), (0, 0)])
+    return kernel.reshape(*[n for pair in zip(taps, strides) for n in pair], *kernel.shape[-2:]), taps
 
 
 def space_to_depth(x: jax.Array, block: Sequence[int]) -> jax.Array:
@@ -164,46 +242,6 @@ def _patches(x: jax.Array, taps: Sequence[int]) -> jax.Array:
     return jnp.concatenate(windows, axis=-1)
 
 
-@jax.custom_vjp
-def _convolve_valid(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    patches = _patches(x, kernel.shape[:-2])
-    return patches @ kernel.reshape(-1, kernel.shape[-1])
-
-
-def _convolve_valid_forward(x, kernel):
-    return _convolve_valid(x, kernel), (x, kernel)
-
-
-def _convolve_valid_backward(residuals, dy):
-    x, kernel = residuals
-    taps = kernel.shape[:-2]
-    patches = _patches(x, taps).reshape(-1, math.prod(kernel.shape[:-1]))
-    dkernel = (patches.T @ dy.reshape(-1, dy.shape[-1])).reshape(kernel.shape)
-    flipped = jnp.flip(kernel, range(len(taps))).swapaxes(-1, -2)
-    dx = _convolve_valid(_pad(dy, [(m - 1, m - 1) for m in taps]), flipped)
-    return dx, dkernel
-
-
-_convolve_valid.defvjp(_convolve_valid_forward, _convolve_valid_backward)
-
-
-def _pads(x, kernel, strides, padding: Padding) -> Sequence[tuple[int, int]]:
-    if isinstance(padding, str):
-        return lax.padtype_to_pads(x.shape[1:-1], kernel.shape[:-2], strides, padding)
-    return [(padding, padding)] * (x.ndim - 2) if isinstance(padding, int) else padding
-
-
 def _pad(x: jax.Array, pads: Sequence[tuple[int, int]]) -> jax.Array:
     """Pads the spatial axes; negative amounts crop."""
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *[(lo, hi, 0) for lo, hi in pads], (0, 0, 0)])
-
-
-def _pad_kernel(kernel: jax.Array, strides: Sequence[int], taps: Sequence[int]) -> jax.Array:
-    extra = [(0, m * s - k) for k, s, m in zip(kernel.shape, strides, taps)]
-    return jnp.pad(kernel, [*extra, (0, 0), (0, 0)])
-
-
-@functools.cache
-def _dimension_numbers(ndim: int) -> tuple[str, str, str]:
-    spatial = "DHW"[3 - (ndim - 2) :]
-    return f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *[(low, high, 0) for low, high in pads], (0, 0, 0)])
