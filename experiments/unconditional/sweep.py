@@ -1,0 +1,18 @@
+"""Three ways to draw digits from nothing, and what they are compared with."""
+
+SEEDS = (0, 1, 2)
+
+
+def cells():
+    return [
+        {
+            "label": "real training images",
+            "config": "configs/dcgan.py:digits",
+            "baseline": "training_examples",
+            "seeds": SEEDS,
+        },
+        {"label": "mean training image", "config": "configs/cae.py:digits", "baseline": "mean_example", "seeds": (0,)},
+        {"label": "GAN", "config": "configs/dcgan.py:digits", "seeds": SEEDS},
+        {"label": "VAE", "config": "configs/vae.py:digits", "seeds": SEEDS},
+        {"label": "autoencoder", "config": "configs/cae.py:digits", "seeds": SEEDS},
+    ]

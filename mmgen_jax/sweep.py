@@ -1,0 +1,295 @@
+"""A list of runs, each trained once: `experiments/T/sweep.py` says which, `results.jsonl` beside it what came out.
+
+A sweep file defines `cells()`, a list of dicts:
+
+    {"label": "VAE", "config": "configs/vae.py:digits", "overrides": {"objective.latent_dim": 8}, "seeds": (0, 1, 2)}
+
+`config` is what `--config` takes, `overrides` what `--config.…` changes (may be left out), `label` a row's name in the
+table (may be left out), `baseline` one of `baselines.NAMES`, which is measured instead of a model that is trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_collections
+
+from mmgen_jax import config as configs
+from mmgen_jax import results
+
+FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
+# What leaves every number of a run as it is.
+REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps"}
+# What the numbers of a baseline depend on.
+MEASURED = {"seed", "data", "evaluators", "objective.target"}
+
+
+class SweepError(ValueError):
+    """A sweep that cannot start, or one of whose cells failed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run: a config with its changes and its seed, loaded."""
+
+    label: str
+    reference: str  # `configs/X.py:argument`
+    overrides: Mapping[str, Any]
+    seed: int
+    baseline: str
+    config: ml_collections.ConfigDict
+
+    @functools.cached_property
+    def config_hash(self) -> str:
+        """Of every field that a number can depend on."""
+        return self._digest(REPORTING)
+
+    @functools.cached_property
+    def trained_hash(self) -> str:
+        """Of every field that the trained model depends on; of a baseline, the `config_hash`."""
+        return self.config_hash if self.baseline else self._digest(REPORTING | {"evaluators"})
+
+    @property
+    def name(self) -> str:
+        """Of the cell's workdir: a changed config never meets an old workdir, changed evaluators meet the old model."""
+        path, _, argument = self.reference.partition(":")
+        parts = [self.baseline, "-".join(filter(None, (pathlib.Path(path).stem, argument)))]
+        parts += [f"{k}={v}" for k, v in self.overrides.items() if not _under(k, REPORTING | {"evaluators"})]
+        readable = re.sub(r"[^\w.=-]+", "-", "_".join(filter(None, parts)))[:120]
+        return f"{readable}_seed={self.seed}_{self.trained_hash[:8]}"
+
+    def _digest(self, leave_out: set[str]) -> str:
+        fields = configs.flatten(json.loads(configs.to_json(self.config)))
+        fields = {k: v for k, v in fields.items() if not _under(k, leave_out)}
+        if self.baseline:
+            fields = {k: v for k, v in fields.items() if _under(k, MEASURED)}
+        return hashlib.sha256(json.dumps([self.baseline, fields], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _under(key: str, fields: set[str]) -> bool:
+    """Whether `a.b.c` is one of the fields or in the part `a` that is one."""
+    return key in fields or key.split(".")[0] in fields
+
+
+def load(file: str | os.PathLike) -> list[Cell]:
+    """The cells of a sweep file: entry by entry, seed by seed.
+
+    Raises:
+      SweepError, ConfigError: no such file, or an entry with a wrong field, config or override; all before any run.
+    """
+    file = pathlib.Path(file)
+    if not file.is_file():
+        found = ", ".join(sorted(map(str, pathlib.Path("experiments").glob("*/sweep.py"))))
+        raise SweepError(f"--sweep: no file {file}; there are: {found or 'none in experiments/'}")
+    spec = importlib.util.spec_from_file_location(f"sweep_{file.parent.name}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "cells"):
+        raise SweepError(f"--sweep: {file} has no function cells()")
+    groups = [_cells(entry, f"{file}, entry {number}") for number, entry in enumerate(module.cells())]
+    labels, cells = [group[0].label for group in groups], [cell for group in groups for cell in group]
+    if repeated := [label for label in labels if labels.count(label) > 1]:
+        raise SweepError(f"{file}: label {repeated[0]!r}: expected one entry, got {labels.count(repeated[0])}")
+    first = {}
+    for cell in cells:
+        if (same := first.setdefault(cell.trained_hash, cell)) is not cell:
+            raise SweepError(
+                f"{file}: {same.label} and {cell.label} train the same model with seed {cell.seed}; leave one out"
+            )
+    return cells
+
+
+def _cells(entry: Mapping[str, Any], where: str) -> list[Cell]:
+    if unknown := sorted(set(entry) - FIELDS):
+        raise SweepError(f"{where}: no such field {unknown[0]!r}; the fields are: {', '.join(sorted(FIELDS))}")
+    if missing := sorted({"config", "seeds"} - set(entry)):
+        raise SweepError(f"{where}: expected a field {missing[0]!r}")
+    if not entry["seeds"]:
+        raise SweepError(f"{where}: seeds: expected at least one")
+    overrides = dict(entry.get("overrides", {}))
+    if "seed" in overrides:
+        raise SweepError(f"{where}: overrides: expected the seed in `seeds`")
+    default = entry["config"].removeprefix("configs/").replace(".py", "")
+    default = " ".join([entry.get("baseline", ""), default, *(f"{k}={v}" for k, v in overrides.items())]).strip()
+    try:
+        config = configs.override(configs.load(entry["config"]), overrides)
+        label, baseline = entry.get("label", default), entry.get("baseline", "")
+        return [
+            Cell(label, entry["config"], overrides, seed, baseline, configs.override(config, {"seed": seed}))
+            for seed in entry["seeds"]
+        ]
+    except configs.ConfigError as error:
+        raise SweepError(f"{where}: {error}") from error
+
+
+def check(cells: Sequence[Cell]) -> None:
+    """Raises SweepError where a cell's data, networks, optimizers or evaluators cannot be made; nothing is compiled."""
+    seen = set()
+    for cell in cells:
+        entry = (cell.reference, repr(cell.overrides), cell.baseline)
+        try:
+            if entry not in seen:
+                _check(cell)
+        except ValueError as error:
+            raise SweepError(f"{cell.name}: {error}") from error
+        seen.add(entry)
+
+
+def _check(cell: Cell) -> None:
+    import jax
+
+    from mmgen_jax import baselines, lookup, parallel, sample, train
+    from mmgen_jax import system as systems
+    from mmgen_jax.data import pipeline
+
+    config, every = cell.config, cell.config.train
+    source = systems.source(config)
+    system = systems.build(config, source.modalities)
+    if cell.baseline:
+        baselines.Sampler(cell.baseline, config, system.target)
+    else:
+        parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
+        train.check_schedule(config, system)
+        pipeline.batches(source, batch_size=every.batch_size * every.steps_per_call, seed=config.seed, num_threads=0)
+        jax.eval_shape(functools.partial(sample.create_state, config, system))
+    for fields in config.evaluators.values():
+        evaluator = lookup.build(
+            "evaluators", fields, target=system.target, seed=config.seed, data=config.data.to_dict()
+        )
+        for split in evaluator.splits:
+            len(systems.source(config, split, evaluator.names))  # opens it
+
+
+def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1") -> None:
+    """Trains and measures every cell without a line in `results.jsonl`, each in `workdir/<its name>`.
+
+    A cell that was interrupted goes on from its newest checkpoint. A cell that fails is reported and the others go on.
+
+    Args:
+      shard: `i/n`: of all cells those numbered i, i + n, …, counted from 0. Shards may run at once, one process each,
+        on one machine or on several that share the folders.
+
+    Raises:
+      SweepError: before the first run where any cell of the sweep is wrong; at the end where some failed.
+    """
+    file, workdir = pathlib.Path(file), pathlib.Path(workdir)
+    part, parts = _shard(shard)
+    cells = load(file)
+    check(cells)
+    cells, path = cells[part::parts], file.parent / results.FILE
+    origin = {"commit": results.commit(), "hardware": results.hardware()}
+    if origin["commit"].endswith("-dirty"):
+        print(f"{origin['commit']}: code that is not committed cannot be run again from its lines; commit it first")
+    times, failed = {}, []
+    for line in results.read(path):
+        if line["steps"] and line["hardware"] == origin["hardware"]:
+            times.setdefault(line["config"], []).append(line["seconds"])
+    for number, cell in enumerate(cells, 1):
+        done = {line["config_hash"] for line in results.read(path)}  # another shard may have added to it
+        if cell.config_hash in done:
+            print(f"cell {number} of {len(cells)}: {cell.name} has its line in {path}", flush=True)
+            continue
+        waiting = [other for other in cells[number - 1 :] if other.config_hash not in done and not other.baseline]
+        left = time_left([other.reference for other in waiting], times)
+        print(f"cell {number} of {len(cells)}: {cell.name}; {left}", flush=True)
+        began = time.monotonic()
+        try:
+            measured = _measure(cell) if cell.baseline else _train(cell, workdir / cell.name, origin)
+        except Exception as error:
+            if not isinstance(error, (configs.ConfigError, FloatingPointError)):
+                traceback.print_exc()
+            failed.append(f"{cell.name} ({type(error).__name__}: {' '.join(str(error).split())})")
+            print(f"cell {number} of {len(cells)} failed: {failed[-1]}", flush=True)
+            continue
+        if not cell.baseline:
+            times.setdefault(cell.reference, []).append(time.monotonic() - began)
+        results.append(path, {"experiment": file.absolute().parent.name, **describe(cell), **origin, **measured})
+    if failed:
+        raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {'; '.join(failed)}")
+    print(f"results: {path}")
+
+
+def describe(cell: Cell) -> dict[str, Any]:
+    """What a line of the results says of its cell."""
+    about = {"config": cell.reference, "overrides": dict(cell.overrides), "seed": cell.seed}
+    return about | {"config_hash": cell.config_hash} | ({"baseline": cell.baseline} if cell.baseline else {})
+
+
+def _train(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[str, Any]:
+    import jax
+
+    from mmgen_jax import evaluate, train
+
+    origin = _origins(workdir, origin)
+    try:
+        train.train(cell.config, workdir)
+    finally:
+        jax.clear_caches()  # no other cell can use this one's compiled programs, and they would pile up
+    metrics = evaluate.read(workdir) if cell.config.evaluators else {}
+    return {**origin, "seconds": training_seconds(workdir), "steps": cell.config.train.steps, "metrics": metrics}
+
+
+def _measure(cell: Cell) -> dict[str, Any]:
+    from mmgen_jax import baselines, evaluate
+    from mmgen_jax import system as systems
+
+    system = systems.build(cell.config, systems.source(cell.config).modalities)
+    metrics = evaluate.run(cell.config, system, baselines.Sampler(cell.baseline, cell.config, system.target))
+    return {"seconds": 0.0, "steps": 0, "metrics": metrics}
+
+
+def training_seconds(workdir: pathlib.Path) -> float:
+    """The time that the steps behind a run's final state took, summed over its log windows.
+
+    Compiling the step, and what is sampled, evaluated and saved between steps, count; setting up and the evaluation
+    after the last step do not. Because a resumed run drops the log lines after its checkpoint, what a kill lost is not
+    counted, and the time before it is.
+    """
+    from mmgen_jax import metrics
+
+    seconds, step = 0.0, 0
+    for line in metrics.read(workdir):
+        if "steps_per_second" in line:
+            seconds, step = seconds + (line["step"] - step) / line["steps_per_second"], line["step"]
+    return round(seconds, 1)
+
+
+def _origins(workdir: pathlib.Path, now: dict[str, str]) -> dict[str, str]:
+    """Commit and hardware of every process that this run's checkpoints came from, and of this one, joined by ` + `."""
+    record = workdir.with_name(workdir.name + ".json")
+    checkpoints = workdir / "checkpoints"
+    resumed = checkpoints.is_dir() and any(folder.name.isdigit() for folder in checkpoints.iterdir())
+    before = json.loads(record.read_text()) if resumed and record.is_file() else []
+    starts = [start for start in before if start != now] + [now]
+    workdir.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(starts) + "\n")
+    return {key: " + ".join(dict.fromkeys(start[key] for start in starts)) for key in now}
+
+
+def time_left(references: Sequence[str], times: Mapping[str, Sequence[float]]) -> str:
+    """An estimate for the runs of these configs in turn: the mean seconds of the config's own runs, else of all."""
+    every = [seconds for taken in times.values() for seconds in taken]
+    if not every:
+        return "time left unknown before the first is done"
+    expected = [times.get(reference) or every for reference in references]
+    seconds = round(sum(sum(taken) / len(taken) for taken in expected))
+    return f"about {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left"
+
+
+def _shard(shard: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", shard)
+    part, parts = map(int, found.groups()) if found else (0, 0)
+    if not part < parts:
+        raise SweepError(f"--shard: expected i/n with 0 <= i < n, got {shard!r}")
+    return part, parts

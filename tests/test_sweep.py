@@ -1,0 +1,291 @@
+"""Sweeps: what is refused before the first run, what is run, and what a line of the results says."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mmgen_jax import baselines, evaluate, progress, results, sweep, train
+from mmgen_jax import config as configs
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+CONFIG = """
+from mmgen_jax import config as configs
+
+def get_config(arg=""):
+    config = configs.base()
+    data = {"name": "scenes", "names": ("image",), "image_size": 16, "num_train": 64, "num_test": 16}
+    config.data = data | {"num_compositional": 16}
+    config.target_encoder = {"name": "image.cnn", "features": 8, "channels": (8,), "norm": "none"}
+    config.generator = {"name": "conv", "width": 8, "max_width": 8}
+    config.objective = {"name": "reconstruction", "target": "image", "latent_dim": 4}
+    config.optimizers = {"generator": {"lr": 1e-3}}
+    config.evaluators = {"reconstruction": {"name": "reconstruction", "from_target": True, "num_examples": 8}}
+    config.train.update({"steps": 6, "batch_size": 8, "log_steps": 1, "checkpoint_steps": 2, "num_samples": 1})
+    config.parallel.num_devices = 1
+    return config
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with `configs/tiny.py`; `write(entries)` gives it `experiments/made/sweep.py`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "tiny.py").write_text(CONFIG)
+    (tmp_path / "experiments" / "made").mkdir(parents=True)
+    file = tmp_path / "experiments" / "made" / "sweep.py"
+
+    def write(*entries):
+        file.write_text(f"def cells():\n    return {list(entries)!r}\n")
+        return file
+
+    return write
+
+
+def entry(seeds=(0,), **fields):
+    return {"config": "configs/tiny.py", "seeds": seeds} | fields
+
+
+def lines(file):
+    return results.read(file.parent / results.FILE)
+
+
+def test_cells_are_named_and_told_apart(project):
+    cells = sweep.load(project(entry((0, 1)), entry((0,), overrides={"objective.latent_dim": 8})))
+    assert [cell.seed for cell in cells] == [0, 1, 0] == [cell.config.seed for cell in cells]
+    assert cells[2].config.objective.latent_dim == 8
+    assert cells[2].name.startswith("tiny_objective.latent_dim=8_seed=0_")
+    assert [cell.label for cell in cells] == ["tiny", "tiny", "tiny objective.latent_dim=8"]
+    assert len({cell.config_hash for cell in cells}) == len({cell.name for cell in cells}) == 3
+
+
+@pytest.mark.parametrize(
+    "overrides, other_hash, other_workdir",
+    [
+        ({"train.log_steps": 3, "train.checkpoint_steps": 3}, False, False),
+        ({"evaluators.reconstruction.num_examples": 4}, True, False),
+        ({"optimizers.generator.lr": 2e-3}, True, True),
+        ({"train.steps": 8}, True, True),
+    ],
+)
+def test_a_hash_follows_what_numbers_depend_on(project, overrides, other_hash, other_workdir):
+    before, after = (sweep.load(project(entry(overrides=changes)))[0] for changes in ({}, overrides))
+    assert (before.config_hash != after.config_hash) == other_hash
+    assert (before.name != after.name) == other_workdir
+
+
+def test_a_changed_config_file_is_another_cell(project, tmp_path):
+    before = sweep.load(project(entry()))[0]
+    (tmp_path / "configs" / "tiny.py").write_text(CONFIG.replace('"latent_dim": 4', '"latent_dim": 5'))
+    after = sweep.load(project(entry()))[0]
+    assert before.config_hash != after.config_hash and before.name != after.name
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ([entry(overide={})], r"entry 0: no such field 'overide'; the fields are: baseline, config, label"),
+        ([{"seeds": (0,)}], r"entry 0: expected a field 'config'"),
+        ([entry(()), entry()], r"entry 0: seeds: expected at least one"),
+        ([entry(), entry((1,), overrides={"objective.latent": 8})], r"entry 1: config.objective has no field 'latent'"),
+        ([entry(overrides={"seed": 3})], r"expected the seed in `seeds`"),
+        ([entry(config="configs/no.py")], r"no file configs/no.py; there are: configs/tiny.py"),
+        ([entry(label="a"), entry((1,), label="a")], r"label 'a': expected one entry, got 2"),
+        ([entry((0, 1)), entry((1,), label="b")], r"tiny and b train the same model with seed 1"),
+        ([entry(), entry(label="b", overrides={"evaluators.reconstruction.num_examples": 4})], r"the same model"),
+    ],
+)
+def test_a_wrong_entry_is_refused(project, entries, message):
+    with pytest.raises(sweep.SweepError, match=message):
+        sweep.load(project(*entries))
+
+
+def test_a_missing_file_is_told(project, tmp_path):
+    project(entry())
+    with pytest.raises(sweep.SweepError, match=r"no file nowhere.py; there are: experiments/made/sweep.py"):
+        sweep.load("nowhere.py")
+    pathlib.Path("empty.py").write_text("")
+    with pytest.raises(sweep.SweepError, match=r"empty.py has no function cells"):
+        sweep.load("empty.py")
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        ({"generator.name": "cnov"}, r"tiny_generator.name=cnov_seed=1_.*generators: 'cnov' does not exist"),
+        ({"objective.target": "photo"}, r"'photo' is not in the data"),
+        ({"train.batch_size": 65}, r"at least batch_size = 65 examples, got 64"),
+        ({"train.log_steps": 0}, r"config.train.log_steps"),
+        ({"evaluators.reconstruction.name": "psnr"}, r"evaluators: 'psnr' does not exist"),
+    ],
+)
+def test_every_cell_is_checked_before_the_first_trains(project, monkeypatch, tmp_path, overrides, message):
+    monkeypatch.setattr(train, "train", lambda *_: pytest.fail("a cell was trained"))
+    file = project(entry(), entry((1,), label="wrong", overrides=overrides))
+    with pytest.raises(sweep.SweepError, match=message):
+        sweep.run(file, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists() and not lines(file)
+
+
+def test_an_unknown_baseline_is_refused(project):
+    with pytest.raises(sweep.SweepError, match=r"expected one of training_examples, mean_example, got 'median'"):
+        sweep.check(sweep.load(project(entry(baseline="median"))))
+
+
+@pytest.mark.parametrize("shard", ["2/2", "0/0", "1", "-1/2", "1/2/3"])
+def test_a_wrong_shard_is_refused(project, tmp_path, shard):
+    with pytest.raises(sweep.SweepError, match="--shard: expected i/n"):
+        sweep.run(project(entry()), tmp_path / "runs", shard)
+
+
+def test_shards_divide_the_cells_and_finished_ones_are_skipped(project, tmp_path, monkeypatch, capsys):
+    trained = []
+
+    def record(cell, workdir, origin):
+        trained.append(cell.seed)
+        return {"seconds": 100.0, "steps": 6, "metrics": {}}
+
+    monkeypatch.setattr(sweep, "_train", record)
+    file = project(entry((0, 1, 2, 3, 4)))
+    sweep.run(file, tmp_path / "runs", "1/2")
+    assert trained == [1, 3]
+    sweep.run(file, tmp_path / "runs", "0/2")
+    assert trained == [1, 3, 0, 2, 4]
+    assert "cell 1 of 3: tiny_seed=0_" in (shown := capsys.readouterr().out) and "about 0:05:00 left" in shown
+    sweep.run(file, tmp_path / "runs")
+    assert len(trained) == 5
+    assert sorted(line["seed"] for line in lines(file)) == [0, 1, 2, 3, 4]
+
+
+def test_a_sweep_from_interruption_to_table(project, tmp_path, monkeypatch, capfd):
+    """Real runs: one is interrupted and resumed by another commit, one fails, a baseline is measured."""
+    good = [entry(baseline="mean_example", label="mean"), entry((0, 1), label="model")]
+    file = project(*good, entry(overrides={"optimizers.generator.lr": 1e30}, label="diverges"))
+    mean, first, second, diverges = sweep.load(file)
+    update, runs = progress.Progress.update, tmp_path / "runs"
+
+    def interrupt(self, step, metrics=None):
+        update(self, step, metrics)
+        if step == 3 and (runs / second.name).exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "commit", lambda: "aaaaaaa")
+    monkeypatch.setattr(progress.Progress, "update", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(file, runs)
+    assert [line["config_hash"] for line in lines(file)] == [mean.config_hash, first.config_hash]
+
+    monkeypatch.setattr(results, "commit", lambda: "bbbbbbb")
+    monkeypatch.setattr(progress.Progress, "update", update)
+    with pytest.raises(sweep.SweepError, match=rf"1 of 4 cells failed: {diverges.name} \(NotFinite: step"):
+        sweep.run(file, runs)
+    assert "resuming at step 2" in capfd.readouterr().err
+    about_mean, about_first, about_second = lines(file)
+
+    measured = json.loads((runs / second.name / evaluate.FILE).read_text())["metrics"]
+    assert about_second["metrics"] == measured and measured["test/reconstruction/psnr"]["n"] == 8
+    assert about_first["commit"] == "aaaaaaa" and about_second["commit"] == "aaaaaaa + bbbbbbb"
+    fields = {"experiment": "made", "config": "configs/tiny.py", "overrides": {}, "seed": 1, "steps": 6}
+    assert about_second.items() >= (fields | {"config_hash": second.config_hash}).items()
+    assert about_second["hardware"] == results.hardware()
+    windows = [json.loads(line) for line in (runs / second.name / "metrics.jsonl").read_text().splitlines()]
+    windows = [line for line in windows if "steps_per_second" in line]
+    assert [line["step"] for line in windows] == [1, 2, 3, 4, 5, 6]
+    assert about_second["seconds"] == pytest.approx(sum(1 / line["steps_per_second"] for line in windows), abs=0.05)
+    assert about_mean["baseline"] == "mean_example" and about_mean["steps"] == 0
+
+    # Nothing is left to train; of changed evaluators, the trained models are measured again.
+    changed = [cell | {"overrides": {"evaluators.reconstruction.num_examples": 4}} for cell in good[1:]]
+    monkeypatch.setattr(train, "train_step", lambda *_, **__: pytest.fail("a step was trained"))
+    sweep.run(project(*good), runs)
+    sweep.run(project(*changed), runs)
+    assert len(lines(file)) == 5
+    assert lines(file)[3]["metrics"]["test/reconstruction/psnr"]["n"] == 4
+    assert lines(file)[4]["seconds"] == about_second["seconds"]
+
+
+def test_seconds_are_those_of_the_steps_that_count(tmp_path):
+    written = [{"step": 0, "psnr": 1.0}, {"step": 10, "steps_per_second": 2.0}, {"step": 10, "psnr": 2.0}]
+    written += [{"step": 25, "steps_per_second": 5.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
+    assert sweep.training_seconds(tmp_path) == 10 / 2 + 15 / 5
+
+
+def test_time_left_takes_runs_of_the_same_config_first():
+    times = {"gan": [600.0, 800.0], "vae": [100.0]}
+    assert sweep.time_left(["gan", "vae", "other"], times) == "about 0:21:40 left"  # 700 + 100 + 500 s
+    assert sweep.time_left(["gan"], {}) == "time left unknown before the first is done"
+
+
+def test_lines_of_several_processes_do_not_mix(tmp_path):
+    path = tmp_path / results.FILE
+    path.write_text('{"process": -1, "number": 0}')  # without a newline, as an editor may leave it
+    program = (
+        "import pathlib, sys; from mmgen_jax import results\n"
+        "for i in range(200): results.append(pathlib.Path(sys.argv[1]), "
+        "{'process': int(sys.argv[2]), 'number': i, 'metrics': 'é' * 9000})"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, path, str(i)], cwd=ROOT) for i in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    found = results.read(path)
+    assert len(found) == 601
+    for process in range(3):
+        assert [line["number"] for line in found if line["process"] == process] == list(range(200))
+
+
+def test_a_broken_line_is_named(tmp_path):
+    path = tmp_path / results.FILE
+    path.write_text('{"seed": 0}\n\n{"seed"\n')
+    with pytest.raises(results.ResultsError, match=r"results.jsonl:3: expected a JSON object"):
+        results.read(path)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        results.append(path, {"value": float("nan")})
+
+
+def test_commit_says_whether_the_code_is_in_it(tmp_path, monkeypatch):
+    def git(*arguments):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
+
+    code, other = tmp_path / "package" / "results.py", tmp_path / "results.jsonl"
+    code.parent.mkdir()
+    code.write_text("")
+    other.write_text("")
+    monkeypatch.setattr(results, "__file__", str(code))
+    assert results.commit().endswith("not in git")
+    git("init", "-q")
+    assert results.commit().endswith("not in git")  # a repository around the code, which does not hold it
+    git("add", ".")
+    git("commit", "-qm", "code")
+    head = git("rev-parse", "--short", "HEAD").stdout.strip()
+    assert results.commit() == head
+    other.write_text("a line of a finished run")
+    assert results.commit() == head
+    (tmp_path / "new.py").write_text("")
+    assert results.commit() == f"{head}-dirty"
+
+
+def test_baselines_are_training_examples_and_their_mean(project):
+    config = configs.load(sweep.load(project(entry()))[0].reference)
+    batch = {"image": np.zeros((8, 16, 16, 3), np.float32)}
+    examples = baselines.Sampler("training_examples", config, "image")
+    drawn = np.concatenate([examples(batch)["image"] for _ in range(8)])  # one pass over the 64
+    mean = baselines.Sampler("mean_example", config, "image")(batch)["image"]
+    assert len(np.unique(drawn.reshape(64, -1), axis=0)) == 64
+    assert mean.shape == (8, 16, 16, 3) and (mean == mean[0]).all()
+    np.testing.assert_allclose(mean[0], drawn.mean(0, dtype=np.float64), atol=1e-6)
+    seeded = configs.override(config, {"seed": 1})
+    assert not np.array_equal(baselines.Sampler("training_examples", seeded, "image")(batch)["image"], drawn[:8])
+
+
+def test_experiments_of_the_project_load(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    files = sorted((ROOT / "experiments").glob("*/sweep.py"))
+    assert files
+    for file in files:
+        assert sweep.load(file)
