@@ -99,6 +99,18 @@ def test_every_parameter_gets_a_finite_gradient(name):
         assert np.abs(gradient).max() > 0, path
 
 
+@pytest.mark.parametrize("name", SIZES)
+def test_compute_dtype(name):
+    """Tokens are in the encoder's `dtype`, parameters are float32."""
+    encoder = lookup.build(
+        "encoders", {"name": name, "features": 8, **SIZES[name][0]}, **CONTEXT | {"dtype": jnp.bfloat16}
+    )
+    array = example(name.split(".")[0])
+    tokens, variables = jax.eval_shape(encoder.init_with_output, jax.random.key(0), array, jnp.ones(BATCH, bool))
+    assert tokens.values.dtype == jnp.bfloat16
+    assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
 @pytest.mark.parametrize("name", ["text.embedding", "text.lstm", "text.transformer"])
 def test_padding_of_any_length_gives_the_same_words(name):
     """A word's token does not depend on how far the text is padded."""
@@ -108,7 +120,7 @@ def test_padding_of_any_length_gives_the_same_words(name):
     if name == "text.transformer":  # it has as many positions as the text was long when it was initialised
         positions = variables["params"]["positions"][:3]
         variables = {"params": variables["params"] | {"positions": positions}}
-    short = encoder.apply(variables, text[:, :3], np.ones(1, bool)).values[0]
+    short = jax.jit(encoder.apply)(variables, text[:, :3], np.ones(1, bool)).values[0]
     np.testing.assert_allclose(values, short, rtol=1e-4, atol=1e-6)
 
 

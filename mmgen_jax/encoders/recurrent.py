@@ -31,4 +31,4 @@ class Recurrent(nn.Module):
             forward = nn.RNN(cell(self.features - self.features // 2, dtype=self.dtype))
             backward = nn.RNN(cell(self.features // 2, dtype=self.dtype))
             values = nn.Bidirectional(forward, backward)(values, seq_lengths=lengths)
-        return values
+        return values.astype(self.dtype)  # the cells' state is float32

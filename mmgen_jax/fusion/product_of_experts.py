@@ -38,7 +38,8 @@ class Fusion(nn.Module):
         ]
         mu, log_var = jnp.split(jnp.stack(experts, axis=1).astype(jnp.float32), 2, axis=-1)
         mu, log_var = product_of_experts(mu, jnp.clip(log_var, -10, 10), present)
-        return fused(join(projected), jnp.concatenate([mu, log_var], axis=-1) if self.log_var else mu)
+        pooled = jnp.concatenate([mu, log_var], axis=-1) if self.log_var else mu
+        return fused(join(projected), pooled.astype(self.dtype))
 
 
 def product_of_experts(mu: jnp.ndarray, log_var: jnp.ndarray, present: jnp.ndarray) -> tuple[jnp.ndarray, jnp.ndarray]:
