@@ -17,6 +17,16 @@ random = jax.random.normal
 compile_fast = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
+@functools.partial(compile_fast, static_argnums=0, static_argnames="train")
+def init(module, seed, *args, **kwargs):
+    return module.init(seed, *args, **kwargs)
+
+
+@functools.partial(compile_fast, static_argnums=0, static_argnames=("train", "mutable"))
+def apply(module, variables, *args, **kwargs):
+    return module.apply(variables, *args, **kwargs)
+
+
 def key(i: int) -> jax.Array:
     return jax.random.key(i)
 
@@ -95,7 +105,7 @@ def test_audio_and_video(kernel, strides, spatial):
 @pytest.mark.parametrize("layer,reference", [(layers.Conv, nn.Conv), (layers.ConvTranspose, nn.ConvTranspose)])
 def test_parameters_start_as_flax_ones(layer, reference):
     x = jnp.ones((1, 4, 4, 3))
-    own, expected = layer(5, 4, 2).init(key(0), x), reference(5, (4, 4), (2, 2)).init(key(0), x)
+    own, expected = init(layer(5, 4, 2), key(0), x), init(reference(5, (4, 4), (2, 2)), key(0), x)
     jax.tree.map(np.testing.assert_array_equal, own, expected)
 
 
@@ -128,13 +138,13 @@ def test_conv_transpose_differentiates_twice_in_both_modes(lowering):
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(layer, lowering):
     x = random(key(0), (2, 8, 8, 16))
     half, full = layer(4, 4, 2, dtype=jnp.bfloat16, lowering=lowering), layer(4, 4, 2)
-    variables = compile_fast(half.init)(key(1), x)
+    variables = init(half, key(1), x)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     gradient = compile_fast(jax.grad(lambda v: jnp.sum(half.apply(v, x).astype(jnp.float32))))(variables)
     assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
-    y = half.apply(variables, x)
+    y = apply(half, variables, x)
     assert y.dtype == jnp.bfloat16
-    np.testing.assert_allclose(y.astype(jnp.float32), full.apply(variables, x), atol=0.05)
+    np.testing.assert_allclose(y.astype(jnp.float32), apply(full, variables, x), atol=0.05)
 
 
 def test_auto_is_plain_xla_on_an_accelerator(monkeypatch):
@@ -168,18 +178,18 @@ def test_upsample_repeats_and_downsample_averages():
 def test_batch_norm_under_pmap_is_that_of_the_global_batch():
     x = 3 + 2 * random(key(0), (16, 4, 5))
     weight = random(key(1), x.shape)
-    variables = layers.norm("batch", train=True).init(key(0), x)
+    variables = init(layers.norm("batch", train=True), key(0), x)
 
     def evaluate(axis_name):
         module = layers.norm("batch", train=True, axis_name=axis_name)
 
         def loss(x, weight):
-            y, updates = module.apply(variables, x, mutable=["batch_stats"])
+            y, updates = module.apply(variables, x, mutable=("batch_stats",))
             return jnp.sum(y * weight), (y, updates["batch_stats"])
 
         return lambda x, weight: jax.value_and_grad(loss, has_aux=True)(x, weight)
 
-    (_, (y, stats)), gradient = evaluate(None)(x, weight)
+    (_, (y, stats)), gradient = compile_fast(evaluate(None))(x, weight)
     split = lambda a: a.reshape(8, 2, *a.shape[1:])  # noqa: E731
     (_, (y8, stats8)), gradient8 = jax.pmap(evaluate("data"), axis_name="data")(split(x), split(weight))
     np.testing.assert_allclose(y8.reshape(y.shape), y, rtol=1e-4, atol=1e-5)
@@ -192,12 +202,12 @@ def test_batch_norm_under_pmap_is_that_of_the_global_batch():
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_batch_norm_keeps_float32_statistics_and_uses_them_in_evaluation(dtype):
     x = (1 + 2 * random(key(0), (64, 3))).astype(dtype)
-    variables = layers.norm("batch", train=True).init(key(0), x)
-    y, updates = layers.norm("batch", train=True, dtype=dtype).apply(variables, x, mutable=["batch_stats"])
+    variables = init(layers.norm("batch", train=True), key(0), x)
+    y, updates = apply(layers.norm("batch", train=True, dtype=dtype), variables, x, mutable=("batch_stats",))
     assert y.dtype == dtype
     assert {leaf.dtype for leaf in jax.tree.leaves(updates)} == {jnp.dtype("float32")}
     mean, var = updates["batch_stats"]["mean"], updates["batch_stats"]["var"]
-    evaluated = layers.norm("batch", train=False).apply({**variables, **updates}, x)
+    evaluated = apply(layers.norm("batch", train=False), {**variables, **updates}, x)
     expected = (x.astype(jnp.float32) - mean) / jnp.sqrt(var + 1e-5)
     np.testing.assert_allclose(evaluated, expected, rtol=1e-4, atol=1e-5)
 
@@ -208,8 +218,8 @@ def test_batch_norm_keeps_float32_statistics_and_uses_them_in_evaluation(dtype):
 def test_norms_give_zero_mean_and_unit_variance_over_their_axes(kind, axes):
     x = 5 + 3 * random(key(0), (4, 6, 6, 64))
     module = layers.norm(kind, train=True)
-    variables = module.init(key(0), x)
-    y, _ = module.apply(variables, x, mutable=["batch_stats"])
+    variables = init(module, key(0), x)
+    y, _ = apply(module, variables, x, mutable=("batch_stats",))
     y = y.reshape(4, 6, 6, 32, 2) if kind == "group" else y
     np.testing.assert_allclose(y.mean(axes), 0, atol=1e-3)
     np.testing.assert_allclose(y.var(axes), 1, rtol=1e-2)
@@ -218,7 +228,7 @@ def test_norms_give_zero_mean_and_unit_variance_over_their_axes(kind, axes):
 def test_group_norm_takes_any_number_of_channels_and_none_is_the_identity():
     x = random(key(0), (2, 4, 4, 6))
     module = layers.norm("group", train=False)
-    y = module.apply(module.init(key(0), x), x)
+    y = apply(module, init(module, key(0), x), x)
     np.testing.assert_allclose(y.reshape(2, 4, 4, 2, 3).mean((1, 2, 4)), 0, atol=1e-5)
     assert layers.norm("none", train=True)(x) is x
     with pytest.raises(ValueError, match=r"'weight'.*batch, group"):
@@ -228,13 +238,13 @@ def test_group_norm_takes_any_number_of_channels_and_none_is_the_identity():
 def test_conditional_norm_scales_and_shifts_by_the_vector():
     x, vector = random(key(0), (3, 4, 4, 6)), random(key(1), (3, 5))
     module = layers.ConditionalNorm("instance")
-    variables = module.init(key(2), x, vector, train=True)
-    plain = module.apply(variables, x, jnp.zeros_like(vector), train=True)
+    variables = init(module, key(2), x, vector, train=True)
+    plain = apply(module, variables, x, jnp.zeros_like(vector), train=True)
     dense = variables["params"]["Dense_0"]["kernel"]
     scale, shift = jnp.split(vector @ dense, 2, axis=-1)
     expected = plain * (1 + scale[:, None, None]) + shift[:, None, None]
-    np.testing.assert_allclose(module.apply(variables, x, vector, train=True), expected, rtol=1e-4, atol=1e-5)
-    gradient = jax.grad(lambda v: jnp.sum(module.apply(variables, x, v, train=True) ** 3))(vector)
+    np.testing.assert_allclose(apply(module, variables, x, vector, train=True), expected, rtol=1e-4, atol=1e-5)
+    gradient = compile_fast(jax.grad(lambda v: jnp.sum(module.apply(variables, x, v, train=True) ** 3)))(vector)
     assert jnp.abs(gradient).min(axis=1).min() > 0
 
 
@@ -249,18 +259,18 @@ def test_spectral_normalise_brings_the_largest_singular_value_to_one(layer, shap
             return layers.spectral_normalise(layer(), train)(x)
 
     x, network, name = 1 + random(key(0), shape), Network(), "layer"
-    variables = network.init(key(1), x, train=False)
-    update = jax.jit(lambda variables: network.apply(variables, x, train=True, mutable=["batch_stats"])[1])
+    variables = init(network, key(1), x, train=False)
     for _ in range(100):
-        variables = {**variables, **update(variables)}
+        _, stats = apply(network, variables, x, train=True, mutable=("batch_stats",))
+        variables = {**variables, **stats}
     kernel = variables["params"][name]["kernel"].reshape(-1, 6)
     sigma = jnp.linalg.svd(kernel, compute_uv=False)[0]
     scaled = jax.tree.map(lambda p: p / sigma if p.ndim > 1 else p, variables["params"][name])
-    y = network.apply(variables, x, train=False)  # without `mutable`: evaluation changes no statistics
-    np.testing.assert_allclose(y, layer().apply({"params": scaled}, x), rtol=1e-3, atol=1e-4)
-    gradient = jax.grad(lambda p: jnp.sum(network.apply({**variables, "params": p}, x, train=False) ** 2))(
-        variables["params"]
-    )
+    y = apply(network, variables, x, train=False)  # without `mutable`: evaluation changes no statistics
+    np.testing.assert_allclose(y, apply(layer(), {"params": scaled}, x), rtol=1e-3, atol=1e-4)
+    gradient = compile_fast(
+        jax.grad(lambda p: jnp.sum(network.apply({**variables, "params": p}, x, train=False) ** 2))
+    )(variables["params"])
     # The output does not change with the kernel's scale, so the gradient is orthogonal to the kernel.
     direction = gradient[name]["kernel"].reshape(-1, 6)
     assert abs(jnp.sum(direction * kernel)) < 1e-3 * jnp.linalg.norm(direction) * jnp.linalg.norm(kernel)
@@ -288,17 +298,17 @@ def test_attention_is_its_definition_and_exactly_zero_with_nothing_to_attend_to(
     x, context = random(key(0), (3, 4, 8)), random(key(1), (3, 4, 6))
     mask = jnp.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
     module = layers.CrossAttention(num_heads=2, causal=causal)
-    variables = jax.tree.map(lambda p: p + 0.1, module.init(key(2), x, context, mask))
+    variables = jax.tree.map(lambda p: p + 0.1, init(module, key(2), x, context, mask))
     allowed = np.broadcast_to(mask[:, None], (3, 4, 4)) & (np.tri(4, dtype=bool) if causal else True)
-    y = module.apply(variables, x, context, mask)
+    y = apply(module, variables, x, context, mask)
     np.testing.assert_allclose(y, attention_by_definition(variables["params"], x, context, allowed), atol=1e-5)
     assert not np.any(y[2])
     assert not np.any(y[1, 0]) or not causal
-    gradient = jax.grad(lambda c: jnp.sum(module.apply(variables, x, c, mask) ** 2))(context)
+    gradient = compile_fast(jax.grad(lambda c: jnp.sum(module.apply(variables, x, c, mask) ** 2)))(context)
     assert np.isfinite(gradient).all()
     assert not np.any(gradient[~mask])
     changed = jnp.where(mask[..., None], context, 1e3)
-    np.testing.assert_array_equal(module.apply(variables, x, changed, mask), y)
+    np.testing.assert_array_equal(apply(module, variables, x, changed, mask), y)
 
 
 def test_attention_refuses_a_width_that_the_heads_do_not_divide():
@@ -310,12 +320,12 @@ def test_causal_transformer_block_sees_no_later_token_and_reads_its_context():
     x, context = random(key(0), (2, 5, 8)), random(key(1), (2, 3, 6))
     context_mask = jnp.array([[1, 1, 0], [0, 0, 0]], bool)
     block = layers.TransformerBlock(num_heads=2, causal=True)
-    variables = block.init(key(2), x, None, context, context_mask)
-    y = block.apply(variables, x, None, context, context_mask)
-    later = block.apply(variables, x.at[:, 3:].add(1.0), None, context, context_mask)
+    variables = init(block, key(2), x, None, context, context_mask)
+    y = apply(block, variables, x, None, context, context_mask)
+    later = apply(block, variables, x.at[:, 3:].add(1.0), None, context, context_mask)
     np.testing.assert_array_equal(later[:, :3], y[:, :3])
     assert not np.allclose(later[:, 3:], y[:, 3:])
-    other = block.apply(variables, x, None, context + 1, context_mask)
+    other = apply(block, variables, x, None, context + 1, context_mask)
     assert not np.allclose(other[0], y[0])
     np.testing.assert_array_equal(other[1], y[1])
 
@@ -323,9 +333,9 @@ def test_causal_transformer_block_sees_no_later_token_and_reads_its_context():
 def test_dropout_acts_in_training_only():
     x = random(key(0), (2, 5, 8))
     block = layers.TransformerBlock(num_heads=2, dropout=0.5)
-    variables = block.init(key(1), x)
-    trained = block.apply(variables, x, train=True, rngs={"dropout": key(2)})
-    assert not np.allclose(trained, block.apply(variables, x))
+    variables = init(block, key(1), x)
+    trained = apply(block, variables, x, train=True, rngs={"dropout": key(2)})
+    assert not np.allclose(trained, apply(block, variables, x))
 
 
 @pytest.mark.parametrize("resample,size", [(None, 8), ("up", 16), ("down", 4)])
@@ -334,14 +344,13 @@ def test_residual_block(resample, size, conditional):
     x = random(key(0), (2, 8, 8, 4))
     vector = random(key(1), (2, 3)) if conditional else None
     block = layers.ResidualBlock(6, resample, spectral=True)
-    variables = block.init(key(2), x, True, vector)
+    variables = init(block, key(2), x, vector=vector, train=True)
 
-    @jax.jit
     def evaluate(params):
         y, _ = block.apply({**variables, "params": params}, x, True, vector, mutable=["batch_stats"])
         return jnp.sum(jnp.sin(y)), y
 
-    (_, y), gradient = jax.value_and_grad(evaluate, has_aux=True)(variables["params"])
+    (_, y), gradient = compile_fast(jax.value_and_grad(evaluate, has_aux=True))(variables["params"])
     assert y.shape == (2, size, size, 6)
     kernels = [leaf for leaf in jax.tree.leaves(gradient) if leaf.ndim > 1]
     assert all(jnp.linalg.norm(leaf) > 0 for leaf in kernels)
@@ -351,9 +360,9 @@ def test_residual_block(resample, size, conditional):
 def test_residual_block_without_its_branch_is_its_shortcut(resample):
     x = random(key(0), (2, 8, 8, 4))
     block = layers.ResidualBlock(4, resample, norm="none")
-    variables = jax.tree.map(jnp.zeros_like, block.init(key(1), x, False))
+    variables = jax.tree.map(jnp.zeros_like, init(block, key(1), x, train=False))
     shortcut = {None: lambda x: x, "up": layers.upsample, "down": layers.downsample}[resample]
-    np.testing.assert_array_equal(block.apply(variables, x, False), shortcut(x))
+    np.testing.assert_array_equal(apply(block, variables, x, train=False), shortcut(x))
     with pytest.raises(ValueError, match=r"resample.*'sideways'"):
         layers.ResidualBlock(4, "sideways").init(key(0), x, False)
 
@@ -371,6 +380,6 @@ def test_sinusoidal_embedding_has_constant_norm_and_separates_positions():
 def test_time_embedding_depends_on_time():
     module = layers.TimeEmbedding(16)
     time = jnp.array([0.0, 0.5, 1.0])
-    vectors = module.apply(module.init(key(0), time), time)
+    vectors = apply(module, init(module, key(0), time), time)
     assert vectors.shape == (3, 16)
     assert jnp.linalg.norm(vectors[0] - vectors[1]) > 1e-2 < jnp.linalg.norm(vectors[1] - vectors[2])
