@@ -34,7 +34,7 @@ class Summary:
 def value(line: Line, metric: str) -> float | None:
     """A metric of a line: `<split>/<evaluator>/<metric>`, `seconds` or `steps`; None where it was not measured."""
     if metric in OWN:
-        return float(line[metric])
+        return None if "baseline" in line else float(line[metric])
     return float(line["metrics"][metric]["value"]) if metric in line["metrics"] else None
 
 

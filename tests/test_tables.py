@@ -41,6 +41,7 @@ def test_one_seed_has_no_interval_and_none_no_mean():
 def test_own_fields_are_metrics_too():
     assert tables.summarise([line(0), line(1), line(2)], "seconds").mean == 61.0
     assert tables.summarise([line(0)], "steps").mean == 100
+    assert tables.summarise([line(0, baseline="mean_example")], "seconds") is None
 
 
 def test_a_seed_counts_once():
