@@ -43,7 +43,7 @@ def run() -> None:
             changes[key] = value
         else:
             arguments.append(argument)
-    FLAGS.set_default("verbosity", -1)  # warnings; the libraries' own progress is not the run's
+    FLAGS.verbosity = -1  # warnings; the libraries' own progress is not the run's
     app.run(lambda argv: _main(argv, changes), argv=arguments, flags_parser=_parse)
 
 

@@ -57,7 +57,11 @@ class Parallel:
 
     def init(self, create: Callable[[], Any]) -> Any:
         """The state, born sharded: no device ever holds all of it."""
-        return jax.jit(create, out_shardings=self.state_sharding(jax.eval_shape(create)))()
+        shardings = self.state_sharding(jax.eval_shape(create))
+        # It runs once, and XLA's CPU backend takes five times as long to compile it well: 8 s of one core for a small GAN.
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        options = {"xla_backend_optimization_level": 0} if on_cpu else None
+        return jax.jit(create, out_shardings=shardings, compiler_options=options)()
 
     def abstract(self, create: Callable[[], Any]) -> Any:
         """Shapes and shardings of the state, for a restore that allocates nothing first."""

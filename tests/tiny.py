@@ -1,0 +1,147 @@
+"""Configs made small enough for a test, and the systems that several tests train."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.util
+import json
+import pathlib
+
+import jax
+import numpy as np
+
+from mmgen_jax import config as configs, lookup, modalities, parallel, sample, system as systems
+from mmgen_jax.data import pipeline
+from mmgen_jax.train_step import active_players, train_step
+
+ROOT = pathlib.Path(__file__).parent.parent
+PARTS = {"fusion": "fusion", "generator": "generators", "discriminator": "discriminators", "objective": "objectives"}
+PARTS |= {"target_encoder": "encoders"}
+# The largest value that a field of a component or a data source keeps. All widths get the same, so those that had to be
+# equal still are, and 16 is divided by every usual number of heads. A tuple keeps its length: it may set the depth.
+LARGEST = {
+    **dict.fromkeys(("features", "width", "max_width", "hidden", "hidden_features", "channels", "latent_dim"), 16),
+    **dict.fromkeys(("num_layers", "space_layers", "time_layers", "num_blocks", "num_queries", "num_bottlenecks"), 2),
+    **{"num_train": 64, "num_test": 16, "num_compositional": 16, "num_frames": 4, "audio_seconds": 0.25},
+}
+
+
+def shrink(config, **train):
+    """The config with small networks and examples, batches of 8 and `train` fields as given; any config will do."""
+    small = config.copy_and_resolve_references()
+    with small.unlocked():
+        for part, package in PARTS.items():
+            if small.get(part):
+                _shrink(small[part], lookup.find(package, small[part].name))
+        for encoder in small.encoders.values():
+            _shrink(encoder, lookup.find("encoders", encoder.name))
+        source = lookup.find("data", small.data.name)
+        _shrink(small.data, source)
+        if small.data.name == "scenes":
+            small.data.image_size = 16
+        small.train.update({"steps": 1, "batch_size": 8, "log_steps": 1, "checkpoint_steps": 1, "sample_steps": 0})
+        small.train.update({"eval_steps": 0, "steps_per_call": 1, "num_samples": 4} | train)
+        small.evaluators = {}
+    return small.lock()
+
+
+def _shrink(fields, cls) -> None:
+    for field in dataclasses.fields(cls):
+        largest, value = LARGEST.get(field.name), fields.get(field.name, field.default)
+        if largest is None or value is dataclasses.MISSING or value is None:
+            continue
+        fields[field.name] = tuple(min(v, largest) for v in value) if isinstance(value, tuple) else min(value, largest)
+
+
+def references() -> list[str]:
+    """Every config of the project with every argument that its `ARGUMENTS` lists."""
+    found = []
+    for file in sorted((ROOT / "configs").glob("*.py")):
+        arguments = getattr(config_module(file), "ARGUMENTS", ("",))
+        found += [f"configs/{file.name}" + (f":{argument}" if argument else "") for argument in arguments]
+    return found
+
+
+def config_module(file: pathlib.Path):
+    spec = importlib.util.spec_from_file_location(f"config_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def config(family: str, **train):
+    """A system on scenes: `gan` (BatchNorm, spectral normalisation, EMA), `vae` or `autoencoder`."""
+    config = configs.base()
+    config.data = {"name": "scenes", "names": ("text", "image")}
+    config.generator = {"name": "conv", "norm": "batch"}
+    config.target_encoder = {"name": "image.cnn", "norm": "batch", "channels": (16, 16)}
+    config.optimizers = {"generator": {"lr": 1e-3, "ema_decay": 0.9}}
+    if family != "autoencoder":
+        config.encoders = {"text": {"name": "text.embedding"}}
+        config.fusion = {"name": "concat"}
+    match family:
+        case "gan":
+            del config.target_encoder
+            config.discriminator = {"name": "projection", "spectral_norm": True}
+            config.objective = {"name": "adversarial", "target": "image", "loss_type": "non_saturating"}
+            config.optimizers.discriminator = {"lr": 1e-3, "b1": 0.0}
+        case "vae":
+            config.objective = {"name": "variational", "target": "image"}
+        case "autoencoder":
+            config.objective = {"name": "reconstruction", "target": "image"}
+    return shrink(config.lock(), **train)
+
+
+@dataclasses.dataclass
+class Training:
+    """What `train` makes of a config, without its files: for tests that take a few steps."""
+
+    config: object
+
+    @functools.cached_property
+    def source(self):
+        return systems.source(self.config)
+
+    @functools.cached_property
+    def system(self):
+        return systems.build(self.config, self.source.modalities)
+
+    @functools.cached_property
+    def layout(self):
+        fields = self.config.parallel
+        return parallel.create(fields.mode, self.config.train.batch_size, fields.fsdp, fields.num_devices)
+
+    @functools.cached_property
+    def objective(self):
+        return systems.build(self.config, self.source.modalities, self.layout.axis_name).objective
+
+    def batches(self, steps_axis: bool = False):
+        size, steps = self.config.train.batch_size, self.config.train.steps_per_call
+        for batch in pipeline.batches(self.source, batch_size=size * steps, seed=self.config.seed, num_threads=0):
+            yield {k: v.reshape(steps, size, *v.shape[1:]) for k, v in batch.items()} if steps > 1 else batch
+
+    def run(self, steps: int):
+        """`(state, metrics)` after `steps`, each metric a list with an entry per step."""
+        state = self.layout.init(functools.partial(sample.create_state, self.config, self.system))
+        options = {"optimizers": self.system.optimizers, "seed": self.config.seed, "axis_name": self.layout.axis_name}
+        step = functools.partial(train_step, objective=self.objective, **options)
+        per_call = self.config.train.steps_per_call
+        compiled = self.layout.compile_step(step, state, per_call)
+        collected = {}
+        for number, batch in zip(range(0, steps, per_call), self.batches()):
+            players = active_players(number, self.system.optimizers, self.system.objective.players)
+            state, metrics = compiled(state, self.layout.put(batch, steps_axis=per_call > 1), players)
+            for name, value in jax.device_get(metrics).items():
+                collected.setdefault(name, []).extend(np.atleast_1d(value).tolist())
+        return state, collected
+
+
+def assert_sample(array: np.ndarray, modality: modalities.Modality, num: int) -> None:
+    """The sample has the modality's shape, dtype and range, and is finite."""
+    modalities.check_batch({"sample": np.asarray(array)}, {"sample": modality})
+    assert len(array) == num
+
+
+def metrics_lines(workdir: pathlib.Path) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
