@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import arrays
+from mmgen_jax.data import arrays, containers
 from mmgen_jax.data.decode import DataError
 from mmgen_jax.features import text as text_features
 from mmgen_jax.modalities import Modality
@@ -107,6 +107,8 @@ class LocalSource:
         }
 
         def build(writer: arrays.Writer) -> None:
+            for file in files:  # one that is cut off is found before the first is decoded
+                containers.check(file, name)
             for values in decode_all(f"{self.set_name}: {name}", files, decode):
                 writer.extend({name: to_integer(values)})
 
