@@ -3,11 +3,11 @@
 - `xla`: XLA's own operators.
 - `exchange`: the same, except that the kernel's gradient of a transposed convolution is derived with the roles of input
   and kernel exchanged. JAX's rule gives a convolution that is dilated on its input and slides a window as large as the
-  image, which XLA's CPU backend runs 10 to 40 times slower than the product that it is; the exchanged rule gives the
-  kernel's gradient of the strided convolution.
+  image, which XLA's CPU backend runs about 20 times slower than the strided convolution's kernel gradient, which is
+  the same sum and what the exchanged rule gives.
 - `matmul`: patches times kernel. Stride s goes into the channels first (space to depth), and a transposed convolution
-  makes the s outputs per position as channels and moves them out last (depth to space, "sub-pixel"). XLA's CPU backend
-  runs input-dilated convolutions of rank 3 50 to 100 times slower than this.
+  makes the s outputs per position as channels and moves them out last (depth to space, "sub-pixel"). In rank 3, XLA's
+  CPU backend runs every input-dilated convolution, so also a strided one's gradient, about 50 times slower.
 
 `experiments/benchmarks/README.md` has the measurements.
 """
@@ -122,6 +122,7 @@ def choose(lowering: str, kernel_shape: tuple[int, ...], strides: Sequence[int])
         return lowering
     if jax.default_backend() != "cpu":
         return "xla"
+    # On the CPU, whichever was measured to be faster; elsewhere the vendor's libraries have their own choice.
     pointwise = math.prod(kernel_shape[:-2]) == 1 and max(strides) == 1
     return "matmul" if pointwise or (len(strides) == 3 and max(strides) > 1) else "exchange"
 

@@ -14,9 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.convolution import Conv, ConvTranspose
-
-__all__ = ["Conv", "ConvTranspose"]
+from mmgen_jax.convolution import Conv as Conv
+from mmgen_jax.convolution import ConvTranspose as ConvTranspose
 
 NORMS = ("batch", "group", "layer", "instance", "none")
 

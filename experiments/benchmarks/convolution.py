@@ -4,7 +4,7 @@ Everything that is compared is measured in one process, interleaved round by rou
 median over the rounds. Wall time suffers from whatever else the machine does, so the processor time of all threads
 stands beside it. With PyTorch installed the same step in PyTorch is measured too.
 
-    python experiments/benchmarks/convolution.py [--rounds=9] [--append] [--only=step|layers]
+    python experiments/benchmarks/convolution.py [--rounds=9] [--append] [--only=dcgan]
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ LAYERS = {
     "conv 16x16 64-128 k4 s2": (False, 64, (16, 16), 64, 128, (4, 4), (2, 2)),
     "conv 32x32 64-64 k3 s1": (False, 64, (32, 32), 64, 64, (3, 3), (1, 1)),
     "conv 16x16 64-128 k1 s1": (False, 64, (16, 16), 64, 128, (1, 1), (1, 1)),
+    "conv 32x32 64-32 k1 s1": (False, 64, (32, 32), 64, 32, (1, 1), (1, 1)),
+    "conv 8x8 256-256 k1 s1": (False, 64, (8, 8), 256, 256, (1, 1), (1, 1)),
     "transposed 4x4 256-128 k4 s2": (True, 64, (4, 4), 256, 128, (4, 4), (2, 2)),
     "transposed 8x8 128-64 k4 s2": (True, 64, (8, 8), 128, 64, (4, 4), (2, 2)),
     "transposed 16x16 64-3 k4 s2": (True, 64, (16, 16), 64, 3, (4, 4), (2, 2)),
@@ -219,18 +221,17 @@ def commit() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", choices=("step", "layers"))
+    parser.add_argument("--only", default="", help="measure those whose name contains this: dcgan, transposed, k1, …")
     parser.add_argument("--append", action="store_true", help=f"append to {RESULTS.name}")
     args = parser.parse_args()
     tables = {}
-    if args.only != "layers":
-        for name, shape in STEPS.items():
-            programs = {lowering: jax_step(*shape, lowering) for lowering in LOWERINGS}
+    for name, shape in STEPS.items():
+        if args.only in name:
+            tables[name] = {lowering: jax_step(*shape, lowering) for lowering in LOWERINGS}
             if has_torch():
-                programs |= {"torch": torch_step(*shape, False), "torch channels-last": torch_step(*shape, True)}
-            tables[name] = programs
-    if args.only != "step":
-        for name, case in LAYERS.items():
+                tables[name] |= {"torch": torch_step(*shape, False), "torch channels-last": torch_step(*shape, True)}
+    for name, case in LAYERS.items():
+        if args.only in name:
             tables[name] = {lowering: layer_gradients(*case, lowering) for lowering in LOWERINGS}
     print(f"{hardware()}; batch {BATCH}, width {WIDTH}; wall ms (processor ms) [ratio of processor time to xla]")
     for name, programs in tables.items():
