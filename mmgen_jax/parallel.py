@@ -58,7 +58,7 @@ class Parallel:
     def init(self, create: Callable[[], Any]) -> Any:
         """The state, born sharded: no device ever holds all of it."""
         shardings = self.state_sharding(jax.eval_shape(create))
-        # It runs once, and XLA's CPU backend takes five times as long to compile it well: 8 s of one core for a small GAN.
+        # It runs once, and XLA's CPU backend takes five times as long to compile it well: 8 s for a small GAN.
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         options = {"xla_backend_optimization_level": 0} if on_cpu else None
         return jax.jit(create, out_shardings=shardings, compiler_options=options)()
@@ -147,3 +147,13 @@ def normal(rng: jax.Array, num_examples: int, shape: tuple[int, ...], axis_name:
     """Standard normal noise `[num_examples, *shape]`, the same on every device layout."""
     keys = example_keys(rng, num_examples, axis_name)
     return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
+
+
+def roll(x: jax.Array, axis_name: str | None = None) -> jax.Array:
+    """Every example's place taken by the one before it in the global batch, the first's by the last; `[B, ...]`."""
+    rolled = jnp.roll(x, 1, axis=0)
+    if not axis_name:
+        return rolled
+    num_devices = jax.lax.axis_size(axis_name)
+    last = jax.lax.ppermute(x[-1:], axis_name, [(i, (i + 1) % num_devices) for i in range(num_devices)])
+    return rolled.at[:1].set(last)

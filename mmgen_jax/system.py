@@ -80,13 +80,13 @@ def build(
     config: ml_collections.ConfigDict,
     modalities: Mapping[str, Modality],
     axis_name: str | None = None,
-    invariant_to: tuple[str, ...] = (),
+    invariant_to: tuple[str, ...] | None = None,
 ) -> System:
     """Networks, objective and optimizers; nothing is compiled or allocated.
 
     Args:
       axis_name: of the mapped axis, for what averages over devices itself (`pmap`).
-      invariant_to: the data source's; see `augment.Augmentation`.
+      invariant_to: the data source's, see `augment.Augmentation`; None leaves augmentation out, as all but training do.
 
     Raises:
       ConfigError, lookup.LookupFailed: a name, field or modality that does not exist.
@@ -111,7 +111,7 @@ def build(
         modalities,
         tuple(dict.fromkeys(_reads(config).values())),
         {name: encoder.init_from for name, encoder in config.encoders.items() if encoder.get("init_from")},
-        Augmentation(config.augment, modalities, invariant_to) if config.augment else None,
+        Augmentation(config.augment, modalities, invariant_to) if config.augment and invariant_to is not None else None,
     )
 
 

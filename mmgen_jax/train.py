@@ -43,15 +43,16 @@ def train(config, workdir) -> train_state.TrainState:
     check_batch(
         source.read(np.arange(every.batch_size) % len(source), np.zeros(every.batch_size, int)), source.modalities
     )
+    create = functools.partial(sample.create_state, config, system)
+    abstract = layout.abstract(create)  # networks that do not fit together fail here, with nothing written
     prepare_workdir(workdir, config, source.modalities)
 
-    create = functools.partial(sample.create_state, config, system)
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
         batches = make_batches(source, config, layout, stack)
         start = checkpoints.latest_step() or 0
         if start:
-            state, data_state = checkpoints.restore(start, layout.abstract(create))
+            state, data_state = checkpoints.restore(start, abstract)
             batches.set_state(data_state)
         else:
             state = pretrained.load(layout.init(create), system.init_from)
@@ -83,7 +84,7 @@ def train(config, workdir) -> train_state.TrainState:
                 results = evaluate.run(config, system, sampler.load(*train_state.averaged(state)))
                 writer.write(step, {name: entry["value"] for name, entry in results.items()})
                 evaluate.write(workdir, config, step, results)
-            if is_due(step, start, every.checkpoint_steps, last) and step > start:
+            if is_due(step, start, every.checkpoint_steps, last):
                 # State and data position together, before the next batch is taken: that makes a resume exact.
                 checkpoints.save(step, state, batches.get_state())
             if last:
@@ -113,8 +114,11 @@ def train(config, workdir) -> train_state.TrainState:
 
 
 def is_due(step: int, start: int, interval: int, last: bool) -> bool:
-    """Whether something with an interval happens at `step`: not where the run starts, always where it ends."""
-    return last or (step > start and interval > 0 and step % interval == 0)
+    """Whether something with an interval happens at `step`: not where the run starts, always where it ends.
+
+    What is due at a checkpoint's step is done before that is saved, so a resumed or finished run does not repeat it.
+    """
+    return step > start and (last or (interval > 0 and step % interval == 0))
 
 
 def check_schedule(config, system) -> None:

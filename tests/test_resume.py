@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import jax
@@ -16,7 +15,8 @@ import numpy as np
 import pytest
 from tiny import Training, metrics_lines
 
-from mmgen_jax import checkpoint, config as configs, parallel, sample
+from mmgen_jax import checkpoint, parallel, sample
+from mmgen_jax import config as configs
 from mmgen_jax.data import pipeline
 
 STEPS, CHECKPOINT_STEPS = 48, 6
@@ -41,9 +41,10 @@ class Run:
 
     def __init__(self, reference: str, workdir: pathlib.Path):
         self.workdir = workdir
-        self._output = tempfile.TemporaryFile()
+        self._output = workdir.with_suffix(".txt")  # no pipe: it would have to be read all the time
         command = [sys.executable, "-m", "mmgen_jax", "train", f"--config={reference}", f"--workdir={workdir}"]
-        self._process = subprocess.Popen(command, env=ENVIRONMENT, stdout=self._output, stderr=subprocess.STDOUT)
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(command, env=ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT)
 
     def finish(self) -> str:
         """What it printed."""
@@ -61,8 +62,7 @@ class Run:
         assert self._process.wait() == -signal.SIGKILL, self._printed()
 
     def _printed(self) -> str:
-        self._output.seek(0)
-        return self._output.read().decode()
+        return self._output.read_text()
 
 
 def last_step(workdir: pathlib.Path) -> int:

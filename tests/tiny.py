@@ -11,7 +11,9 @@ import pathlib
 import jax
 import numpy as np
 
-from mmgen_jax import config as configs, lookup, modalities, parallel, sample, system as systems
+from mmgen_jax import config as configs
+from mmgen_jax import lookup, modalities, parallel, sample
+from mmgen_jax import system as systems
 from mmgen_jax.data import pipeline
 from mmgen_jax.train_step import active_players, train_step
 
@@ -105,7 +107,8 @@ class Training:
 
     @functools.cached_property
     def system(self):
-        return systems.build(self.config, self.source.modalities)
+        invariant_to = tuple(getattr(self.source, "invariant_to", ()))
+        return systems.build(self.config, self.source.modalities, invariant_to=invariant_to)
 
     @functools.cached_property
     def layout(self):
@@ -116,20 +119,26 @@ class Training:
     def objective(self):
         return systems.build(self.config, self.source.modalities, self.layout.axis_name).objective
 
-    def batches(self, steps_axis: bool = False):
+    def batches(self):
         size, steps = self.config.train.batch_size, self.config.train.steps_per_call
         for batch in pipeline.batches(self.source, batch_size=size * steps, seed=self.config.seed, num_threads=0):
             yield {k: v.reshape(steps, size, *v.shape[1:]) for k, v in batch.items()} if steps > 1 else batch
 
-    def run(self, steps: int):
-        """`(state, metrics)` after `steps`, each metric a list with an entry per step."""
+    def run(self, steps: int, batches=None):
+        """`(state, metrics)` after `steps` on the config's batches or on `batches`; a metric is a list over steps."""
         state = self.layout.init(functools.partial(sample.create_state, self.config, self.system))
-        options = {"optimizers": self.system.optimizers, "seed": self.config.seed, "axis_name": self.layout.axis_name}
-        step = functools.partial(train_step, objective=self.objective, **options)
+        step = functools.partial(
+            train_step,
+            objective=self.objective,
+            optimizers=self.system.optimizers,
+            seed=self.config.seed,
+            augment=self.system.augment,
+            axis_name=self.layout.axis_name,
+        )
         per_call = self.config.train.steps_per_call
         compiled = self.layout.compile_step(step, state, per_call)
         collected = {}
-        for number, batch in zip(range(0, steps, per_call), self.batches()):
+        for number, batch in zip(range(0, steps, per_call), batches or self.batches()):
             players = active_players(number, self.system.optimizers, self.system.objective.players)
             state, metrics = compiled(state, self.layout.put(batch, steps_axis=per_call > 1), players)
             for name, value in jax.device_get(metrics).items():

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from mmgen_jax import losses, parallel
 from mmgen_jax.conditioning import Conditional, Conditioner
-from mmgen_jax.modalities import Modality
+from mmgen_jax.modalities import MASK_SUFFIX, Modality
 from mmgen_jax.objectives import presence_weights, to_range
 
 
@@ -94,7 +94,10 @@ class Objective:
         loss = adversarial(logits_real, logits_fake)
         metrics = {"logits_real": jnp.mean(logits_real), "logits_fake": jnp.mean(logits_fake)}
         if self.mismatch:
-            wrong = {k: v if k.startswith(self.target) else jnp.roll(v, 1, axis=0) for k, v in batch.items()}
+            wrong = {
+                name: array if name.removesuffix(MASK_SUFFIX) == self.target else parallel.roll(array, self.axis_name)
+                for name, array in batch.items()
+            }
             logits_wrong, _ = self._apply("discriminator", params, extra, wrong, real, dropout[2])
             loss = (1 - self.mismatch) * loss + self.mismatch * adversarial(logits_real, logits_wrong)
             metrics["logits_wrong"] = jnp.mean(logits_wrong)
