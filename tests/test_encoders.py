@@ -30,7 +30,7 @@ SIZES = {
     "audio.recurrent": ({"cell": "gru", "n_mels": 8}, 9),
     "video.frame_lstm": ({"channels": (4, 8)}, 4),
     "video.conv3d": ({"channels": (4, 8), "time_strides": (1, 2)}, 32),
-    "video.factorised": ({"space_layers": 1, "time_layers": 1}, 4),
+    "video.factorised": ({"space_layers": 1, "time_layers": 1}, 2),
     "label": ({}, 1),
 }
 
@@ -165,6 +165,12 @@ def test_patches_must_divide_the_image(name):
     encoder = lookup.build("encoders", {"name": name, "patch_size": 7}, **CONTEXT)
     with pytest.raises(ValueError, match="patch_size: expected one that divides the image, 16 × 16 pixels, got 7"):
         encoder.init(jax.random.key(0), example(name.split(".")[0]), np.ones(BATCH, bool))
+
+
+def test_tubelets_must_divide_the_video():
+    encoder = lookup.build("encoders", {"name": "video.factorised", "tubelet_frames": 3}, **CONTEXT)
+    with pytest.raises(ValueError, match="tubelet_frames: expected one that divides 4 frames, got 3"):
+        encoder.init(jax.random.key(0), example("video"), np.ones(BATCH, bool))
 
 
 def test_unknown_recurrent_cell():

@@ -22,7 +22,7 @@ class Encoder(nn.Module):
 
     features: int = 128
     channels: tuple[int, ...] = (32, 64, 128)
-    time_strides: tuple[int, ...] = (1, 2, 2)
+    time_strides: tuple[int, ...] = (2, 2, 1)
     norm: str = "group"
     axis_name: str | None = None
     dtype: Any = jnp.float32

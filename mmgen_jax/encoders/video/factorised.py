@@ -1,7 +1,7 @@
-"""Factorised encoder (ViViT model 2, Arnab et al. 2021): attention within each frame, then between the frames.
+"""Factorised encoder (ViViT model 2, Arnab et al. 2021): attention within each time step, then between them.
 
-Departs from the paper: a frame's vector is the mean of its patches instead of a CLS token, and patches are of one
-frame, not tubelets.
+Patches span `tubelet_frames` frames, so that the first layer sees motion. Departs from the paper: the vector of a time
+step is the mean of its patches instead of a CLS token.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from mmgen_jax.layers import TransformerBlock
 
 
 class Encoder(nn.Module):
-    """`[B, T, H, W, C]` to one token per frame `[B, T, D]`."""
+    """`[B, T, H, W, C]` to one token per time step `[B, T / tubelet_frames, D]`."""
 
     features: int = 128
     patch_size: int = 8
+    tubelet_frames: int = 2
     space_layers: int = 2
     time_layers: int = 2
     num_heads: int = 4
@@ -29,10 +30,17 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, array, mask, train: bool = False) -> Tokens:
-        batch_size, num_frames = array.shape[:2]
-        values = Patches(self.features, self.patch_size, self.dtype)(array)  # [B, T, N, D]
+        batch_size, num_frames, *size, channels = array.shape
+        if num_frames % self.tubelet_frames:
+            raise ValueError(
+                f"tubelet_frames: expected one that divides {num_frames} frames, got {self.tubelet_frames}"
+            )
+        steps = num_frames // self.tubelet_frames
+        tubelets = array.reshape(batch_size, steps, self.tubelet_frames, *size, channels)
+        tubelets = jnp.moveaxis(tubelets, 2, -2).reshape(batch_size, steps, *size, -1)
+        values = Patches(self.features, self.patch_size, self.dtype)(tubelets)  # [B, T, N, D]
         values = self.blocks(values.reshape(-1, *values.shape[2:]), self.space_layers, "space", train)
-        values = values.mean(axis=1).reshape(batch_size, num_frames, -1)
+        values = values.mean(axis=1).reshape(batch_size, steps, -1)
         positions = self.param("positions", nn.initializers.normal(0.02), values.shape[1:])
         values = self.blocks(values + positions.astype(values.dtype), self.time_layers, "time", train)
         return Tokens(values, jnp.broadcast_to(mask[:, None], values.shape[:2]))
