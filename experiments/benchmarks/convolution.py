@@ -43,6 +43,7 @@ LAYERS = {
     "conv 4096 1-32 k25 s4": (False, 16, (4096,), 1, 32, (25,), (4,)),
     "transposed 256 64-32 k25 s4": (True, 16, (256,), 64, 32, (25,), (4,)),
     "conv 8x16x16 32-64 k4 s2": (False, 8, (8, 16, 16), 32, 64, (4, 4, 4), (2, 2, 2)),
+    "conv 8x16x16 32-64 k3 s1": (False, 8, (8, 16, 16), 32, 64, (3, 3, 3), (1, 1, 1)),
     "conv 8x16x16 32-32 k3 s1": (False, 8, (8, 16, 16), 32, 32, (3, 3, 3), (1, 1, 1)),
     "transposed 4x8x8 64-32 k4 s2": (True, 8, (4, 8, 8), 64, 32, (4, 4, 4), (2, 2, 2)),
 }
@@ -224,6 +225,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measure those whose name contains this: dcgan, transposed, k1, …")
     parser.add_argument("--append", action="store_true", help=f"append to {RESULTS.name}")
     args = parser.parse_args()
+    measured = commit()
     tables = {}
     for name, shape in STEPS.items():
         if args.only in name:
@@ -249,7 +251,7 @@ def main() -> None:
                 "config": name,
                 "overrides": {},
                 "seed": 0,
-                "commit": commit(),
+                "commit": measured,
             }
             line |= {"hardware": hardware(), "seconds": round(time.time() - start, 1), "steps": args.rounds}
             with RESULTS.open("a") as file:
