@@ -86,6 +86,8 @@ def load(reference: str) -> ml_collections.ConfigDict:
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise ConfigError(f"--config: {path} has no function get_config(arg='')")
+    if argument and not hasattr(module, "ARGUMENTS"):
+        raise ConfigError(f"--config: {path} takes no argument, got {argument!r}; expected --config={path}")
     config = module.get_config(argument) if argument else module.get_config()
     config.reference = reference
     return checked(config)
