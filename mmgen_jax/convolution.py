@@ -7,7 +7,7 @@
   the same sum and what the exchanged rule gives.
 - `matmul`: patches times kernel. Stride s goes into the channels first (space to depth), and a transposed convolution
   makes the s outputs per position as channels and moves them out last (depth to space, "sub-pixel"). In rank 3, XLA's
-  CPU backend runs every input-dilated convolution, so also a strided one's gradient, about 50 times slower.
+  CPU backend runs every input-dilated convolution, so also a strided one's gradient, 20 to 30 times slower.
 
 `experiments/benchmarks/README.md` has the measurements.
 """
@@ -124,7 +124,7 @@ def choose(lowering: str, kernel_shape: tuple[int, ...], strides: Sequence[int])
         return "xla"
     # On the CPU, whichever was measured to be faster; elsewhere the vendor's libraries have their own choice.
     pointwise = math.prod(kernel_shape[:-2]) == 1 and max(strides) == 1
-    return "matmul" if pointwise or (len(strides) == 3 and max(strides) > 1) else "exchange"
+    return "matmul" if pointwise or len(strides) == 3 else "exchange"
 
 
 def _layouts(rank: int) -> tuple[str, str, str]:
