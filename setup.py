@@ -29,6 +29,7 @@ setup(
         "matplotlib",
         "ml-collections>=1.0",
         "numpy",
+        "scipy",
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12",
         "pillow",

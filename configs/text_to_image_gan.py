@@ -1,4 +1,4 @@
-"""Text to image by a conditional GAN with a projection discriminator (Miyato & Koyama, 2018).
+"""Text to image: a conditional GAN with a projection discriminator (Miyato & Koyama, 2018) and matching-aware loss.
 
     mmgen train --config=configs/text_to_image_gan.py:digits --workdir=runs/text_to_image_gan_digits
     mmgen sample --workdir=runs/text_to_image_gan_digits --text="a handwritten seven" --out=out
@@ -18,17 +18,23 @@ def get_config(arg="scenes"):
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.embedding", "features": 64}}
     config.fusion = {"name": "concat", "features": 64}
-    config.generator = {"name": "conv", "width": 64, "max_width": 256, "conditional_norm": True}
-    config.discriminator = {"name": "projection", "width": 64, "max_width": 256, "spectral_norm": True}
+    config.generator = {"name": "conv", "width": 32, "max_width": 256, "conditional_norm": True}
+    config.discriminator = {
+        "name": "projection",
+        "width": 32,
+        "max_width": 256,
+        "norm": "batch",
+        "spectral_norm": False,
+    }
     config.objective = {
         "name": "adversarial",
         "target": "image",
         "latent_dim": 64,
-        "loss_type": "hinge",
-        "mismatch": 0.0,  # weight of the wrong-caption loss (Reed et al., 2016)
+        "loss_type": "non_saturating",
+        "mismatch": 0.5,  # weight of the wrong-caption loss (Reed et al., 2016); without it the caption is not learnt
     }
-    adam = {"lr": 4e-4, "b1": 0.0, "b2": 0.9}
-    config.optimizers = {"discriminator": adam, "generator": adam | {"lr": 2e-4, "ema_decay": 0.995}}
+    adam = {"lr": 2e-4, "b1": 0.5}
+    config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.998}}
     config.evaluators = presets.judges(arg, conditional=True)
-    config.train.steps = 4000
+    config.train.steps = 6000
     return config

@@ -7,6 +7,8 @@ import sys
 
 from absl import app, flags
 
+from mmgen_jax.lookup import nearest
+
 COMMANDS = ("train", "evaluate", "sample", "prepare-data", "check-data", "sweep")
 CONFIG_PREFIX = "--config."
 
@@ -56,7 +58,9 @@ def _parse(arguments: list[str]) -> list[str]:
 
 def _main(argv: list[str], changes: dict[str, str]) -> None:
     if len(argv) != 2 or argv[1] not in COMMANDS:
-        _fail(f"expected one command of {', '.join(COMMANDS)}, got {' '.join(argv[1:]) or 'none'}; see mmgen --help")
+        got = " ".join(argv[1:])
+        hint = nearest(got, COMMANDS)
+        _fail(f"expected one command of {', '.join(COMMANDS)}, got {got or 'none'}; {hint}see mmgen --help")
     try:
         {
             "train": lambda: _train(changes),
@@ -68,7 +72,7 @@ def _main(argv: list[str], changes: dict[str, str]) -> None:
         }[argv[1]]()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ValueError, FloatingPointError) as error:
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         if not _raised_here(error):
             raise
         _fail(str(error))
@@ -100,9 +104,9 @@ def _config(changes):
 
 
 def _train(changes) -> None:
+    _need("config", "workdir")
     from mmgen_jax import evaluate, train
 
-    _need("config", "workdir")
     train.train(_config(changes), FLAGS.workdir)
     workdir = pathlib.Path(FLAGS.workdir)
     pictures = sorted((workdir / "samples").glob("*.png")) or sorted((workdir / "samples").iterdir())
@@ -113,16 +117,16 @@ def _train(changes) -> None:
 
 
 def _evaluate() -> None:
+    _need("workdir")
     from mmgen_jax import evaluate
 
-    _need("workdir")
     print(evaluate.table(evaluate.evaluate(FLAGS.workdir, FLAGS.split)))
 
 
 def _sample() -> None:
+    _need("workdir", "out")
     from mmgen_jax import sample
 
-    _need("workdir", "out")
     given = {kind: getattr(FLAGS, kind) for kind in ("text", "image", "audio", "video")}
     given = {kind: value for kind, value in given.items() if value is not None}
     for path in sample.sample(FLAGS.workdir, FLAGS.out, given, FLAGS.num, FLAGS.seed):
@@ -130,21 +134,21 @@ def _sample() -> None:
 
 
 def _prepare_data() -> None:
+    _need("dataset")
     from mmgen_jax.data import prepare
 
-    _need("dataset")
     prepare.prepare(FLAGS.dataset, FLAGS.manual_dir)
 
 
 def _check_data(changes) -> None:
+    _need("config")
     from mmgen_jax import check_data
 
-    _need("config")
     sys.exit(check_data.check(_config(changes), FLAGS.out))
 
 
 def _sweep() -> None:
+    _need("sweep", "workdir")
     from mmgen_jax import sweep
 
-    _need("sweep", "workdir")
     sweep.run(FLAGS.sweep, FLAGS.workdir, FLAGS.shard)

@@ -1,7 +1,8 @@
 """Projection discriminator (Miyato & Koyama, 2018): `logit = psi(h) + <V pooled, h>`.
 
-Departs from the paper: the class embedding is a linear map of the fused conditions, so any modality can condition it,
-and the trunk is the DCGAN one rather than a residual network.
+Departs from the paper: the class embedding is a linear map of the fused conditions, so any modality can condition it;
+the trunk is the DCGAN one rather than a residual network, and its features are not pooled over space; the inner product
+is divided by the square root of its length, as in attention, else it starts at that scale and drowns psi.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from mmgen_jax.discriminators.conv import Trunk
 
 
 class Discriminator(nn.Module):
-    """As `conv.Discriminator`, conditions entering by an inner product with `features`-dimensional image features."""
+    """As `conv.Discriminator`, conditions entering by an inner product with the trunk's features."""
 
     width: int = 64
     max_width: int = 512
     norm: str = "none"
     spectral_norm: bool = False
-    features: int = 256
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
@@ -36,6 +36,5 @@ class Discriminator(nn.Module):
         def dense(features, x):
             return layers.spectral_normalise(nn.Dense(features), train, self.spectral_norm)(x)
 
-        x = nn.leaky_relu(dense(self.features, x), 0.2)
-        condition = dense(self.features, fused.pooled.astype(jnp.float32))
-        return dense(1, x)[:, 0] + jnp.sum(x * condition, axis=-1)
+        condition = dense(x.shape[-1], fused.pooled.astype(jnp.float32))
+        return dense(1, x)[:, 0] + jnp.sum(x * condition, axis=-1) * x.shape[-1] ** -0.5

@@ -47,7 +47,12 @@ class Generator(nn.Module):
         (low, doublings), (low_width, doublings_width) = coarsest(height), coarsest(width)
         doublings = min(doublings, doublings_width)
         low, low_width = height >> doublings, width >> doublings
-        x = latent if fused is None else jnp.concatenate([latent, fused.pooled.astype(latent.dtype)], axis=-1)
+        x = latent
+        if fused is not None:
+            # Over the batch: what the examples' conditions share must not reach the first layer. Otherwise it grows
+            # there faster than any bias, and an adversarial generator draws one picture whatever the latent.
+            condition = layers.norm("batch", train, self.axis_name, affine=False)(fused.pooled.astype(jnp.float32))
+            x = jnp.concatenate([latent, condition], axis=-1)
         pooled = x if self.conditional_norm else None
 
         def normalise(x):
