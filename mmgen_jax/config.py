@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib.util
 import json
 import pathlib
@@ -11,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
+
+from mmgen_jax.lookup import nearest
 
 # The parts a config may have; each is read in one place (`system.py`, or the loop for the plain numbers).
 PARTS = {
@@ -106,7 +107,8 @@ def choose(argument: str, choices: Mapping[str, Any], config: str) -> Any:
 
 def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     if unknown := sorted(set(config) - PARTS):
-        raise ConfigError(f"config.{unknown[0]}: no such part; the parts are: {', '.join(sorted(PARTS))}")
+        hint = nearest(unknown[0], PARTS)
+        raise ConfigError(f"config.{unknown[0]}: no such part; {hint}the parts are: {', '.join(sorted(PARTS))}")
     return config.lock()
 
 
@@ -133,10 +135,8 @@ def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> m
 def _child(node: ml_collections.ConfigDict, name: str, path: str):
     if name in node:
         return node[name]
-    near = difflib.get_close_matches(name, list(node), 1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     where = f"config.{path}" if path else "config"
-    raise ConfigError(f"{where} has no field {name!r}; {hint}it has: {', '.join(sorted(node))}")
+    raise ConfigError(f"{where} has no field {name!r}; {nearest(name, node)}it has: {', '.join(sorted(node))}")
 
 
 def _read(key: str, value: Any, old: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import importlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parent
@@ -34,8 +35,8 @@ def find(package: str, name: str) -> type:
     """
     if name not in available(package):
         raise LookupFailed(
-            f"{package}: {name!r} does not exist (no mmgen_jax/{package}/{str(name).replace('.', '/')}.py); there are: "
-            + ", ".join(available(package))
+            f"{package}: {name!r} does not exist (no mmgen_jax/{package}/{str(name).replace('.', '/')}.py); "
+            f"{nearest(name, available(package))}there are: {', '.join(available(package))}"
         )
     return getattr(importlib.import_module(f"mmgen_jax.{package}.{name}"), CLASS[package])
 
@@ -68,10 +69,17 @@ def build(package: str, config: Mapping[str, Any], **context) -> Any:
     given = {key: value for key, value in config.items() if key != "name"}
     where = f"{package}/{config['name']}"
     if unknown := sorted(set(given) - set(fields)):
-        raise LookupFailed(f"{where}: has no field {unknown[0]!r}; its fields are: {', '.join(sorted(fields))}")
+        hint = nearest(unknown[0], fields)
+        raise LookupFailed(f"{where}: has no field {unknown[0]!r}; {hint}its fields are: {', '.join(sorted(fields))}")
     given = {key: value for key, value in context.items() if key in fields} | given
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and key not in given:
             raise LookupFailed(f"{where}: field {key!r} has no default and the config does not set it")
     return cls(**given)
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """For an error about an unknown name: which of the known ones was probably meant, or nothing."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f"did you mean {near[0]!r}? " if near else ""

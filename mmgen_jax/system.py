@@ -170,7 +170,8 @@ def _optimizers(config, players: tuple[str, ...]) -> dict[str, Optimizer]:
     for player, optimizer in config.optimizers.items():
         if unknown := sorted(set(optimizer) - fields):
             raise ConfigError(
-                f"config.optimizers.{player} has no field {unknown[0]!r}; it has: {', '.join(sorted(fields))}"
+                f"config.optimizers.{player} has no field {unknown[0]!r}; {lookup.nearest(unknown[0], fields)}it has: "
+                + ", ".join(sorted(fields))
             )
     frozen = tuple(f"encoders_{name}" for name, encoder in config.encoders.items() if encoder.get("frozen"))
     common = {"total_steps": config.train.steps, "frozen": frozen}

@@ -45,11 +45,10 @@ def train(config, workdir) -> train_state.TrainState:
     )
     create = functools.partial(sample.create_state, config, system)
     abstract = layout.abstract(create)  # networks that do not fit together fail here, with nothing written
-    prepare_workdir(workdir, config, source.modalities)
-
     with contextlib.ExitStack() as stack:
-        checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
         batches = make_batches(source, config, layout, stack)
+        prepare_workdir(workdir, config, source.modalities)
+        checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
         start = checkpoints.latest_step() or 0
         if start:
             state, data_state = checkpoints.restore(start, abstract)
