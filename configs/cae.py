@@ -23,5 +23,5 @@ def get_config(arg="scenes"):
         **presets.judges(arg, conditional=False),
         "reconstruction": {"name": "reconstruction", "from_target": True},
     }
-    config.train.steps = 6000
+    config.train.steps = 5000
     return config

@@ -15,11 +15,11 @@ def get_config(arg="scenes"):
     config = configs.base()
     sizes = {"scenes": {}, "digits": {}, "clothing": {"image_size": 32}}
     config.data = presets.source(arg, "image", **configs.choose(arg, sizes, "dcgan"))
-    config.generator = {"name": "conv", "width": 64, "max_width": 256}
-    config.discriminator = {"name": "conv", "width": 64, "max_width": 256, "norm": "batch", "spectral_norm": False}
+    config.generator = {"name": "conv", "width": 32, "max_width": 256}
+    config.discriminator = {"name": "conv", "width": 32, "max_width": 256, "norm": "batch", "spectral_norm": False}
     config.objective = {"name": "adversarial", "target": "image", "latent_dim": 100, "loss_type": "non_saturating"}
     adam = {"lr": 2e-4, "b1": 0.5}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.995}}
     config.evaluators = presets.judges(arg, conditional=False)
-    config.train.steps = 4000
+    config.train.steps = 5000
     return config

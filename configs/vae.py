@@ -25,5 +25,5 @@ def get_config(arg="scenes"):
         "reconstruction": {"name": "reconstruction", "from_target": True},
         "likelihood": {"name": "likelihood"},
     }
-    config.train.steps = 6000
+    config.train.steps = 5000
     return config

@@ -107,10 +107,10 @@ def _train(changes) -> None:
     _need("config", "workdir")
     from mmgen_jax import evaluate, train
 
-    train.train(_config(changes), FLAGS.workdir)
-    workdir = pathlib.Path(FLAGS.workdir)
-    pictures = sorted((workdir / "samples").glob("*.png")) or sorted((workdir / "samples").iterdir())
-    print(f"samples: {pictures[-1]}")
+    config, workdir = _config(changes), pathlib.Path(FLAGS.workdir)
+    train.train(config, workdir)
+    newest = sorted((workdir / "samples").glob(f"*_{config.objective.target}.*"))[-1]
+    print(f"samples: {newest}")
     if (workdir / evaluate.FILE).is_file():
         print(evaluate.table(evaluate.read(workdir)))
         print(f"metrics: {workdir / evaluate.FILE}")
