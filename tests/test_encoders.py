@@ -167,6 +167,20 @@ def test_patches_must_divide_the_image(name):
         encoder.init(jax.random.key(0), example(name.split(".")[0]), np.ones(BATCH, bool))
 
 
+def test_vit_stem():
+    """A convolutional stem gives the same grid; patches that it cannot halve to, and other names, are refused."""
+    images = np.zeros((1, 24, 24, 3), np.float32)
+
+    def shape(**fields):
+        encoder = lookup.build("encoders", {"name": "image.vit", **fields}, **CONTEXT)
+        return jax.eval_shape(encoder.init_with_output, jax.random.key(0), images, jnp.ones(1, bool))[0].values.shape
+
+    assert shape(stem="conv", patch_size=4) == shape(stem="linear", patch_size=4) == (1, 36, 128)
+    for stem, patch_size in (("conv", 6), ("dense", 8)):
+        with pytest.raises(ValueError, match=f"stem: expected 'linear', or 'conv'.* got '{stem}' and {patch_size}"):
+            shape(stem=stem, patch_size=patch_size)
+
+
 def test_tubelets_must_divide_the_video():
     encoder = lookup.build("encoders", {"name": "video.factorised", "tubelet_frames": 3}, **CONTEXT)
     with pytest.raises(ValueError, match="tubelet_frames: expected one that divides 4 frames, got 3"):

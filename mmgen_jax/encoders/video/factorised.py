@@ -1,7 +1,8 @@
 """Factorised encoder (ViViT model 2, Arnab et al. 2021): attention within each time step, then between them.
 
 Patches span `tubelet_frames` frames, so that the first layer sees motion. Departs from the paper: the vector of a time
-step is the mean of its patches instead of a CLS token.
+step is a dense layer over all its patches instead of a CLS token, and patches come from a convolutional stem unless
+`stem` is `linear`: with linear patches and their mean, a small model does not learn which way a shape moves.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Encoder(nn.Module):
     features: int = 128
     patch_size: int = 8
     tubelet_frames: int = 2
+    stem: str = "conv"
     space_layers: int = 2
     time_layers: int = 2
     num_heads: int = 4
@@ -38,9 +40,9 @@ class Encoder(nn.Module):
         steps = num_frames // self.tubelet_frames
         tubelets = array.reshape(batch_size, steps, self.tubelet_frames, *size, channels)
         tubelets = jnp.moveaxis(tubelets, 2, -2).reshape(batch_size, steps, *size, -1)
-        values = Patches(self.features, self.patch_size, self.dtype)(tubelets)  # [B, T, N, D]
+        values = Patches(self.features, self.patch_size, self.stem, self.dtype)(tubelets)  # [B, T, N, D]
         values = self.blocks(values.reshape(-1, *values.shape[2:]), self.space_layers, "space", train)
-        values = values.mean(axis=1).reshape(batch_size, steps, -1)
+        values = nn.Dense(self.features, dtype=self.dtype)(values.reshape(batch_size, steps, -1))
         positions = self.param("positions", nn.initializers.normal(0.02), values.shape[1:])
         values = self.blocks(values + positions.astype(values.dtype), self.time_layers, "time", train)
         return Tokens(values, jnp.broadcast_to(mask[:, None], values.shape[:2]))
