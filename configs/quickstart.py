@@ -25,7 +25,7 @@ def get_config(arg=""):
         "target": "image",
         "latent_dim": 8,
         "likelihood": "gaussian",
-        "scale": 0.12,
+        "scale": 0.18,
     }
     config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "ema_decay": 0.98}}
     config.evaluators = {"coherence": {"name": "scenes_coherence"}}

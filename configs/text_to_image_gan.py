@@ -18,7 +18,13 @@ def get_config(arg="scenes"):
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.embedding", "features": 64}}
     config.fusion = {"name": "concat", "features": 64}
-    config.generator = {"name": "conv", "width": 32, "max_width": 256, "conditional_norm": True}
+    config.generator = {
+        "name": "conv",
+        "width": 32,
+        "max_width": 256,
+        "conditional_norm": True,
+        "batch_conditions": True,
+    }
     config.discriminator = {
         "name": "projection",
         "width": 32,

@@ -31,6 +31,9 @@ class Generator(nn.Module):
       width: channels before the output convolution.
       norm: `batch`, `group`, `layer`, `instance` or `none`.
       conditional_norm: whether the conditions also scale and shift the normalised activations.
+      batch_conditions: whether the conditions are normalised over the batch first. A GAN needs it: what the conditions
+        of all examples share otherwise grows faster than any bias, and one picture is drawn whatever the latent. A VAE
+        does better without: the noise of batch statistics makes its latent repeat what the conditions say.
     """
 
     shape: tuple[int, int, int]
@@ -38,6 +41,7 @@ class Generator(nn.Module):
     max_width: int = 512
     norm: str = "batch"
     conditional_norm: bool = False
+    batch_conditions: bool = False
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
@@ -49,9 +53,9 @@ class Generator(nn.Module):
         low, low_width = height >> doublings, width >> doublings
         x = latent
         if fused is not None:
-            # Over the batch: what the examples' conditions share must not reach the first layer. Otherwise it grows
-            # there faster than any bias, and an adversarial generator draws one picture whatever the latent.
-            condition = layers.norm("batch", train, self.axis_name, affine=False)(fused.pooled.astype(jnp.float32))
+            condition = fused.pooled.astype(jnp.float32)
+            if self.batch_conditions:
+                condition = layers.norm("batch", train, self.axis_name, affine=False)(condition)
             x = jnp.concatenate([latent, condition], axis=-1)
         pooled = x if self.conditional_norm else None
 
