@@ -32,7 +32,7 @@ class Patches(nn.Module):
             raise ValueError(f"patch_size: expected one that divides the image, {height} × {width} pixels, got {size}")
         if self.stem not in ("linear", "conv") or (self.stem == "conv" and size != 2**halvings):
             raise ValueError(
-                f"stem: expected 'linear', or 'conv' and a patch_size that is a power of 2, got {self.stem!r} and {size}"
+                f"stem: expected 'linear', or 'conv' with patch_size a power of 2, got {self.stem!r} and {size}"
             )
         images = images.reshape(-1, height, width, channels)
         if self.stem == "conv":
