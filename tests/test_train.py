@@ -1,0 +1,53 @@
+"""The loop: what it does with values that are not finite, and that it needs nothing from outside."""
+
+import dataclasses
+import socket
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from mmgen_jax import checkpoint, evaluate, sample, train
+from mmgen_jax import config as configs
+
+
+def test_not_finite_names_step_metric_and_tensor_and_is_not_saved(tmp_path, monkeypatch):
+    original = train.train_step
+
+    def poisoned(state, *args, **kwargs):
+        """From the step numbered 5 (from 1) on, the first parameter is NaN."""
+        (path, first), *others = jax.tree_util.tree_leaves_with_path(state.params)
+        first = jnp.where(state.step == 4, jnp.nan, first)
+        params = jax.tree.unflatten(jax.tree.structure(state.params), [first, *(leaf for _, leaf in others)])
+        return original(dataclasses.replace(state, params=params), *args, **kwargs)
+
+    monkeypatch.setattr(train, "train_step", poisoned)
+    config = tiny.config("autoencoder", steps=12, checkpoint_steps=2, log_steps=12)
+    with pytest.raises(train.NotFinite, match=r"^step 5: generator/\S+ is not finite; .* tensors .* first \.params\["):
+        train.train(config, tmp_path / "run")
+    with checkpoint.Checkpointer(tmp_path / "run" / "checkpoints", create=False) as checkpoints:
+        assert checkpoints.latest_step() == 4
+    assert all(np.isfinite(list(line.values())).all() for line in tiny.metrics_lines(tmp_path / "run"))
+
+
+def test_no_network_no_account_no_files(cache, tmp_path, monkeypatch):
+    """The quickstart config, made small, from training to a drawn prompt."""
+
+    def refused(*address, **_):
+        raise AssertionError(f"the network was asked for {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MMGEN_DATA", raising=False)
+    original = configs.load(str(tiny.ROOT / "configs" / "quickstart.py"))
+    config = tiny.shrink(original).copy_and_resolve_references()
+    with config.unlocked():
+        config.evaluators = original.evaluators
+        config.parallel.num_devices = 1
+    train.train(config.lock(), tmp_path / "run")
+    assert {name.split("/")[0] for name in evaluate.read(tmp_path / "run")} == {"test", "compositional"}
+    assert [path.name for path in sample.sample(tmp_path / "run", tmp_path / "out", {"text": "a large green star"}, 2)]
+    assert not (tmp_path / "home").exists() and not cache.exists()
