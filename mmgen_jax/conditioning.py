@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import flax
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from mmgen_jax.fusion.modality_dropout import drop_modalities
@@ -67,7 +68,9 @@ def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tupl
     """A modality's array, zero where masked or absent, and its mask `[B] bool`."""
     if name not in batch:
         dtype = jnp.int32 if modality.kind in ("text", "label") else jnp.float32
-        return jnp.zeros((batch_size, *modality.shape), dtype), jnp.zeros(batch_size, bool)
+        # Behind a barrier: XLA folds constant zeros into other arithmetic than it does for a mask that it cannot see.
+        absent = jnp.zeros((batch_size, *modality.shape), dtype), jnp.zeros(batch_size, bool)
+        return jax.lax.optimization_barrier(absent)
     array = batch[name]
     mask = batch.get(name + MASK_SUFFIX)
     if mask is None:

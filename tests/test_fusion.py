@@ -226,7 +226,6 @@ def test_compute_dtype(name):
     assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
-@pytest.mark.xfail(strict=True, reason="XLA folds an absent modality's zeros: needs a barrier in conditioning.masked")
 def test_absent_is_masked_in_an_optimised_program():
     """With XLA's optimisations, as training has them: the constants of an absent modality must not be folded."""
     network = conditioner(build("bilinear"))
