@@ -50,7 +50,8 @@ def train_step(
             grads, extra, details = jax.lax.pmean((grads, extra, details), axis_name)
         updates, opt[player] = optimizers[player].transform.update(grads, opt[player], params[player])
         params = params | {player: optax.apply_updates(params[player], updates)}
-        details["grad_norm"] = optax.global_norm(grads)
+        # An update overflows a step before the loss does: the loop looks at every metric before it saves.
+        details |= {"grad_norm": optax.global_norm(grads), "update_norm": optax.global_norm(updates)}
         metrics |= {f"{player}/{name}": metric for name, metric in details.items()}
         if player in ema:
             # The average starts short and lengthens to its decay, so that it never holds the initialisation for long.

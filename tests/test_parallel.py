@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny import Training, config, metrics_lines
 
-from mmgen_jax import parallel, sample, train
+from mmgen_jax import parallel, train
 from mmgen_jax import system as systems
 from mmgen_jax.config import override
 
@@ -85,7 +85,7 @@ def test_what_looks_across_the_batch_sees_the_global_batch_under_pmap():
     present = np.arange(8) % 3 > 0
 
     training = Training(override(base, {"parallel.num_devices": 1}))
-    state = training.layout.init(functools.partial(sample.create_state, training.config, training.system))
+    state = training.init()
     batch = next(training.batches()) | {"image/mask": present, "text/mask": np.roll(present, 1)}
 
     def metrics(objective, batch):

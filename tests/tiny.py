@@ -124,9 +124,12 @@ class Training:
         for batch in pipeline.batches(self.source, batch_size=size * steps, seed=self.config.seed, num_threads=0):
             yield {k: v.reshape(steps, size, *v.shape[1:]) for k, v in batch.items()} if steps > 1 else batch
 
+    def init(self):
+        return self.layout.init(functools.partial(sample.create_state, self.config, self.system))
+
     def run(self, steps: int, batches=None):
         """`(state, metrics)` after `steps` on the config's batches or on `batches`; a metric is a list over steps."""
-        state = self.layout.init(functools.partial(sample.create_state, self.config, self.system))
+        state = self.init()
         step = functools.partial(
             train_step,
             objective=self.objective,

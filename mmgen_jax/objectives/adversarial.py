@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from mmgen_jax import losses, parallel
 from mmgen_jax.conditioning import Conditional, Conditioner
 from mmgen_jax.modalities import MASK_SUFFIX, Modality
-from mmgen_jax.objectives import presence_weights, to_range
+from mmgen_jax.objectives import presence_weights, present, to_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Objective:
             loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
             return loss, (extra | {"generator": generator_extra}, {"logits_fake": jnp.mean(logits)})
 
-        fake, real = jax.lax.stop_gradient(fake), batch[self.target]
+        fake, real = jax.lax.stop_gradient(fake), present(batch, self.target)
         logits_real, new = self._apply("discriminator", params, extra, batch, real, dropout[1])
         extra = extra | {"discriminator": new}
         logits_fake, new = self._apply("discriminator", params, extra, batch, fake, dropout[2])

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from mmgen_jax import losses, parallel
 from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import presence_weights, to_range
+from mmgen_jax.objectives import presence_weights, present, to_range
 
 ERRORS = {"l2": lambda x: x**2, "l1": jnp.abs}
 
@@ -96,7 +96,7 @@ class Objective:
 
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         noise_rng, dropout_rng = jax.random.split(rng)
-        target = batch[self.target]
+        target = present(batch, self.target)
         noise = parallel.normal(noise_rng, target.shape[0], target.shape[1:], self.axis_name) if self.noise else 0.0
         output, new = self.network.apply(
             {"params": params["generator"], **extra["generator"]},

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from mmgen_jax import losses, parallel
 from mmgen_jax.conditioning import Conditioner
 from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import presence_weights
+from mmgen_jax.objectives import presence_weights, present
 
 LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
 
@@ -103,17 +103,18 @@ class Objective:
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         """Distortion + weight · KL, and the bound; see the contract in the package."""
         noise_rng, dropout_rng = jax.random.split(rng)
+        target = present(batch, self.target)
         (output, mean, log_var), new = self.network.apply(
             {"params": params["generator"], **extra["generator"]},
             batch,
-            batch[self.target],
+            target,
             self._noise(noise_rng, batch),
             train=True,
             rngs={"dropout": dropout_rng},
             mutable=list(extra["generator"]),
         )
         weights = presence_weights(batch, self.target, self.axis_name)
-        distortion = losses.per_example(self._nll(output, batch[self.target]))
+        distortion = losses.per_example(self._nll(output, target))
         kl = losses.kl_standard_normal(mean, log_var)  # [B, latent_dim]
         if self.free_bits:
             of_dimension = jnp.mean(weights[:, None] * kl, axis=0)
@@ -140,7 +141,7 @@ class Objective:
 
     def elbo(self, params, extra, batch, rng: jax.Array) -> jax.Array:
         """The bound `[B]` in nats, one posterior sample per example."""
-        target = batch[self.target]
+        target = present(batch, self.target)
         output, mean, log_var = self._apply(params, extra, batch, target, self._noise(rng, batch))
         kl = jnp.sum(losses.kl_standard_normal(mean, log_var), axis=-1)
         return -(losses.per_example(self._nll(output, target)) + kl)
