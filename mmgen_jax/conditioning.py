@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.fusion.modality_dropout import drop_modalities
 from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality
+from mmgen_jax.parallel import example_keys
 
 
 @flax.struct.dataclass
@@ -49,6 +50,7 @@ class Conditioner(nn.Module):
     reads: Mapping[str, str]
     modalities: Mapping[str, Modality]
     modality_dropout: float = 0.0
+    axis_name: str | None = None
 
     def __call__(self, batch: Batch, train: bool = False) -> Fused:
         batch_size = next(iter(batch.values())).shape[0]
@@ -60,7 +62,8 @@ class Conditioner(nn.Module):
             token_mask = encoded.mask & mask[:, None]
             tokens[name] = Tokens(jnp.where(token_mask[..., None], encoded.values, 0), token_mask)
         if train and self.modality_dropout:
-            tokens = drop_modalities(self.make_rng("dropout"), tokens, self.modality_dropout)
+            keys = example_keys(self.make_rng("dropout"), batch_size, self.axis_name)
+            tokens = drop_modalities(keys, tokens, self.modality_dropout)
         return self.fusion(tokens, train=train)
 
 

@@ -135,7 +135,12 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
     }
     fusion = {k: v for k, v in config.fusion.items() if k != "modality_dropout"}
     return Conditioner(
-        encoders, lookup.build("fusion", fusion, **common), reads, own, config.fusion.get("modality_dropout", 0.0)
+        encoders,
+        lookup.build("fusion", fusion, **common),
+        reads,
+        own,
+        config.fusion.get("modality_dropout", 0.0),
+        common["axis_name"],
     )
 
 

@@ -27,6 +27,7 @@ from mmgen_jax.conditioning import Tokens
 from mmgen_jax.fusion.modality_dropout import drop_modalities
 from mmgen_jax.fusion.product_of_experts import product_of_experts
 from mmgen_jax.fusion.tokens import join, masked_mean, masked_softmax
+from mmgen_jax.parallel import example_keys
 
 
 def one_present(chosen: str) -> dict[str, Tokens]:
@@ -139,9 +140,9 @@ def test_hybrid_takes_any_joint_fusion():
 def test_modality_dropout(seed, rate):
     """It only removes, keeps at least one modality of every example that has any, and ignores the mapping's order."""
     tokens = random_tokens(seed)
-    key = jax.random.key(seed)
-    dropped = drop_modalities(key, tokens, rate)
-    assert_same(dropped, drop_modalities(key, {n: tokens[n] for n in reversed(NAMES)}, rate))
+    keys = example_keys(jax.random.key(seed), 4)
+    dropped = drop_modalities(keys, tokens, rate)
+    assert_same(dropped, drop_modalities(keys, {n: tokens[n] for n in reversed(NAMES)}, rate))
     before = np.stack([tokens[n].mask.any(axis=1) for n in NAMES])
     after = np.stack([np.asarray(dropped[n].mask).any(axis=1) for n in NAMES])
     assert (after <= before).all() and (after.any(axis=0) == before.any(axis=0)).all()
@@ -157,7 +158,7 @@ def test_modality_dropout(seed, rate):
 def test_modality_dropout_rate():
     """Of three modalities each goes with probability rate, less a third of the time when all three would go."""
     full = {n: Tokens(np.ones((20_000, 1, 1), np.float32), np.ones((20_000, 1), bool)) for n in NAMES}
-    dropped = drop_modalities(jax.random.key(0), full, 0.4)
+    dropped = drop_modalities(example_keys(jax.random.key(0), 20_000), full, 0.4)
     gone = np.array([1 - np.asarray(dropped[n].mask).mean() for n in NAMES])
     np.testing.assert_allclose(gone, 0.4 - 0.4**3 / 3, atol=0.015)  # four standard errors
 

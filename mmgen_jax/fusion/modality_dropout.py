@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from mmgen_jax.conditioning import Tokens
 
 
-def drop_modalities(rng: jax.Array, tokens: Mapping[str, Tokens], rate: float) -> dict[str, Tokens]:
+def drop_modalities(keys: jax.Array, tokens: Mapping[str, Tokens], rate: float) -> dict[str, Tokens]:
     """Masks each modality of each example with probability `rate`, but never the last one that is there.
 
-    One uniform number is drawn per modality and example, and the modality is dropped where it is under `rate`; the
+    One uniform number is drawn per modality from each example's own key (`keys [B]`), and the modality is dropped where it is under `rate`; the
     present modality with the largest number stays in any case, so where all would go each is as likely to stay.
     """
     names = sorted(tokens)
     present = jnp.stack([tokens[name].mask.any(axis=1) for name in names])  # [M, B]
-    draws = jnp.where(present, jax.random.uniform(rng, present.shape), -1.0)
+    draws = jax.vmap(lambda key: jax.random.uniform(key, (len(names),)), out_axes=1)(keys)  # [M, B]
+    draws = jnp.where(present, draws, -1.0)
     keep = (draws >= rate) | (draws == draws.max(axis=0))
     dropped = {}
     for name, kept in zip(names, keep):
