@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib.util
+import io
 import json
 import pathlib
+from unittest import mock
 
 import jax
 import numpy as np
+from absl.testing import flagsaver
 
+from mmgen_jax import cli, lookup, modalities, parallel, sample
 from mmgen_jax import config as configs
-from mmgen_jax import lookup, modalities, parallel, sample
 from mmgen_jax import system as systems
 from mmgen_jax.data import pipeline
 from mmgen_jax.train_step import active_players, train_step
@@ -157,3 +161,21 @@ def assert_sample(array: np.ndarray, modality: modalities.Modality, num: int) ->
 
 def metrics_lines(workdir: pathlib.Path) -> list[dict]:
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def mmgen(*arguments: str) -> tuple[int, str, str]:
+    """`(exit code, stdout, stderr)` of the command, run in this process."""
+    out, errors, code = io.StringIO(), io.StringIO(), 0
+    with (
+        mock.patch("sys.argv", ["mmgen", *arguments]),
+        # absl's own `run` installs handlers and ends the process.
+        mock.patch.object(cli.app, "run", lambda main, argv, flags_parser: main(flags_parser(argv))),
+        flagsaver.flagsaver(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        try:
+            cli.run()
+        except SystemExit as stopped:
+            code = stopped.code or 0
+    return code, out.getvalue(), errors.getvalue()
