@@ -83,14 +83,14 @@ def check_batch(batch: Batch, modalities: Mapping[str, Modality]) -> None:
     sizes = {name: np.shape(array)[0] if np.ndim(array) else 0 for name, array in batch.items()}
     if len(set(sizes.values())) > 1:
         raise BatchError(f"batch: expected one batch size for every entry, got {sizes}")
-    for name, array in batch.items():
-        owner = name.removesuffix(MASK_SUFFIX)
-        if owner not in modalities:
+    for name in batch:
+        if name.removesuffix(MASK_SUFFIX) not in modalities:
             raise BatchError(f"batch[{name!r}]: no such modality; the modalities are {', '.join(modalities)}")
         if name.endswith(MASK_SUFFIX):
-            _check_array(name, np.asarray(array), (), np.dtype(bool))
-        else:
-            _check_modality(name, np.asarray(array), modalities[owner], batch.get(name + MASK_SUFFIX))
+            _check_array(name, np.asarray(batch[name]), (), np.dtype(bool))
+    for name, modality in modalities.items():
+        if name in batch:
+            _check_modality(name, np.asarray(batch[name]), modality, batch.get(name + MASK_SUFFIX))
 
 
 def _check_modality(name: str, array: np.ndarray, modality: Modality, mask) -> None:

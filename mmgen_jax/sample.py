@@ -21,8 +21,8 @@ from mmgen_jax.system import System
 class Sampler:
     """`sampler(batch) -> {target: array}` on host arrays of any batch size, compiled for one.
 
-    Call `load` with the parameters first. The n-th call after a `load` draws the n-th noise of `seed`, so the same
-    calls give the same samples.
+    Call `load` with the parameters first. The n-th batch after a `load` or `rewind` gets the n-th noise of `seed`, so
+    the same calls give the same samples.
     """
 
     def __init__(self, system: System, layout: parallel.Parallel, batch_size: int, seed: int = 0):
@@ -31,7 +31,11 @@ class Sampler:
         self._compiled = {}
 
     def load(self, params, extra) -> Sampler:
-        self._variables, self._calls = (params, extra), 0
+        self._variables = params, extra
+        return self.rewind()
+
+    def rewind(self) -> Sampler:
+        self._calls = 0
         return self
 
     @property
@@ -80,8 +84,11 @@ def _padded(rows: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)]) if len(rows) < size else rows
 
 
-def restore(workdir: pathlib.Path, batch_size: int = 64):
+def restore(workdir: pathlib.Path, batch_size: int = 0):
     """What a workdir holds, ready to sample: `(config, system, sampler, step)`; no data source is opened.
+
+    Args:
+      batch_size: to sample in; 0 is the run's own, which gives the noise that the run itself was evaluated with.
 
     Raises:
       config.ConfigError: the workdir is missing, was never trained, or has no checkpoint yet.
@@ -94,7 +101,7 @@ def restore(workdir: pathlib.Path, batch_size: int = 64):
             raise configs.ConfigError(f"--workdir={workdir}: no checkpoint yet; train it with mmgen train first")
         layout = parallel.create("jit", batch_size=0)
         state, _ = checkpoints.restore(step, layout.abstract(lambda: create_state(config, system)))
-    sampler = Sampler(system, layout, batch_size, seed=config.seed)
+    sampler = Sampler(system, layout, batch_size or config.train.batch_size, seed=config.seed)
     return config, system, sampler.load(*train_state.averaged(state)), step
 
 

@@ -1,0 +1,184 @@
+"""What is done with a trained run: drawing from it and measuring it, from its folder alone."""
+
+import json
+
+import jax
+import numpy as np
+import PIL.Image
+import pytest
+import tiny
+
+from mmgen_jax import checkpoint, evaluate, parallel, sample, train, train_state
+from mmgen_jax.config import ConfigError, override
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """`(workdir, state)` of a text-to-image VAE, trained for a few steps."""
+    workdir = tmp_path_factory.mktemp("run") / "vae"
+    config = tiny.config("vae", steps=3)
+    with config.unlocked():
+        config.evaluators = {
+            "pixels": {"name": "reconstruction", "splits": ("test", "compositional")},
+            "copy": {"name": "reconstruction", "from_target": True},
+        }
+    return workdir, train.train(config, workdir)
+
+
+@pytest.fixture(scope="module")
+def restored(run):
+    return sample.restore(run[0], batch_size=8)
+
+
+def conditions(restored, num=5):
+    _, system, _, _ = restored
+    texts = ["a large red star", "a small blue circle"]
+    tokenizer, length = system.modalities["text"].tokenizer, system.modalities["text"].shape[0]
+    return {"text": np.stack([tokenizer.encode(texts[i % 2], length) for i in range(num)])}
+
+
+def test_what_a_folder_holds_is_what_was_trained(run, restored):
+    _, state = run
+    _, system, sampler, step = restored
+    assert step == 3 and system.target == "image" and system.conditions == ("text",)
+    expected = jax.tree.leaves(train_state.averaged(state))
+    for a, b in zip(jax.tree.leaves(sampler._variables), expected):
+        np.testing.assert_array_equal(a, b)
+    # The average, not the last parameters.
+    assert any(not np.array_equal(a, b) for a, b in zip(expected, jax.tree.leaves((state.params, state.extra))))
+
+
+def test_a_restored_run_draws_what_the_loop_drew(run, restored):
+    """In the loop, the parameters were on their way through a donation; from the folder, through a file."""
+    _, state = run
+    config, system, sampler, _ = restored
+    batch = conditions(restored, num=8)
+    layout = parallel.create("jit", config.train.batch_size)
+    live = sample.Sampler(system, layout, 8, config.seed).load(*train_state.averaged(state))
+    drawn = sampler.load(*sampler._variables)(batch)["image"]
+    np.testing.assert_array_equal(drawn, live(batch)["image"])
+    tiny.assert_sample(drawn, system.modalities["image"], 8)
+
+
+def test_any_number_of_examples_and_the_same_calls_give_the_same_samples(restored):
+    sampler = restored[2]
+    variables = sampler._variables
+    batch = conditions(restored, num=11)  # one batch of 8, and 3 that are filled up
+    first = sampler.load(*variables)(batch)["image"]
+    second = sampler(batch)["image"]
+    assert first.shape == (11, 16, 16, 3)
+    assert len(np.unique(first[0::2], axis=0)) == 6  # one prompt, six noises
+    assert not np.array_equal(first, second)
+    again = sampler.load(*variables)
+    np.testing.assert_array_equal(again(batch)["image"], first)
+    np.testing.assert_array_equal(again(batch)["image"], second)
+
+
+def test_what_the_model_lacks_is_refused(restored):
+    with pytest.raises(ValueError, match="has no 'embed'"):
+        restored[2].embed(conditions(restored))
+    assert restored[2].supports("elbo") and not restored[2].supports("embed")
+
+
+def test_samples_are_files(run, tmp_path):
+    workdir, _ = run
+    paths = sample.sample(workdir, tmp_path / "a", {"text": "a large red star"}, num=3)
+    assert paths and all(path.is_file() and path.parent == tmp_path / "a" for path in paths)
+    same = sample.sample(workdir, tmp_path / "b", {"text": "a large red star"}, num=3)
+    other = sample.sample(workdir, tmp_path / "c", {"text": "a large red star"}, num=3, seed=1)
+    nothing = sample.sample(workdir, tmp_path / "d", {}, num=3)
+    pixels = [
+        np.asarray(PIL.Image.open(next(p for p in found if p.suffix == ".png")))
+        for found in (paths, same, other, nothing)
+    ]
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    assert pixels[0].shape == pixels[2].shape and not np.array_equal(pixels[0], pixels[2])
+    assert pixels[3].size and pixels[3].std() > 0
+
+
+def test_the_command_prints_the_files(run, tmp_path):
+    arguments = [f"--workdir={run[0]}", f"--out={tmp_path / 'out'}", "--text=a large red star", "--num=2"]
+    code, printed, errors = tiny.mmgen("sample", *arguments)
+    assert code == 0, errors
+    assert [str(path) for path in sorted((tmp_path / "out").iterdir())] == sorted(printed.split())
+
+
+def test_evaluation_file(run):
+    workdir, _ = run
+    content = json.loads((workdir / "evaluation.json").read_text())
+    assert content["checkpoint_step"] == 3 and set(content) == {"checkpoint_step", "config", "metrics"}
+    metrics = content["metrics"]
+    expected = {"test/pixels", "compositional/pixels", "test/copy"}
+    assert {name.rpartition("/")[0] for name in metrics} == expected
+    assert all(np.isfinite(entry["value"]) and entry["n"] == 16 for entry in metrics.values())
+    # The loop also writes them where the other metrics are.
+    logged = [line for line in tiny.metrics_lines(workdir) if "test/pixels/psnr" in line]
+    assert len(logged) == 1 and logged[0]["step"] == 3
+    assert logged[0]["test/pixels/psnr"] == metrics["test/pixels/psnr"]["value"]
+
+
+def test_evaluating_again_gives_the_same_numbers(run):
+    workdir, _ = run
+    before = evaluate.read(workdir)
+    code, printed, errors = tiny.mmgen("evaluate", f"--workdir={workdir}")
+    assert code == 0, errors
+    after = evaluate.read(workdir)
+    assert after.keys() == before.keys()
+    for name, entry in after.items():
+        np.testing.assert_allclose(entry["value"], before[name]["value"], rtol=1e-6, err_msg=name)
+        assert name in printed
+
+
+def test_one_split_keeps_the_others_entries_of_the_same_checkpoint(run):
+    workdir, _ = run
+    file = workdir / "evaluation.json"
+    before = evaluate.read(workdir)
+    metrics = evaluate.evaluate(workdir, split="train")
+    assert {name.partition("/")[0] for name in metrics} == {"train", "test", "compositional"}
+    alone = evaluate.evaluate(workdir, split="compositional")["compositional/pixels/psnr"]
+    assert alone == before["compositional/pixels/psnr"]  # the same noise, whatever else is measured
+    stale = json.loads(file.read_text()) | {"checkpoint_step": 2}
+    file.write_text(json.dumps(stale))
+    metrics = evaluate.evaluate(workdir, split="test")
+    assert {name.partition("/")[0] for name in metrics} == {"test"}
+    evaluate.evaluate(workdir)
+    with pytest.raises(ConfigError, match="split 'tset': scenes has the splits train, test, compositional"):
+        evaluate.evaluate(workdir, split="tset")
+
+
+def test_a_finished_run_started_again_changes_nothing(run):
+    workdir, state = run
+    files = {
+        path: path.read_bytes() for path in workdir.rglob("*") if path.name in ("metrics.jsonl", "evaluation.json")
+    }
+    config = sample.read_workdir(workdir)[0]
+    again = train.train(config, workdir)
+    jax.tree.map(np.testing.assert_array_equal, again, state)
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_a_run_goes_on_for_longer(tmp_path):
+    config = override(tiny.config("autoencoder", steps=2), {"parallel.num_devices": 1})
+    train.train(config, tmp_path)
+    longer = override(config, {"train.steps": 4, "train.log_steps": 2})
+    assert train.train(longer, tmp_path).step == 4
+    assert [line["step"] for line in tiny.metrics_lines(tmp_path)][:2] == [1, 2]
+    with checkpoint.Checkpointer(tmp_path / "checkpoints", create=False) as checkpoints:
+        assert checkpoints.latest_step() == 4
+
+
+def test_table_shows_what_stands_beside():
+    metrics = {
+        "test/a/accuracy": {
+            "value": 0.5,
+            "n": 10,
+            "interval": [0.25, 0.75],
+            "judge_accuracy": 0.99,
+            "note": "no number",
+        },
+        "test/b": {"value": 2.0},
+    }
+    first, second = evaluate.table(metrics).splitlines()
+    assert first.split() == ["test/a/accuracy", "0.5000", "[0.2500,", "0.7500]", "judge_accuracy", "0.9900", "n=10"]
+    assert second.split() == ["test/b", "2.0000"]
+    assert evaluate.table({}) == ""

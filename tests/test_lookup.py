@@ -1,0 +1,74 @@
+"""Components by name: what exists is found, what does not is refused with what does."""
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from mmgen_jax import lookup
+
+PACKAGES = sorted(lookup.CLASS)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_component_is_found_and_can_be_configured(package):
+    names = lookup.available(package)
+    assert names == sorted(set(names)) and names
+    for name in names:
+        cls = lookup.find(package, name)
+        assert cls.__module__ == f"mmgen_jax.{package}.{name}" and cls.__name__ == lookup.CLASS[package]
+        assert dataclasses.is_dataclass(cls)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_component_says_what_it_is(package):
+    for name in lookup.available(package):
+        file = pathlib.Path(lookup.ROOT / package / (name.replace(".", "/") + ".py"))
+        assert file.read_text().startswith('"""'), file
+
+
+def test_a_name_in_a_folder_is_dotted():
+    assert "text.lstm" in lookup.available("encoders")
+    assert lookup.find("encoders", "text.lstm").__module__ == "mmgen_jax.encoders.text.lstm"
+
+
+@pytest.mark.parametrize("name", ["concatenate", "", None, "tokens", "__init__", "../objectives/variational", "Concat"])
+def test_a_name_that_is_no_component_is_refused(name):
+    with pytest.raises(lookup.LookupFailed) as error:
+        lookup.find("fusion", name)
+    assert str(error.value).startswith(f"fusion: {name!r} does not exist")
+    assert str(error.value).endswith("there are: " + ", ".join(lookup.available("fusion")))
+
+
+def test_the_config_goes_before_the_surroundings():
+    context = {"vocab_size": 10, "features": 64, "sample_rate": 8000}  # a text encoder has no sample rate
+    encoder = lookup.build("encoders", {"name": "text.embedding", "features": 32}, **context)
+    assert (encoder.vocab_size, encoder.features) == (10, 32)
+    assert lookup.build("encoders", {"name": "text.embedding"}, **context).features == 64
+
+
+@pytest.mark.parametrize(
+    "config, expected",
+    [
+        ({"features": 8}, "fusion: expected a field `name`, got {'features': 8}; there are: "),
+        (
+            {"name": "concat", "feature": 8},
+            "fusion/concat: has no field 'feature'; did you mean 'features'? its fields",
+        ),
+        ({"name": "concat", "parent": None}, "fusion/concat: has no field 'parent'"),
+    ],
+)
+def test_fields_that_do_not_exist_are_refused(config, expected):
+    with pytest.raises(lookup.LookupFailed) as error:
+        lookup.build("fusion", config)
+    assert str(error.value).startswith(expected)
+
+
+def test_a_required_field_that_nothing_sets():
+    with pytest.raises(lookup.LookupFailed, match=r"encoders/text\.embedding: field 'vocab_size' has no default"):
+        lookup.build("encoders", {"name": "text.embedding"})
+
+
+def test_nearest():
+    assert lookup.nearest("widht", ("width", "norm")) == "did you mean 'width'? "
+    assert lookup.nearest("xyz", ("width", "norm")) == ""
