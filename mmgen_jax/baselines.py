@@ -47,6 +47,10 @@ class Sampler:
 
     reconstruct = __call__
 
+    def rewind(self) -> Sampler:
+        self._position = 0
+        return self
+
     def supports(self, method: str) -> bool:
         return method in ("sample", "reconstruct")
 
