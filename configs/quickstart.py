@@ -20,7 +20,7 @@ def get_config(arg=""):
     # Text or sound alone must do, as in `mmgen sample --text`: in training, each is missing from some examples.
     config.fusion = {"name": "concat", "features": 64, "modality_dropout": 0.2}
     config.target_encoder = {"name": "image.cnn", "features": 32, "channels": (32, 64, 128), "norm": "none"}
-    config.generator = {"name": "conv", "width": 32, "max_width": 128, "conditional_norm": True}
+    config.generator = {"name": "conv", "width": 32, "max_width": 128, "conditions_at": "both"}
     config.objective = {
         "name": "variational",
         "target": "image",

@@ -22,7 +22,7 @@ def get_config(arg="scenes"):
         "name": "conv",
         "width": 32,
         "max_width": 256,
-        "conditional_norm": True,
+        "conditions_at": "norm",
         "batch_conditions": True,
     }
     config.discriminator = {
@@ -42,5 +42,5 @@ def get_config(arg="scenes"):
     adam = {"lr": 2e-4, "b1": 0.5}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.998}}
     config.evaluators = presets.judges(arg, conditional=True)
-    config.train.steps = 6000
+    config.train.steps = 8000
     return config

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def drop_modalities(keys: jax.Array, tokens: Mapping[str, Tokens], rate: float) -> dict[str, Tokens]:
     """Masks each modality of each example with probability `rate`, but never the last one that is there.
 
-    One uniform number is drawn per modality from each example's own key (`keys [B]`), and the modality is dropped where it is under `rate`; the
-    present modality with the largest number stays in any case, so where all would go each is as likely to stay.
+    One uniform number is drawn per modality from each example's own key (`keys [B]`), and the modality is dropped where
+    it is under `rate`; the present modality with the largest number stays in any case, so where all would go each is
+    as likely to stay.
     """
     names = sorted(tokens)
     present = jnp.stack([tokens[name].mask.any(axis=1) for name in names])  # [M, B]

@@ -1,8 +1,8 @@
 """Transposed-convolution generator of images, from DCGAN (Radford et al., 2016).
 
 Departs from the paper: the width halves with each doubling from `width * 2**(doublings - 1)`, capped at `max_width`, so
-that one definition fits every size; conditions enter by concatenation to the latent and, with `conditional_norm`, also
-as scale and shift of every normalisation (as in SNGAN's and BigGAN's generators).
+that one definition fits every size; conditions enter by concatenation to the latent, as scale and shift of every
+normalisation (as in SNGAN's and BigGAN's generators), or both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Generator(nn.Module):
       shape: `(H, W, C)` of the image.
       width: channels before the output convolution.
       norm: `batch`, `group`, `layer`, `instance` or `none`.
-      conditional_norm: whether the conditions also scale and shift the normalised activations.
+      conditions_at: where they enter: the `input`, beside the latent; the `norm`, as scale and shift of every
+        normalisation; or `both`, the norms then reading the latent too.
       batch_conditions: whether the conditions are normalised over the batch first. A GAN needs it: what the conditions
         of all examples share otherwise grows faster than any bias, and one picture is drawn whatever the latent. A VAE
         does better without: the noise of batch statistics makes its latent repeat what the conditions say.
@@ -40,7 +41,7 @@ class Generator(nn.Module):
     width: int = 64
     max_width: int = 512
     norm: str = "batch"
-    conditional_norm: bool = False
+    conditions_at: str = "input"
     batch_conditions: bool = False
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
@@ -51,18 +52,21 @@ class Generator(nn.Module):
         (low, doublings), (low_width, doublings_width) = coarsest(height), coarsest(width)
         doublings = min(doublings, doublings_width)
         low, low_width = height >> doublings, width >> doublings
-        x = latent
+        if self.conditions_at not in ("input", "norm", "both"):
+            raise ValueError(f"generator.conditions_at: expected input, norm or both, got {self.conditions_at!r}")
+        x, vector = latent, None
         if fused is not None:
             condition = fused.pooled.astype(jnp.float32)
             if self.batch_conditions:
                 condition = layers.norm("batch", train, self.axis_name, affine=False)(condition)
-            x = jnp.concatenate([latent, condition], axis=-1)
-        pooled = x if self.conditional_norm else None
+            joined = jnp.concatenate([latent, condition], axis=-1)
+            x = latent if self.conditions_at == "norm" else joined
+            vector = {"input": None, "norm": condition, "both": joined}[self.conditions_at]
 
         def normalise(x):
-            if self.conditional_norm:
-                return layers.ConditionalNorm(self.norm, self.axis_name, self.dtype)(x, pooled, train)
-            return layers.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
+            if vector is None:
+                return layers.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
+            return layers.ConditionalNorm(self.norm, self.axis_name, self.dtype)(x, vector, train)
 
         # Channels at each size but the last: `width` before the output, doubling towards the coarsest.
         features = [min(self.max_width, self.width << i) for i in reversed(range(max(doublings, 1)))]
