@@ -79,10 +79,12 @@ def train(config, workdir) -> train_state.TrainState:
             last = step >= every.steps
             if is_due(step, start, every.sample_steps, last):
                 save_samples(workdir, step, config, system, sampler.load(*train_state.averaged(state)), writer)
-            if is_due(step, start, every.eval_steps, last) and config.evaluators:
+            # A finished run that is started again is measured again: its evaluators may be others now.
+            if (last or is_due(step, start, every.eval_steps, last)) and config.evaluators:
                 results = evaluate.run(config, system, sampler.load(*train_state.averaged(state)))
-                writer.write(step, {name: entry["value"] for name, entry in results.items()})
                 evaluate.write(workdir, config, step, results)
+                if step > start:
+                    writer.write(step, {name: entry["value"] for name, entry in results.items()})
             if is_due(step, start, every.checkpoint_steps, last):
                 # State and data position together, before the next batch is taken: that makes a resume exact.
                 checkpoints.save(step, state, batches.get_state())
@@ -115,7 +117,7 @@ def train(config, workdir) -> train_state.TrainState:
 def is_due(step: int, start: int, interval: int, last: bool) -> bool:
     """Whether something with an interval happens at `step`: not where the run starts, always where it ends.
 
-    What is due at a checkpoint's step is done before that is saved, so a resumed or finished run does not repeat it.
+    What is due at a checkpoint's step is done before that is saved, so a resumed run does not repeat it.
     """
     return step > start and (last or (interval > 0 and step % interval == 0))
 
