@@ -25,6 +25,8 @@ def test_not_finite_names_step_metric_and_tensor_and_is_not_saved(tmp_path, monk
 
     monkeypatch.setattr(train, "train_step", poisoned)
     config = tiny.config("autoencoder", steps=12, checkpoint_steps=2, log_steps=12)
+    with config.unlocked():
+        config.parallel.num_devices = 1
     with pytest.raises(train.NotFinite, match=r"^step 5: generator/\S+ is not finite; .* tensors .* first \.params\["):
         train.train(config, tmp_path / "run")
     with checkpoint.Checkpointer(tmp_path / "run" / "checkpoints", create=False) as checkpoints:
@@ -47,7 +49,7 @@ def test_no_network_no_account_no_files(cache, tmp_path, monkeypatch):
     with config.unlocked():
         config.evaluators = original.evaluators
         config.parallel.num_devices = 1
-    train.train(config.lock(), tmp_path / "run")
+    train.train(config, tmp_path / "run")
     assert {name.split("/")[0] for name in evaluate.read(tmp_path / "run")} == {"test", "compositional"}
     assert [path.name for path in sample.sample(tmp_path / "run", tmp_path / "out", {"text": "a large green star"}, 2)]
     assert not (tmp_path / "home").exists() and not cache.exists()
