@@ -18,9 +18,8 @@ def test_not_finite_names_step_metric_and_tensor_and_is_not_saved(tmp_path, monk
 
     def poisoned(state, *args, **kwargs):
         """From the step numbered 5 (from 1) on, the first parameter is NaN."""
-        (path, first), *others = jax.tree_util.tree_leaves_with_path(state.params)
-        first = jnp.where(state.step == 4, jnp.nan, first)
-        params = jax.tree.unflatten(jax.tree.structure(state.params), [first, *(leaf for _, leaf in others)])
+        (first, *others), structure = jax.tree.flatten(state.params)
+        params = jax.tree.unflatten(structure, [jnp.where(state.step == 4, jnp.nan, first), *others])
         return original(dataclasses.replace(state, params=params), *args, **kwargs)
 
     monkeypatch.setattr(train, "train_step", poisoned)
