@@ -6,14 +6,15 @@ A sweep file defines `cells()`, a list of dicts:
 
 `config` is what `--config` takes, `overrides` what `--config.…` changes (may be left out), `label` a row's name in the
 table (may be left out), `baseline` one of `baselines.NAMES`, which is measured instead of a model that is trained.
+
+An override `"cell:LABEL"`, for a field that names a workdir (`encoders.X.init_from`), is the workdir of the run with
+that label and the same seed, which stands earlier in the list. Where shards share a sweep, one that comes to a cell
+before another has trained what it starts from fails there: run it again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -23,114 +24,9 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ml_collections
-
 from mmgen_jax import config as configs
 from mmgen_jax import results
-
-FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
-# What leaves every number of a run as it is.
-REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps"}
-# What the numbers of a baseline depend on.
-MEASURED = {"seed", "data", "evaluators", "objective.target"}
-
-
-class SweepError(ValueError):
-    """A sweep that cannot start, or one of whose cells failed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One run: a config with its changes and its seed, loaded."""
-
-    label: str
-    reference: str  # `configs/X.py:argument`
-    overrides: Mapping[str, Any]
-    seed: int
-    baseline: str
-    config: ml_collections.ConfigDict
-
-    @functools.cached_property
-    def config_hash(self) -> str:
-        """Of every field that a number can depend on."""
-        return self._digest(REPORTING)
-
-    @functools.cached_property
-    def trained_hash(self) -> str:
-        """Of every field that the trained model depends on; of a baseline, the `config_hash`."""
-        return self.config_hash if self.baseline else self._digest(REPORTING | {"evaluators"})
-
-    @property
-    def name(self) -> str:
-        """Of the cell's workdir: a changed config never meets an old workdir, changed evaluators meet the old model."""
-        path, _, argument = self.reference.partition(":")
-        parts = [self.baseline, "-".join(filter(None, (pathlib.Path(path).stem, argument)))]
-        parts += [f"{k}={v}" for k, v in self.overrides.items() if not _under(k, REPORTING | {"evaluators"})]
-        readable = re.sub(r"[^\w.=-]+", "-", "_".join(filter(None, parts)))[:120]
-        return f"{readable}_seed={self.seed}_{self.trained_hash[:8]}"
-
-    def _digest(self, leave_out: set[str]) -> str:
-        fields = configs.flatten(json.loads(configs.to_json(self.config)))
-        fields = {k: v for k, v in fields.items() if not _under(k, leave_out)}
-        if self.baseline:
-            fields = {k: v for k, v in fields.items() if _under(k, MEASURED)}
-        return hashlib.sha256(json.dumps([self.baseline, fields], sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _under(key: str, fields: set[str]) -> bool:
-    """Whether `a.b.c` is one of the fields or in the part `a` that is one."""
-    return key in fields or key.split(".")[0] in fields
-
-
-def load(file: str | os.PathLike) -> list[Cell]:
-    """The cells of a sweep file: entry by entry, seed by seed.
-
-    Raises:
-      SweepError, ConfigError: no such file, or an entry with a wrong field, config or override; all before any run.
-    """
-    file = pathlib.Path(file)
-    if not file.is_file():
-        found = ", ".join(sorted(map(str, pathlib.Path("experiments").glob("*/sweep.py"))))
-        raise SweepError(f"--sweep: no file {file}; there are: {found or 'none in experiments/'}")
-    spec = importlib.util.spec_from_file_location(f"sweep_{file.parent.name}", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "cells"):
-        raise SweepError(f"--sweep: {file} has no function cells()")
-    groups = [_cells(entry, f"{file}, entry {number}") for number, entry in enumerate(module.cells())]
-    labels, cells = [group[0].label for group in groups], [cell for group in groups for cell in group]
-    if repeated := [label for label in labels if labels.count(label) > 1]:
-        raise SweepError(f"{file}: label {repeated[0]!r}: expected one entry, got {labels.count(repeated[0])}")
-    first = {}
-    for cell in cells:
-        if (same := first.setdefault(cell.trained_hash, cell)) is not cell:
-            raise SweepError(
-                f"{file}: {same.label} and {cell.label} train the same model with seed {cell.seed}; leave one out"
-            )
-    return cells
-
-
-def _cells(entry: Mapping[str, Any], where: str) -> list[Cell]:
-    if unknown := sorted(set(entry) - FIELDS):
-        raise SweepError(f"{where}: no such field {unknown[0]!r}; the fields are: {', '.join(sorted(FIELDS))}")
-    if missing := sorted({"config", "seeds"} - set(entry)):
-        raise SweepError(f"{where}: expected a field {missing[0]!r}")
-    if not entry["seeds"]:
-        raise SweepError(f"{where}: seeds: expected at least one")
-    overrides = dict(entry.get("overrides", {}))
-    if "seed" in overrides:
-        raise SweepError(f"{where}: overrides: expected the seed in `seeds`")
-    default = entry["config"].removeprefix("configs/").replace(".py", "")
-    default = " ".join([entry.get("baseline", ""), default, *(f"{k}={v}" for k, v in overrides.items())]).strip()
-    try:
-        config = configs.override(configs.load(entry["config"]), overrides)
-        label, baseline = entry.get("label", default), entry.get("baseline", "")
-        return [
-            Cell(label, entry["config"], overrides, seed, baseline, configs.override(config, {"seed": seed}))
-            for seed in entry["seeds"]
-        ]
-    except configs.ConfigError as error:
-        raise SweepError(f"{where}: {error}") from error
+from mmgen_jax.sweep_cells import Cell, SweepError, load
 
 
 def check(cells: Sequence[Cell]) -> None:
@@ -232,11 +128,13 @@ def _train(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[st
     from mmgen_jax import evaluate, train
 
     origin = _origins(workdir, origin)
+    (workdir / evaluate.FILE).unlink(missing_ok=True)  # of a finished run whose evaluators may have changed
     try:
-        train.train(cell.config, workdir)
+        train.train(cell.placed(workdir.parent), workdir)
     finally:
         jax.clear_caches()  # no other cell can use this one's compiled programs, and they would pile up
-    metrics = evaluate.read(workdir) if cell.config.evaluators else {}
+    measured = (workdir / evaluate.FILE).is_file()
+    metrics = (evaluate.read if measured else evaluate.evaluate)(workdir) if cell.config.evaluators else {}
     return {**origin, "seconds": training_seconds(workdir), "steps": cell.config.train.steps, "metrics": metrics}
 
 

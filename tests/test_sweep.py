@@ -86,6 +86,22 @@ def test_a_changed_config_file_is_another_cell(project, tmp_path):
     assert before.config_hash != after.config_hash and before.name != after.name
 
 
+def test_a_cell_may_start_from_another_of_its_seed(project, tmp_path, monkeypatch):
+    after = {"objective.start_from": "cell:first"}
+    config = tmp_path / "configs" / "tiny.py"
+    config.write_text(CONFIG.replace('"latent_dim": 4', '"latent_dim": 4, "start_from": ""'))
+    both = [entry((0, 1), label="first"), entry((0, 1), label="second", overrides=after)]
+    first, _, second, other = cells = sweep.load(project(*both))
+    assert second.placed(tmp_path).objective.start_from == str(tmp_path / first.name)
+    assert sweep.describe(other)["overrides"] == after and other.needs != second.needs
+    # What the first depends on, the second does too.
+    both[0]["overrides"] = {"optimizers.generator.lr": 2e-3}
+    assert all(a.config_hash != b.config_hash for a, b in zip(cells, sweep.load(project(*both))))
+    for wrong in ([both[1], both[0]], [both[0] | {"seeds": (1,)}, both[1]], [entry(baseline="mean_example"), both[1]]):
+        with pytest.raises(sweep.SweepError, match="cell:first: no earlier run has that label and seed 0"):
+            sweep.load(project(*wrong))
+
+
 @pytest.mark.parametrize(
     "entries, message",
     [

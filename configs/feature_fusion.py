@@ -1,0 +1,51 @@
+"""Recognition of clothing from classical and learned features of a photo, alone or fused.
+
+    mmgen train --config=configs/feature_fusion.py:cnn --workdir=runs/fusion_cnn
+
+Argument: `colour`, `edge`, `texture`, `cnn`, `autoencoder`, or `all` (the default): the five fused by any operator,
+`--config.fusion.name=gated`. `autoencoder` and `all` read an autoencoder that was trained before, from
+`--config.encoders.autoencoder.init_from=WORKDIR`:
+
+    mmgen train --config=configs/cae.py:clothing --workdir=runs/cae_clothing
+"""
+
+from mmgen_jax import config as configs
+from mmgen_jax.data import presets
+
+FEATURES = {
+    "colour": {"name": "image.colour", "features": 64},
+    "edge": {"name": "image.edge", "features": 64},
+    "texture": {"name": "image.texture", "features": 64},
+    "cnn": {"name": "image.cnn", "features": 64},
+    # Fields of `target_encoder` in configs/cae.py.
+    "autoencoder": {
+        "name": "image.cnn",
+        "features": 32,
+        "channels": (32, 64, 128),
+        "norm": "none",
+        "init_from": "runs/cae_clothing",
+        "frozen": True,
+    },
+}
+ARGUMENTS = ("all", *FEATURES)
+
+
+def get_config(arg="all"):
+    config = configs.base()
+    choices = {"all": tuple(FEATURES), **{name: (name,) for name in FEATURES}}
+    chosen = configs.choose(arg, choices, "feature_fusion")
+    config.data = presets.source("clothing", "image", "clothing", image_size=32)
+    config.augment = {"image": {"flip": 0.5, "crop": 3, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}}
+    config.encoders = {name: {"modality": "image", **FEATURES[name]} for name in chosen}
+    config.fusion = {"name": "concat", "features": 64, "modality_dropout": 0.0}
+    config.objective = {"name": "recognition", "target": "clothing", "label_smoothing": 0.1, "dropout": 0.0}
+    config.optimizers = {
+        "classifier": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 50, "weight_decay": 1e-2, "ema_decay": 0.99}
+    }
+    config.evaluators = {
+        "accuracy": {"name": "label_accuracy"},
+        "retrieval": {"name": "class_retrieval", "label": "clothing"},
+    }
+    config.train.steps = 1000
+    config.train.sample_steps = 0
+    return config

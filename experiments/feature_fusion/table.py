@@ -1,0 +1,32 @@
+"""Prints the table of results.jsonl in Markdown: python experiments/feature_fusion/table.py"""
+
+import pathlib
+
+from mmgen_jax import results, tables
+
+COLUMNS = {
+    "accuracy ↑": "test/accuracy/accuracy",
+    "recall@1 ↑": "test/retrieval/recall@1",
+    "recall@5 ↑": "test/retrieval/recall@5",
+    "recall@10 ↑": "test/retrieval/recall@10",
+    "training, s": "seconds",
+}
+
+
+def chance(lines) -> str:
+    """What needs no model: a constant class, neighbours at random. Both are facts of the test split."""
+    metrics = next((line["metrics"] for line in lines if "test/accuracy/accuracy" in line["metrics"]), None)
+    if metrics is None:
+        return "Without a model: not run"
+    recalls = {name: entry["chance"] for name, entry in metrics.items() if "chance" in entry}
+    recalls = ", ".join(f"{name.rsplit('/')[-1]} {value:.4f}" for name, value in recalls.items())
+    constant = metrics["test/accuracy/accuracy"]["baseline"]
+    return (
+        f"Without a model: the split's commonest class has accuracy {constant:.4f}; random neighbours have {recalls}."
+    )
+
+
+if __name__ == "__main__":
+    folder = pathlib.Path(__file__).parent
+    print(tables.table(folder, COLUMNS))
+    print("\n" + chance(results.read(folder / results.FILE)))
