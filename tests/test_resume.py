@@ -25,7 +25,9 @@ import sys
 sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
 from tiny import config
 
-def get_config(arg=""):
+ARGUMENTS = ("gan", "vae", "autoencoder")
+
+def get_config(arg):
     return config(arg, steps={STEPS}, checkpoint_steps={CHECKPOINT_STEPS})
 """
 TIMED = {"steps_per_second", "data_wait"}  # metrics that are no function of the config
