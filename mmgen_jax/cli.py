@@ -61,6 +61,8 @@ def _main(argv: list[str], changes: dict[str, str]) -> None:
         got = " ".join(argv[1:])
         hint = nearest(got, COMMANDS)
         _fail(f"expected one command of {', '.join(COMMANDS)}, got {got or 'none'}; {hint}see mmgen --help")
+    if changes and argv[1] not in ("train", "check-data"):
+        _fail(f"{CONFIG_PREFIX}{next(iter(changes))}: mmgen {argv[1]} reads the config that the run was trained with")
     try:
         {
             "train": lambda: _train(changes),
@@ -109,8 +111,8 @@ def _train(changes) -> None:
 
     config, workdir = _config(changes), pathlib.Path(FLAGS.workdir)
     train.train(config, workdir)
-    newest = sorted((workdir / "samples").glob(f"*_{config.objective.target}.*"))[-1]
-    print(f"samples: {newest}")
+    for newest in sorted((workdir / "samples").glob(f"*_{config.objective.target}.*"))[-1:]:
+        print(f"samples: {newest}")
     if (workdir / evaluate.FILE).is_file():
         print(evaluate.table(evaluate.read(workdir)))
         print(f"metrics: {workdir / evaluate.FILE}")

@@ -42,7 +42,9 @@ class Conditioner(nn.Module):
       fusion: `{name: Tokens} -> Fused`.
       reads: the modality that each encoder reads; several may read one.
       modalities: what those modalities look like.
-      modality_dropout: in training, the probability that an example lacks an encoder's tokens (never all of them).
+      modality_dropout: in training, the probability that an example lacks an encoder's tokens (never all of them);
+        drawn from the rng `modality_dropout`, which the players of a step share, so that they see the same conditions.
+      frozen: encoders that are always applied as in evaluation.
     """
 
     encoders: Mapping[str, nn.Module]
@@ -50,6 +52,7 @@ class Conditioner(nn.Module):
     reads: Mapping[str, str]
     modalities: Mapping[str, Modality]
     modality_dropout: float = 0.0
+    frozen: tuple[str, ...] = ()
     axis_name: str | None = None
 
     def __call__(self, batch: Batch, train: bool = False) -> Fused:
@@ -58,11 +61,11 @@ class Conditioner(nn.Module):
         for name, encoder in self.encoders.items():
             modality = self.reads[name]
             array, mask = masked(batch, modality, self.modalities[modality], batch_size)
-            encoded = encoder(array, mask, train=train)
+            encoded = encoder(array, mask, train=train and name not in self.frozen)
             token_mask = encoded.mask & mask[:, None]
             tokens[name] = Tokens(jnp.where(token_mask[..., None], encoded.values, 0), token_mask)
         if train and self.modality_dropout:
-            keys = example_keys(self.make_rng("dropout"), batch_size, self.axis_name)
+            keys = example_keys(self.make_rng("modality_dropout"), batch_size, self.axis_name)
             tokens = drop_modalities(keys, tokens, self.modality_dropout)
         return self.fusion(tokens, train=train)
 

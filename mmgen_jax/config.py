@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -11,6 +12,7 @@ from typing import Any
 
 import ml_collections
 
+from mmgen_jax import lookup
 from mmgen_jax.lookup import nearest
 
 # The parts a config may have; each is read in one place (`system.py`, or the loop for the plain numbers).
@@ -31,7 +33,7 @@ PARTS = {
     "evaluators",
     "parallel",
 }
-# What a resumed run may change: how long it goes on, what it reports and where it runs, but not what it computes.
+# What a resumed run may change: how long it goes on (where no schedule depends on it), what it reports, where it runs.
 MAY_CHANGE = (
     "reference",
     "train.steps",
@@ -39,6 +41,7 @@ MAY_CHANGE = (
     "train.eval_steps",
     "train.checkpoint_steps",
     "train.sample_steps",
+    "train.num_samples",
 )
 MAY_CHANGE_PARTS = ("parallel", "evaluators")
 
@@ -109,6 +112,8 @@ def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     if unknown := sorted(set(config) - PARTS):
         hint = nearest(unknown[0], PARTS)
         raise ConfigError(f"config.{unknown[0]}: no such part; {hint}the parts are: {', '.join(sorted(PARTS))}")
+    for part in ("train", "parallel"):
+        override(base(), {f"{part}.{key}": value for key, value in config[part].items()})
     return config.lock()
 
 
@@ -127,9 +132,25 @@ def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> m
                 node = _child(node, part, ".".join(path[:depth]))
                 if not isinstance(node, ml_collections.ConfigDict):
                     raise ConfigError(f"config.{key}: {'.'.join(path[: depth + 1])} is a value, it has no fields")
-            old = _child(node, field, ".".join(path))
+            old = node[field] if field in node else _default(path, node, field)
             node[field] = _read(key, value, old)
     return config.lock()
+
+
+def _default(path: list[str], node: ml_collections.ConfigDict, field: str) -> Any:
+    """The default of a field that a component or optimizer has and the config leaves out."""
+    from mmgen_jax import optimizers, system
+
+    cls = optimizers.Optimizer if path[:1] == ["optimizers"] and len(path) == 2 else None
+    if "name" in node and (package := system.PACKAGES.get(path[0])):
+        cls = lookup.find(package, node.name)
+    defaults = {f.name: f.default for f in dataclasses.fields(cls) if f.init} if cls else {}
+    defaults |= system.PLACEMENT if path[0] == "encoders" else {}
+    defaults |= {"modality_dropout": 0.0} if path[0] == "fusion" else {}
+    value = defaults.get(field, dataclasses.MISSING)
+    if isinstance(value, (bool, int, float, str, tuple)):
+        return value
+    return _child(node, field, ".".join(path))
 
 
 def _child(node: ml_collections.ConfigDict, name: str, path: str):
@@ -174,6 +195,12 @@ def from_json(text: str) -> ml_collections.ConfigDict:
 def check_same(config: ml_collections.ConfigDict, saved: ml_collections.ConfigDict, workdir) -> None:
     """Raises ConfigError where a run in `workdir` would go on with another config than it began with."""
     now, before = flatten(json.loads(to_json(config))), flatten(json.loads(to_json(saved)))
+    scheduled = [key for key, value in before.items() if key.endswith(".schedule") and value != "constant"]
+    if scheduled and now["train.steps"] != before["train.steps"]:
+        raise ConfigError(
+            f"--workdir={workdir} holds a run whose {scheduled[0]} ends at step {before['train.steps']}, now train."
+            f"steps is {now['train.steps']}; use another --workdir, or a constant schedule from the start"
+        )
     for key in sorted(set(now) | set(before)):
         if key in MAY_CHANGE or key.split(".")[0] in MAY_CHANGE_PARTS or now.get(key) == before.get(key):
             continue

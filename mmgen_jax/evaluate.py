@@ -25,19 +25,32 @@ def run(config, system: systems.System, sampler: Sampler, split: str = "") -> di
       ConfigError: the data has no such split.
     """
     metrics = {}
-    for name, fields in config.evaluators.items():
-        evaluator = lookup.build(
-            "evaluators", fields, target=system.target, seed=config.seed, data=config.data.to_dict()
+    for name, evaluator, part, source in build(config, system, split):
+        batches = pipeline.batches(
+            source, batch_size=sampler.batch_size, seed=0, shuffle=False, epochs=1, drop_remainder=False
         )
+        entries = evaluator(sampler.rewind(), batches)  # so that no entry depends on what else was measured
+        metrics |= {f"{part}/{name}/{metric}": entry for metric, entry in entries.items()}
+    return metrics
+
+
+def build(config, system: systems.System, split: str = "") -> list[tuple[str, Any, str, Any]]:
+    """`(name, evaluator, split, source)` of all that `run` will measure; nothing is computed.
+
+    Raises:
+      ConfigError, LookupFailed, BatchError: an evaluator, a split or its data that cannot be used.
+    """
+    rate = system.modalities[system.target].sample_rate
+    context = {"target": system.target, "seed": config.seed, "data": config.data.to_dict()}
+    context |= {"sample_rate": rate} if rate else {}
+    built = []
+    for name, fields in config.evaluators.items():
+        evaluator = lookup.build("evaluators", fields, **context)
         for part in (split,) if split else evaluator.splits:
             source = systems.source(config, part, evaluator.names)
             check_batch(source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)
-            batches = pipeline.batches(
-                source, batch_size=sampler.batch_size, seed=0, shuffle=False, epochs=1, drop_remainder=False
-            )
-            entries = evaluator(sampler.rewind(), batches)  # so that no entry depends on what else was measured
-            metrics |= {f"{part}/{name}/{metric}": entry for metric, entry in entries.items()}
-    return metrics
+            built.append((name, evaluator, part, source))
+    return built
 
 
 def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]]) -> pathlib.Path:

@@ -118,6 +118,8 @@ def create(mode: str, batch_size: int, fsdp: int = 1, num_devices: int = 0) -> P
     Raises:
       ValueError: an unknown mode, or sizes that do not divide.
     """
+    if jax.process_count() > 1:
+        raise ValueError(f"parallel: one process with all its devices, got {jax.process_count()} processes")
     devices = jax.devices()
     if mode not in ("jit", "pmap"):
         raise ValueError(f"parallel.mode: expected 'jit' or 'pmap', got {mode!r}")

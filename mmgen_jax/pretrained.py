@@ -23,23 +23,30 @@ def load(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
     for name, reference in init_from.items():
         workdir, _, module = reference.partition(":")
         wanted = (module,) if module else (f"encoders_{name}", "target_encoder")
-        source = _find(_parameters(pathlib.Path(workdir)), wanted)
+        params, extra = _variables(pathlib.Path(workdir))
+        source = _find(params, wanted)
         if source is None:
             raise ConfigError(f"encoders.{name}.init_from: {workdir} has no module called {' or '.join(wanted)}")
-        replaced = _replace(state.params, f"encoders_{name}", source, reference)
+
+        def replace(trees, source, encoder=f"encoders_{name}", reference=reference):
+            return _replace(trees, encoder, source, reference) if source is not None else trees
+
+        statistics = _find(extra, wanted)  # of batch normalisation, where the encoder has it
         averages = {
-            player: {**ema, "params": _replace(ema["params"], f"encoders_{name}", source, reference)}
+            player: {"params": replace(ema["params"], source), "extra": replace(ema["extra"], statistics)}
             for player, ema in state.ema.items()
         }
-        state = state.replace(params=replaced, ema=averages)
+        state = state.replace(
+            params=replace(state.params, source), extra=replace(state.extra, statistics), ema=averages
+        )
     return state
 
 
-def _parameters(workdir: pathlib.Path):
+def _variables(workdir: pathlib.Path):
     from mmgen_jax import sample  # it needs the whole system, which needs this file's errors
 
     _, _, sampler, _ = sample.restore(workdir)
-    return sampler.parameters
+    return sampler.variables
 
 
 def _find(tree, names: tuple[str, ...]):

@@ -39,8 +39,9 @@ class Sampler:
         return self
 
     @property
-    def parameters(self):
-        return self._variables[0]
+    def variables(self):
+        """`(params, extra)` that it samples with."""
+        return self._variables
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         """Samples of the target given the batch's conditions; the target itself is not shown to the model."""
@@ -140,6 +141,9 @@ def sample(workdir, out, given: Mapping[str, Any], num: int, seed: int = 0) -> l
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
     conditions = systems.build(config, modalities).conditions
+    if conditions and not given:
+        kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
+        raise configs.ConfigError(f"sample: the model draws from conditions, give at least one of {kinds}")
     batch = {}
     for kind, value in given.items():
         name = _condition(kind, conditions, modalities)

@@ -17,11 +17,22 @@ from mmgen_jax.config import ConfigError
 from mmgen_jax.modalities import DTYPE, MASK_SUFFIX, Batch, Modality
 from mmgen_jax.optimizers import Optimizer
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 # Fields of an encoder's config that say where it stands rather than what it is.
-PLACEMENT = ("modality", "init_from", "frozen")
+PLACEMENT = {"modality": "", "init_from": "", "frozen": False}
+# The package that each part of a config names a component of.
+PACKAGES = {
+    "data": "data",
+    "encoders": "encoders",
+    "fusion": "fusion",
+    "target_encoder": "encoders",
+    "generator": "generators",
+    "discriminator": "discriminators",
+    "objective": "objectives",
+    "evaluators": "evaluators",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +116,14 @@ def build(
     }
     networks = {key: value for key, value in networks.items() if value is not None}
     objective = lookup.build("objectives", config.objective, **networks)
+    taken = {field.name for field in dataclasses.fields(objective)} | {"modality", "axis_name"}
+    if unused := sorted(set(networks) - taken):
+        part = "encoders" if unused[0] == "conditioner" else unused[0]
+        raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")
+    if config.objective.target in _reads(config).values() and "generator" in networks:
+        raise ConfigError(
+            f"config.encoders: {config.objective.target!r} is the target and cannot be a condition of itself"
+        )
     return System(
         objective,
         _optimizers(config, objective.players),
@@ -117,7 +136,7 @@ def build(
 
 def _reads(config) -> dict[str, str]:
     """The modality that each encoder reads: the one of its own name unless it says another."""
-    return {name: encoder.get("modality", name) for name, encoder in config.encoders.items()}
+    return {name: encoder.get("modality") or name for name, encoder in config.encoders.items()}
 
 
 def _conditioner(config, modalities, common) -> Conditioner | None:
@@ -140,6 +159,7 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
         reads,
         own,
         config.fusion.get("modality_dropout", 0.0),
+        tuple(name for name, encoder in config.encoders.items() if encoder.get("frozen")),
         common["axis_name"],
     )
 

@@ -40,6 +40,7 @@ def train(config, workdir) -> train_state.TrainState:
     system = systems.build(config, source.modalities, invariant_to=invariant_to)
     layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
     check_schedule(config, system)
+    evaluate.build(config, system)  # what cannot be measured at the end is refused at the start
     check_batch(
         source.read(np.arange(every.batch_size) % len(source), np.zeros(every.batch_size, int)), source.modalities
     )
@@ -77,6 +78,10 @@ def train(config, workdir) -> train_state.TrainState:
         step = start
         while True:
             last = step >= every.steps
+            if last and step > start:
+                checkpoints.save(
+                    step, state, batches.get_state()
+                )  # first: what is trained outlives a failed evaluation
             if is_due(step, start, every.sample_steps, last):
                 save_samples(workdir, step, config, system, sampler.load(*train_state.averaged(state)), writer)
             # A finished run that is started again is measured again: its evaluators may be others now.
@@ -85,7 +90,7 @@ def train(config, workdir) -> train_state.TrainState:
                 evaluate.write(workdir, config, step, results)
                 if step > start:
                     writer.write(step, {name: entry["value"] for name, entry in results.items()})
-            if is_due(step, start, every.checkpoint_steps, last):
+            if not last and is_due(step, start, every.checkpoint_steps, last):
                 # State and data position together, before the next batch is taken: that makes a resume exact.
                 checkpoints.save(step, state, batches.get_state())
             if last:
@@ -125,6 +130,9 @@ def is_due(step: int, start: int, interval: int, last: bool) -> bool:
 def check_schedule(config, system) -> None:
     """Intervals that the loop can keep, before anything runs."""
     every = config.train
+    for name in ("steps_per_call", "num_samples", "batch_size"):
+        if every[name] < 1:
+            raise configs.ConfigError(f"config.train.{name}: expected at least 1, got {every[name]}")
     for name in ("steps", "log_steps", "checkpoint_steps", "sample_steps", "eval_steps"):
         value, least = every[name], 0 if name in ("sample_steps", "eval_steps") else 1
         if value < least or value % every.steps_per_call:
@@ -139,13 +147,21 @@ def check_schedule(config, system) -> None:
 def prepare_workdir(workdir: pathlib.Path, config, modalities) -> None:
     """Writes config and modalities, or checks that the run there is of the same config."""
     if (workdir / "config.json").is_file():
-        configs.check_same(config, sample.read_workdir(workdir)[0], workdir)
-    elif workdir.exists() and any(workdir.iterdir()):
+        saved, before = sample.read_workdir(workdir)
+        configs.check_same(config, saved, workdir)
+        if modality_module.to_json(modalities) != modality_module.to_json(before):
+            raise configs.ConfigError(
+                f"--workdir={workdir}: the data is no longer what this run began with (shapes, classes or vocabulary "
+                "differ from modalities.json); restore the data, or train in another --workdir"
+            )
+    elif workdir.exists() and any(file.name not in ("modalities.json", "config.tmp") for file in workdir.iterdir()):
         raise configs.ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
+        # The config last and in one move: a folder that has it is whole.
         (workdir / "modalities.json").write_text(modality_module.to_json(modalities))
-        (workdir / "config.json").write_text(configs.to_json(config))
+        (workdir / "config.tmp").write_text(configs.to_json(config))
+        (workdir / "config.tmp").replace(workdir / "config.json")
 
 
 def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.ExitStack):
@@ -212,5 +228,5 @@ def diagnosis(not_finite: tuple[int, str], step: int, calls: int, steps_per_call
     )
     return (
         f"step {first}: {name} is not finite; {tensors}. The newest checkpoint is from before; lower the "
-        "learning rate, set optimizers.<player>.clip_norm, or look at that step's batch"
+        "learning rate or set optimizers.<player>.clip_norm, in a new --workdir, or look at that step's batch"
     )

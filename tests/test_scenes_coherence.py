@@ -111,12 +111,6 @@ def test_masked_and_surplus_examples_do_not_count():
         scenes_coherence.Evaluator()(copy, split_into(true | {"image/mask": np.zeros(90, bool)}, 32))
 
 
-def test_wilson_interval():
-    # Newcombe (1998), table I: 81 of 263 and 0 of 20, method 3
-    np.testing.assert_allclose(scenes_coherence.wilson(81, 263), [0.2553, 0.3662], atol=1e-4)
-    np.testing.assert_allclose(scenes_coherence.wilson(0, 20), [0.0, 0.1611], atol=1e-4)
-
-
 def test_unknown_target_is_named():
     with pytest.raises(ValueError, match="no judge for 'smell'"):
         scenes_coherence.Evaluator(target="smell")

@@ -55,7 +55,12 @@ class Evaluator:
         if len(real) <= 2 * (NEIGHBOURS + 1):
             raise ValueError(f"classifier_frechet: expected more than {2 * (NEIGHBOURS + 1)} examples, got {len(real)}")
         entries, reference = _compare(real, generated), _compare(real[0::2], real[1::2])
-        about = {"n": len(real), "features": "classifier, 128, after relu", **judge.identity}
+        about = {
+            "n": len(real),
+            "reference_n": len(real) // 2,
+            "features": "classifier, 128, after relu",
+            **judge.identity,
+        }
         return {name: entry | {"reference": reference[name]["value"]} | about for name, entry in entries.items()}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.data.scenes_factors import FACTORS
-from mmgen_jax.evaluators import scenes_judge, scenes_judge_audio
+from mmgen_jax.evaluators import intervals, scenes_judge, scenes_judge_audio
 
 JUDGED = {  # target -> the factors that it always shows
     "image": ("shape", "color", "size"),
@@ -95,19 +95,11 @@ class Evaluator:
         return np.stack([judged[name] for name in self.names], axis=1)
 
 
-def wilson(successes: int, n: int, z: float = 1.96) -> list[float]:
-    """The `[low, high]` of a share, by Wilson (1927): stays in [0, 1] and has width at 0 and 1."""
-    share = successes / n
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return [float(max(middle - half, 0.0)), float(min(middle + half, 1.0))]
-
-
 def _entry(correct: np.ndarray, judge_correct: np.ndarray, chance: float) -> dict[str, Any]:
     return {
         "value": float(correct.mean()),
         "n": len(correct),
-        "interval": wilson(int(correct.sum()), len(correct)),
+        "interval": intervals.wilson(int(correct.sum()), len(correct)),
         "judge_accuracy": float(judge_correct.mean()),
         "chance": float(chance),
     }

@@ -46,6 +46,11 @@ class Generator(nn.Module):
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
+    def __post_init__(self):
+        if len(self.shape) != 3:
+            raise ValueError(f"generators/conv: draws images, expected a shape (H, W, C), got {tuple(self.shape)}")
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, latent: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
         height, width, channels = self.shape

@@ -5,7 +5,8 @@ The generator reads noise and the fused conditions; the discriminator has encode
 matching-aware loss of Reed et al., 2016).
 
 Departs from the papers: both players see the same fake batch in a step, so that it is computed once (Goodfellow et al.
-draw it anew for each). R1 is applied at every discriminator update unless its optimizer has an interval.
+draw it anew for each). R1 is applied at every discriminator update. A
+wrong condition is another example's, which by chance may be a right one.
 """
 
 from __future__ import annotations
@@ -54,6 +55,13 @@ class Objective:
             raise ValueError(
                 f"objective.loss_type: expected one of {', '.join(losses.ADVERSARIAL)}, got {self.loss_type!r}"
             )
+        if not 0 <= self.mismatch <= 1:
+            raise ValueError(f"objective.mismatch: expected a weight in [0, 1], got {self.mismatch}")
+        if (self.gradient_penalty or self.r1) and getattr(self.discriminator, "norm", "") == "batch":
+            raise ValueError(
+                "objective.gradient_penalty, r1: need each example's own gradient, which a discriminator with norm "
+                "'batch' does not have; use another discriminator.norm"
+            )
         if self.mismatch and self.conditioner is None:
             raise ValueError("objective.mismatch: needs conditions to mismatch, got no encoders; set it to 0")
 
@@ -67,7 +75,7 @@ class Objective:
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         real = batch[self.target]
         noise = jnp.zeros((real.shape[0], self.latent_dim))
-        keys = {"params": jax.random.fold_in(rng, 1), "dropout": jax.random.fold_in(rng, 2)}
+        keys = {name: jax.random.fold_in(rng, i) for i, name in enumerate(("params", "dropout", "modality_dropout"), 1)}
         return {
             "discriminator": self.networks["discriminator"].init(keys, batch, real, train=True),
             "generator": self.networks["generator"].init(keys, batch, noise, train=True),
@@ -75,7 +83,8 @@ class Objective:
 
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         """Hinge, non-saturating, least squares or Wasserstein loss of one player; see the contract in the package."""
-        fake_rng, mix_rng, *dropout = jax.random.split(rng, 5)
+        fake_rng, mix_rng, shared, *dropout = jax.random.split(rng, 6)
+        dropout = [{"dropout": key, "modality_dropout": shared} for key in dropout]
         output, generator_extra = self._apply(
             "generator", params, extra, batch, self._noise(fake_rng, batch), dropout[0]
         )
@@ -125,4 +134,4 @@ class Objective:
     def _apply(self, player, params, extra, batch, x, dropout):
         variables = {"params": params[player], **extra[player]}
         network = self.networks[player]
-        return network.apply(variables, batch, x, train=True, rngs={"dropout": dropout}, mutable=list(extra[player]))
+        return network.apply(variables, batch, x, train=True, rngs=dropout, mutable=list(extra[player]))

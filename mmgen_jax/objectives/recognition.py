@@ -60,14 +60,18 @@ class Objective:
         return Network(self.conditioner, self.modality.num_classes, self.dropout)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
-        return {"classifier": self.network.init({"params": rng, "dropout": rng}, batch, train=True)}
+        return {
+            "classifier": self.network.init(
+                dict.fromkeys(("params", "dropout", "modality_dropout"), rng), batch, train=True
+            )
+        }
 
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         (logits, _), new = self.network.apply(
             {"params": params["classifier"], **extra["classifier"]},
             batch,
             train=True,
-            rngs={"dropout": rng},
+            rngs=dict(zip(("dropout", "modality_dropout"), jax.random.split(rng))),
             mutable=list(extra["classifier"]),
         )
         target = batch[self.target]

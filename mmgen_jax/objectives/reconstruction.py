@@ -40,14 +40,15 @@ class Network(nn.Module):
         tokens = self.target_encoder(target, jnp.ones(target.shape[0], bool), train=train)
         return self.latent(tokens.values.reshape(target.shape[0], -1).astype(jnp.float32))
 
-    def __call__(self, target, train: bool = False):
+    def __call__(self, target, weights=None, train: bool = False):
+        """`weights [B]`, with mean 1, of the examples in the latents' statistics; only used in training."""
         latent = self.encode(target, train)
         if train and not self.is_initializing():
-            self._observe(jax.lax.stop_gradient(latent))
+            self._observe(jax.lax.stop_gradient(latent), weights[:, None])
         return self.generator(latent, None, train=train)
 
-    def _observe(self, latent):
-        moments = jnp.mean(latent, axis=0), latent.T @ latent / latent.shape[0]
+    def _observe(self, latent, weights):
+        moments = jnp.mean(weights * latent, axis=0), (weights * latent).T @ latent / latent.shape[0]
         if self.axis_name:
             moments = jax.lax.pmean(moments, self.axis_name)
         for variable, moment in zip((self.mean, self.second_moment), moments):
@@ -96,17 +97,18 @@ class Objective:
 
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         noise_rng, dropout_rng = jax.random.split(rng)
-        target = present(batch, self.target)
+        target, weights = present(batch, self.target), presence_weights(batch, self.target, self.axis_name)
         noise = parallel.normal(noise_rng, target.shape[0], target.shape[1:], self.axis_name) if self.noise else 0.0
         output, new = self.network.apply(
             {"params": params["generator"], **extra["generator"]},
             target + self.noise * noise,
+            weights,
             train=True,
             rngs={"dropout": dropout_rng},
             mutable=list(extra["generator"]),
         )
         error = ERRORS[self.error](to_range(output) - target)
-        loss = jnp.mean(presence_weights(batch, self.target, self.axis_name) * losses.per_example(error))
+        loss = jnp.mean(weights * losses.per_example(error))
         return loss, (extra | {"generator": new}, {"error_per_element": loss / error[0].size})
 
     def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:

@@ -63,7 +63,9 @@ class Objective:
 
     Args:
       target: the modality to generate; examples that lack it (its mask) do not count.
-      likelihood: `bernoulli`, `gaussian` or `laplace`, of each element of the target.
+      likelihood: `bernoulli`, `gaussian` or `laplace`, of each element of the target. For `bernoulli` a value in
+        [-1, 1] is the probability of a 1 and is drawn anew each time (dynamic binarisation, Salakhutdinov & Murray,
+        2008).
       scale: standard deviation (Gaussian) or scale (Laplace) of the likelihood, in units of the [-1, 1] range.
       beta: weight of the KL term in the loss; the `elbo` metric always has weight 1.
       warmup_steps: the KL weight rises linearly from 0 over so many steps.
@@ -96,21 +98,21 @@ class Objective:
         return Network(self.target_encoder, self.generator, self.conditioner, self.latent_dim)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
-        keys = {"params": rng, "dropout": rng}
+        keys = dict.fromkeys(("params", "dropout", "modality_dropout"), rng)
         noise = jnp.zeros((batch[self.target].shape[0], self.latent_dim))
         return {"generator": self.network.init(keys, batch, batch[self.target], noise, train=True)}
 
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         """Distortion + weight · KL, and the bound; see the contract in the package."""
-        noise_rng, dropout_rng = jax.random.split(rng)
-        target = present(batch, self.target)
+        noise_rng, binary_rng, dropout_rng, modality_rng = jax.random.split(rng, 4)
+        target = self._observed(batch, binary_rng)
         (output, mean, log_var), new = self.network.apply(
             {"params": params["generator"], **extra["generator"]},
             batch,
             target,
             self._noise(noise_rng, batch),
             train=True,
-            rngs={"dropout": dropout_rng},
+            rngs={"dropout": dropout_rng, "modality_dropout": modality_rng},
             mutable=list(extra["generator"]),
         )
         weights = presence_weights(batch, self.target, self.axis_name)
@@ -141,8 +143,9 @@ class Objective:
 
     def elbo(self, params, extra, batch, rng: jax.Array) -> jax.Array:
         """The bound `[B]` in nats, one posterior sample per example."""
-        target = present(batch, self.target)
-        output, mean, log_var = self._apply(params, extra, batch, target, self._noise(rng, batch))
+        noise_rng, binary_rng = jax.random.split(rng)
+        target = self._observed(batch, binary_rng)
+        output, mean, log_var = self._apply(params, extra, batch, target, self._noise(noise_rng, batch))
         kl = jnp.sum(losses.kl_standard_normal(mean, log_var), axis=-1)
         return -(losses.per_example(self._nll(output, target)) + kl)
 
@@ -151,6 +154,15 @@ class Objective:
 
     def _noise(self, rng, batch):
         return parallel.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
+
+    def _observed(self, batch, rng):
+        """The target, zero where masked; for a Bernoulli likelihood drawn as -1 or 1, else the bound bounds nothing."""
+        target = present(batch, self.target)
+        if self.likelihood != "bernoulli":
+            return target
+        keys = parallel.example_keys(rng, target.shape[0], self.axis_name)
+        uniform = jax.vmap(lambda key: jax.random.uniform(key, target.shape[1:]))(keys)
+        return jnp.where(uniform < (target + 1.0) / 2.0, 1.0, -1.0)
 
     def _nll(self, output, target):
         if self.likelihood == "bernoulli":
