@@ -38,11 +38,20 @@ class Evaluator:
         return (self.label,)
 
     def __call__(self, sample_fn, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """`sample_fn.embed(batch) -> [B, D]` is what examples are compared by."""
+        """`sample_fn.embed(batch) -> [B, D]` is what examples are compared by.
+
+        Raises:
+          ValueError: the split has no more examples than the largest k.
+        """
         embeddings, true = collect(
             lambda batch: {"embedding": sample_fn.embed(batch)}, batches, "embedding", (self.label,), self.num_examples
         )
         labels = true[self.label]
+        if len(labels) <= max(self.ranks):
+            raise ValueError(
+                f"class_retrieval: expected more examples than the largest rank {max(self.ranks)}, got {len(labels)}; "
+                "lower ranks or measure a larger split"
+            )
         found = same_class(embeddings, labels, max(self.ranks))  # [N, K]
         entries = {}
         for k in self.ranks:
