@@ -29,7 +29,7 @@ def check(config: ml_collections.ConfigDict, out: str | pathlib.Path | None = No
 
     try:
         source_class = lookup.find("data", config.data.get("name"))
-        fields = {key: value for key, value in config.data.items() if key != "name"}
+        fields = {key: value for key, value in config.data.items() if key not in ("name", "fraction")}
         if "seed" in inspect.signature(source_class).parameters:
             fields.setdefault("seed", config.seed)
         if check_source(source_class, fields, out):

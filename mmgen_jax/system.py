@@ -14,6 +14,7 @@ from mmgen_jax import lookup
 from mmgen_jax.augment import Augmentation
 from mmgen_jax.conditioning import Conditioner
 from mmgen_jax.config import ConfigError
+from mmgen_jax.data.subset import Subset
 from mmgen_jax.modalities import DTYPE, MASK_SUFFIX, Batch, Modality
 from mmgen_jax.optimizers import Optimizer
 
@@ -69,6 +70,8 @@ class System:
 def source(config: ml_collections.ConfigDict, split: str = "", names: tuple[str, ...] = ()):
     """The data source of a split (the first where none is named), with modalities beyond the config's own.
 
+    `config.data.fraction` is not the source's: of the first split, the one to train on, only that part is read.
+
     Raises:
       ConfigError: the source has no such split.
     """
@@ -78,7 +81,9 @@ def source(config: ml_collections.ConfigDict, split: str = "", names: tuple[str,
         raise ConfigError(f"split {split!r}: {config.data.name} has the splits {', '.join(cls.splits)}")
     own = tuple(config.data.get("names", ()))
     fields = dict(config.data) | {"names": tuple(dict.fromkeys(own + tuple(names))) if own else ()}
-    return lookup.build("data", fields, split=split, seed=config.seed)
+    fraction = fields.pop("fraction", 1.0)
+    whole = lookup.build("data", fields, split=split, seed=config.seed)
+    return Subset(whole, fraction, config.seed) if fraction != 1 and split == cls.splits[0] else whole
 
 
 def held_out_split(config: ml_collections.ConfigDict) -> str:
