@@ -21,7 +21,7 @@ AUGMENT = {
     "audio": {"shift": 0.1, "gain": 6.0, "noise": 0.05},
 }
 SECOND_VIEW = {
-    "digits_audio": {"audio": {"name": "audio.log_mel_cnn", "features": 128}},
+    "digits_audio": {"audio": {"name": "audio.mfcc", "features": 128}},
     "clothing_features": {
         "colour": {"name": "image.colour", "modality": "image", "features": 128},
         "edge": {"name": "image.edge", "modality": "image", "features": 128},
