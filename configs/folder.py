@@ -38,6 +38,8 @@ def get_config(arg=""):
     conditions = tuple(name for name in ("text", "audio") if _has(name, examples))
     for name in set(config.encoders) - set(conditions):
         del config.encoders[name]
+        if not isinstance(config.fusion.modality_dropout, float):  # a rate for each encoder
+            config.fusion.modality_dropout.pop(name, None)
     config.data = {"name": "folder", "directory": arg, "names": (*conditions, "image"), **DATA}
 
     splits = folder_listing.split_of(
