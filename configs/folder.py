@@ -36,10 +36,12 @@ def get_config(arg=""):
     examples = folder_listing.read(arg).examples
     config = configs.load(str(pathlib.Path(__file__).with_name("quickstart.py"))).unlock()
     conditions = tuple(name for name in ("text", "audio") if _has(name, examples))
-    for name in set(config.encoders) - set(conditions):
+    absent = set(config.encoders) - set(conditions)
+    for name in absent:
         del config.encoders[name]
-        if not isinstance(config.fusion.modality_dropout, float):  # a rate for each encoder
-            config.fusion.modality_dropout.pop(name, None)
+    rates = config.fusion.modality_dropout  # one for all, or a group with one for each encoder
+    if not isinstance(rates, float):
+        config.fusion.modality_dropout = {name: rate for name, rate in rates.items() if name not in absent}
     config.data = {"name": "folder", "directory": arg, "names": (*conditions, "image"), **DATA}
 
     splits = folder_listing.split_of(
