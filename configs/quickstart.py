@@ -17,21 +17,22 @@ def get_config(arg=""):
         "text": {"name": "text.embedding", "features": 64},
         "audio": {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32)},
     }
-    # Text or sound alone must do, as in `mmgen sample --text`: in training, each is missing from some examples.
-    config.fusion = {"name": "concat", "features": 64, "modality_dropout": 0.2}
+    # Text or sound alone must do, as in `mmgen sample --text`: in training, each is missing from some examples; the text
+    # rarely, since its factors are learnt long before the sound's, and until then the latent would have to hold them.
+    config.fusion = {"name": "gated", "features": 64, "modality_dropout": {"audio": 0.3, "text": 0.05}}
     config.target_encoder = {"name": "image.cnn", "features": 32, "channels": (32, 64, 128), "norm": "none"}
     config.generator = {"name": "conv", "width": 32, "max_width": 128, "conditions_at": "both"}
     config.objective = {
         "name": "variational",
         "target": "image",
-        "latent_dim": 8,
+        "latent_dim": 6,
         "likelihood": "gaussian",
         "scale": 0.18,
     }
-    config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "ema_decay": 0.98}}
+    config.optimizers = {"generator": {"lr": 3e-3, "schedule": "cosine", "warmup_steps": 50, "ema_decay": 0.98}}
     config.evaluators = {"coherence": {"name": "scenes_coherence"}}
     config.train.batch_size = 32
-    config.train.steps = 2400
-    config.train.checkpoint_steps = 800
+    config.train.steps = 3000
+    config.train.checkpoint_steps = 1000
     config.train.sample_steps = 0
     return config

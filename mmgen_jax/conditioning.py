@@ -42,8 +42,9 @@ class Conditioner(nn.Module):
       fusion: `{name: Tokens} -> Fused`.
       reads: the modality that each encoder reads; several may read one.
       modalities: what those modalities look like.
-      modality_dropout: in training, the probability that an example lacks an encoder's tokens (never all of them);
-        drawn from the rng `modality_dropout`, which the players of a step share, so that they see the same conditions.
+      modality_dropout: in training, the probability that an example lacks an encoder's tokens, one for all or by name
+        (never all of them are gone); drawn from the rng `modality_dropout`, which the players of a step share, so that
+        they see the same conditions.
       frozen: encoders that are always applied as in evaluation.
     """
 
@@ -51,7 +52,7 @@ class Conditioner(nn.Module):
     fusion: nn.Module
     reads: Mapping[str, str]
     modalities: Mapping[str, Modality]
-    modality_dropout: float = 0.0
+    modality_dropout: float | Mapping[str, float] = 0.0
     frozen: tuple[str, ...] = ()
     axis_name: str | None = None
 

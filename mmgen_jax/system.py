@@ -163,10 +163,21 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
         lookup.build("fusion", fusion, **common),
         reads,
         own,
-        config.fusion.get("modality_dropout", 0.0),
+        _dropout(config),
         tuple(name for name, encoder in config.encoders.items() if encoder.get("frozen")),
         common["axis_name"],
     )
+
+
+def _dropout(config) -> float | dict[str, float]:
+    rates = config.fusion.get("modality_dropout", 0.0)
+    if isinstance(rates, float):
+        return rates
+    if unknown := sorted(set(rates) - set(config.encoders)):
+        raise ConfigError(
+            f"config.fusion.modality_dropout: no encoder {unknown[0]!r}; there are: {', '.join(config.encoders)}"
+        )
+    return dict(rates)
 
 
 def _optional(package: str, config, context):

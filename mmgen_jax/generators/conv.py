@@ -31,7 +31,7 @@ class Generator(nn.Module):
       width: channels before the output convolution.
       norm: `batch`, `group`, `layer`, `instance` or `none`.
       conditions_at: where they enter: the `input`, beside the latent; the `norm`, as scale and shift of every
-        normalisation; or `both`, the norms then reading the latent too.
+        normalisation; or `both`.
       batch_conditions: whether the conditions are normalised over the batch first. A GAN needs it: what the conditions
         of all examples share otherwise grows faster than any bias, and one picture is drawn whatever the latent. A VAE
         does better without: the noise of batch statistics makes its latent repeat what the conditions say.
@@ -66,7 +66,7 @@ class Generator(nn.Module):
                 condition = layers.norm("batch", train, self.axis_name, affine=False)(condition)
             joined = jnp.concatenate([latent, condition], axis=-1)
             x = latent if self.conditions_at == "norm" else joined
-            vector = {"input": None, "norm": condition, "both": joined}[self.conditions_at]
+            vector = {"input": None, "norm": condition, "both": condition}[self.conditions_at]
 
         def normalise(x):
             if vector is None:
