@@ -17,8 +17,8 @@ def get_config(arg=""):
         "text": {"name": "text.embedding", "features": 64},
         "audio": {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32)},
     }
-    # Text or sound alone must do, as in `mmgen sample --text`: in training, each is missing from some examples; the text
-    # rarely, since its factors are learnt long before the sound's, and until then the latent would have to hold them.
+    # Text or sound alone must do, as in `mmgen sample --text`: in training, each is missing from some examples. The
+    # text rarely: its factors are learnt long before the sound's, and until then the latent would have to hold them.
     config.fusion = {"name": "gated", "features": 64, "modality_dropout": {"audio": 0.3, "text": 0.05}}
     config.target_encoder = {"name": "image.cnn", "features": 32, "channels": (32, 64, 128), "norm": "none"}
     config.generator = {"name": "conv", "width": 32, "max_width": 128, "conditions_at": "both"}
