@@ -114,7 +114,7 @@ def _differences(lines: Sequence[Line], heading: str, metric: str) -> list[str]:
     notes = []
     for key in sorted(set().union(*entries) - {"value"}):
         values = list(
-            dict.fromkeys(entry.get(key) for entry in entries if not isinstance(entry.get(key), (float, list)))
+            dict.fromkeys(entry.get(key) for entry in entries if not isinstance(entry.get(key), (float, list, dict)))
         )
         if len(values) > 1:
             notes.append(f"**Not comparable**: {heading}: `{key}` differs: {', '.join(map(str, values))}.")
