@@ -3,6 +3,8 @@
     mmgen train --config=configs/cae.py:digits --workdir=runs/cae_digits
 
 Argument: `digits` (MNIST, 28 px), `clothing` (photos, 32 px) or `scenes` (built in, 32 px; the default).
+Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 11.5 in the features of an MNIST classifier
+(n = 5,000), reconstruction 24.5 dB.
 """
 
 from mmgen_jax import config as configs
