@@ -179,7 +179,7 @@ def test_modality_dropout_is_for_training_alone():
     drops = conditioner(Keep(), modality_dropout=1.0)
     batch = random_batch(2)
     assert_same(drops.apply(variables, batch), apply(variables, batch))
-    dropped = drops.apply(variables, batch, train=True, rngs={"dropout": jax.random.key(0)})
+    dropped = drops.apply(variables, batch, train=True, rngs={"modality_dropout": jax.random.key(0)})
     left = np.sum([mask.any(axis=1) for _, mask in dropped.values()], axis=0)
     present = np.any([batch[f"{n}/mask"] for n in NAMES], axis=0)
     assert_same(left, present.astype(left.dtype))  # a rate of 1 leaves one of those that were there
