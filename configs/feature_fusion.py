@@ -7,6 +7,9 @@ Argument: `colour`, `edge`, `texture`, `cnn`, `autoencoder`, or `all` (the defau
 `--config.encoders.autoencoder.init_from=WORKDIR`:
 
     mmgen train --config=configs/cae.py:clothing --workdir=runs/cae_clothing
+
+Expected test accuracy, 3 seeds, on 2 CPU cores: colour 0.46, edge 0.61 (half a minute each), texture 0.68, cnn 0.62
+(minutes, on cores that did other work too). `all` has not been measured, `autoencoder` only over 2 seeds that disagree.
 """
 
 from mmgen_jax import config as configs
