@@ -61,13 +61,13 @@ def _main(argv: list[str], changes: dict[str, str]) -> None:
         got = " ".join(argv[1:])
         hint = nearest(got, COMMANDS)
         _fail(f"expected one command of {', '.join(COMMANDS)}, got {got or 'none'}; {hint}see mmgen --help")
-    if changes and argv[1] not in ("train", "check-data"):
+    if changes and argv[1] not in ("train", "check-data", "sample"):
         _fail(f"{CONFIG_PREFIX}{next(iter(changes))}: mmgen {argv[1]} reads the config that the run was trained with")
     try:
         {
             "train": lambda: _train(changes),
             "evaluate": _evaluate,
-            "sample": _sample,
+            "sample": lambda: _sample(changes),
             "prepare-data": _prepare_data,
             "check-data": lambda: _check_data(changes),
             "sweep": _sweep,
@@ -125,13 +125,13 @@ def _evaluate() -> None:
     print(evaluate.table(evaluate.evaluate(FLAGS.workdir, FLAGS.split)))
 
 
-def _sample() -> None:
+def _sample(changes) -> None:
     _need("workdir", "out")
     from mmgen_jax import sample
 
     given = {kind: getattr(FLAGS, kind) for kind in ("text", "image", "audio", "video")}
     given = {kind: value for kind, value in given.items() if value is not None}
-    for path in sample.sample(FLAGS.workdir, FLAGS.out, given, FLAGS.num, FLAGS.seed):
+    for path in sample.sample(FLAGS.workdir, FLAGS.out, given, FLAGS.num, FLAGS.seed, changes):
         print(path)
 
 

@@ -45,7 +45,7 @@ class Conditioner(nn.Module):
       modality_dropout: in training, the probability that an example lacks an encoder's tokens, one for all or by name
         (never all of them are gone); drawn from the rng `modality_dropout`, which the players of a step share, so that
         they see the same conditions.
-      frozen: encoders that are always applied as in evaluation.
+      frozen: encoders that are always applied as in evaluation, and get no gradient.
     """
 
     encoders: Mapping[str, nn.Module]
@@ -63,6 +63,8 @@ class Conditioner(nn.Module):
             modality = self.reads[name]
             array, mask = masked(batch, modality, self.modalities[modality], batch_size)
             encoded = encoder(array, mask, train=train and name not in self.frozen)
+            if name in self.frozen:
+                encoded = jax.lax.stop_gradient(encoded)  # no backward pass whose result nothing reads
             token_mask = encoded.mask & mask[:, None]
             tokens[name] = Tokens(jnp.where(token_mask[..., None], encoded.values, 0), token_mask)
         if train and self.modality_dropout:

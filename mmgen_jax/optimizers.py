@@ -22,10 +22,12 @@ class Optimizer:
       lr: peak learning rate.
       b1, b2, epsilon: Adam's moments (Kingma & Ba, 2015).
       weight_decay: decoupled (Loshchilov & Hutter, 2019), on matrices and kernels only.
-      schedule: `constant`, `cosine` or `linear`, from the end of the warm-up to `total_steps`.
+      schedule: `constant`, `cosine` or `linear`, from the end of the warm-up to this player's last step.
       warmup_steps: linear from 0.
       clip_norm: global gradient norm; 0 does not clip.
       interval: this player is updated in every `interval`-th step.
+      start_step, stop_step: it is updated from the one step on, and no more from the other on (0: to the end). So one
+        run trains one part after another: a tokeniser, then the model of its tokens.
       ema_decay: of the averaged parameters; 0 keeps none.
       total_steps: length of the run.
       frozen: names of modules whose parameters are not trained, wherever they stand in the player's tree.
@@ -40,6 +42,8 @@ class Optimizer:
     warmup_steps: int = 0
     clip_norm: float = 0.0
     interval: int = 1
+    start_step: int = 0
+    stop_step: int = 0
     ema_decay: float = 0.0
     total_steps: int = 0
     frozen: tuple[str, ...] = ()
@@ -49,11 +53,25 @@ class Optimizer:
             raise ValueError(f"optimizers: schedule {self.schedule!r} does not exist; there are {', '.join(SCHEDULES)}")
         if self.interval < 1:
             raise ValueError(f"optimizers: expected interval >= 1, got {self.interval}")
+        if self.start_step < 0 or 0 < self.stop_step <= self.start_step or self.stop_step < 0:
+            raise ValueError(
+                f"optimizers: expected 0 <= start_step < stop_step (or stop_step 0), got {self.start_step} and "
+                f"{self.stop_step}"
+            )
+
+    def covers(self, step: int) -> bool:
+        """Whether step number `step` (from 0) lies between `start_step` and `stop_step`."""
+        return step >= self.start_step and (not self.stop_step or step < self.stop_step)
+
+    def is_active(self, step: int) -> bool:
+        """Whether step number `step` (from 0) updates this player."""
+        return self.covers(step) and step % self.interval == 0
 
     @property
     def learning_rate(self) -> optax.Schedule:
         # Counted in updates of this player, not in steps of the loop.
-        updates, warmup = self.total_steps // self.interval, self.warmup_steps
+        stop = min(self.stop_step or self.total_steps, self.total_steps)
+        updates, warmup = (stop - self.start_step) // self.interval, self.warmup_steps
         decay = SCHEDULES[self.schedule](self.lr, updates - warmup)
         return optax.join_schedules([optax.linear_schedule(0.0, self.lr, warmup), decay], [warmup]) if warmup else decay
 

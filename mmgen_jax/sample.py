@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mmgen_jax import checkpoint, media, parallel, train_state
+from mmgen_jax import checkpoint, lookup, media, parallel, train_state
 from mmgen_jax import config as configs
 from mmgen_jax import modalities as modality_module
 from mmgen_jax import system as systems
@@ -85,16 +85,19 @@ def _padded(rows: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)]) if len(rows) < size else rows
 
 
-def restore(workdir: pathlib.Path, batch_size: int = 0):
+def restore(workdir: pathlib.Path, batch_size: int = 0, changes: Mapping[str, Any] | None = None):
     """What a workdir holds, ready to sample: `(config, system, sampler, step)`; no data source is opened.
 
     Args:
       batch_size: to sample in; 0 is the run's own, which gives the noise that the run itself was evaluated with.
+      changes: `{"objective.temperature": 0.8}`, of what the objective lists as its `sampling` fields.
 
     Raises:
-      config.ConfigError: the workdir is missing, was never trained, or has no checkpoint yet.
+      config.ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling
+        cannot make.
     """
     config, modalities = read_workdir(workdir)
+    config = _changed(config, changes or {})
     system = systems.build(config, modalities)
     with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
         step = checkpoints.latest_step()
@@ -104,6 +107,17 @@ def restore(workdir: pathlib.Path, batch_size: int = 0):
         state, _ = checkpoints.restore(step, layout.abstract(lambda: create_state(config, system)))
     sampler = Sampler(system, layout, batch_size or config.train.batch_size, seed=config.seed)
     return config, system, sampler.load(*train_state.averaged(state)), step
+
+
+def _changed(config, changes: Mapping[str, Any]):
+    fields = getattr(lookup.find("objectives", config.objective.name), "sampling", ())
+    allowed = [f"objective.{field}" for field in fields]
+    if unknown := sorted(set(changes) - set(allowed)):
+        raise configs.ConfigError(
+            f"--config.{unknown[0]}: is fixed by the training; {config.objective.name!r} can change in sampling: "
+            + (", ".join(allowed) or "nothing")
+        )
+    return configs.override(config, changes)
 
 
 def read_workdir(workdir: pathlib.Path):
@@ -128,14 +142,17 @@ def zeros(modality: Modality, num: int) -> np.ndarray:
     return np.zeros((num, *modality.shape), DTYPE[modality.kind])
 
 
-def sample(workdir, out, given: Mapping[str, Any], num: int, seed: int = 0) -> list[pathlib.Path]:
+def sample(
+    workdir, out, given: Mapping[str, Any], num: int, seed: int = 0, changes: Mapping[str, Any] | None = None
+) -> list[pathlib.Path]:
     """Draws `num` samples given one text, image, audio or video file per kind, and writes them to `out`.
 
     Args:
       given: `{kind: text or file name}`; conditions that are not given are masked.
+      changes: see `restore`.
 
     Raises:
-      ConfigError: the model has no condition of a kind that is given, or has several.
+      ConfigError: the model has no condition of a kind that is given, or has several; see also `restore`.
       features.text.TextError, data.decode.DataError: what is given cannot be read.
     """
     workdir = pathlib.Path(workdir)
@@ -148,7 +165,7 @@ def sample(workdir, out, given: Mapping[str, Any], num: int, seed: int = 0) -> l
     for kind, value in given.items():
         name = _condition(kind, conditions, modalities)
         batch[name] = np.repeat(_read(kind, value, name, modalities[name])[None], num, axis=0)
-    _, system, sampler, _ = restore(workdir, batch_size=num)
+    _, system, sampler, _ = restore(workdir, num, changes)
     sampler.seed = seed
     prompts = [media.describe(batch, modalities, i) for i in range(num)] if batch else None
     batch = batch or {system.target: zeros(modalities[system.target], num)}

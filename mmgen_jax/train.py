@@ -140,8 +140,16 @@ def check_schedule(config, system) -> None:
                 f"config.train.{name}: expected a multiple of train.steps_per_call={every.steps_per_call}, at least "
                 f"{least}, got {value}"
             )
-    if every.steps_per_call > 1 and any(optimizer.interval > 1 for optimizer in system.optimizers.values()):
-        raise configs.ConfigError("config.train.steps_per_call: players have an interval above 1, which needs 1")
+    for player, optimizer in system.optimizers.items():
+        if every.steps_per_call > 1 and (optimizer.interval > 1 or optimizer.start_step or optimizer.stop_step):
+            raise configs.ConfigError(
+                f"config.train.steps_per_call: {player} is not updated in every step, which needs steps_per_call=1"
+            )
+    changes = {0, *(step for o in system.optimizers.values() for step in (o.start_step, o.stop_step))}
+    if idle := sorted(
+        s for s in changes if s < every.steps and not any(o.covers(s) for o in system.optimizers.values())
+    ):
+        raise configs.ConfigError(f"config.optimizers: start_step and stop_step leave no player from step {idle[0]} on")
 
 
 def prepare_workdir(workdir: pathlib.Path, config, modalities) -> None:

@@ -55,7 +55,8 @@ def train_step(
         metrics |= {f"{player}/{name}": metric for name, metric in details.items()}
         if player in ema:
             # The average starts short and lengthens to its decay, so that it never holds the initialisation for long.
-            decay = jnp.minimum(optimizers[player].ema_decay, (1.0 + state.step) / (10.0 + state.step))
+            since = state.step - optimizers[player].start_step
+            decay = jnp.minimum(optimizers[player].ema_decay, (1.0 + since) / (10.0 + since))
             live = {"params": params[player], "extra": extra[player]}
             ema[player] = optax.incremental_update(live, ema[player], 1.0 - decay)
     return TrainState(state.step + 1, params, extra, opt, ema), metrics
@@ -63,4 +64,4 @@ def train_step(
 
 def active_players(step: int, optimizers: Mapping[str, Optimizer], players: tuple[str, ...]) -> tuple[str, ...]:
     """The players that step number `step` (from 0) updates; each set of them is compiled once."""
-    return tuple(player for player in players if step % optimizers[player].interval == 0)
+    return tuple(player for player in players if optimizers[player].is_active(step))

@@ -93,6 +93,13 @@ def test_samples_are_files(run, tmp_path):
     assert pixels[0].shape == pixels[2].shape and not np.array_equal(pixels[0], pixels[2])
 
 
+def test_what_training_fixed_is_not_changed_in_sampling(run, tmp_path):
+    code, _, error = tiny.mmgen("sample", f"--workdir={run[0]}", f"--out={tmp_path}", "--config.objective.latent_dim=3")
+    assert (
+        code == 1 and "--config.objective.latent_dim: is fixed by the training" in error and not [*tmp_path.iterdir()]
+    )
+
+
 def test_the_command_prints_the_files(run, tmp_path):
     arguments = [f"--workdir={run[0]}", f"--out={tmp_path / 'out'}", "--text=a large red star", "--num=2"]
     code, printed, errors = tiny.mmgen("sample", *arguments)

@@ -60,6 +60,30 @@ def adam(x, gradients, lr, b1=0.9, b2=0.999, epsilon=1e-8):
     return x
 
 
+def test_a_player_is_updated_between_its_steps_alone():
+    """One run, two phases: `first` for 3 steps, then `second`, whose schedule begins and ends with its own updates."""
+    phases = {"first": {"stop_step": 3}, "second": {"start_step": 3, "schedule": "linear", "total_steps": 6}}
+    own = optimizers(**phases)
+    assert [active_players(step, own, Players.players) for step in (0, 2, 3, 5)] == [
+        *(("first",), ("first",)),
+        *(("second",), ("second",)),
+    ]
+    assert own["second"].learning_rate(0) == pytest.approx(0.1) and own["second"].learning_rate(3) == 0
+    state, step = make(**phases)
+    for number in range(6):
+        before = state.params
+        state, metrics = step(state, BATCH, players=active_players(number, own, Players.players))
+        moved = {name for name in before if (before[name]["x"] != state.params[name]["x"]).any()}
+        assert moved == ({"first"} if number < 3 else {"second"})
+        assert {name.partition("/")[0] for name in metrics} == moved
+
+
+@pytest.mark.parametrize("fields", [{"start_step": -1}, {"start_step": 5, "stop_step": 5}, {"stop_step": -2}])
+def test_a_phase_that_is_none_is_refused(fields):
+    with pytest.raises(ValueError, match="0 <= start_step < stop_step"):
+        Optimizer(**fields)
+
+
 def test_players_take_turns_and_later_ones_see_the_update():
     state, step = make()
     after, metrics = step(state, BATCH)

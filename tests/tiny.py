@@ -49,6 +49,8 @@ def shrink(config, **train):
         small.train.update({"steps": 1, "batch_size": 8, "log_steps": 1, "checkpoint_steps": 1, "sample_steps": 0})
         small.train.update({"eval_steps": 0, "steps_per_call": 1, "num_samples": 4} | train)
         small.evaluators = {}
+        for optimizer in small.optimizers.values():  # every player in every step
+            optimizer.update(dict.fromkeys(("start_step", "stop_step"), 0))
     return small.lock()
 
 

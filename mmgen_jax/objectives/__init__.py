@@ -6,7 +6,8 @@
     sample(params, extra, batch, rng) -> {target: array}      does not read the target from the batch
 
 `params` and `extra` are keyed by player. Optional methods that evaluators ask for: `reconstruct` (as `sample`, reads
-the target), `elbo(params, extra, batch, rng) -> [B]` nats.
+the target), `elbo(params, extra, batch, rng) -> [B]` nats. Optional `sampling: ClassVar[tuple[str, ...]]`: the fields
+that only `sample` reads, so that `mmgen sample --config.objective.temperature=0.8` may set them after training.
 
 Fields that the surroundings fill where an objective has them: `conditioner`, `generator`, `discriminator`,
 `target_encoder`, `modality` (of `target`), `axis_name`.
