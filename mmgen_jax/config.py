@@ -25,6 +25,7 @@ PARTS = {
     "encoders",
     "fusion",
     "target_encoder",
+    "target_decoder",
     "generator",
     "discriminator",
     "objective",

@@ -157,7 +157,7 @@ def sample(
     """
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
-    conditions = systems.build(config, modalities).conditions
+    conditions = systems.build(_changed(config, changes or {}), modalities).conditions
     if conditions and not given:
         kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
         raise configs.ConfigError(f"sample: the model draws from conditions, give at least one of {kinds}")

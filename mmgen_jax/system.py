@@ -29,6 +29,7 @@ PACKAGES = {
     "encoders": "encoders",
     "fusion": "fusion",
     "target_encoder": "encoders",
+    "target_decoder": "generators",
     "generator": "generators",
     "discriminator": "discriminators",
     "objective": "objectives",
@@ -116,6 +117,7 @@ def build(
         "axis_name": axis_name,
         "conditioner": _conditioner(config, modalities, common),
         "target_encoder": _optional("encoders", config.get("target_encoder"), common | _facts(target)),
+        "target_decoder": _optional("generators", config.get("target_decoder"), common | _facts(target)),
         "generator": _optional("generators", config.get("generator"), common | _facts(target)),
         "discriminator": _optional("discriminators", config.get("discriminator"), common | _facts(target)),
     }

@@ -23,7 +23,7 @@ from mmgen_jax.train_step import active_players, train_step
 
 ROOT = pathlib.Path(__file__).parent.parent
 PARTS = {"fusion": "fusion", "generator": "generators", "discriminator": "discriminators", "objective": "objectives"}
-PARTS |= {"target_encoder": "encoders"}
+PARTS |= {"target_encoder": "encoders", "target_decoder": "generators"}
 # The largest value that a field of a component or a data source keeps. All widths get the same, so those that had to be
 # equal still are, and 16 is divided by every usual number of heads. A tuple keeps its length: it may set the depth.
 LARGEST = {

@@ -10,7 +10,7 @@ the target), `elbo(params, extra, batch, rng) -> [B]` nats. Optional `sampling: 
 that only `sample` reads, so that `mmgen sample --config.objective.temperature=0.8` may set them after training.
 
 Fields that the surroundings fill where an objective has them: `conditioner`, `generator`, `discriminator`,
-`target_encoder`, `modality` (of `target`), `axis_name`.
+`target_encoder`, `target_decoder`, `modality` (of `target`), `axis_name`.
 """
 
 from __future__ import annotations
