@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import flax
@@ -46,6 +47,8 @@ class Conditioner(nn.Module):
         (never all of them are gone); drawn from the rng `modality_dropout`, which the players of a step share, so that
         they see the same conditions.
       frozen: encoders that are always applied as in evaluation, and get no gradient.
+      readouts: `{name: (tokens [B, N, D], mask [B]) -> Tokens}`, trained on top of an encoder, frozen or not. One that
+        has a kernel for each token keeps their layout, which fusions that average over tokens lose otherwise.
     """
 
     encoders: Mapping[str, nn.Module]
@@ -54,6 +57,7 @@ class Conditioner(nn.Module):
     modalities: Mapping[str, Modality]
     modality_dropout: float | Mapping[str, float] = 0.0
     frozen: tuple[str, ...] = ()
+    readouts: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)
     axis_name: str | None = None
 
     def __call__(self, batch: Batch, train: bool = False) -> Fused:
@@ -66,7 +70,10 @@ class Conditioner(nn.Module):
             if name in self.frozen:
                 encoded = jax.lax.stop_gradient(encoded)  # no backward pass whose result nothing reads
             token_mask = encoded.mask & mask[:, None]
-            tokens[name] = Tokens(jnp.where(token_mask[..., None], encoded.values, 0), token_mask)
+            values = jnp.where(token_mask[..., None], encoded.values, 0)
+            if name in self.readouts:
+                values = jnp.where(token_mask[..., None], self.readouts[name](values, mask).values, 0)
+            tokens[name] = Tokens(values, token_mask)
         if train and self.modality_dropout:
             keys = example_keys(self.make_rng("modality_dropout"), batch_size, self.axis_name)
             tokens = drop_modalities(keys, tokens, self.modality_dropout)

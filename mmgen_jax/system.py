@@ -15,6 +15,7 @@ from mmgen_jax.augment import Augmentation
 from mmgen_jax.conditioning import Conditioner
 from mmgen_jax.config import ConfigError
 from mmgen_jax.data.subset import Subset
+from mmgen_jax.encoders.image.cells import CellTokens
 from mmgen_jax.modalities import DTYPE, MASK_SUFFIX, Batch, Modality
 from mmgen_jax.optimizers import Optimizer
 
@@ -22,7 +23,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 # Fields of an encoder's config that say where it stands rather than what it is.
-PLACEMENT = {"modality": "", "init_from": "", "frozen": False}
+PLACEMENT = {"modality": "", "init_from": "", "frozen": False, "readout": 0}
 # The package that each part of a config names a component of.
 PACKAGES = {
     "data": "data",
@@ -167,6 +168,11 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
         own,
         _dropout(config),
         tuple(name for name, encoder in config.encoders.items() if encoder.get("frozen")),
+        {
+            name: CellTokens(encoder.readout, common["dtype"])
+            for name, encoder in config.encoders.items()
+            if encoder.get("readout")
+        },
         common["axis_name"],
     )
 

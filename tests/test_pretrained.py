@@ -79,6 +79,27 @@ def test_a_frozen_encoder_stays_through_training_and_another_does_not(autoencode
         assert not equal(encoder(after.params["classifier"], name), encoder(before.params["classifier"], name))
 
 
+def test_a_readout_over_a_frozen_encoder_is_trained_and_keeps_the_layout(autoencoder, tmp_path):
+    """Without it, the mean over the cells of a grid is the same whatever the order of the cells."""
+    config = recognition(autoencoder[0], readout=16)
+    before, after = loaded(config), train.train(config, tmp_path / "run")
+    names = [state.params["classifier"]["conditioner"]["readouts_pretrained"] for state in (before, after)]
+    assert not equal(*names)
+    assert equal(encoder(after.params["classifier"]), autoencoder[1])
+
+    system = tiny.Training(config).system
+    conditioner = system.objective.conditioner
+    params = jax.device_get(after.params["classifier"])["conditioner"]
+    tokens = np.random.default_rng(0).normal(size=(2, 16, 16)).astype(np.float32)
+    present = np.ones(2, bool)
+
+    def mean(values):
+        readout = conditioner.readouts["pretrained"]
+        return readout.apply({"params": params["readouts_pretrained"]}, values, present).values.mean(1)
+
+    assert np.abs(mean(tokens) - mean(tokens[:, ::-1])).max() > 1e-2
+
+
 def test_a_run_goes_on_and_is_sampled_without_the_run_it_started_from(autoencoder, tmp_path):
     workdir = shutil.copytree(autoencoder[0], tmp_path / "autoencoder")
     config = recognition(workdir)
