@@ -12,4 +12,9 @@ A source is a module of this package with a class `Source`, a dataclass built fr
 `read` is random access and pure: the same indices and epochs give identical arrays in every process. It reads a
 whole batch at once so that a source can render or gather it vectorised. `epochs` counts the passes over the data;
 only sources whose examples differ from pass to pass (a pairing drawn anew) use it.
+
+Optional, where some labels of an example tell every caption of its `text` that would be true:
+
+    caption_labels: ClassVar[tuple[str, ...]]             those labels
+    true_captions(labels: {name: id}) -> list[str]        the captions
 """

@@ -17,6 +17,7 @@ The caption is drawn anew for each pass, by (epoch, index), in `train`; in the o
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -74,6 +75,8 @@ class Source(local.LocalSource):
     # A mirrored or recoloured garment is of the same kind, and the captions name the kind alone.
     invariant_to: ClassVar[tuple[str, ...]] = ("flip", "hue")
 
+    caption_labels: ClassVar[tuple[str, ...]] = ("clothing",)
+
     image_size: int = 64
     text_length: int = 8
 
@@ -110,3 +113,6 @@ class Source(local.LocalSource):
             draw = local.uniform("clothing", epochs, indices)
             batch[name] = np.array([choice[int(u * len(choice))] for choice, u in zip(choices, draw)])
         return batch
+
+    def true_captions(self, labels: Mapping[str, int]) -> list[str]:
+        return captions(CLASSES[labels["clothing"]])

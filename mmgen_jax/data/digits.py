@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -79,6 +80,7 @@ class Source:
 
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
     available: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "video", "digit")
+    caption_labels: ClassVar[tuple[str, ...]] = ("digit",)
 
     split: str = "train"
     names: tuple[str, ...] = ()
@@ -131,6 +133,9 @@ class Source:
             "digit": lambda: digits,
         }
         return {name: make[name]() for name in self.modalities}
+
+    def true_captions(self, labels: Mapping[str, int]) -> list[str]:
+        return captions(labels["digit"])
 
     def _text(self, digits: np.ndarray, draw: np.ndarray) -> np.ndarray:
         return self._captions[digits, (draw * self._captions.shape[1]).astype(int)]

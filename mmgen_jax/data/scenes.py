@@ -8,6 +8,7 @@ same factors: `shape`, `color`, `size`, `motion`. The image is the frame `num_fr
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ class Source:
     """
 
     splits: ClassVar[tuple[str, ...]] = scenes_factors.SPLITS
+    caption_labels: ClassVar[tuple[str, ...]] = tuple(FACTORS)
 
     split: str = "train"
     names: tuple[str, ...] = ()
@@ -107,6 +109,9 @@ class Source:
         if "audio" in names:
             batch["audio"] = scenes_audio.render(factors, draw, key, self._num_samples, self.sample_rate)
         return {name: batch[name] for name in names}
+
+    def true_captions(self, labels: Mapping[str, int]) -> list[str]:
+        return scenes_text.paraphrases(labels)
 
     @property
     def _num_samples(self) -> int:

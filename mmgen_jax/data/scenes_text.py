@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
+
 import numpy as np
 
 from mmgen_jax.data.scenes_factors import choose
@@ -85,6 +88,27 @@ def parse(caption: str) -> dict[str, int]:
             factor, value = _MEANING[word]
             stated.setdefault(factor, set()).add(value)
     return {factor: min(values) for factor, values in stated.items() if len(values) == 1}
+
+
+def paraphrases(factors: Mapping[str, int]) -> list[str]:
+    """Every caption of the grammar that is true of `{"shape": id, "color": id, "size": id, "motion": id}`: 696."""
+    options = {name.upper(): WORDS[name][value] for name, value in factors.items()}
+    options["VERB"] = VERBS[int(factors["motion"] > 0)]
+    captions = []
+    for pattern in PATTERNS:
+        choices = [options.get(word, (word,)) for word in pattern.split()]
+        captions += [" ".join(words) for words in itertools.product(*choices)]
+    return captions
+
+
+def is_grammatical(caption: str) -> bool:
+    """Whether the grammar has the caption, of whatever scene."""
+    words = text_features.split(caption, "word")
+    verbs = {verb: moves for moves, group in enumerate(VERBS) for verb in group}
+    slots = ["VERB" if word in verbs else _MEANING[word][0].upper() if word in _MEANING else word for word in words]
+    motion = [_MEANING[word][1] > 0 for word, slot in zip(words, slots) if slot == "MOTION"]
+    moves = [verbs[word] for word in words if word in verbs]
+    return " ".join(slots) in PATTERNS and motion == moves  # what stands still does not go
 
 
 def _pick(options: np.ndarray, uniform: np.ndarray) -> np.ndarray:
