@@ -34,6 +34,7 @@ import dm_pix as pix
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax import parallel
 from mmgen_jax.features.text import END, PADDING, UNKNOWN, synonym_table
 from mmgen_jax.modalities import Batch, Modality
 
@@ -268,20 +269,16 @@ def _spans(key: jax.Array, size: int, count: int, width: int) -> jax.Array:
     return ((position >= start) & (position < start + length)).any(axis=0)
 
 
-def mixup(values: jax.Array, key: jax.Array, alpha: float) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """`weight · values + (1 - weight) · values[partner]`, then `weight [B]` and `partner [B]`; Zhang et al. 2018.
+def mixup_weights(keys: jax.Array, alpha: float) -> jax.Array:
+    """`[B]` float32, Beta(alpha, alpha): what part of each example stays itself in `mix` (mixup, Zhang et al. 2018)."""
+    return jax.vmap(lambda key: jax.random.beta(key, alpha, alpha))(keys)
 
-    Weights are Beta(alpha, alpha), 1 at alpha 0; partners are a permutation of the batch (under `pmap`, of the device's
-    part of it).
+
+def mix(values: jax.Array, weight: jax.Array, axis_name: str | None = None) -> jax.Array:
+    """`weight · values + (1 - weight) · partner`, the partner being the example before in the global batch.
+
+    A shuffled batch needs no permutation. All that belongs to an example is mixed with the same `weight [B]`: its
+    images and, as one-hot vectors `[B, num_classes]`, its labels.
     """
-    size = values.shape[0]
-    of_weight, of_partner = jax.random.split(key)
-    weight = jax.random.beta(of_weight, alpha, alpha, (size,)) if alpha else jnp.ones(size)
-    partner = jax.random.permutation(of_partner, size)
-    return mix(values, weight, partner), weight, partner
-
-
-def mix(values: jax.Array, weight: jax.Array, partner: jax.Array) -> jax.Array:
-    """The mixture that `mixup` drew, of other values of the same examples, e.g. one-hot labels `[B, num_classes]`."""
     weight = weight.reshape(-1, *[1] * (values.ndim - 1))
-    return weight * values + (1.0 - weight) * values[partner]
+    return weight * values + (1.0 - weight) * parallel.roll(values, axis_name)

@@ -115,6 +115,7 @@ def build(
     target = _modality(config.objective.get("target"), "objective.target", modalities)
     networks = {
         "modality": target,
+        "modalities": modalities,
         "axis_name": axis_name,
         "conditioner": _conditioner(config, modalities, common),
         "target_encoder": _optional("encoders", config.get("target_encoder"), common | _facts(target)),
@@ -124,7 +125,7 @@ def build(
     }
     networks = {key: value for key, value in networks.items() if value is not None}
     objective = lookup.build("objectives", config.objective, **networks)
-    taken = {field.name for field in dataclasses.fields(objective)} | {"modality", "axis_name"}
+    taken = {field.name for field in dataclasses.fields(objective)} | {"modality", "modalities", "axis_name"}
     if unused := sorted(set(networks) - taken):
         part = "encoders" if unused[0] == "conditioner" else unused[0]
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")

@@ -233,18 +233,24 @@ def test_spec_augment_masks_spans_with_the_mean_and_nothing_at_zero_width():
         assert (np.abs(np.diff(frames[i].astype(int))) > 0).sum() <= 2  # one span
 
 
-def test_mixup_mixes_images_and_labels_alike():
-    batch = make_batch()
-    one_hot = jax.nn.one_hot(batch["label"], 2)
-    mixed, weight, partner = augment.mixup(batch["image"], jax.random.key(0), 0.4)
-    soft = augment.mix(one_hot, weight, partner)
-    np.testing.assert_array_equal(np.sort(partner), np.arange(16))
-    np.testing.assert_allclose(soft.sum(-1), 1.0, rtol=1e-6)
-    i = int(jnp.argmin(jnp.abs(weight - 0.5)))
-    expected = weight[i] * batch["image"][i] + (1 - weight[i]) * batch["image"][partner[i]]
-    np.testing.assert_allclose(mixed[i], expected, atol=1e-6)
-    assert float(jnp.abs(mixed).max()) <= 1.0
-    np.testing.assert_array_equal(augment.mixup(batch["image"], jax.random.key(0), 0.0)[0], batch["image"])
+def test_mixup_weights_are_of_each_examples_key_and_beta():
+    weights = np.asarray(augment.mixup_weights(make_keys(2000), 0.4))
+    for moment, expected in ((1, 0.5), (2, 0.25 + 0.25 / 1.8)):  # the variance of Beta(a, a) is 1 / (4 (2 a + 1))
+        assert np.mean(weights**moment) == pytest.approx(expected, abs=0.02)
+    np.testing.assert_allclose(augment.mixup_weights(make_keys(2000)[7:9], 0.4), weights[7:9], rtol=1e-5)
+
+
+def test_mix_is_with_the_example_before_on_one_device_and_on_several():
+    batch, weight = make_batch(), np.asarray(augment.mixup_weights(make_keys(), 0.4))
+    mixed = np.asarray(augment.mix(batch["image"], weight))
+    for i in range(16):
+        expected = weight[i] * batch["image"][i] + (1 - weight[i]) * batch["image"][i - 1]
+        np.testing.assert_allclose(mixed[i], expected, atol=1e-6)
+    one_hot = np.asarray(augment.mix(jax.nn.one_hot(batch["label"], 2), weight))
+    np.testing.assert_allclose(one_hot.sum(-1), 1.0, rtol=1e-6)
+    per_device = jax.pmap(lambda values, weight: augment.mix(values, weight, "data"), "data")
+    parts = per_device(batch["image"].reshape(8, 2, 12, 12, 3), weight.reshape(8, 2))
+    np.testing.assert_allclose(np.asarray(parts).reshape(mixed.shape), mixed, atol=1e-6)
 
 
 REFUSED = [

@@ -11,9 +11,10 @@ import optax
 import pytest
 from tiny import Training
 
+from mmgen_jax import augment, parallel, sample, train_state
 from mmgen_jax import config as configs
-from mmgen_jax import parallel, sample, train_state
 from mmgen_jax.evaluators import class_retrieval, label_accuracy
+from mmgen_jax.objectives import recognition
 
 RNG = np.random.default_rng(0)
 
@@ -55,11 +56,16 @@ def loss(objective, state, batch):
     return float(value), {name: float(metric) for name, metric in metrics.items()}
 
 
+def log_probabilities(objective, state, batch, label="color"):
+    """Logits and their log-softmax `[B, K]`, float64."""
+    logits = np.asarray(jax.jit(objective._apply)(state.params, state.extra, batch)[0][label], np.float64)
+    return logits, logits - np.log(np.exp(logits).sum(1, keepdims=True))
+
+
 def test_loss_is_the_smoothed_cross_entropy_of_the_examples_that_have_the_label():
     training, state, batch = started()
     objective = dataclasses.replace(training.objective, label_smoothing=0.2)
-    logits = np.asarray(jax.jit(objective._apply)(state.params, state.extra, batch)[0], np.float64)
-    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    logits, log_p = log_probabilities(objective, state, batch)
     target = 0.8 * np.eye(6)[batch["color"]] + 0.2 / 6
     expected, right = -(target * log_p).sum(1), logits.argmax(1) == batch["color"]
 
@@ -99,9 +105,83 @@ def test_dropout_is_of_training_alone():
     np.testing.assert_array_equal(given, expected)
 
 
-def test_a_target_that_is_no_label_is_refused():
-    with pytest.raises(ValueError, match=r"objective.target: expected a label, 'text' is of kind 'text'"):
-        _ = Training(configs.override(config(HISTOGRAM), {"objective.target": "text"})).system
+def test_mixup_is_the_loss_of_mixed_pictures_and_mixed_labels():
+    training, state, batch = started()
+    objective = dataclasses.replace(training.objective, mixup=0.4, label_smoothing=0.1)
+    rng = jax.random.key(0)
+    keys = parallel.example_keys(jax.random.fold_in(rng, recognition.MIXUP), 32)
+    weight = np.asarray(augment.mixup_weights(keys, 0.4), np.float64)
+    assert 0.05 < weight.mean() < 0.95 and weight.std() > 0.2
+
+    before = np.roll(np.arange(32), 1)  # the partner of each
+    pictures = weight[:, None, None, None] * batch["image"]
+    pictures += (1 - weight)[:, None, None, None] * batch["image"][before]
+    _, log_p = log_probabilities(objective, state, {"image": pictures.astype(np.float32)})
+    of_each = -(0.9 * log_p + 0.1 * log_p.mean(1, keepdims=True))  # [B, K], of the label k
+    own, partners = (of_each[np.arange(32), batch["color"][rows]] for rows in (np.arange(32), before))
+    predicted = log_p.argmax(1)
+    right = weight * (predicted == batch["color"]) + (1 - weight) * (predicted == batch["color"][before])
+
+    value, metrics = loss(objective, state, batch)
+    assert value == pytest.approx((weight * own + (1 - weight) * partners).mean(), rel=1e-5)
+    assert metrics["accuracy"] == pytest.approx(right.mean(), rel=1e-5)
+
+    mask = np.arange(32) % 3 > 0  # of the label: either example counts where it has one
+    value, _ = loss(objective, state, batch | {"color/mask": mask})
+    counted = weight * mask * own + (1 - weight) * mask[before] * partners
+    assert value == pytest.approx(counted.sum() / mask.sum(), rel=1e-5)
+
+
+def test_mixup_does_not_see_what_is_masked():
+    training, state, batch = started()
+    objective = dataclasses.replace(training.objective, mixup=0.4)
+    mask = np.arange(32) % 3 > 0
+    values = [loss(objective, state, batch | {"image/mask": mask})[0]]
+    broken = np.where(mask[:, None, None, None], batch["image"], np.nan)
+    values.append(loss(objective, state, batch | {"image": broken, "image/mask": mask})[0])
+    assert values[0] == values[1]
+
+
+def several(also, **fields):
+    changed = config(HISTOGRAM).unlock()
+    changed.data.names = ("image", "text", "color", "shape")
+    changed.objective.update({"also": also} | fields)
+    return Training(changed.lock())
+
+
+def test_several_labels_share_all_but_their_heads():
+    training = several({"shape": 0.5})
+    state, _ = training.run(0)
+    batch = next(iter(training.batches()))
+    params = state.params["classifier"]
+    assert set(params) == {"conditioner", "head", "head_shape"}
+    expected = {}
+    for label in ("color", "shape"):
+        logits, log_p = log_probabilities(training.objective, state, batch, label)
+        expected[label] = -log_p[np.arange(32), batch[label]].mean(), (logits.argmax(1) == batch[label]).mean()
+
+    value, metrics = loss(training.objective, state, batch)
+    assert value == pytest.approx(expected["color"][0] + 0.5 * expected["shape"][0], rel=1e-5)
+    assert metrics == pytest.approx({"accuracy": expected["color"][1], "accuracy_shape": expected["shape"][1]})
+    sampler = sample.Sampler(training.system, parallel.create("jit", 32, num_devices=1), batch_size=32)
+    drawn = sampler.load(*train_state.averaged(state))({"image": batch["image"], "color": batch["color"]})
+    for label in ("color", "shape"):
+        np.testing.assert_array_equal(
+            drawn[label], log_probabilities(training.objective, state, batch, label)[0].argmax(1)
+        )
+
+
+def test_what_recognition_cannot_do_is_refused():
+    text = {"text": {"name": "text.embedding", "features": 16}}
+    for make, message in (
+        (lambda: several({}, target="text"), r"objective.target: expected a label, 'text' is of kind 'text'"),
+        (lambda: several({"text": 1.0}), r"objective.also: expected labels beside the target \(shape\), got 'text'"),
+        (lambda: several({"color": 1.0}), r"beside the target \(shape\), got 'color'"),
+        (lambda: several({}, mixup=-0.5), "objective.mixup: expected at least 0, got -0.5"),
+        (lambda: Training(configs.override(config(text), {"objective.mixup": 0.4})), "mixup: 'text' is of kind 'text'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _ = make().system
 
 
 def test_it_learns_the_class_and_evaluators_find_it(trained):

@@ -10,10 +10,13 @@ the target), `elbo(params, extra, batch, rng) -> [B]` nats. Optional `sampling: 
 that only `sample` reads, so that `mmgen sample --config.objective.temperature=0.8` may set them after training.
 
 Fields that the surroundings fill where an objective has them: `conditioner`, `generator`, `discriminator`,
-`target_encoder`, `target_decoder`, `modality` (of `target`), `axis_name`.
+`target_encoder`, `target_decoder`, `modality` (of `target`), `modalities` (of the data),
+`axis_name`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -41,3 +44,9 @@ def presence_weights(batch, target: str, axis_name: str | None) -> jax.Array:
     if axis_name:
         share = jax.lax.pmean(share, axis_name)
     return mask / jnp.maximum(share, 1e-6)
+
+
+def drop_conditions(batch, names: Iterable[str], dropped: jax.Array) -> dict[str, jax.Array]:
+    """The batch without any of the modalities `names` in the examples where `dropped [B] bool`."""
+    masks = {name + MASK_SUFFIX: batch.get(name + MASK_SUFFIX, True) & ~dropped for name in set(names) & set(batch)}
+    return {**batch, **masks}

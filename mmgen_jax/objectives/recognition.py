@@ -1,11 +1,13 @@
-"""Recognition: the class of an example from any of its modalities, by cross-entropy on the fused vector.
+"""Recognition: the classes of an example from any of its modalities, by cross-entropy on the fused vector.
 
-`embed` gives that vector, for retrieval.
+One label, or several from one encoder and fusion, each with a linear head of its own (multi-task learning, Caruana,
+1997). `embed` gives the fused vector, for retrieval.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -13,40 +15,52 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mmgen_jax import augment, parallel
 from mmgen_jax.conditioning import Conditioner
-from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import presence_weights
+from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality
+from mmgen_jax.objectives import presence_weights, present
+
+MIXUP = 0x313  # keeps its draws apart from those of dropout
+MIXABLE = ("image", "audio", "video")
 
 
 class Network(nn.Module):
-    """Encoders, fusion and a linear classifier; `(logits [B, K], pooled [B, D])`."""
+    """Encoders, fusion and a linear classifier per label; `({label: logits [B, K]}, pooled [B, D])`."""
 
     conditioner: Conditioner
-    num_classes: int
+    num_classes: Mapping[str, int]  # of each label, the target first
     dropout: float
 
     @nn.compact
     def __call__(self, batch, train: bool = False):
         pooled = self.conditioner(batch, train=train).pooled.astype(jnp.float32)
         hidden = nn.Dropout(self.dropout, deterministic=not train)(pooled)
-        return nn.Dense(self.num_classes, name="head")(hidden), pooled
+        target = next(iter(self.num_classes))
+        heads = {name: "head" if name == target else f"head_{name}" for name in self.num_classes}
+        return {name: nn.Dense(self.num_classes[name], name=head)(hidden) for name, head in heads.items()}, pooled
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """Cross-entropy of one label.
+    """Cross-entropy of one label, or the weighted sum of several.
 
     Args:
       target: the label modality; examples that lack it (its mask) do not count.
+      also: `{label: weight}` of further labels; that of `target` is 1.
       label_smoothing: weight of the uniform distribution in the training target (Szegedy et al., 2016).
       dropout: on the fused vector.
+      mixup: in training each example is mixed with another one of the batch, its images, sounds and clips as its
+        labels, by a weight from Beta(mixup, mixup); 0 does not mix. Needs conditions without texts and labels.
     """
 
     conditioner: Conditioner
     modality: Modality
     target: str
+    also: Mapping[str, float] = dataclasses.field(default_factory=dict)
     label_smoothing: float = 0.0
     dropout: float = 0.0
+    mixup: float = 0.0
+    modalities: Mapping[str, Modality] = dataclasses.field(default_factory=dict)
     axis_name: str | None = None
 
     players: ClassVar[tuple[str, ...]] = ("classifier",)
@@ -54,10 +68,22 @@ class Objective:
     def __post_init__(self):
         if self.modality.kind != "label":
             raise ValueError(f"objective.target: expected a label, {self.target!r} is of kind {self.modality.kind!r}")
+        labels = [name for name, modality in self.modalities.items() if modality.kind == "label"]
+        if unknown := [name for name in self.also if name not in labels or name == self.target]:
+            others = ", ".join(name for name in labels if name != self.target) or "none"
+            raise ValueError(f"objective.also: expected labels beside the target ({others}), got {unknown[0]!r}")
+        if self.mixup < 0:
+            raise ValueError(f"objective.mixup: expected at least 0, got {self.mixup}")
+        kinds = {name: modality.kind for name, modality in self.conditioner.modalities.items()}
+        if self.mixup and (fixed := [name for name, kind in kinds.items() if kind not in MIXABLE]):
+            raise ValueError(
+                f"objective.mixup: {fixed[0]!r} is of kind {kinds[fixed[0]]!r}, which has no mean; set it to 0"
+            )
 
     @property
     def network(self) -> Network:
-        return Network(self.conditioner, self.modality.num_classes, self.dropout)
+        others = {name: self.modalities[name].num_classes for name in self.also}
+        return Network(self.conditioner, {self.target: self.modality.num_classes} | others, self.dropout)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         return {
@@ -67,23 +93,44 @@ class Objective:
         }
 
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
+        weight = None
+        if self.mixup:
+            size = batch[self.target].shape[0]
+            keys = parallel.example_keys(jax.random.fold_in(rng, MIXUP), size, self.axis_name)
+            weight = augment.mixup_weights(keys, self.mixup)
         (logits, _), new = self.network.apply(
             {"params": params["classifier"], **extra["classifier"]},
-            batch,
+            batch if weight is None else self._mixed(batch, weight),
             train=True,
             rngs=dict(zip(("dropout", "modality_dropout"), jax.random.split(rng))),
             mutable=list(extra["classifier"]),
         )
-        target = batch[self.target]
-        weights = presence_weights(batch, self.target, self.axis_name)
-        smooth = optax.smooth_labels(jax.nn.one_hot(target, logits.shape[-1]), self.label_smoothing)
-        loss = jnp.mean(weights * optax.softmax_cross_entropy(logits, smooth))
-        accuracy = jnp.mean(weights * (jnp.argmax(logits, axis=-1) == target))
-        return loss, (extra | {"classifier": new}, {"accuracy": accuracy})
+        loss, metrics = 0.0, {}
+        for name, share in ({self.target: 1.0} | dict(self.also)).items():
+            true = jax.nn.one_hot(batch[name], logits[name].shape[-1])
+            true = presence_weights(batch, name, self.axis_name)[:, None] * true
+            true = true if weight is None else augment.mix(true, weight, self.axis_name)
+            uniform = true.sum(axis=-1, keepdims=True) / true.shape[-1]
+            smooth = (1.0 - self.label_smoothing) * true + self.label_smoothing * uniform
+            loss += share * jnp.mean(optax.softmax_cross_entropy(logits[name], smooth))
+            predicted = jnp.argmax(logits[name], axis=-1)
+            accuracy = jnp.mean(jnp.take_along_axis(true, predicted[:, None], axis=-1))
+            metrics["accuracy" if name == self.target else f"accuracy_{name}"] = accuracy
+        return loss, (extra | {"classifier": new}, metrics)
+
+    def _mixed(self, batch: Batch, weight: jax.Array) -> Batch:
+        """The batch with its conditions mixed; what one of the two examples lacks counts as zero."""
+        mixed = dict(batch)
+        for name in set(self.conditioner.reads.values()) & set(batch):
+            mixed[name] = augment.mix(present(batch, name), weight, self.axis_name)
+            if (mask := batch.get(name + MASK_SUFFIX)) is not None:
+                mixed[name + MASK_SUFFIX] = mask | parallel.roll(mask, self.axis_name)
+        return mixed
 
     def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """The likeliest class; `rng` is not used."""
-        return {self.target: jnp.argmax(self._apply(params, extra, batch)[0], axis=-1).astype(jnp.int32)}
+        """The likeliest class of each label; `rng` is not used."""
+        logits, _ = self._apply(params, extra, batch)
+        return {name: jnp.argmax(values, axis=-1).astype(jnp.int32) for name, values in logits.items()}
 
     def embed(self, params, extra, batch, rng: jax.Array) -> jax.Array:
         """The fused vector `[B, D]`."""
