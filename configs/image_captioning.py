@@ -1,0 +1,42 @@
+"""Image captioning: an LSTM that attends to a CNN's grid at every word (Show, Attend and Tell, Xu et al., 2015).
+
+    mmgen train --config=configs/image_captioning.py:scenes --workdir=runs/captioning_scenes
+    mmgen sample --workdir=runs/captioning_scenes --image=photo.png --out=out
+
+Argument: `scenes` (built in, 32 px; the default), `emoji` (glyphs and their names, 32 px) or `digits` (MNIST, 28 px);
+`scenes_transformer` is a transformer that attends to the same grid. `mmgen sample --config.objective.beam_size=4`
+searches, `--config.objective.temperature=0` takes the likeliest word. Not measured yet.
+"""
+
+from mmgen_jax import config as configs
+from mmgen_jax.data import presets
+
+ARGUMENTS = ("scenes", "scenes_transformer", "emoji", "digits")
+
+GENERATORS = {
+    "": {"name": "recurrent", "features": 128, "dropout": 0.1},
+    "transformer": {"name": "transformer", "features": 128, "num_layers": 2, "attend": "cross", "dropout": 0.1},
+}
+
+
+def get_config(arg="scenes"):
+    config = configs.base()
+    configs.choose(arg, dict.fromkeys(ARGUMENTS), "image_captioning")
+    dataset, _, generator = arg.partition("_")
+    config.data = presets.source(dataset, "image", "text")
+    config.encoders = {"image": {"name": "image.cnn", "features": 128, "channels": (32, 64, 128)}}
+    config.fusion = {"name": "concat", "features": 128}
+    config.generator = GENERATORS[generator]
+    config.objective = {"name": "autoregressive", "target": "text"}
+    config.optimizers = {
+        "generator": {
+            "lr": 1e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "clip_norm": 1.0,
+            "weight_decay": 0.01,
+            "ema_decay": 0.998,
+        }
+    }
+    config.train.steps = 4000
+    return config
