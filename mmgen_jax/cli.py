@@ -9,7 +9,14 @@ from absl import app, flags
 
 from mmgen_jax.lookup import nearest
 
-COMMANDS = ("train", "evaluate", "sample", "prepare-data", "check-data", "sweep")
+COMMANDS = {
+    "train": "--config=configs/X.py[:ARG] --workdir=DIR [--config.a.b=VALUE …]: a new run, or the one there goes on",
+    "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint",
+    "sample": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16 --seed=0]: draws",
+    "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
+    "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",
+    "sweep": "--sweep=experiments/T/sweep.py --workdir=DIR [--shard=i/n]: the cells of a table that are missing",
+}
 CONFIG_PREFIX = "--config."
 
 FLAGS = flags.FLAGS
@@ -45,8 +52,16 @@ def run() -> None:
             changes[key] = value
         else:
             arguments.append(argument)
+    if "--help" in arguments:
+        print(_help())
+        return
     FLAGS.verbosity = -1  # warnings; the libraries' own progress is not the run's
     app.run(lambda argv: _main(argv, changes), argv=arguments, flags_parser=_parse)
+
+
+def _help() -> str:
+    lines = [f"  mmgen {name} {usage}" for name, usage in COMMANDS.items()]
+    return "\n".join(["Commands:", "", *lines, "", FLAGS.module_help(sys.modules[__name__])])
 
 
 def _parse(arguments: list[str]) -> list[str]:
