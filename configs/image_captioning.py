@@ -23,7 +23,8 @@ def get_config(arg="scenes"):
     config = configs.base()
     configs.choose(arg, dict.fromkeys(ARGUMENTS), "image_captioning")
     dataset, _, generator = arg.partition("_")
-    config.data = presets.source(dataset, "image", "text")
+    # A picture does not show how the thing moves.
+    config.data = presets.source(dataset, "image", "text", **({"tell_motion": False} if dataset == "scenes" else {}))
     config.encoders = {"image": {"name": "image.cnn", "features": 128, "channels": (32, 64, 128)}}
     config.fusion = {"name": "concat", "features": 128}
     config.generator = GENERATORS[generator]
@@ -38,5 +39,8 @@ def get_config(arg="scenes"):
             "ema_decay": 0.998,
         }
     }
+    config.evaluators = {"captions": {"name": "captions"}}
+    if dataset == "scenes":
+        config.evaluators.factors = {"name": "scenes_captions"}
     config.train.steps = 4000
     return config

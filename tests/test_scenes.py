@@ -99,6 +99,19 @@ def test_captions_state_the_factors():
     assert len(captions) > 3000
 
 
+def test_captions_without_motion_tell_the_rest():
+    num = len(scenes_text.PATTERNS)
+    assert [i for i in range(num) if "MOTION" in scenes_text.PATTERNS[i]] == [
+        *range(scenes_text.NUM_WITHOUT_MOTION, num)
+    ]
+    batch = read(500, names=("text", *scenes.FACTORS), tell_motion=False)
+    for i, ids in enumerate(batch["text"]):
+        labels = {name: int(batch[name][i]) for name in scenes.FACTORS}
+        caption = scenes_text.TOKENIZER.decode(ids)
+        assert scenes_text.parse(caption) == {name: labels[name] for name in ("shape", "color", "size")}
+        assert caption in scenes.Source(tell_motion=False).true_captions(labels)
+
+
 def test_free_captions_encode_and_parse():
     assert scenes_text.parse("a large green star") == {"size": 1, "color": 2, "shape": 3}
     assert scenes_text.parse("The big star is green") == {"size": 1, "color": 2, "shape": 3}

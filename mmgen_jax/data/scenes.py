@@ -35,6 +35,8 @@ class Source:
       num_frames: of the video, which is as long as the sound.
       audio_seconds, sample_rate: of the sound.
       text_length: ids of a caption, with END and padding.
+      tell_motion: whether captions may tell the motion; False for a model that writes them after a picture, which does
+        not show it.
     """
 
     splits: ClassVar[tuple[str, ...]] = scenes_factors.SPLITS
@@ -51,6 +53,7 @@ class Source:
     audio_seconds: float = 0.5
     sample_rate: int = 8_000
     text_length: int = 16
+    tell_motion: bool = True
 
     def __post_init__(self):
         if self.split not in self.splits:
@@ -98,7 +101,7 @@ class Source:
         names = self.names or NAMES
         batch = {name: factors[name] for name in FACTORS if name in names}
         if "text" in names:
-            batch["text"] = scenes_text.render(factors, draw, self.text_length)
+            batch["text"] = scenes_text.render(factors, draw, self.text_length, self.tell_motion)
         if "video" in names:
             batch["video"] = scenes_image.render(factors, draw, key, self.image_size, self.num_frames)
         if "image" in names:
@@ -111,7 +114,7 @@ class Source:
         return {name: batch[name] for name in names}
 
     def true_captions(self, labels: Mapping[str, int]) -> list[str]:
-        return scenes_text.paraphrases(labels)
+        return scenes_text.paraphrases(labels, self.tell_motion)
 
     @property
     def _num_samples(self) -> int:

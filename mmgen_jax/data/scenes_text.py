@@ -51,6 +51,7 @@ PATTERNS = (
     "the SIZE SHAPE is COLOR and VERB MOTION",
     "a SHAPE VERB MOTION , SIZE and COLOR",
 )
+NUM_WITHOUT_MOTION = sum("MOTION" not in pattern for pattern in PATTERNS)  # they come first
 
 _SLOTS = ("SHAPE", "COLOR", "SIZE", "MOTION", "VERB")
 _LITERALS = sorted({word for pattern in PATTERNS for word in pattern.split()} - set(_SLOTS))
@@ -63,7 +64,9 @@ TOKENIZER = text_features.Tokenizer(
 MIN_LENGTH = max(len(pattern.split()) for pattern in PATTERNS) + 1  # with END
 
 
-def render(factors: dict[str, np.ndarray], draw: dict[str, np.ndarray], length: int) -> np.ndarray:
+def render(
+    factors: dict[str, np.ndarray], draw: dict[str, np.ndarray], length: int, tell_motion: bool = True
+) -> np.ndarray:
     """`[B, length] int32`: one caption per example, with `length >= MIN_LENGTH`."""
     words = [
         _pick(_FACTOR_IDS[name][factors[name]], draw[f"{name}_word"]) for name in ("shape", "color", "size", "motion")
@@ -71,7 +74,7 @@ def render(factors: dict[str, np.ndarray], draw: dict[str, np.ndarray], length: 
     words.append(_pick(_VERB_IDS[(factors["motion"] > 0).astype(np.int32)], draw["verb"]))
     fixed = np.broadcast_to(_LITERAL_IDS, (len(words[0]), len(_LITERAL_IDS)))
     columns = np.concatenate([fixed, np.stack(words, axis=1)], axis=1)
-    pattern = _PATTERN_COLUMNS[choose(draw["pattern"], len(PATTERNS))]
+    pattern = _PATTERN_COLUMNS[choose(draw["pattern"], len(PATTERNS) if tell_motion else NUM_WITHOUT_MOTION)]
     ids = np.zeros((len(pattern), length), np.int32)
     ids[:, :MIN_LENGTH] = np.take_along_axis(columns, pattern, axis=1)
     return ids
@@ -90,12 +93,12 @@ def parse(caption: str) -> dict[str, int]:
     return {factor: min(values) for factor, values in stated.items() if len(values) == 1}
 
 
-def paraphrases(factors: Mapping[str, int]) -> list[str]:
+def paraphrases(factors: Mapping[str, int], tell_motion: bool = True) -> list[str]:
     """Every caption of the grammar that is true of `{"shape": id, "color": id, "size": id, "motion": id}`: 696."""
     options = {name.upper(): WORDS[name][value] for name, value in factors.items()}
     options["VERB"] = VERBS[int(factors["motion"] > 0)]
     captions = []
-    for pattern in PATTERNS:
+    for pattern in PATTERNS if tell_motion else PATTERNS[:NUM_WITHOUT_MOTION]:
         choices = [options.get(word, (word,)) for word in pattern.split()]
         captions += [" ".join(words) for words in itertools.product(*choices)]
     return captions
