@@ -7,8 +7,9 @@ import types
 import dm_pix
 import numpy as np
 import pytest
+import tiny
 
-from mmgen_jax import lookup
+from mmgen_jax import evaluate, lookup, parallel, sample, train_state
 from mmgen_jax.evaluators import classifier, examples
 from mmgen_jax.modalities import Modality
 
@@ -57,6 +58,23 @@ def test_another_data_set_or_training_is_another_judge(cached_judge, monkeypatch
         classifier.load(SCENES | change, "image", "color", SHORT)
     with pytest.raises(RuntimeError, match="trains"):
         classifier.load(SCENES, "image", "color", classifier.Training(steps=121, batch_size=64))
+
+
+def test_a_run_on_a_fraction_of_another_seed_is_measured_by_the_same_judge(cached_judge, monkeypatch):
+    judge = cached_judge[0]
+    monkeypatch.setattr(classifier, "train", None)  # it is in the cache
+    small = tiny.config("gan")
+    with small.unlocked():
+        small.seed, small.parallel.num_devices = 7, 1
+        small.data = SCENES | {"fraction": 0.01}
+        small.evaluators = {"accuracy": {"name": "classifier_accuracy", "num_examples": 16}}
+        small.evaluators.accuracy.update({"label": "color", "training": SHORT})
+    training = tiny.Training(small)
+    assert len(training.source) == 40
+    sampler = sample.Sampler(training.system, parallel.create("jit", 8, num_devices=1), batch_size=8)
+    sampler.load(*train_state.averaged(training.run(0)[0]))
+    entry = evaluate.run(small, training.system, sampler)["test/accuracy/accuracy"]
+    assert entry["judge"] == judge.hash and entry["n"] == 16
 
 
 def test_training_is_deterministic_from_its_seed():

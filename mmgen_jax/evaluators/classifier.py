@@ -1,5 +1,9 @@
 """The judge of generated pictures: a small classifier trained on the real ones, cached, and named by its weights.
 
+A judge sees the whole training split, always the same: neither `config.seed` (its training has a seed of its own, and a
+source made by seed is the one of its default seed) nor `config.data.fraction` changes it, so that runs which differ in
+those are measured by one judge.
+
 Numbers that two judges gave are comparable only where `Classifier.hash` is the same: training is deterministic from
 its seed on one machine, but another processor or library version rounds differently.
 """
@@ -122,12 +126,12 @@ def load(data: Mapping[str, Any], image: str, label: str, training: Training = T
     """The judge of `label` from `image` for a data set; trained where the cache lacks it.
 
     Args:
-      data: of the source, as in `config.data`: `name` and its fields; split and modalities are chosen here.
+      data: of the source, as in `config.data`: `name` and its fields; split and modalities are chosen here, and a
+        `fraction` is left out.
       image, label: modalities of the source.
     """
-    source_train, source_test = (
-        lookup.build("data", {**data, "names": (image, label), "split": split}) for split in _splits(data["name"])
-    )
+    fields = {key: value for key, value in data.items() if key != "fraction"} | {"names": (image, label)}
+    source_train, source_test = (lookup.build("data", fields | {"split": split}) for split in _splits(data["name"]))
     identity = {"version": VERSION, "training": dataclasses.asdict(training), "image": image, "label": label}
     identity["data"] = [_fingerprint(source) for source in (source_train, source_test)]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
