@@ -278,3 +278,16 @@ def test_real_recordings_of_a_word_sound_alike(mmgen_data):
     distance = np.square(spectra).sum(1) + np.square(spectra).sum(1)[:, None] - 2 * spectra @ spectra.T
     np.fill_diagonal(distance, np.inf)
     assert (labels[distance.argmin(1)] == labels).mean() > 0.6
+
+
+def test_images_are_resized_bilinearly(mmgen_data):
+    import PIL.Image
+
+    source = digits.Source(names=("image",), split="test", image_size=64, image_fit="resize")
+    plain = digits.Source(names=("image",), split="test")
+    images, originals = (s.read(np.arange(5), np.zeros(5, int))["image"] for s in (source, plain))
+    for image, original in zip(images, originals):
+        expected = PIL.Image.fromarray(original[..., 0]).resize((64, 64), PIL.Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(image[..., 0], np.asarray(expected), atol=1e-5)
+    with pytest.raises(ValueError, match="expected pad or resize, got 'crop'"):
+        digits.Source(image_fit="crop")

@@ -70,7 +70,8 @@ class Source:
       names: of `text`, `image`, `audio`, `video`, `digit`; () is all. Without `audio`, only MNIST need be prepared.
       seed: of the pairing.
       text_length: ids per caption, its end included; the longest takes 7.
-      image_size: 28, or a larger even number: the image in the middle of black.
+      image_size: 28, or a larger even number.
+      image_fit: how an image gets a larger size: `pad`, in the middle of black, or `resize`, bilinear.
       audio_seconds: a shorter recording is followed by silence, a longer one loses its end (19 % are longer than 0.5 s,
         1.2 % than 0.75 s, 0.16 % than 1 s).
       num_frames: of the video.
@@ -87,6 +88,7 @@ class Source:
     seed: int = 0
     text_length: int = 8
     image_size: int = 28
+    image_fit: str = "pad"
     audio_seconds: float = 0.75
     num_frames: int = 8
     video_size: int = 64
@@ -99,6 +101,8 @@ class Source:
             raise ValueError(f"digits: no modality {unknown[0]!r}; there are {', '.join(self.available)}")
         if self.image_size < 28 or self.image_size % 2:
             raise ValueError(f"digits: image_size: expected 28 or a larger even number, got {self.image_size}")
+        if self.image_fit not in ("pad", "resize"):
+            raise ValueError(f"digits: image_fit: expected pad or resize, got {self.image_fit!r}")
         if not 16 <= self.video_size <= 128:
             raise ValueError(f"digits: video_size: expected 16 to 128, got {self.video_size}")
 
@@ -142,6 +146,9 @@ class Source:
 
     def _image(self, indices: np.ndarray) -> np.ndarray:
         pixels = self._images[indices] * np.float32(1 / 127.5) - np.float32(1)
+        if self.image_fit == "resize":
+            rows = _bilinear(28, self.image_size)
+            return np.clip(rows @ pixels[..., 0] @ rows.T, -1, 1)[..., None]
         pad = (self.image_size - 28) // 2
         return np.pad(pixels, ((0, 0), (pad, pad), (pad, pad), (0, 0)), constant_values=-1) if pad else pixels
 
@@ -249,6 +256,12 @@ def _area_average(size: int, smaller: int) -> np.ndarray:
     pixels = np.arange(size)
     covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     return (np.maximum(covered, 0) * smaller / size).astype(np.float32)
+
+
+def _bilinear(size: int, larger: int) -> np.ndarray:
+    """`[larger, size]`: the weights of the two pixels that each new pixel's centre lies between."""
+    center = np.clip((np.arange(larger) + 0.5) * size / larger - 0.5, 0, size - 1)
+    return np.maximum(1 - np.abs(center[:, None] - np.arange(size)), 0).astype(np.float32)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
