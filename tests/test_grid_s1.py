@@ -11,8 +11,8 @@ from mmgen_jax.data.decode import DataError
 from mmgen_jax.modalities import check_batch
 
 # A clip's id spells its sentence: the first letters of the words, but for z(ero) and the digits.
-WORDS = [{word[0]: word for word in words} for words in grid_s1.GRAMMAR]
-WORDS[4] = dict(zip("z123456789", grid_s1.GRAMMAR[4]))
+WORDS = [{word[0]: word for word in words} for words in grid_s1.GRAMMAR.values()]
+WORDS[4] = dict(zip("z123456789", grid_s1.GRAMMAR["digit"]))
 
 
 def sentence(clip: str) -> str:
@@ -63,6 +63,8 @@ def test_made_clips(made):
     expected = (np.arange(10) + 0.5) / 10 * 2 - 1  # the brightness in the middle of each tenth
     for row, clip in enumerate(ids):
         assert grid_s1.TOKENIZER.decode(batch["text"][row]) == sentence(clip)
+        labels = [words[batch[name][row]] for name, words in grid_s1.GRAMMAR.items()]
+        assert " ".join(labels) == sentence(clip)
         np.testing.assert_allclose(batch["video"][row].mean((1, 2, 3)), expected, atol=0.05)
         np.testing.assert_array_equal(batch["image"][row], batch["video"][row, 5])
         spectrum = np.abs(np.fft.rfft(batch["audio"][row, :8000]))

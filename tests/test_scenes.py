@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mmgen_jax import modalities
+from mmgen_jax import augment, modalities
 from mmgen_jax.data import scenes, scenes_factors, scenes_image, scenes_text
 from mmgen_jax.features import text as text_features
 
@@ -185,3 +185,22 @@ def test_wrong_fields_are_named():
         scenes.Source(text_length=4)
     with pytest.raises(IndexError, match="num_test"):
         read(1, start=2000, split="test")
+
+
+def test_what_an_augmentation_would_make_untrue_is_refused():
+    def check(names, settings):
+        source = scenes.Source(names=names)
+        augment.check(settings, source.modalities, frozenset(source.invariant_to))
+
+    flip = {"image": {"flip": 0.5}}
+    for names in (("image", "text"), ("image", "audio"), ("image", "motion")):
+        with pytest.raises(ValueError, match=rf"augment.image.flip: '{names[1]}' may describe sides and directions"):
+            check(names, flip)
+    with pytest.raises(ValueError, match=r"augment.video.reverse: 'audio' may describe the order of events"):
+        check(("video", "audio"), {"video": {"reverse": 0.5}})
+    for name in ("color", "text"):
+        with pytest.raises(ValueError, match=rf"augment.image.hue: '{name}' may describe colours"):
+            check(("image", name), {"image": {"hue": 0.1}})
+    check(("image", "shape", "color", "size"), flip)
+    check(("video", "shape", "size"), {"video": {"flip": 0.5, "reverse": 0.5}})
+    check((), {"image": {"crop": 2, "brightness": 0.2}, "audio": {"gain": 6}, "text": {"drop": 0.1}})

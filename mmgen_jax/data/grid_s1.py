@@ -3,8 +3,9 @@
 - video: the face, 3 s at 25 frames a second; `num_frames` of them, the middle ones of as many equal parts of the clip.
 - image: frame `num_frames // 2` of the video.
 - audio: the sound of the whole clip.
-- text: the sentence, six words of a closed grammar: command, colour, preposition, letter, digit, adverb ("bin blue at f
+- text: the sentence, six words of a closed grammar: command, color, preposition, letter, digit, adverb ("bin blue at f
   two now"); 51 words.
+- command, color, preposition, letter, digit, adverb: the word at each place of the sentence, as a label.
 
 Home: https://zenodo.org/records/3625687 (Cooke, Barker, Cunningham, Shao, "An audio-visual corpus for speech
 perception and automatic speech recognition", JASA 2006; CC BY 4.0 as others state it: see the page itself). It shows an
@@ -36,15 +37,15 @@ from mmgen_jax.modalities import Modality
 
 SECONDS = 3.0
 SILENCE = ("sil", "sp")
-GRAMMAR = (
-    ("bin", "lay", "place", "set"),
-    ("blue", "green", "red", "white"),
-    ("at", "by", "in", "with"),
-    tuple("abcdefghijklmnopqrstuvxyz"),  # without w, which is longer than the others
-    ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-    ("again", "now", "please", "soon"),
-)
-TOKENIZER = text.build((word for words in GRAMMAR for word in words), open=False)
+GRAMMAR = {
+    "command": ("bin", "lay", "place", "set"),
+    "color": ("blue", "green", "red", "white"),
+    "preposition": ("at", "by", "in", "with"),
+    "letter": tuple("abcdefghijklmnopqrstuvxyz"),  # without w, which is longer than the others
+    "digit": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    "adverb": ("again", "now", "please", "soon"),
+}
+TOKENIZER = text.build((word for words in GRAMMAR.values() for word in words), open=False)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -53,7 +54,7 @@ class Source(local.LocalSource):
 
     Args:
       split: `train`, `validation` or `test`.
-      names: of `text`, `image`, `audio`, `video`; () is all.
+      names: of `text`, `image`, `audio`, `video` and the places of the sentence; () is all.
       directory: of the set; "" is `$MMGEN_DATA/grid_s1`.
       num_frames: of the video, over its 3 s.
       image_size: side in pixels of video and image.
@@ -61,7 +62,7 @@ class Source(local.LocalSource):
       text_length: ids of a sentence, at least 7.
     """
 
-    available: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "video")
+    available: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "video", *GRAMMAR)
     layout: ClassVar[tuple[str, ...]] = ("clips", "alignments")
     home: ClassVar[str] = "https://zenodo.org/records/3625687"
     # Neither a mirrored nor a recoloured face says anything else; a reversed one does.
@@ -92,6 +93,9 @@ class Source(local.LocalSource):
                 "audio", files, audio, lambda path: decode.video_audio(path, num_samples, self.sample_rate)
             )
         self.modalities = {"image": Modality("image", frame), "video": video, "audio": audio}
+        for place, (name, words) in enumerate(GRAMMAR.items()):
+            self.modalities[name] = Modality("label", classes=words)
+            self._columns[name] = np.array([words.index(sentence.split()[place]) for sentence in sentences], np.int32)
         self.modalities["text"], self._columns["text"] = self._texts("text", sentences, TOKENIZER, self.text_length)
 
     def _values(self, name: str, rows: np.ndarray) -> np.ndarray:
@@ -103,7 +107,7 @@ class Source(local.LocalSource):
     def _sentence(self, path: pathlib.Path) -> str:
         lines = [line.split() for line in decode.text(path).splitlines()]
         words = [line[2] for line in lines if len(line) == 3 and line[2] not in SILENCE]
-        if len(words) != len(GRAMMAR) or not all(word in of for word, of in zip(words, GRAMMAR)):
+        if len(words) != len(GRAMMAR) or not all(word in of for word, of in zip(words, GRAMMAR.values())):
             expected = "lines `start end word` with a sentence of the GRID grammar"
             raise self.error(path, "text", "words", expected, repr(" ".join(words)), "fetch it again")
         return " ".join(words)

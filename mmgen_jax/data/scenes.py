@@ -80,6 +80,13 @@ class Source:
         }
         return {name: known[name] for name in self.names or NAMES}
 
+    @property
+    def invariant_to(self) -> tuple[str, ...]:
+        """Mirrored or reversed, a clip shows another motion, which caption, sound and label tell; without them both are
+        allowed. Another hue never is: the colour is a factor.
+        """
+        return () if {"text", "audio", "motion"} & set(self.names or NAMES) else ("flip", "reverse")
+
     def __len__(self) -> int:
         return getattr(self, f"num_{self.split}")
 
