@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmgen_jax import modalities
+from mmgen_jax import augment, modalities
 from mmgen_jax.data import arrays, digits
 
 SPEAKERS = ("ada", "bob")
@@ -213,6 +213,14 @@ def test_names_choose_what_is_read_and_needed(made, cache):
 def test_refuses_wrong_fields(fields, message):
     with pytest.raises(ValueError, match=message):
         digits.Source(**fields)
+
+
+def test_a_path_may_be_reversed_and_a_digit_not_mirrored():
+    source = digits.Source()
+    allowed = frozenset(source.invariant_to)
+    augment.check({"video": {"reverse": 0.5}, "image": {"crop": 2, "rotate": 10}}, source.modalities, allowed)
+    with pytest.raises(ValueError, match=r"augment.image.flip: 'text' may describe sides and directions"):
+        augment.check({"image": {"flip": 0.5}, "video": {"flip": 0.5}}, source.modalities, allowed)
 
 
 def test_reads_without_tensorflow(made, cache):
