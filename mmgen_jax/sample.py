@@ -57,6 +57,10 @@ class Sampler:
         """`[B, D]`, what the conditions are as one vector."""
         return self._run("embed", self.system.without_target(batch))
 
+    def embed_pair(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """`[B, D]` each, what the conditions are and what the target is, to compare by cosine."""
+        return self._run("embed_pair", batch)
+
     def elbo(self, batch: Batch) -> np.ndarray:
         """`[B]` nats."""
         return self._run("elbo", batch)

@@ -200,7 +200,12 @@ def summary(config, state, layout: parallel.Parallel, start: int) -> str:
 
 
 def save_samples(workdir: pathlib.Path, step: int, config, system, sampler, writer) -> list[pathlib.Path]:
-    """Samples for the same first examples of the last split each time, with what was asked under them."""
+    """Samples for the same first examples of the last split each time, with what was asked under them.
+
+    None of an objective that only embeds.
+    """
+    if not sampler.supports("sample"):
+        return []
     source = systems.source(config, systems.held_out_split(config))
     indices = np.arange(min(config.train.num_samples, len(source)))
     batch = source.read(indices, np.zeros(len(indices), int))

@@ -1,0 +1,165 @@
+"""Contrastive embedding of two views of an example: its conditions, fused, and its target.
+
+Two towers give unit vectors; a pair of one example should be more alike than its pairs with all other examples of the
+global batch. `info_nce` is the symmetric cross-entropy of CLIP (Radford et al., 2021), `sigmoid` the pairwise loss of
+SigLIP (Zhai et al., 2023); both learn their temperature, the second a bias too.
+
+Examples that say the same are negatives of each other, as in both papers: with captions that several examples of a
+batch share, no model brings the loss to 0.
+
+It embeds and does not draw: it has no `sample`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.conditioning import Conditioner
+from mmgen_jax.fusion.tokens import masked_mean
+from mmgen_jax.modalities import MASK_SUFFIX, Modality
+from mmgen_jax.objectives import present
+
+LOSSES = ("info_nce", "sigmoid")
+LARGEST_SCALE = 100.0  # of the logits, as in CLIP
+
+
+class Network(nn.Module):
+    """Both towers, each with a linear head, and what turns their products into logits."""
+
+    conditioner: Conditioner
+    target_encoder: nn.Module
+    embedding_dim: int
+    temperature: float
+    bias: float | None
+
+    def setup(self):
+        self.condition_head = nn.Dense(self.embedding_dim, use_bias=False)
+        self.target_head = nn.Dense(self.embedding_dim, use_bias=False)
+        self.log_scale = self.param("log_scale", nn.initializers.constant(-math.log(self.temperature)), ())
+        if self.bias is not None:
+            self.logit_bias = self.param("logit_bias", nn.initializers.constant(self.bias), ())
+
+    def embed_conditions(self, batch, train: bool = False) -> jax.Array:
+        """`[B, E]` float32, unit vectors."""
+        return _unit(self.condition_head(self.conditioner(batch, train=train).pooled.astype(jnp.float32)))
+
+    def embed_target(self, target, mask, train: bool = False) -> jax.Array:
+        tokens = self.target_encoder(target, mask, train=train)
+        return _unit(self.target_head(masked_mean(tokens.values, tokens.mask).astype(jnp.float32)))
+
+    def __call__(self, batch, target, mask, train: bool = False):
+        """Both embeddings `[B, E]`, and the scale and the bias of their logits."""
+        scale = jnp.minimum(jnp.exp(self.log_scale), LARGEST_SCALE)
+        bias = 0.0 if self.bias is None else self.logit_bias
+        return self.embed_conditions(batch, train), self.embed_target(target, mask, train), scale, bias
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """InfoNCE or the sigmoid loss between the fused conditions and one modality.
+
+    Args:
+      target: the modality of the second tower. Examples that lack it, or all of their conditions, do not count and are
+        nobody's negatives.
+      embedding_dim: of both towers.
+      loss_type: `info_nce` or `sigmoid`.
+      temperature: at the start; CLIP 0.07, SigLIP 0.1.
+      bias: of the sigmoid's logits at the start; SigLIP -10.
+    """
+
+    conditioner: Conditioner
+    target_encoder: nn.Module
+    modality: Modality
+    target: str
+    embedding_dim: int = 128
+    loss_type: str = "info_nce"
+    temperature: float = 0.07
+    bias: float = -10.0
+    axis_name: str | None = None
+
+    players: ClassVar[tuple[str, ...]] = ("encoder",)
+
+    def __post_init__(self):
+        if self.loss_type not in LOSSES:
+            raise ValueError(f"objective.loss_type: expected one of {', '.join(LOSSES)}, got {self.loss_type!r}")
+        if self.target in self.conditioner.reads.values():
+            raise ValueError(f"objective.target: {self.target!r} is also a condition, which would retrieve itself")
+
+    @property
+    def network(self) -> Network:
+        bias = self.bias if self.loss_type == "sigmoid" else None
+        return Network(self.conditioner, self.target_encoder, self.embedding_dim, self.temperature, bias)
+
+    def init(self, rng: jax.Array, batch) -> dict[str, Any]:
+        keys = dict.fromkeys(("params", "dropout", "modality_dropout"), rng)
+        return {"encoder": self.network.init(keys, batch, *self._target(batch), train=True)}
+
+    def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
+        """Mean over examples; `accuracy` is how often an example's target is the likest one of the global batch."""
+        (conditions, targets, scale, bias), new = self.network.apply(
+            {"params": params["encoder"], **extra["encoder"]},
+            batch,
+            *self._target(batch),
+            train=True,
+            rngs=dict(zip(("dropout", "modality_dropout"), jax.random.split(rng))),
+            mutable=list(extra["encoder"]),
+        )
+        counts = self._counts(batch)
+        all_conditions, all_targets, all_counts = (self._gathered(x) for x in (conditions, targets, counts))
+        own = jnp.arange(len(counts)) + (jax.lax.axis_index(self.axis_name) * len(counts) if self.axis_name else 0)
+        logits = scale * conditions @ all_targets.T + bias  # [B, global B]
+        if self.loss_type == "info_nce":
+            backwards = scale * targets @ all_conditions.T
+            losses = (_cross_entropy(logits, own, all_counts) + _cross_entropy(backwards, own, all_counts)) / 2
+        else:
+            sign = jnp.where(own[:, None] == jnp.arange(len(all_counts)), 1.0, -1.0)
+            losses = -jnp.sum(all_counts * jax.nn.log_sigmoid(sign * logits), axis=1)
+        weights = counts / jnp.maximum(jnp.mean(all_counts), 1e-6)
+        nearest = jnp.argmax(jnp.where(all_counts, logits, -jnp.inf), axis=1)
+        metrics = {"accuracy": jnp.mean(weights * (nearest == own)), "scale": scale}
+        return jnp.mean(weights * losses), (extra | {"encoder": new}, metrics)
+
+    def embed(self, params, extra, batch, rng: jax.Array) -> jax.Array:
+        """The conditions' unit vector `[B, embedding_dim]`."""
+        return self._apply(params, extra, batch, method="embed_conditions")
+
+    def embed_pair(self, params, extra, batch, rng: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The unit vectors of the conditions and of the target, `[B, embedding_dim]` each."""
+        return self._apply(params, extra, batch, *self._target(batch))[:2]
+
+    def _apply(self, params, extra, *args, method="__call__"):
+        return self.network.apply({"params": params["encoder"], **extra["encoder"]}, *args, method=method)
+
+    def _target(self, batch) -> tuple[jax.Array, jax.Array]:
+        return present(batch, self.target), _mask(batch, self.target)
+
+    def _counts(self, batch) -> jax.Array:
+        """`[B] bool`."""
+        has_condition = jnp.zeros(batch[self.target].shape[0], bool)
+        for name in set(self.conditioner.reads.values()) & set(batch):
+            has_condition |= _mask(batch, name)
+        return _mask(batch, self.target) & has_condition
+
+    def _gathered(self, x: jax.Array) -> jax.Array:
+        """Of the global batch, in its order."""
+        return jax.lax.all_gather(x, self.axis_name, tiled=True) if self.axis_name else x
+
+
+def _mask(batch, name: str) -> jax.Array:
+    return batch.get(name + MASK_SUFFIX, jnp.ones(batch[name].shape[0], bool))
+
+
+def _unit(x: jax.Array) -> jax.Array:
+    return x * jax.lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-12)  # no infinite slope at 0
+
+
+def _cross_entropy(logits: jax.Array, own: jax.Array, counts: jax.Array) -> jax.Array:
+    """`[B]` nats: of column `own` among the columns that count."""
+    logits = jnp.where(counts, logits, -1e9)
+    return jax.nn.logsumexp(logits, axis=1) - jnp.take_along_axis(logits, own[:, None], axis=1)[:, 0]
