@@ -22,9 +22,9 @@ def get_config(arg="scenes"):
     config.fusion = {"name": "concat", "features": 64}
     config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1}
     config.target_decoder = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1}
-    config.generator = {"name": "transformer", "features": 128, "num_layers": 4, "num_heads": 4, "dropout": 0.1}
+    config.generator = {"name": "transformer", "features": 96, "num_layers": 3, "num_heads": 4}
     config.objective = {"name": "autoregressive", "target": "image", "codebook_size": 128, "code_dim": 8}
-    tokenizer_steps, config.train.steps = 2000, 8000
+    tokenizer_steps, config.train.steps = 1500, 5500
     config.optimizers = {
         "tokenizer": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": tokenizer_steps},
         "generator": {
