@@ -17,6 +17,8 @@ def judges(dataset: str, conditional: bool) -> dict[str, Any]:
     evaluators = {}
     if dataset == "scenes" and conditional:
         evaluators["coherence"] = {"name": "scenes_coherence"}
+    if dataset == "emoji" and conditional:
+        evaluators["retrieval"] = {"name": "retrieval_judge"}
     if dataset in LABELS:
         evaluators["frechet"] = {"name": "classifier_frechet", "label": LABELS[dataset]}
         if conditional:

@@ -12,14 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
-import os
-import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -27,13 +22,12 @@ import numpy as np
 import optax
 from absl import logging
 
-from mmgen_jax import layers, lookup
+from mmgen_jax import layers
 from mmgen_jax.convolution import space_to_depth
-from mmgen_jax.data import arrays
+from mmgen_jax.evaluators import judge_files
 
 NUM_FEATURES = 128
 VERSION = 1  # raise it whenever the architecture or the training below changes
-FINGERPRINT_EXAMPLES = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +91,7 @@ class Classifier:
     @functools.cached_property
     def hash(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the weights."""
-        digest = hashlib.sha256()
-        for path, leaf in sorted(flax.traverse_util.flatten_dict(self.variables, sep="/").items()):
-            digest.update(path.encode())
-            digest.update(np.ascontiguousarray(leaf).tobytes())
-        return digest.hexdigest()[:12]
+        return judge_files.weights_hash(self.variables)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -130,16 +120,17 @@ def load(data: Mapping[str, Any], image: str, label: str, training: Training = T
         `fraction` is left out.
       image, label: modalities of the source.
     """
-    fields = {key: value for key, value in data.items() if key != "fraction"} | {"names": (image, label)}
-    source_train, source_test = (lookup.build("data", fields | {"split": split}) for split in _splits(data["name"]))
+    source_train, source_test = judge_files.sources(data, (image, label))
     identity = {"version": VERSION, "training": dataclasses.asdict(training), "image": image, "label": label}
-    identity["data"] = [_fingerprint(source) for source in (source_train, source_test)]
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    path = arrays.cache_dir() / "classifiers" / f"{key}.npz"
+    identity["data"] = [judge_files.fingerprint(source) for source in (source_train, source_test)]
+    path = judge_files.path("classifiers", identity)
     if not path.exists():
         logging.info("training the judge of %r from %r (%d steps), once: %s", label, image, training.steps, path)
-        _write(path, train(source_train, source_test, image, label, training))
-    return _read(path)
+        judge = train(source_train, source_test, image, label, training)
+        about = {"classes": judge.classes, "accuracy": judge.accuracy, "num_test": judge.num_test}
+        judge_files.write(path, about, judge.variables)
+    about, variables = judge_files.read(path)
+    return Classifier(tuple(about["classes"]), variables, about["accuracy"], about["num_test"])
 
 
 def train(source_train, source_test, image: str, label: str, training: Training = Training()) -> Classifier:
@@ -194,39 +185,3 @@ def _shifted(images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndar
     padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
     rows, columns = (rng.integers(0, 2 * most + 1, len(images))[:, None] + np.arange(n) for n in images.shape[1:3])
     return padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-def _splits(name: str) -> tuple[str, str]:
-    """The split that a source trains on, and `test`."""
-    splits = lookup.find("data", name).splits
-    if "test" not in splits:
-        raise ValueError(f"classifier: data {name!r} has no split 'test' to measure a judge on; it has {splits}")
-    return splits[0], "test"
-
-
-def _fingerprint(source) -> dict[str, Any]:
-    """Length, shapes and class names of a source, and a digest of examples spread evenly over it."""
-    indices = np.unique(np.linspace(0, len(source) - 1, FINGERPRINT_EXAMPLES).astype(np.int64))
-    batch = source.read(indices, np.zeros_like(indices))
-    digest = hashlib.sha256()
-    for name in sorted(batch):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(batch[name]).tobytes())
-    modalities = {name: [modality.shape, modality.classes] for name, modality in source.modalities.items()}
-    return {"length": len(source), "modalities": modalities, "examples": digest.hexdigest()}
-
-
-def _write(path, judge: Classifier) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.npz")  # renamed when whole
-    about = {"classes": judge.classes, "accuracy": judge.accuracy, "num_test": judge.num_test}
-    np.savez(temporary, about=json.dumps(about), **flax.traverse_util.flatten_dict(judge.variables, sep="/"))
-    os.replace(temporary, path)
-
-
-def _read(path) -> Classifier:
-    with np.load(path, allow_pickle=False) as file:
-        flat = {name: file[name] for name in file.files}
-    about = json.loads(str(flat.pop("about")))
-    variables = flax.traverse_util.unflatten_dict(flat, sep="/")
-    return Classifier(tuple(about["classes"]), variables, about["accuracy"], about["num_test"])
