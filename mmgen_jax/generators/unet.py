@@ -30,7 +30,7 @@ class Generator(nn.Module):
       patch_size: side of the pixel blocks that the finest grid has as cells; 1 for latents.
       num_heads: of the attention at the coarsest grid.
       features: length of the vector that time and conditions make.
-      norm: `group`, `layer`, `instance` or `none`.
+      norm: `layer` (each cell alone), `group`, `instance` or `none`.
     """
 
     channels: tuple[int, ...] = (64, 128)
@@ -38,7 +38,7 @@ class Generator(nn.Module):
     patch_size: int = 2
     num_heads: int = 4
     features: int = 128
-    norm: str = "group"
+    norm: str = "layer"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
