@@ -4,8 +4,8 @@
     mmgen sample --workdir=runs/captioning_scenes --image=photo.png --out=out
 
 Argument: `scenes` (built in, 32 px; the default), `emoji` (glyphs and their names, 32 px) or `digits` (MNIST, 28 px);
-`scenes_transformer` is a transformer that attends to the same grid. `mmgen sample --config.objective.beam_size=4`
-searches, `--config.objective.temperature=0` takes the likeliest word. Not measured yet.
+`scenes_transformer` is a transformer that attends to the same grid. `mmgen sample --config.objective.temperature=1`
+writes more freely, 0 takes the likeliest word, and `--config.objective.beam_size=4` searches. Not measured yet.
 """
 
 from mmgen_jax import config as configs
@@ -28,7 +28,7 @@ def get_config(arg="scenes"):
     config.encoders = {"image": {"name": "image.cnn", "features": 128, "channels": (32, 64, 128)}}
     config.fusion = {"name": "concat", "features": 128}
     config.generator = GENERATORS[generator]
-    config.objective = {"name": "autoregressive", "target": "text"}
+    config.objective = {"name": "autoregressive", "target": "text", "temperature": 0.5}
     config.optimizers = {
         "generator": {
             "lr": 1e-3,
@@ -42,5 +42,5 @@ def get_config(arg="scenes"):
     config.evaluators = {"captions": {"name": "captions"}}
     if dataset == "scenes":
         config.evaluators.factors = {"name": "scenes_captions"}
-    config.train.steps = 4000
+    config.train.steps = 3000
     return config
