@@ -3,10 +3,15 @@
     mmgen train --config=configs/image_text_retrieval.py:emoji --workdir=runs/retrieval_emoji
 
 Argument: `emoji` (glyphs, their names and keywords, 32 px) or `scenes` (built in, 32 px; the default). The sigmoid
-loss: `--config.objective.loss_type=sigmoid --config.objective.temperature=0.1`. Not measured yet.
+loss: `--config.objective.loss_type=sigmoid --config.objective.temperature=0.1`.
 
-Captions of `scenes` state three or four factors, which many pictures share: no model can tell those apart, and recall
-stays low for the best one (360 kinds of scene among 1,000 candidates).
+Expected for `emoji`, a minute of processor time: recall@1, 5, 10 among the 172 test glyphs 0.20, 0.40, 0.47 from
+picture to text and 0.25, 0.38, 0.44 back (chance 0.01, 0.03, 0.06; one seed); the sigmoid loss reaches the same within
+the intervals.
+
+`scenes` (not measured yet) is measured as it is: captions state three factors, which makes 60 kinds of scene of the
+1,000 candidates, and nothing tells those of one kind apart: a model that knows every kind has recall@1, 5, 10 of 0.06,
+0.30, 0.60 (chance 0.001, 0.005, 0.01).
 """
 
 from mmgen_jax import config as configs
@@ -17,7 +22,7 @@ ARGUMENTS = ("scenes", "emoji")
 
 def get_config(arg="scenes"):
     config = configs.base()
-    fields = {"scenes": {}, "emoji": {"text": "name_and_keywords"}}
+    fields = {"scenes": {"tell_motion": False}, "emoji": {"text": "name_and_keywords"}}
     config.data = presets.source(arg, "text", "image", **configs.choose(arg, fields, "image_text_retrieval"))
     config.encoders = {"image": {"name": "image.cnn", "features": 128}}
     config.fusion = {"name": "concat", "features": 128}
@@ -30,6 +35,7 @@ def get_config(arg="scenes"):
     config.train.steps = 2000
     config.train.batch_size = 128
     if arg == "emoji":
+        config.train.steps = 600  # 59 passes
         # No mirror images: names tell sides and directions. Hues stay too: they tell colours.
         config.augment = {
             "image": {"crop": 3, "rotate": 10.0, "brightness": 0.2, "contrast": 0.2, "cutout": 8},
