@@ -14,7 +14,7 @@ ARGUMENTS = ("scenes", "digits", "emoji")
 
 OBJECTIVES = {
     "scenes": {"latent_dim": 6, "likelihood": "gaussian", "scale": 0.18},
-    "digits": {"latent_dim": 32, "likelihood": "bernoulli"},
+    "digits": {"latent_dim": 16, "likelihood": "bernoulli"},
     "emoji": {"latent_dim": 32, "likelihood": "gaussian", "scale": 0.3},
 }
 
