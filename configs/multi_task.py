@@ -1,0 +1,55 @@
+"""Several labels from one encoder and fusion, each with a head of its own, against a model for each (Caruana, 1997).
+
+    mmgen train --config=configs/multi_task.py:grid_s1 --workdir=runs/multi_task_grid_s1
+
+Argument: `scenes` (built in: shape, color, size and motion of 400 sounds; the default) or `grid_s1` (the six words of a
+spoken sentence). A single task: the label behind a comma, `configs/multi_task.py:grid_s1,digit`.
+Compared in experiments/multi_task.
+"""
+
+from mmgen_jax import config as configs
+from mmgen_jax.data import presets
+
+ARGUMENTS = ("scenes", "scenes,motion", "grid_s1")
+
+LABELS = {
+    "scenes": ("shape", "color", "size", "motion"),
+    "grid_s1": ("command", "color", "preposition", "letter", "digit", "adverb"),
+}
+DATA = {"scenes": {"num_train": 400}, "grid_s1": {}}
+AUGMENT = {"scenes": {"audio": {"gain": 6.0}}, "grid_s1": {"audio": {"gain": 6.0, "shift": 0.1}}}
+HOP = {"scenes": 128, "grid_s1": 256}  # samples: frames of 16 and of 32 ms
+
+
+def get_config(arg="scenes"):
+    config = configs.base()
+    dataset, _, label = arg.partition(",")
+    known = configs.choose(dataset, LABELS, "multi_task")
+    labels = (configs.choose(label, {name: name for name in known}, f"multi_task:{dataset}"),) if label else known
+    config.data = presets.source(dataset, "audio", *labels, **DATA[dataset])
+    config.augment = AUGMENT[dataset]
+    config.encoders = {
+        "audio": {
+            "name": "audio.log_mel_cnn",
+            "features": 64,
+            "channels": (16, 32, 64),
+            "hop_length": HOP[dataset],
+            "readout": 64,  # a kernel for each step of time, since the fusion takes the mean over time
+        }
+    }
+    config.fusion = {"name": "concat", "features": 64}
+    config.objective = {
+        "name": "recognition",
+        "target": labels[0],
+        "also": dict.fromkeys(labels[1:], 1.0),
+        "label_smoothing": 0.1,
+        "dropout": 0.2,
+    }
+    config.optimizers = {
+        "classifier": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "weight_decay": 1e-2, "ema_decay": 0.98}
+    }
+    config.evaluators = {name: {"name": "label_accuracy", "target": name} for name in labels}
+    config.train.batch_size = 32
+    config.train.steps = 500
+    config.train.sample_steps = 0
+    return config

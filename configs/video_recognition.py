@@ -1,0 +1,44 @@
+"""Recognition of what a clip shows: a convolutional network over each frame, then an LSTM over time.
+
+    mmgen train --config=configs/video_recognition.py:grid_s1 --workdir=runs/video_recognition_grid_s1
+
+Argument: `scenes` (built in: which way a shape moves, without its sound; the default) or `grid_s1` (which command a
+sentence begins with, from the speaker's face and voice). Other labels and networks by overrides:
+`--config.objective.target=digit`, `--config.encoders.video.name=video.conv3d`. Not measured yet.
+"""
+
+from mmgen_jax import config as configs
+from mmgen_jax.data import presets
+
+ARGUMENTS = ("scenes", "grid_s1")
+
+LABEL = {"scenes": "motion", "grid_s1": "command"}
+AUGMENT = {
+    "scenes": {"video": {"brightness": 0.2}},
+    "grid_s1": {
+        "video": {"flip": 0.5, "crop": 3, "brightness": 0.2},
+        "audio": {"gain": 6.0, "shift": 0.1},
+    },
+}
+# `readout`: a layer with a kernel for each step of time, since the fusion takes the mean over time.
+VIDEO = {"name": "video.frame_lstm", "features": 64, "channels": (16, 32, 64), "readout": 64}
+AUDIO = {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32, 64), "hop_length": 256, "readout": 64}
+ENCODERS = {"scenes": {"video": VIDEO}, "grid_s1": {"video": VIDEO, "audio": AUDIO}}
+
+
+def get_config(arg="scenes"):
+    config = configs.base()
+    label = configs.choose(arg, LABEL, "video_recognition")
+    config.data = presets.source(arg, *ENCODERS[arg], label)
+    config.augment = AUGMENT[arg]
+    config.encoders = ENCODERS[arg]
+    config.fusion = {"name": "concat", "features": 64}
+    config.objective = {"name": "recognition", "target": label, "label_smoothing": 0.1}
+    config.optimizers = {
+        "classifier": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "weight_decay": 1e-2, "ema_decay": 0.98}
+    }
+    config.evaluators = {"accuracy": {"name": "label_accuracy"}}
+    config.train.batch_size = 32
+    config.train.steps = 500
+    config.train.sample_steps = 0
+    return config

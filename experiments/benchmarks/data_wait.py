@@ -1,0 +1,123 @@
+"""Does the loader keep up? The share of time that training waits for data, by pass over the data, of real configs.
+
+    python experiments/benchmarks/data_wait.py --append
+
+Each config is trained as `mmgen train` does it, with its own batch size, for some passes; `data_wait` is what the loop
+logs. What is decoded once goes into a cache made for the run, and before the first pass all of the data is dropped from
+the page cache: the first pass reads files that no one has read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+
+import jax
+
+from mmgen_jax import config as configs
+from mmgen_jax import metrics, results, train
+from mmgen_jax import system as systems
+from mmgen_jax.data import arrays
+
+FOLDER = pathlib.Path(__file__).parent
+NAME = "benchmarks/data_wait"
+CONFIGS = ("configs/dcgan.py:digits", "configs/text_to_image_gan.py:emoji", "configs/video_recognition.py:grid_s1")
+DECODED_AT_ONCE = ("prepared", "tfds")  # what `mmgen prepare-data` made is not made again
+
+
+def measure(reference: str, epochs: int) -> dict[str, float]:
+    """`epoch_<i>/{data_wait, wait_s, step_ms}`, `decoding_s` and `load_average` of a run of some passes."""
+    with tempfile.TemporaryDirectory() as folder, _fresh_cache(pathlib.Path(folder) / "cache") as cache:
+        config = configs.load(str(FOLDER.parent.parent / reference))
+        began = time.monotonic()
+        size = len(systems.source(config))
+        decoding = time.monotonic() - began
+        steps = round(size / config.train.batch_size)  # of a pass
+        changes = dict.fromkeys(("log_steps", "checkpoint_steps"), steps) | {"steps": epochs * steps, "sample_steps": 0}
+        config = configs.override(config, {f"train.{key}": value for key, value in changes.items()})
+        with config.unlocked():
+            config.evaluators = {}
+        _forget(cache)
+        train.train(config, pathlib.Path(folder) / "run")
+        lines = [line for line in metrics.read(pathlib.Path(folder) / "run") if "data_wait" in line]
+    measured = {"decoding_s": round(decoding, 1), "load_average": round(os.getloadavg()[0], 2)}
+    for epoch, line in enumerate(lines, 1):
+        seconds = 1 / line["steps_per_second"]
+        measured[f"epoch_{epoch}/data_wait"] = round(line["data_wait"], 5)
+        measured[f"epoch_{epoch}/wait_s"] = round(line["data_wait"] * seconds * steps, 3)
+        measured[f"epoch_{epoch}/step_ms"] = round(1000 * seconds, 1)
+    return measured
+
+
+@contextlib.contextmanager
+def _fresh_cache(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """An empty `$MMGEN_CACHE`, but for links to the sets that were prepared."""
+    before = os.environ.get("MMGEN_CACHE")
+    folder.mkdir()
+    for name in DECODED_AT_ONCE:
+        if (arrays.cache_dir() / name).exists():
+            (folder / name).symlink_to((arrays.cache_dir() / name).resolve())
+    os.environ["MMGEN_CACHE"] = str(folder)
+    try:
+        yield folder
+    finally:
+        os.environ.pop("MMGEN_CACHE")
+        if before is not None:
+            os.environ["MMGEN_CACHE"] = before
+
+
+def _forget(folder: pathlib.Path) -> None:
+    """Drops the files of a folder from the page cache; only what is on the disk can be dropped."""
+    for root, _, files in os.walk(folder, followlinks=True):
+        for file in files:
+            descriptor = os.open(os.path.join(root, file), os.O_RDONLY)
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def table() -> str:
+    """The newest line of each config as Markdown."""
+    newest = {line["config"]: line for line in results.read(FOLDER / results.FILE) if line["experiment"] == NAME}
+    head = ("config", "step, ms", "first pass, cold", "second pass", "last pass", "decoding, s", "load", "commit")
+    rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for reference, line in newest.items():
+        entry = line["metrics"]
+        last = max(int(key.split("/")[0].removeprefix("epoch_")) for key in entry if "/" in key)
+        waits = [f"{100 * entry[f'epoch_{epoch}/data_wait']:.2f} %" for epoch in (1, 2, last)]
+        waits[0] += f" ({entry['epoch_1/wait_s']:.2f} s)"
+        cells = [f"`{reference}`", entry[f"epoch_{last}/step_ms"], *waits, entry["decoding_s"], entry["load_average"]]
+        rows.append("| " + " | ".join(map(str, [*cells, line["commit"]])) + " |")
+    hardware = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
+    return "\n".join(rows) + f"\n\nHardware: {hardware}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=3, help="passes over the data, at least 2")
+    parser.add_argument("--only", default="", help="measure the configs whose name contains this")
+    parser.add_argument("--append", action="store_true", help=f"append to {results.FILE}")
+    parser.add_argument(
+        "--table", action="store_true", help="print the table of what was measured, and measure nothing"
+    )
+    args = parser.parse_args()
+    for reference in () if args.table else [config for config in CONFIGS if args.only in config]:
+        began = time.monotonic()
+        measured = measure(reference, args.epochs)
+        jax.clear_caches()
+        line = {"experiment": NAME, "config": reference, "overrides": {}, "seed": 0, "commit": results.commit()}
+        line |= {"hardware": results.hardware(), "seconds": round(time.monotonic() - began, 1), "steps": 0}
+        print(reference, measured, flush=True)
+        if args.append:
+            results.append(FOLDER / results.FILE, line | {"metrics": measured})
+    if args.table or args.append:
+        print(table())
+
+
+if __name__ == "__main__":
+    main()
