@@ -234,6 +234,14 @@ class TransformerBlock(nn.Module):
         return x + drop(MLP(self.mlp_ratio * x.shape[-1], dropout=self.dropout, dtype=self.dtype)(h, train))
 
 
+def embed(table: nn.Embed, words: jax.Array) -> jax.Array:
+    """Vectors of ids `[...]`, or of rows `[..., V]` of floats, one-hot or relaxed, which a gradient passes."""
+    if jnp.issubdtype(words.dtype, jnp.integer):
+        return table(words)
+    dtype = table.dtype or table.embedding.dtype
+    return words.astype(dtype) @ table.embedding.astype(dtype)
+
+
 def sinusoidal_embedding(positions: jax.Array, features: int, max_period: float = 10_000.0) -> jax.Array:
     """`positions [...]` to `[..., features]` float32: cosines, then sines, of periods from 2 pi to 2 pi max_period."""
     frequencies = jnp.exp(-math.log(max_period) * jnp.arange(features // 2) / max(features // 2 - 1, 1))

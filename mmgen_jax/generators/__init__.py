@@ -7,7 +7,7 @@ one by one; each array of its cache is `[B, …]`:
 
     (tokens [B, T] int32, fused, train) -> logits [B, T, V]      `tokens` are the sequence with PADDING before it
     init_cache(fused, batch_size) -> cache
-    step(cache, token [B], position) -> (logits [B, V], cache)
+    step(cache, token [B], position) -> (logits [B, V], cache)        `token` may be rows [B, V], see `layers.embed`
 
 `grid` takes tokens `[B, N, D]` for its latent.
 """

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax import layers
 from mmgen_jax.conditioning import Fused
 from mmgen_jax.fusion.tokens import masked_softmax
 
@@ -85,8 +86,8 @@ class Generator(nn.Module):
         return {"state": (cell, jnp.tanh(hidden)), "memory": (values, self.key(values), fused.mask)}
 
     def step(self, cache: dict[str, Any], token: jax.Array, position: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Logits `[B, V]` of the next token, given the one before it, `token [B]`; the position does not matter."""
-        word = self.embed(token)
+        """Logits `[B, V]` of the next token, given the one before, `[B]` or `[B, V]`; the position does not matter."""
+        word = layers.embed(self.embed, token)
         state, output = self.cell(cache["state"], word, cache["memory"])
         return self._logits(word, output), cache | {"state": state}
 

@@ -140,8 +140,8 @@ class Generator(nn.Module):
         return {"blocks": blocks, "mask": mask, "context": context, "context_allowed": context_allowed}
 
     def step(self, cache: dict[str, Any], token: jax.Array, position: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Logits `[B, V]` of the token at `position`, given the one before it, `token [B]`."""
-        x = self.embed(token)[:, None] + self.positions[position].astype(self.dtype)
+        """Logits `[B, V]` of the token at `position`, given the one before it, `[B]` or `[B, V]`."""
+        x = layers.embed(self.embed, token)[:, None] + self.positions[position].astype(self.dtype)
         before = cache["mask"].shape[1]
         past = jnp.broadcast_to(jnp.arange(self.shape[0]) <= position, (len(token), self.shape[0]))
         allowed = jnp.concatenate([cache["mask"], past], axis=1)[:, None, None]

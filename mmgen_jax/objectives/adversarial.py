@@ -24,31 +24,25 @@ from mmgen_jax.modalities import MASK_SUFFIX, Modality
 from mmgen_jax.objectives import presence_weights, present, to_range
 
 
-@dataclasses.dataclass(frozen=True)
-class Objective:
-    """A discriminator and a generator.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """The player `discriminator`, and what a generator loses to it, whatever the target is made by.
 
     Args:
       target: the modality to generate; real examples that lack it (its mask) do not count in the loss.
-      latent_dim: length of the noise vector.
       loss_type: a key of `losses.ADVERSARIAL`.
       gradient_penalty, r1: weights; 0 leaves the term out.
       mismatch: weight of the wrong-condition term in [0, 1]; the fake term has the rest.
     """
 
-    generator: nn.Module
     discriminator: nn.Module
-    modality: Modality
     target: str
     conditioner: Conditioner | None = None
-    latent_dim: int = 128
     loss_type: str = "hinge"
     gradient_penalty: float = 0.0
     r1: float = 0.0
     mismatch: float = 0.0
     axis_name: str | None = None
-
-    players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
 
     def __post_init__(self):
         if self.loss_type not in losses.ADVERSARIAL:
@@ -67,10 +61,68 @@ class Objective:
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        return {
-            "generator": Conditional(self.conditioner, self.generator),
-            "discriminator": Conditional(self.conditioner, self.discriminator),
-        }
+        return {"discriminator": Conditional(self.conditioner, self.discriminator)}
+
+    def _generator_loss(self, params, extra, batch, fake, dropout):
+        """`(loss, metrics)`."""
+        logits, _ = self._apply("discriminator", params, extra, batch, fake, dropout)
+        loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
+        return loss, {"logits_fake": jnp.mean(logits)}
+
+    def _discriminator_loss(self, params, extra, batch, real, fake, mix_rng, dropout):
+        """`(loss, (extra, metrics))`; `dropout`: rngs of the real examples, and of the others."""
+        fake = jax.lax.stop_gradient(fake)
+        logits_real, new = self._apply("discriminator", params, extra, batch, real, dropout[0])
+        extra = extra | {"discriminator": new}
+        logits_fake, new = self._apply("discriminator", params, extra, batch, fake, dropout[1])
+        extra = extra | {"discriminator": new}
+        adversarial = losses.ADVERSARIAL[self.loss_type].discriminator
+        loss = adversarial(logits_real, logits_fake)
+        metrics = {"logits_real": jnp.mean(logits_real), "logits_fake": jnp.mean(logits_fake)}
+        if self.mismatch:
+            wrong = {
+                name: array if name.removesuffix(MASK_SUFFIX) == self.target else parallel.roll(array, self.axis_name)
+                for name, array in batch.items()
+            }
+            logits_wrong, _ = self._apply("discriminator", params, extra, wrong, real, dropout[1])
+            loss = (1 - self.mismatch) * loss + self.mismatch * adversarial(logits_real, logits_wrong)
+            metrics["logits_wrong"] = jnp.mean(logits_wrong)
+
+        def critic(x):
+            return self._apply("discriminator", params, extra, batch, x, dropout[0])[0]
+
+        if self.gradient_penalty:
+            mix = jax.vmap(jax.random.uniform)(parallel.example_keys(mix_rng, real.shape[0], self.axis_name))
+            penalty = losses.gradient_penalty(critic, real, fake, mix)
+            loss, metrics["gradient_penalty"] = loss + self.gradient_penalty * penalty, jnp.mean(penalty)
+        if self.r1:
+            penalty = losses.r1(critic, real)
+            loss, metrics["r1"] = loss + self.r1 * penalty, jnp.mean(penalty)
+        return jnp.mean(presence_weights(batch, self.target, self.axis_name) * loss), (extra, metrics)
+
+    def _apply(self, player, params, extra, batch, x, dropout):
+        variables = {"params": params[player], **extra[player]}
+        network = self.networks[player]
+        return network.apply(variables, batch, x, train=True, rngs=dropout, mutable=list(extra[player]))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective(Adversary):
+    """A discriminator and a generator, see `Adversary`.
+
+    Args:
+      latent_dim: length of the noise vector.
+    """
+
+    generator: nn.Module
+    modality: Modality
+    latent_dim: int = 128
+
+    players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return super().networks | {"generator": Conditional(self.conditioner, self.generator)}
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         real = batch[self.target]
@@ -90,38 +142,10 @@ class Objective:
         )
         fake = to_range(output)
         if player == "generator":
-            logits, _ = self._apply("discriminator", params, extra, batch, fake, dropout[1])
-            loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
-            return loss, (extra | {"generator": generator_extra}, {"logits_fake": jnp.mean(logits)})
-
-        fake, real = jax.lax.stop_gradient(fake), present(batch, self.target)
-        logits_real, new = self._apply("discriminator", params, extra, batch, real, dropout[1])
-        extra = extra | {"discriminator": new}
-        logits_fake, new = self._apply("discriminator", params, extra, batch, fake, dropout[2])
-        extra = extra | {"discriminator": new}
-        adversarial = losses.ADVERSARIAL[self.loss_type].discriminator
-        loss = adversarial(logits_real, logits_fake)
-        metrics = {"logits_real": jnp.mean(logits_real), "logits_fake": jnp.mean(logits_fake)}
-        if self.mismatch:
-            wrong = {
-                name: array if name.removesuffix(MASK_SUFFIX) == self.target else parallel.roll(array, self.axis_name)
-                for name, array in batch.items()
-            }
-            logits_wrong, _ = self._apply("discriminator", params, extra, wrong, real, dropout[2])
-            loss = (1 - self.mismatch) * loss + self.mismatch * adversarial(logits_real, logits_wrong)
-            metrics["logits_wrong"] = jnp.mean(logits_wrong)
-
-        def critic(x):
-            return self._apply("discriminator", params, extra, batch, x, dropout[1])[0]
-
-        if self.gradient_penalty:
-            mix = jax.vmap(jax.random.uniform)(parallel.example_keys(mix_rng, real.shape[0], self.axis_name))
-            penalty = losses.gradient_penalty(critic, real, fake, mix)
-            loss, metrics["gradient_penalty"] = loss + self.gradient_penalty * penalty, jnp.mean(penalty)
-        if self.r1:
-            penalty = losses.r1(critic, real)
-            loss, metrics["r1"] = loss + self.r1 * penalty, jnp.mean(penalty)
-        return jnp.mean(presence_weights(batch, self.target, self.axis_name) * loss), (extra, metrics)
+            loss, metrics = self._generator_loss(params, extra, batch, fake, dropout[1])
+            return loss, (extra | {"generator": generator_extra}, metrics)
+        real = present(batch, self.target)
+        return self._discriminator_loss(params, extra, batch, real, fake, mix_rng, dropout[1:])
 
     def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
         variables = {"params": params["generator"], **extra["generator"]}
@@ -130,8 +154,3 @@ class Objective:
 
     def _noise(self, rng, batch):
         return parallel.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
-
-    def _apply(self, player, params, extra, batch, x, dropout):
-        variables = {"params": params[player], **extra[player]}
-        network = self.networks[player]
-        return network.apply(variables, batch, x, train=True, rngs=dropout, mutable=list(extra[player]))
