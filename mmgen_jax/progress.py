@@ -7,7 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-LINE_SECONDS = 10.0  # between two lines where the stream is no terminal
+# Between two lines where the stream is no terminal: with new metrics, which are there when their steps have been
+# computed, and without, when steps have only been handed to the device and the rate says less.
+LINE_SECONDS, LONGEST_SECONDS = 10.0, 60.0
 MOST_METRICS = 3
 
 
@@ -32,7 +34,7 @@ class Progress:
                 total=total_steps, initial=start_step, file=self._stream, unit="step", dynamic_ncols=True
             )
         self._step = self._line_step = start_step
-        self._line_time = time.monotonic()
+        self._since: tuple[int, float] | None = None  # step and time of the last line, or of the first step
 
     def update(self, step: int, metrics: Mapping[str, float] | None = None) -> None:
         """Moves to `step`, the number of steps done; `metrics` are shown until newer ones come (the first few)."""
@@ -43,8 +45,14 @@ class Progress:
                 self._bar.set_postfix_str(self._shown(), refresh=False)
             self._bar.update(step - self._step)
         self._step = step
-        if self._bar is None and (step >= self._total or time.monotonic() - self._line_time >= LINE_SECONDS):
-            self._line()
+        if self._bar is not None:
+            return
+        now = time.monotonic()
+        if self._since is None:  # the first step has been compiled: that is no part of the rate
+            self._since = step, now
+        waited = now - self._since[1]
+        if step >= self._total or waited >= (LINE_SECONDS if metrics else LONGEST_SECONDS):
+            self._line(now)
 
     def write(self, text: str) -> None:
         """Prints a line without breaking the bar."""
@@ -57,7 +65,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         elif self._step > self._line_step:
-            self._line()
+            self._line(time.monotonic())
 
     def __enter__(self) -> Progress:
         return self
@@ -68,12 +76,11 @@ class Progress:
     def _shown(self) -> str:
         return "  ".join(f"{name} {value:.4g}" for name, value in self._metrics.items())
 
-    def _line(self) -> None:
-        now = time.monotonic()
-        if self._step == self._line_step:
-            return
-        rate = (self._step - self._line_step) / max(now - self._line_time, 1e-9)
-        left = round((self._total - self._step) / rate)
-        clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
-        self.write(f"step {self._step}/{self._total}  {rate:.3g} steps/s  {clock} left  {self._shown()}".rstrip())
-        self._line_step, self._line_time = self._step, now
+    def _line(self, now: float) -> None:
+        line = [f"step {self._step}/{self._total}"]
+        if self._step > self._since[0]:
+            rate = (self._step - self._since[0]) / max(now - self._since[1], 1e-9)
+            left = round((self._total - self._step) / rate)
+            line += [f"{rate:.3g} steps/s", f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left"]
+        self.write("  ".join([*line, *([self._shown()] if self._metrics else [])]))
+        self._line_step, self._since = self._step, (self._step, now)
