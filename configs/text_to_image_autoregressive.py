@@ -4,8 +4,8 @@
     mmgen sample --workdir=runs/text_to_image_autoregressive --text="a handwritten seven" --out=out
 
 Argument: `digits` (MNIST with captions, 28 px), `emoji` (glyphs and their names, 32 px) or `scenes` (built in, 32 px;
-the default). One run: the tokenizer is trained in its first part, the transformer in the rest.
-`mmgen sample --config.objective.temperature=0.8` (`top_k`, `top_p`) draws more or less freely. Not measured yet.
+the default). One run: the tokenizer is trained in its first part, the transformer in the rest. Sampling may change
+`--config.objective.guidance` (1 is none), `temperature`, `top_k` and `top_p`. Not measured yet.
 """
 
 from mmgen_jax import config as configs
@@ -23,7 +23,14 @@ def get_config(arg="scenes"):
     config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1}
     config.target_decoder = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1}
     config.generator = {"name": "transformer", "features": 96, "num_layers": 3, "num_heads": 4}
-    config.objective = {"name": "autoregressive", "target": "image", "codebook_size": 128, "code_dim": 8}
+    config.objective = {
+        "name": "autoregressive",
+        "target": "image",
+        "codebook_size": 128 if arg == "digits" else 256,
+        "code_dim": 8,
+        "condition_dropout": 0.1,
+        "guidance": 2.0,
+    }
     tokenizer_steps, config.train.steps = 1500, 5500
     config.optimizers = {
         "tokenizer": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": tokenizer_steps},
