@@ -1,0 +1,55 @@
+"""Image to text by a GAN: a captioner by likelihood, then against a discriminator of captions and pictures.
+
+    mmgen train --config=configs/image_to_text_gan.py:scenes --workdir=runs/image_to_text_gan_scenes
+    mmgen sample --workdir=runs/image_to_text_gan_scenes --image=photo.png --out=out
+
+Words are drawn with Gumbel-softmax and straight-through gradients (Jang et al., 2017). Argument: `scenes` (built in,
+32 px; the default) or `emoji` (glyphs and their names, 32 px). The captioner is that of `image_captioning.py`, measured
+at the step where the adversarial phase begins (`metrics.jsonl`), and `mmgen sample --config.objective.strength=0` draws
+from it. Not measured yet.
+"""
+
+from mmgen_jax import config as configs
+from mmgen_jax.data import presets
+
+ARGUMENTS = ("scenes", "emoji")
+PRETRAINING, STEPS = 4000, 6000
+DISCRIMINATOR_FROM = 3000  # it first learns what belongs to a picture, from captions by likelihood
+
+
+def get_config(arg="scenes"):
+    config = configs.base()
+    configs.choose(arg, dict.fromkeys(ARGUMENTS), "image_to_text_gan")
+    # A picture does not show how the thing moves.
+    config.data = presets.source(arg, "image", "text", **({"tell_motion": False} if arg == "scenes" else {}))
+    config.encoders = {"image": {"name": "image.cnn", "features": 128, "channels": (32, 64, 128)}}
+    config.fusion = {"name": "concat", "features": 128}
+    config.generator = {"name": "recurrent", "features": 128, "dropout": 0.1}
+    config.discriminator = {"name": "sequence", "features": 128, "dropout": 0.2}
+    config.objective = {
+        "name": "adversarial_text",
+        "target": "text",
+        "loss_type": "non_saturating",
+        "mismatch": 0.5,  # weight of the wrong-picture loss (Reed et al., 2016)
+        "likelihood_weight": 0.1,
+        "relaxation": (1.0, 0.5),
+        "anneal_steps": (PRETRAINING, STEPS),
+    }
+    config.optimizers = {
+        "pretraining": {
+            "lr": 1e-3,
+            "schedule": "cosine",
+            "warmup_steps": 100,
+            "clip_norm": 1.0,
+            "weight_decay": 0.01,
+            "stop_step": PRETRAINING,
+        },
+        "discriminator": {"lr": 3e-4, "b1": 0.5, "start_step": DISCRIMINATOR_FROM},
+        "generator": {"lr": 1e-4, "b1": 0.5, "clip_norm": 1.0, "start_step": PRETRAINING, "ema_decay": 0.998},
+    }
+    config.evaluators = {"captions": {"name": "captions"}}
+    if arg == "scenes":
+        config.evaluators.factors = {"name": "scenes_captions"}
+    config.train.steps = STEPS
+    config.train.eval_steps = PRETRAINING
+    return config
