@@ -12,7 +12,8 @@ from tiny import Training, shrink
 
 from mmgen_jax import config as configs
 from mmgen_jax import parallel
-from mmgen_jax.conditioning import Conditioner
+from mmgen_jax.conditioning import Conditioner, Tokens
+from mmgen_jax.convolution import depth_to_space, space_to_depth
 from mmgen_jax.encoders import label
 from mmgen_jax.fusion import concat
 from mmgen_jax.generators import grid, unet
@@ -261,9 +262,6 @@ class Cells(nn.Module):
 
     @nn.compact
     def __call__(self, array, mask, train: bool = False):
-        from mmgen_jax.conditioning import Tokens
-        from mmgen_jax.convolution import space_to_depth
-
         cells = space_to_depth(array, (2, 2)).reshape(len(array), 4, -1)
         return Tokens(nn.Dense(8)(cells), jnp.broadcast_to(mask[:, None], (len(array), 4)))
 
@@ -273,8 +271,6 @@ class Pixels(nn.Module):
 
     @nn.compact
     def __call__(self, tokens, fused, train: bool = False):
-        from mmgen_jax.convolution import depth_to_space
-
         return depth_to_space(nn.Dense(4)(tokens).reshape(len(tokens), 2, 2, 4), (2, 2))
 
 
@@ -310,9 +306,7 @@ def test_the_loss_of_the_autoencoder_is_the_error_and_the_weighted_divergence():
 
 
 def test_pixels_have_nothing_to_reconstruct_from():
-    objective = make()
-    with pytest.raises(ValueError, match="no latents"):
-        objective.reconstruct(*initial(objective), BATCH, jax.random.key(0))
+    assert hasattr(latent(), "reconstruct") and not hasattr(make(), "reconstruct")
 
 
 @pytest.mark.parametrize("player", ["autoencoder", "generator"])

@@ -233,10 +233,15 @@ class Objective:
         z = solve(self.velocity(params, extra, batch), z, self.sampling_steps, self.solver)
         return {self.target: self._decode(params, extra, z) if self.latent else jnp.clip(z, -1.0, 1.0)}
 
-    def reconstruct(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """The target through its latents and back."""
+    @property
+    def reconstruct(self):
+        """The method of latent diffusion; that of pixels has none, which is what the loop and evaluators ask."""
         if not self.latent:
-            raise ValueError("objective: diffusion of pixels has no latents to reconstruct from; leave out what asks")
+            raise AttributeError("objective: diffusion of pixels has no latents to reconstruct from")
+        return self._reconstruct
+
+    def _reconstruct(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
+        """The target through its latents and back."""
         return {self.target: self._decode(params, extra, self._encode(params, extra, batch[self.target]))}
 
     def _encode(self, params, extra, target):
