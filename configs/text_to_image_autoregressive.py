@@ -30,6 +30,7 @@ def get_config(arg="scenes"):
         "code_dim": 8,
         "condition_dropout": 0.1,
         "guidance": 2.0,
+        "top_p": 0.9,
     }
     tokenizer_steps, config.train.steps = 1500, 5500
     config.optimizers = {
