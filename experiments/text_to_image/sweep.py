@@ -1,6 +1,12 @@
 """Digits drawn from captions, and what they are compared with."""
 
 SEEDS = (0, 1, 2)
+FAMILIES = {
+    "conditional GAN": "gan",
+    "conditional VAE": "vae",
+    "VQ-VAE and transformer": "autoregressive",
+    "flow matching": "diffusion",
+}
 
 
 def cells():
@@ -11,5 +17,8 @@ def cells():
             "baseline": "training_examples",
             "seeds": SEEDS,
         },
-        {"label": "conditional GAN", "config": "configs/text_to_image_gan.py:digits", "seeds": SEEDS},
+        *(
+            {"label": label, "config": f"configs/text_to_image_{family}.py:digits", "seeds": SEEDS}
+            for label, family in FAMILIES.items()
+        ),
     ]
