@@ -53,7 +53,7 @@ def check_source(
     """Prints counts, shapes, lengths, rates and missing partners per modality and split, then every problem.
 
     A source may have a classmethod `examine(**fields) -> (problems, ignored)` that finds all problems of its files,
-    where making the source stops at the first.
+    where making the source stops at the first; and a method `warnings() -> lines` about what it uses all the same.
 
     Args:
       source_class: `Source` of a data module.
@@ -111,6 +111,8 @@ def _check_split(split: str, source, out, num_pictured: int, max_examples: int, 
             media.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
     for name, statistic in statistics.items():
         print(f"  {name:<10}{statistic}")
+    for line in source.warnings() if hasattr(source, "warnings") else ():
+        print(f"  WARNING {line}")
 
 
 def _prompt(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import augment
-from mmgen_jax.data import grid_s1
+from mmgen_jax.data import grid_s1, local
 from mmgen_jax.data.decode import DataError
 from mmgen_jax.modalities import check_batch
 
@@ -74,6 +74,29 @@ def test_made_clips(made):
     assert not short[-60:].any() and short[-400:-300].any()  # 74 frames: 0.04 s less, less what the codec pads
 
 
+def test_a_picture_that_jumps_is_told_and_kept(made):
+    frames = np.full((75, 32, 32, 3), 200, np.uint8)
+    frames[:12] = 128
+    media_files.clip(made / "clips" / "bbae8n.mp4", frames, samples=media_files.sine(16000, 3).astype(np.float32))
+    split = local.split_of("bbae8n")
+    source = grid_s1.Source(directory=str(made), split=split)
+    assert len(source.warnings()) == 1
+    assert source.warnings()[0].startswith("clips/bbae8n.mp4: video: frame 3 of 16 differs from the one before by 7")
+    assert grid_s1.Source(directory=str(made), split=split, names=("audio",)).warnings() == []
+
+
+def test_real_damage_is_told(mmgen_data, tmp_path, cache):
+    """Eleven real clips begin with grey frames."""
+    for kind, suffix in (("clips", "mp4"), ("alignments", "align")):
+        (tmp_path / kind).mkdir()
+        for clip in ("pbio7a", "bbizzn", "sbbh4p", "bbaf2n", "sgii3s"):
+            (tmp_path / kind / f"{clip}.{suffix}").symlink_to(mmgen_data / "grid_s1" / kind / f"{clip}.{suffix}")
+    found = []
+    for split in {local.split_of(clip) for clip in ("pbio7a", "bbizzn", "sbbh4p", "bbaf2n", "sgii3s")}:
+        found += grid_s1.Source(directory=str(tmp_path), split=split, names=("video",)).warnings()
+    assert sorted(line[6:12] for line in found) == ["bbizzn", "pbio7a", "sbbh4p"]
+
+
 def test_audio_alone_opens_no_picture(made):
     _, batch = all_of(directory=str(made), names=("audio", "text"))
     assert list(batch) == ["audio", "text"] and batch["audio"].shape == (4, 24000)
@@ -115,8 +138,6 @@ def test_a_face_may_be_mirrored_with_its_frame_but_not_reversed(made):
 
 def _split(folder) -> str:
     """One that has an example."""
-    from mmgen_jax.data import local
-
     return local.split_of(min(path.stem for path in (folder / "clips").iterdir()))
 
 
