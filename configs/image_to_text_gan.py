@@ -13,8 +13,8 @@ from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
 ARGUMENTS = ("scenes", "emoji")
-PRETRAINING, STEPS = 4000, 6000
-DISCRIMINATOR_FROM = 3000  # it first learns what belongs to a picture, from captions by likelihood
+# Steps of the run. A discriminator that does not yet know what belongs to a picture unteaches the captioner.
+DISCRIMINATOR_FROM, PRETRAINING, STEPS = 1000, 3000, 5000
 
 
 def get_config(arg="scenes"):
@@ -31,7 +31,7 @@ def get_config(arg="scenes"):
         "target": "text",
         "loss_type": "non_saturating",
         "mismatch": 0.5,  # weight of the wrong-picture loss (Reed et al., 2016)
-        "likelihood_weight": 0.1,
+        "likelihood_weight": 1.0,
         "relaxation": (1.0, 0.5),
         "anneal_steps": (PRETRAINING, STEPS),
     }
@@ -45,7 +45,14 @@ def get_config(arg="scenes"):
             "stop_step": PRETRAINING,
         },
         "discriminator": {"lr": 3e-4, "b1": 0.5, "start_step": DISCRIMINATOR_FROM},
-        "generator": {"lr": 1e-4, "b1": 0.5, "clip_norm": 1.0, "start_step": PRETRAINING, "ema_decay": 0.998},
+        "generator": {
+            "lr": 3e-5,
+            "b1": 0.5,
+            "warmup_steps": 100,
+            "clip_norm": 1.0,
+            "start_step": PRETRAINING,
+            "ema_decay": 0.998,
+        },
     }
     config.evaluators = {"captions": {"name": "captions"}}
     if arg == "scenes":

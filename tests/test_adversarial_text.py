@@ -89,7 +89,7 @@ def test_texts_are_drawn_from_the_captioner_and_end(generator):
     noise = jax.vmap(lambda key: jax.random.gumbel(key, (T, V)))(keys)
     change = traverse_util.unflatten_dict(params["generator"], sep="/")
     total = jax.tree.map(jnp.add, params["pretraining"], change)
-    logits = objective.captioner.network.apply({"params": total}, BATCH, ids)
+    logits = jax.jit(objective.captioner.network.apply)({"params": total}, BATCH, ids)
     for row, end, likeliest in zip(ids, ends, np.argmax(logits + noise, axis=-1)):
         drawn = min(end + 1, T - 1)  # the last place is END whatever is drawn
         np.testing.assert_array_equal(row[:drawn], likeliest[:drawn])
@@ -101,16 +101,18 @@ def test_pretraining_is_the_autoregressive_objective():
     captioner = autoregressive.Objective(conditioner=objective.conditioner, **shared)
     own = {"generator": params["pretraining"]}, {"generator": extra["pretraining"]}
     key = jax.random.key(1)
-    value, (_, metrics) = objective.loss("pretraining", params, extra, BATCH, key)
-    expected, (_, expected_metrics) = captioner.loss("generator", *own, BATCH, key)
+    value, (_, metrics) = jax.jit(objective.loss, static_argnums=0)("pretraining", params, extra, BATCH, key)
+    expected, (_, expected_metrics) = jax.jit(captioner.loss, static_argnums=0)("generator", *own, BATCH, key)
     np.testing.assert_array_equal(value, expected)
     assert metrics.keys() == expected_metrics.keys()
-    without = dataclasses.replace(objective, strength=0.0, temperature=0.7)
-    drawn = without.sample(params, extra, BATCH, key)["text"]
-    np.testing.assert_array_equal(
-        drawn, dataclasses.replace(captioner, temperature=0.7).sample(*own, BATCH, key)["text"]
-    )
-    assert np.any(drawn != dataclasses.replace(without, strength=1.0).sample(params, extra, BATCH, key)["text"])
+
+    def sample(objective, *state, **fields):
+        changed = dataclasses.replace(objective, temperature=0.7, **fields)
+        return np.asarray(jax.jit(changed.sample)(*state, BATCH, key)["text"])
+
+    without = sample(objective, params, extra, strength=0.0)
+    np.testing.assert_array_equal(without, sample(captioner, *own))
+    assert np.any(without != sample(objective, params, extra))
 
 
 def test_each_phase_trains_its_own_player():
@@ -174,19 +176,20 @@ def test_the_discriminator_reads_words_and_conditions_and_no_padding():
     fused = Fused(jnp.zeros((B, 1, 5)), jnp.ones((B, 1), bool), jnp.asarray(RNG.normal(size=(B, 5)), jnp.float32))
     words = np.eye(V, dtype=np.float32)[CAPTIONS]
     variables = jax.jit(network.init)(jax.random.key(0), words, fused)
-    logits = network.apply(variables, words, fused)
+    call = jax.jit(network.apply)
+    logits = call(variables, words, fused)
     assert logits.shape == (B,) and np.std(logits) > 0.01
     longer = np.concatenate([words, np.eye(V, dtype=np.float32)[np.full((B, 4), PADDING)]], axis=1)
-    np.testing.assert_allclose(network.apply(variables, longer, fused), logits, atol=1e-5)
+    np.testing.assert_allclose(call(variables, longer, fused), logits, atol=1e-5)
     exchanged = variables["params"]["embed"]["kernel"].at[PADDING].set(9.0)
     variables = {**variables, "params": variables["params"] | {"embed": {"kernel": exchanged}}}
-    np.testing.assert_array_equal(network.apply(variables, words, fused), logits)
+    np.testing.assert_array_equal(call(variables, words, fused), logits)
 
     first = np.concatenate([words[:, 1:2], words[:, :1], words[:, 2:]], axis=1)  # another order of words
     several = CAPTIONS[:, 0] != CAPTIONS[:, 1]
-    assert np.all(np.abs(network.apply(variables, first, fused) - logits)[several] > 1e-5)
-    assert np.all(np.abs(network.apply(variables, words, fused.replace(pooled=-fused.pooled)) - logits) > 1e-5)
-    gradient = jax.grad(lambda words: jnp.sum(network.apply(variables, words, fused)))(words)
+    assert np.all(np.abs(call(variables, first, fused) - logits)[several] > 1e-5)
+    assert np.all(np.abs(call(variables, words, fused.replace(pooled=-fused.pooled)) - logits) > 1e-5)
+    gradient = jax.grad(lambda words: jnp.sum(call(variables, words, fused)))(words)
     assert np.all(np.abs(gradient).max(axis=-1)[CAPTIONS != PADDING] > 1e-6)
 
 
