@@ -11,12 +11,18 @@ the default). One run: the tokenizer is trained in its first part, the transform
 from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
-ARGUMENTS = ("scenes", "digits", "emoji")
+# The codebook, and the tokenizer's steps: a small coloured shape needs more of both than a stroke.
+CODES = {
+    "scenes": ({"codebook_size": 1024, "code_dim": 16}, 2500),
+    "digits": ({"codebook_size": 128, "code_dim": 8}, 1500),
+    "emoji": ({"codebook_size": 1024, "code_dim": 16}, 2500),
+}
+ARGUMENTS = tuple(CODES)
 
 
 def get_config(arg="scenes"):
     config = configs.base()
-    configs.choose(arg, dict.fromkeys(ARGUMENTS), "text_to_image_autoregressive")
+    codes, tokenizer_steps = configs.choose(arg, CODES, "text_to_image_autoregressive")
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.transformer", "features": 64, "num_layers": 1}}
     config.fusion = {"name": "concat", "features": 64}
@@ -26,13 +32,12 @@ def get_config(arg="scenes"):
     config.objective = {
         "name": "autoregressive",
         "target": "image",
-        "codebook_size": 128 if arg == "digits" else 256,
-        "code_dim": 8,
+        **codes,
         "condition_dropout": 0.1,
         "guidance": 2.0,
         "top_p": 0.9,
     }
-    tokenizer_steps, config.train.steps = 1500, 5500
+    config.train.steps = tokenizer_steps + 4000
     config.optimizers = {
         "tokenizer": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": tokenizer_steps},
         "generator": {
