@@ -15,7 +15,7 @@ from mmgen_jax.data import presets
 
 ARGUMENTS = ("scenes", "digits", "emoji", "digits_latent")
 
-CHANNELS = {"scenes": (32, 64, 128), "digits": (32, 128), "emoji": (32, 64, 128), "digits_latent": (128,)}
+CHANNELS = {"scenes": (32, 64, 128), "digits": (32, 64), "emoji": (32, 64, 128), "digits_latent": (128,)}
 
 
 def get_config(arg="scenes"):
