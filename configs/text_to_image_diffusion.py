@@ -36,7 +36,7 @@ def get_config(arg="scenes"):
         "generator": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 200, "clip_norm": 1.0, "ema_decay": 0.999}
     }
     config.evaluators = presets.judges(dataset, conditional=True)
-    config.train.steps = 5000 if dataset == "emoji" else 10_000
+    config.train.steps = 10_000 if dataset == "scenes" else 5000
     if arg == "digits_latent":
         config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1}
         config.target_decoder = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1}
