@@ -109,12 +109,15 @@ def _origin(lines: Sequence[Line]) -> list[str]:
 
 
 def _differences(lines: Sequence[Line], heading: str, metric: str) -> list[str]:
-    """What makes numbers of one column not comparable: words and counts that describe the measurement and differ."""
+    """What makes numbers of one column not comparable: words and counts that describe the measurement and differ.
+
+    A line from before a measurement said so much of itself does not differ by that.
+    """
     entries = [line["metrics"][metric] for line in lines if metric not in OWN and metric in line["metrics"]]
     notes = []
     for key in sorted(set().union(*entries) - {"value"}):
         values = list(
-            dict.fromkeys(entry.get(key) for entry in entries if not isinstance(entry.get(key), (float, list, dict)))
+            dict.fromkeys(e[key] for e in entries if key in e and not isinstance(e[key], (float, list, dict)))
         )
         if len(values) > 1:
             notes.append(f"**Not comparable**: {heading}: `{key}` differs: {', '.join(map(str, values))}.")
