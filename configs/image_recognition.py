@@ -5,7 +5,8 @@
 Argument: `digits` (MNIST, 28 px), `clothing` (photos, 32 px; the default), `digits_audio` (a spoken digit beside the
 image) or `clothing_features` (colour, edge and texture histograms of the photo itself: the set has no second modality
 but a caption that gives the class away). Other encoders of the image by one override:
-`--config.encoders.image.name=image.vit`, `image.colour`, `image.edge` or `image.texture`.
+`--config.encoders.image.name=image.vit` (with `--config.encoders.image.patch_size=7` for the 28 px of `digits`),
+`image.edge`, `image.texture` or, of photos, `image.colour`.
 `--config.data.fraction=0.05` trains on that part of the training split, `--config.objective.mixup=0.2` on mixtures of
 two examples each. Not measured yet.
 """

@@ -32,6 +32,7 @@ def get_config(arg="scenes"):
         "loss_type": "non_saturating",
         "mismatch": 0.5,  # weight of the wrong-picture loss (Reed et al., 2016)
         "likelihood_weight": 1.0,
+        "temperature": 0.5,  # of sampling, as in image_captioning.py
         "relaxation": (1.0, 0.5),
         "anneal_steps": (PRETRAINING, STEPS),
     }

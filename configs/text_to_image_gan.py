@@ -6,8 +6,7 @@
 Argument: `digits` (MNIST with captions, 28 px), `emoji` (glyphs by their names, 32 px; words that no training name has
 are one unknown word) or `scenes` (built in, 32 px; the default).
 Expected for `digits`, 13 minutes on 2 CPU cores that did other work too: the asked digit recognised in 0.998 of 1,000
-samples, Fréchet distance 2.4 in the features of an MNIST classifier (n = 5,000). `emoji` has not been measured: no
-judge of it exists.
+samples, Fréchet distance 2.4 in the features of an MNIST classifier (n = 5,000). The others: not measured yet.
 """
 
 from mmgen_jax import config as configs

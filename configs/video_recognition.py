@@ -3,8 +3,8 @@
     mmgen train --config=configs/video_recognition.py:grid_s1 --workdir=runs/video_recognition_grid_s1
 
 Argument: `scenes` (built in: which way a shape moves, without its sound; the default) or `grid_s1` (which command a
-sentence begins with, from the speaker's face and voice). Other labels and networks by overrides:
-`--config.objective.target=digit`, `--config.encoders.video.name=video.conv3d`. Not measured yet.
+sentence begins with, from the speaker's face and voice). Another label: behind a comma, `grid_s1,digit`.
+Not measured yet.
 """
 
 from mmgen_jax import config as configs
@@ -28,10 +28,11 @@ ENCODERS = {"scenes": {"video": VIDEO}, "grid_s1": {"video": VIDEO, "audio": AUD
 
 def get_config(arg="scenes"):
     config = configs.base()
-    label = configs.choose(arg, LABEL, "video_recognition")
-    config.data = presets.source(arg, *ENCODERS[arg], label)
-    config.augment = AUGMENT[arg]
-    config.encoders = ENCODERS[arg]
+    dataset, _, label = arg.partition(",")
+    label = label or configs.choose(dataset, LABEL, "video_recognition")
+    config.data = presets.source(dataset, *configs.choose(dataset, ENCODERS, "video_recognition"), label)
+    config.augment = AUGMENT[dataset]
+    config.encoders = ENCODERS[dataset]
     config.fusion = {"name": "concat", "features": 64}
     config.objective = {"name": "recognition", "target": label, "label_smoothing": 0.1}
     config.optimizers = {

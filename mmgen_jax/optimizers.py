@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 
 import jax
 import optax
@@ -88,6 +89,35 @@ class Optimizer:
         return jax.tree_util.tree_map_with_path(
             lambda path, _: any(getattr(key, "key", None) in self.frozen for key in path), params
         )
+
+
+def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str, str]], total_steps: int) -> None:
+    """Raises ValueError where a run of `total_steps` would not train what it should.
+
+    Args:
+      stages: pairs of players of which the first must stand still, as it was last trained, when the second begins.
+    """
+    for player, optimizer in optimizers.items():
+        if optimizer.start_step >= total_steps:
+            raise ValueError(
+                f"optimizers.{player}.start_step={optimizer.start_step}: train.steps is {total_steps}, so it would "
+                "never be trained; raise train.steps or lower start_step"
+            )
+    changes = sorted({0, *(step for o in optimizers.values() for step in (o.start_step, o.stop_step))})
+    if idle := [s for s in changes if s < total_steps and not any(o.covers(s) for o in optimizers.values())]:
+        raise ValueError(f"optimizers: start_step and stop_step leave no player to train from step {idle[0]} on")
+    for first, second in stages:
+        stop, start = optimizers[first].stop_step, optimizers[second].start_step
+        if not 0 < stop <= start:
+            raise ValueError(
+                f"optimizers.{first}.stop_step: {second} learns what {first} makes, expected it above 0 and at most "
+                f"optimizers.{second}.start_step={start}, got {stop}"
+            )
+        if optimizers[first].ema_decay:
+            raise ValueError(
+                f"optimizers.{first}.ema_decay: {second} learns from the parameters themselves, expected 0, got "
+                f"{optimizers[first].ema_decay}"
+            )
 
 
 def _matrices(params):

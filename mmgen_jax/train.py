@@ -17,6 +17,7 @@ from mmgen_jax import modalities as modality_module
 from mmgen_jax import system as systems
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities import check_batch
+from mmgen_jax.optimizers import check_stages
 from mmgen_jax.progress import Progress
 from mmgen_jax.train_step import active_players, train_step
 
@@ -145,11 +146,7 @@ def check_schedule(config, system) -> None:
             raise configs.ConfigError(
                 f"config.train.steps_per_call: {player} is not updated in every step, which needs steps_per_call=1"
             )
-    changes = {0, *(step for o in system.optimizers.values() for step in (o.start_step, o.stop_step))}
-    if idle := sorted(
-        s for s in changes if s < every.steps and not any(o.covers(s) for o in system.optimizers.values())
-    ):
-        raise configs.ConfigError(f"config.optimizers: start_step and stop_step leave no player from step {idle[0]} on")
+    check_stages(system.optimizers, getattr(system.objective, "stages", ()), every.steps)
 
 
 def prepare_workdir(workdir: pathlib.Path, config, modalities) -> None:

@@ -2,6 +2,7 @@ import pickle
 import subprocess
 import sys
 
+import local_sets
 import numpy as np
 import pytest
 
@@ -63,6 +64,9 @@ def _recordings(audio):
 def test_batches_keep_to_the_modalities(made, split, size):
     source = digits.Source(split=split, video_size=32)
     assert len(source) == size
+    indices = (0, 7, size - 1)
+    batch = source.read(np.array(indices), np.full(3, 4))
+    assert local_sets.digest(batch) == local_sets.digest_elsewhere("digits", {"split": split}, indices, epoch=4)
     batch = _read(source, range(64))
     assert list(batch) == ["text", "image", "audio", "video", "digit"]
     modalities.check_batch(batch, source.modalities)

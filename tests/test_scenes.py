@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 
+import local_sets
 import numpy as np
 import pytest
 
@@ -204,3 +205,9 @@ def test_what_an_augmentation_would_make_untrue_is_refused():
     check(("image", "shape", "color", "size"), flip)
     check(("video", "shape", "size"), {"video": {"flip": 0.5, "reverse": 0.5}})
     check((), {"image": {"crop": 2, "brightness": 0.2}, "audio": {"gain": 6}, "text": {"drop": 0.1}})
+
+
+def test_another_process_renders_the_same():
+    fields, indices = {"split": "compositional", "seed": 3}, (0, 5, 900)
+    batch = scenes.Source(**fields).read(np.array(indices), np.full(3, 2))
+    assert local_sets.digest(batch) == local_sets.digest_elsewhere("scenes", fields, indices, epoch=2)

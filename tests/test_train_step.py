@@ -12,7 +12,7 @@ from tiny import config, mmgen
 
 from mmgen_jax import checkpoint, train, train_state
 from mmgen_jax.config import override
-from mmgen_jax.optimizers import SCHEDULES, Optimizer
+from mmgen_jax.optimizers import SCHEDULES, Optimizer, check_stages
 from mmgen_jax.train_step import active_players, train_step
 
 
@@ -76,6 +76,22 @@ def test_a_player_is_updated_between_its_steps_alone():
         moved = {name for name in before if (before[name]["x"] != state.params[name]["x"]).any()}
         assert moved == ({"first"} if number < 3 else {"second"})
         assert {name.partition("/")[0] for name in metrics} == moved
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"second": {"start_step": 10}}, "second.start_step=10: train.steps is 10, so it would never be trained"),
+        ({"first": {"stop_step": 3}, "second": {"start_step": 5}}, "leave no player to train from step 3 on"),
+        ({"second": {"start_step": 5}}, "first.stop_step: second learns what first makes"),
+        ({"first": {"stop_step": 6}, "second": {"start_step": 5}}, "at most optimizers.second.start_step=5, got 6"),
+        ({"first": {"stop_step": 5, "ema_decay": 0.9}, "second": {"start_step": 5}}, "first.ema_decay"),
+    ],
+)
+def test_stages_that_would_not_train_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        check_stages(optimizers(**fields), [("first", "second")], total_steps=10)
+    check_stages(optimizers(first={"stop_step": 5}, second={"start_step": 5}), [("first", "second")], total_steps=10)
 
 
 @pytest.mark.parametrize("fields", [{"start_step": -1}, {"start_step": 5, "stop_step": 5}, {"stop_step": -2}])

@@ -6,8 +6,9 @@
 
 `sampler(batch) -> {target: array}` draws, from its first noise on; `sample.Sampler` lists what else it can
 (`reconstruct`, `embed`, `elbo`). `batches` are one pass over a split, in its order, the last one short. An entry is
-`{"value": float, "n": int, …}` with what makes it comparable: an `interval`, a `baseline` or `chance` on the same examples,
-the judge and its own accuracy, preprocessing, seeds. In `evaluation.json` its name is `<split>/<evaluator>/<metric>`.
+`{"value": float, "n": int, …}` with what makes it comparable: an `interval`, a `baseline` or `chance` on the same
+examples, the judge and its own accuracy, preprocessing, seeds. In `evaluation.json` it is called
+`<split>/<evaluator>/<metric>`.
 
 Fields that the surroundings fill where an evaluator has them: `target`, `seed`, `data` (of the config), `sample_rate`.
 """

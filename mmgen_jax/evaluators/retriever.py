@@ -1,8 +1,8 @@
 """The judge of pictures drawn from captions: two towers, trained to tell which caption is of which picture, cached.
 
 As `classifier` is for classes: always of the whole training split, named by the hash of its weights, and numbers that
-two judges gave are comparable only where that is the same. Its objective is `objectives.contrastive`, its training that
-of `configs/image_text_retrieval.py:emoji`.
+two judges gave are comparable only where that is the same. Its objective is `objectives.contrastive`, its training
+like that of `configs/image_text_retrieval.py:emoji`.
 """
 
 from __future__ import annotations

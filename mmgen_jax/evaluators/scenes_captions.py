@@ -1,7 +1,7 @@
 """Captions of the scenes world: do they state the factors of the scene, and does the grammar have them?
 
 Each generated caption is parsed (`data.scenes_text.parse`: closed vocabulary, synonyms are one value). A factor counts
-as right where the caption states it, once, with the scene's value. Captions may leave the motion out, as 10 of 18
+as right where the caption states it with the scene's value and no other. Captions may leave the motion out, as 10 of 18
 patterns do, and a picture does not show it: with `motion`, it is judged in the captions that state one.
 """
 

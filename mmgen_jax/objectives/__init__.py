@@ -11,6 +11,9 @@ the target), `elbo(params, extra, batch, rng) -> [B]` nats, `embed` and `embed_p
 the conditions and the target, unit vectors `([B, D], [B, D])`. Optional `sampling: ClassVar[tuple[str, ...]]`: the
 fields that only `sample` reads, so that `mmgen sample --config.objective.temperature=0.8` may set them after training.
 
+Optional `stages`: pairs of players of which the first must have been trained, and stand still, when the second begins
+(`optimizers.check_stages`).
+
 Fields that the surroundings fill where an objective has them: `conditioner`, `generator`, `discriminator`,
 `target_encoder`, `target_decoder`, `modality` (of `target`), `modalities` (of the data),
 `axis_name`.

@@ -3,7 +3,7 @@
 Three players, for one phase after another in one run:
 
     pretraining      the captioner's parameters, by its likelihood, in [0, stop_step)
-    discriminator    from a few hundred steps before `stop_step` on, so that the generator meets one that can tell
+    discriminator    from some time before `stop_step` on, so that the generator meets one that can tell
     generator        a change that is added to the captioner's parameters, from `start_step` (= `stop_step`) on
 
 A player owns its parameters, so the last two phases cannot train the first one's. Hence the change, of the same shapes

@@ -122,6 +122,10 @@ class Objective:
     def players(self) -> tuple[str, ...]:
         return ("tokenizer", "generator") if self.tokenized else ("generator",)
 
+    @property
+    def stages(self) -> tuple[tuple[str, str], ...]:
+        return (("tokenizer", "generator"),) if self.tokenized else ()
+
     @functools.cached_property
     def length(self) -> int:
         """Tokens of an example."""

@@ -74,7 +74,7 @@ class Objective:
       condition_dropout: probability in training that an example lacks all of its conditions.
       guidance: the prediction is the one without conditions plus so many times what the conditions add; at 1 it is the
         conditional one.
-      solver: `euler` or `heun`, which evaluates the network twice in all but the last of the `sampling_steps`.
+      solver: `euler` or `heun`, which evaluates the network twice in each of the `sampling_steps`.
     """
 
     generator: nn.Module
@@ -125,6 +125,10 @@ class Objective:
     @property
     def players(self) -> tuple[str, ...]:
         return ("autoencoder", "generator") if self.latent else ("generator",)
+
+    @property
+    def stages(self) -> tuple[tuple[str, str], ...]:
+        return (("autoencoder", "generator"),) if self.latent else ()
 
     @functools.cached_property
     def shape(self) -> tuple[int, ...]:
