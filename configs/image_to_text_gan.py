@@ -45,7 +45,7 @@ def get_config(arg="scenes"):
             "weight_decay": 0.01,
             "stop_step": PRETRAINING,
         },
-        "discriminator": {"lr": 3e-4, "b1": 0.5, "start_step": DISCRIMINATOR_FROM},
+        "discriminator": {"lr": 1e-3, "b1": 0.5, "start_step": DISCRIMINATOR_FROM},
         "generator": {
             "lr": 3e-5,
             "b1": 0.5,
