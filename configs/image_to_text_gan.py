@@ -13,7 +13,7 @@ from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
 ARGUMENTS = ("scenes", "emoji")
-# Steps of the run. A discriminator that does not yet know what belongs to a picture unteaches the captioner.
+# Steps of the run. The discriminator's image encoder begins from nothing: it has 2,000 steps before it teaches.
 DISCRIMINATOR_FROM, PRETRAINING, STEPS = 1000, 3000, 5000
 
 
