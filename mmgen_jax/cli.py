@@ -11,8 +11,10 @@ from mmgen_jax.lookup import nearest
 
 COMMANDS = {
     "train": "--config=configs/X.py[:ARG] --workdir=DIR [--config.a.b=VALUE …]: a new run, or the one there goes on",
-    "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint",
-    "sample": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16 --seed=0]: draws",
+    "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint\n"
+    "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]",
+    "sample": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16 --seed=0]\n"
+    "      [--config.objective.temperature=0.8 …: what the objective lists as `sampling`]: draws",
     "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
     "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",
     "sweep": "--sweep=experiments/T/sweep.py --workdir=DIR [--shard=i/n]: the cells of a table that are missing",
@@ -76,12 +78,12 @@ def _main(argv: list[str], changes: dict[str, str]) -> None:
         got = " ".join(argv[1:])
         hint = nearest(got, COMMANDS)
         _fail(f"expected one command of {', '.join(COMMANDS)}, got {got or 'none'}; {hint}see mmgen --help")
-    if changes and argv[1] not in ("train", "check-data", "sample"):
+    if changes and argv[1] not in ("train", "check-data", "sample", "evaluate"):
         _fail(f"{CONFIG_PREFIX}{next(iter(changes))}: mmgen {argv[1]} reads the config that the run was trained with")
     try:
         {
             "train": lambda: _train(changes),
-            "evaluate": _evaluate,
+            "evaluate": lambda: _evaluate(changes),
             "sample": lambda: _sample(changes),
             "prepare-data": _prepare_data,
             "check-data": lambda: _check_data(changes),
@@ -133,11 +135,11 @@ def _train(changes) -> None:
         print(f"metrics: {workdir / evaluate.FILE}")
 
 
-def _evaluate() -> None:
+def _evaluate(changes) -> None:
     _need("workdir")
     from mmgen_jax import evaluate
 
-    print(evaluate.table(evaluate.evaluate(FLAGS.workdir, FLAGS.split)))
+    print(evaluate.table(evaluate.evaluate(FLAGS.workdir, FLAGS.split, changes)))
 
 
 def _sample(changes) -> None:

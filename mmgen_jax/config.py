@@ -7,7 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ml_collections
@@ -151,14 +151,17 @@ def _default(path: list[str], node: ml_collections.ConfigDict, field: str) -> An
     value = defaults.get(field, dataclasses.MISSING)
     if isinstance(value, (bool, int, float, str, tuple)):
         return value
-    return _child(node, field, ".".join(path))
+    settable = [name for name, default in defaults.items() if isinstance(default, (bool, int, float, str, tuple))]
+    return _child(node, field, ".".join(path), settable)
 
 
-def _child(node: ml_collections.ConfigDict, name: str, path: str):
+def _child(node: ml_collections.ConfigDict, name: str, path: str, settable: Iterable[str] = ()):
+    """The field `name` of a part; the error lists what there is, and what else can be set (`settable`)."""
     if name in node:
         return node[name]
     where = f"config.{path}" if path else "config"
-    raise ConfigError(f"{where} has no field {name!r}; {nearest(name, node)}it has: {', '.join(sorted(node))}")
+    known = sorted({*node, *settable} - {"parent"})
+    raise ConfigError(f"{where} has no field {name!r}; {nearest(name, known)}it has: {', '.join(known)}")
 
 
 def _read(key: str, value: Any, old: Any) -> Any:

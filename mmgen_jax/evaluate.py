@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -62,13 +63,20 @@ def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str,
     return path
 
 
-def evaluate(workdir, split: str = "") -> dict[str, dict[str, Any]]:
-    """Evaluates the newest checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept)."""
+def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Evaluates the newest checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept).
+
+    Args:
+      changes: to what sampling reads, see `sample.restore`; then nothing is written, since the file is of the run's own
+        config.
+    """
     workdir = pathlib.Path(workdir)
-    config, system, sampler, step = restore(workdir)
+    config, system, sampler, step = restore(workdir, changes=changes)
     if not config.evaluators:
         raise configs.ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
     metrics = run(config, system, sampler, split)
+    if changes:
+        return metrics
     if split and (workdir / FILE).is_file():
         before = json.loads((workdir / FILE).read_text())
         if before["checkpoint_step"] == step:

@@ -78,7 +78,7 @@ COMMANDS = {
     "sample --workdir=RUN --out=NEW --num=many": "flag --num=many",
     "sample --workdir=RUN --out=NEW --num=0": "flag --num=0",
     "train --config=configs/quikstart.py --workdir=NEW": "no file configs/quikstart.py; there are: configs/cae.py",
-    "train --config=configs/dcgan.py:cifar --workdir=NEW": "expected one of scenes, digits, clothing, got 'cifar'",
+    "train --config=configs/dcgan.py:cifar --workdir=NEW": "digits, clothing, digits64, got 'cifar'",
     "train --config=configs/quickstart.py:digits --workdir=NEW": "takes no argument, got 'digits'",
     # the workdir
     "evaluate --workdir=NEW": "no such folder; expected one that mmgen train made",

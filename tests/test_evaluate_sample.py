@@ -93,6 +93,13 @@ def test_samples_are_files(run, tmp_path):
     assert pixels[0].shape == pixels[2].shape and not np.array_equal(pixels[0], pixels[2])
 
 
+def test_other_sampling_is_measured_and_not_written(run, monkeypatch):
+    before = (run[0] / "evaluation.json").read_text()
+    monkeypatch.setattr("mmgen_jax.objectives.variational.Objective.sampling", ("scale",), raising=False)
+    changed = evaluate.evaluate(run[0], "test", {"objective.scale": 0.3})
+    assert changed and (run[0] / "evaluation.json").read_text() == before
+
+
 def test_what_training_fixed_is_not_changed_in_sampling(run, tmp_path):
     code, _, error = tiny.mmgen("sample", f"--workdir={run[0]}", f"--out={tmp_path}", "--config.objective.latent_dim=3")
     assert (

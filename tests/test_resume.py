@@ -95,9 +95,10 @@ def test_killed_twice_and_started_again_is_bitwise_the_uninterrupted_run(family,
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     Run(reference, whole).finish()
     killed_after = []
-    for _ in range(2):
-        # Beyond what the last one wrote, so that it is this one that gets there, and beyond the first checkpoint.
-        Run(reference, killed).kill_after(max(last_step(killed), CHECKPOINT_STEPS) + random.randint(1, 9))
+    for number in (1, 2):
+        # Beyond what the last one wrote, so that it is this one that gets there. A checkpoint is written beside the
+        # steps that follow: the first kill may come before there is one, but the second checkpoint waits for the first.
+        Run(reference, killed).kill_after(max(last_step(killed), number * CHECKPOINT_STEPS) + random.randint(1, 9))
         killed_after.append(last_step(killed))
     assert "resuming at step" in Run(reference, killed).finish()
 

@@ -16,7 +16,8 @@ import numpy as np
 from mmgen_jax import lookup
 from mmgen_jax.data import arrays
 
-FINGERPRINT_EXAMPLES = 1024
+WHOLE = 4096  # examples: a set up to this size is digested whole,
+FINGERPRINT_EXAMPLES = 1024  # of a larger one so many
 
 
 def path(kind: str, identity: Mapping[str, Any]) -> pathlib.Path:
@@ -39,8 +40,9 @@ def sources(data: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
 
 
 def fingerprint(source) -> dict[str, Any]:
-    """Length, shapes and class names of a source, and a digest of examples spread evenly over it."""
-    indices = np.unique(np.linspace(0, len(source) - 1, FINGERPRINT_EXAMPLES).astype(np.int64))
+    """Length, shapes and class names of a source, and a digest of its examples (of a large set: spread evenly)."""
+    count = len(source) if len(source) <= WHOLE else FINGERPRINT_EXAMPLES
+    indices = np.unique(np.linspace(0, len(source) - 1, count).astype(np.int64))
     batch = source.read(indices, np.zeros_like(indices))
     digest = hashlib.sha256()
     for name in sorted(batch):
