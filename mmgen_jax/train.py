@@ -80,9 +80,8 @@ def train(config, workdir) -> train_state.TrainState:
         while True:
             last = step >= every.steps
             if last and step > start:
-                checkpoints.save(
-                    step, state, batches.get_state()
-                )  # first: what is trained outlives a failed evaluation
+                # First: what is trained outlives a failed evaluation.
+                checkpoints.save(step, state, batches.get_state())
             if is_due(step, start, every.sample_steps, last):
                 save_samples(workdir, step, config, system, sampler.load(*train_state.averaged(state)), writer)
             # A finished run that is started again is measured again: its evaluators may be others now.

@@ -5,8 +5,8 @@ The generator reads noise and the fused conditions; the discriminator has encode
 matching-aware loss of Reed et al., 2016).
 
 Departs from the papers: both players see the same fake batch in a step, so that it is computed once (Goodfellow et al.
-draw it anew for each). R1 is applied at every discriminator update. A
-wrong condition is another example's, which by chance may be a right one.
+draw it anew for each). R1 is applied at every discriminator update. A wrong condition is another example's, which by
+chance may be a right one.
 """
 
 from __future__ import annotations

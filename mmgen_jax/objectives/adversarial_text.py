@@ -93,6 +93,7 @@ class Objective(adversarial.Adversary):
     length_penalty: float = 1.0
 
     players: ClassVar[tuple[str, ...]] = ("pretraining", "discriminator", "generator")
+    stages: ClassVar[tuple[tuple[str, str], ...]] = (("pretraining", "generator"),)
     sampling: ClassVar[tuple[str, ...]] = (
         *("strength", "temperature", "top_k", "top_p", "beam_size", "length_penalty"),
     )

@@ -23,7 +23,14 @@ from mmgen_jax import decoding, losses, parallel
 from mmgen_jax.conditioning import Conditioner
 from mmgen_jax.features.text import END, PADDING
 from mmgen_jax.modalities import MASK_SUFFIX, Modality
-from mmgen_jax.objectives import drop_conditions, presence_weights, present, to_range
+from mmgen_jax.objectives import (
+    check_guidance,
+    drop_conditions,
+    drop_some_conditions,
+    presence_weights,
+    present,
+    to_range,
+)
 from mmgen_jax.quantization import VQVAE, num_tokens
 
 
@@ -104,14 +111,10 @@ class Objective:
             ("top_k", self.top_k >= 0, "at least 0"),
             ("top_p", 0 < self.top_p <= 1, "in (0, 1]"),
             ("beam_size", self.beam_size >= 1, "at least 1"),
-            ("condition_dropout", 0 <= self.condition_dropout < 1, "in [0, 1)"),
         ):
             if not valid:
                 raise ValueError(f"objective.{field}: expected {expected}, got {getattr(self, field)}")
-        if (self.guidance != 1 or self.condition_dropout) and self.conditioner is None:
-            raise ValueError("objective.guidance, condition_dropout: need conditions, got no encoders; leave them out")
-        if self.guidance != 1 and not self.condition_dropout:
-            raise ValueError("objective.guidance: needs a model that was trained with objective.condition_dropout")
+        check_guidance(self)
 
     @property
     def tokenized(self) -> bool:
@@ -183,10 +186,7 @@ class Objective:
     def _generator_loss(self, params, extra, batch, rng):
         dropout_rng, modality_rng, condition_rng = jax.random.split(rng, 3)
         ids = self.ids(params, extra, batch)
-        if self.condition_dropout:
-            keys = parallel.example_keys(condition_rng, len(ids), self.axis_name)
-            dropped = jax.vmap(jax.random.uniform)(keys) < self.condition_dropout
-            batch = drop_conditions(batch, self.conditioner.reads.values(), dropped)
+        batch = drop_some_conditions(self, batch, condition_rng)
         logits, new = self.network.apply(
             {"params": params["generator"], **extra["generator"]},
             batch,

@@ -26,7 +26,14 @@ from mmgen_jax import losses, parallel
 from mmgen_jax.conditioning import Conditioner
 from mmgen_jax.latents import Autoencoder, grid_shape
 from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import drop_conditions, presence_weights, present, to_range
+from mmgen_jax.objectives import (
+    check_guidance,
+    drop_conditions,
+    drop_some_conditions,
+    presence_weights,
+    present,
+    to_range,
+)
 
 # a, s and their derivatives at t.
 PATHS = {
@@ -109,14 +116,9 @@ class Objective:
                 )
         if self.sampling_steps < 1:
             raise ValueError(f"objective.sampling_steps: expected at least 1, got {self.sampling_steps}")
-        if not 0 <= self.condition_dropout < 1:
-            raise ValueError(f"objective.condition_dropout: expected in [0, 1), got {self.condition_dropout}")
         if (self.target_encoder is None) != (self.target_decoder is None):
             raise ValueError("config.target_encoder, config.target_decoder: expected both (latent diffusion) or none")
-        if (self.guidance != 1 or self.condition_dropout) and self.conditioner is None:
-            raise ValueError("objective.guidance, condition_dropout: need conditions, got no encoders; leave them out")
-        if self.guidance != 1 and not self.condition_dropout:
-            raise ValueError("objective.guidance: needs a model that was trained with objective.condition_dropout")
+        check_guidance(self)
 
     @property
     def latent(self) -> bool:
@@ -180,10 +182,7 @@ class Objective:
             x = self._encode(params, extra, x)
         time = self._times(time_rng, len(x))
         noise = parallel.normal(noise_rng, len(x), x.shape[1:], self.axis_name)
-        if self.condition_dropout:
-            keys = parallel.example_keys(condition_rng, len(x), self.axis_name)
-            dropped = jax.vmap(jax.random.uniform)(keys) < self.condition_dropout
-            batch = drop_conditions(batch, self.conditioner.reads.values(), dropped)
+        batch = drop_some_conditions(self, batch, condition_rng)
         a, s, da, ds = self._path(time, x)
         prediction, new = self.network.apply(
             {"params": params["generator"], **extra["generator"]},
