@@ -15,4 +15,5 @@ def cells():
         {"label": "GAN", "config": "configs/dcgan.py:digits", "seeds": SEEDS},
         {"label": "VAE", "config": "configs/vae.py:digits", "seeds": SEEDS},
         {"label": "autoencoder", "config": "configs/cae.py:digits", "seeds": SEEDS},
+        {"label": "GAN, 64 px", "config": "configs/dcgan.py:digits64", "seeds": SEEDS},
     ]

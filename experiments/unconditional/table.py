@@ -10,6 +10,8 @@ COLUMNS = {
     "recall ↑": "test/frechet/recall",
     "PSNR of reconstruction, dB ↑": "test/reconstruction/psnr",
     "ELBO, nats ↑": "test/likelihood/elbo",
+    "MS-SSIM of pairs": "test/ms_ssim/ms_ssim",
+    "sliced Wasserstein ↓": "test/swd/swd",
     "training, s": "seconds",
 }
 
