@@ -1,10 +1,11 @@
-"""Scenes drawn from captions by three families."""
+"""Scenes drawn from captions by four families."""
 
 SEEDS = (0, 1, 2)
 FAMILIES = {
     "conditional VAE": "vae",
     "VQ-VAE and transformer": "autoregressive",
     "flow matching": "diffusion",
+    "conditional GAN": "gan",
 }
 
 
