@@ -109,6 +109,27 @@ def choose(argument: str, choices: Mapping[str, Any], config: str) -> Any:
     return choices[argument]
 
 
+def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bool]:
+    """Which of a config's arguments is meant, and whether at its large size, which `_large` behind it asks for.
+
+    `large` alone is the first one's.
+
+    Raises:
+      ConfigError: see `choose`.
+    """
+    names = [name for name in arguments if name != "large"]
+    sizes = {name: (name, False) for name in names} | {"large": (names[0], True)}
+    return choose(argument, sizes | {f"{name}_large": (name, True) for name in names}, config)
+
+
+def enlarged(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """A copy sized for one accelerator: 64 px, batches of 256, bfloat16, and `changes` as `override` takes them."""
+    size = {"dtype": "bfloat16", "train.batch_size": 256, "data.image_size": 64}
+    if config.data.name == "digits":
+        size["data.image_fit"] = "resize"
+    return override(config, size | dict(changes))
+
+
 def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     if unknown := sorted(set(config) - PARTS):
         hint = nearest(unknown[0], PARTS)
