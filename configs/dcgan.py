@@ -7,14 +7,14 @@ Argument: `digits` (MNIST, 28 px), `digits64` (MNIST at 64 px, with the batch an
 Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 11.7 in the features of an MNIST classifier
 (n = 5,000), precision 0.33, recall 0.48. `digits64`: not measured yet.
 
-`large` (of scenes), `digits_large` and `clothing_large`, for one accelerator: 64 px and the paper's widths, 24 M
-parameters; `digits64_large` has the widths of the authors' code, 6 M. Not measured.
+For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px and the paper's widths, 24 M
+parameters, and `digits64_large`, the widths of the authors' code, 6 M; not measured.
 """
 
 from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
-ARGUMENTS = ("scenes", "digits", "digits64", "clothing", "large")
+ARGUMENTS = ("scenes", "digits", "clothing", "digits64", "large")
 
 LARGE = {
     "generator.width": 128,

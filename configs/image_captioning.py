@@ -9,22 +9,37 @@ writes more freely, 0 takes the likeliest word, and `--config.objective.beam_siz
 
 Expected for `scenes`, 5 minutes on a CPU core: BLEU-4 99.9 against all true captions, shape, colour and size all right
 in 0.999 of 1,000; on the compositional split in 0.119. The others: not measured yet.
+
+For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 21 M parameters, and
+`scenes_transformer_large`, 42 M; not measured.
 """
 
 from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
-ARGUMENTS = ("scenes", "scenes_transformer", "emoji", "digits")
+ARGUMENTS = ("scenes", "scenes_transformer", "emoji", "digits", "large")
 
 GENERATORS = {
     "": {"name": "recurrent", "features": 128, "dropout": 0.1},
     "transformer": {"name": "transformer", "features": 128, "num_layers": 2, "attend": "cross", "dropout": 0.1},
 }
+LARGE = {
+    "encoders.image.features": 512,
+    "encoders.image.channels": (128, 256, 512),
+    "encoders.image.num_blocks": 2,
+    "fusion.features": 512,
+    "generator.features": 512,
+    "optimizers.generator.lr": 3e-4,
+    "optimizers.generator.warmup_steps": 500,
+    "optimizers.generator.ema_decay": 0.9995,
+    "train.steps": 20_000,
+}
+LARGE_TRANSFORMER = LARGE | {"generator.num_layers": 6, "generator.num_heads": 8}
 
 
 def get_config(arg="scenes"):
     config = configs.base()
-    configs.choose(arg, dict.fromkeys(ARGUMENTS), "image_captioning")
+    arg, large = configs.sized(arg, ARGUMENTS, "image_captioning")
     dataset, _, generator = arg.partition("_")
     # A picture does not show how the thing moves.
     config.data = presets.source(dataset, "image", "text", **({"tell_motion": False} if dataset == "scenes" else {}))
@@ -46,4 +61,6 @@ def get_config(arg="scenes"):
     if dataset == "scenes":
         config.evaluators.factors = {"name": "scenes_captions"}
     config.train.steps = 3000
-    return config
+    if not large:
+        return config
+    return configs.enlarged(config, LARGE_TRANSFORMER if generator else LARGE)

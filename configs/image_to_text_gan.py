@@ -7,19 +7,41 @@ Words are drawn with Gumbel-softmax and straight-through gradients (Jang et al.,
 32 px; the default) or `emoji` (glyphs and their names, 32 px). The captioner is that of `image_captioning.py`, measured
 at the step where the adversarial phase begins (`metrics.jsonl`), and `mmgen sample --config.objective.strength=0` draws
 from it. Not measured yet.
+
+For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 M parameters; not measured.
 """
 
 from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
-ARGUMENTS = ("scenes", "emoji")
+ARGUMENTS = ("scenes", "emoji", "large")
 # Steps of the run. The discriminator's image encoder begins from nothing: it has 2,000 steps before it teaches.
 DISCRIMINATOR_FROM, PRETRAINING, STEPS = 1000, 3000, 5000
+
+LARGE = {
+    "encoders.image.features": 512,
+    "encoders.image.channels": (128, 256, 512),
+    "encoders.image.num_blocks": 2,
+    "fusion.features": 512,
+    "generator.features": 512,
+    "discriminator.features": 512,
+    "objective.anneal_steps": (12_000, 20_000),
+    "optimizers.pretraining.lr": 3e-4,
+    "optimizers.pretraining.warmup_steps": 500,
+    "optimizers.pretraining.stop_step": 12_000,
+    "optimizers.discriminator.lr": 3e-4,
+    "optimizers.discriminator.start_step": 4000,
+    "optimizers.generator.lr": 1e-5,
+    "optimizers.generator.warmup_steps": 500,
+    "optimizers.generator.start_step": 12_000,
+    "train.eval_steps": 12_000,
+    "train.steps": 20_000,
+}
 
 
 def get_config(arg="scenes"):
     config = configs.base()
-    configs.choose(arg, dict.fromkeys(ARGUMENTS), "image_to_text_gan")
+    arg, large = configs.sized(arg, ARGUMENTS, "image_to_text_gan")
     # A picture does not show how the thing moves.
     config.data = presets.source(arg, "image", "text", **({"tell_motion": False} if arg == "scenes" else {}))
     config.encoders = {"image": {"name": "image.cnn", "features": 128, "channels": (32, 64, 128)}}
@@ -60,4 +82,4 @@ def get_config(arg="scenes"):
         config.evaluators.factors = {"name": "scenes_captions"}
     config.train.steps = STEPS
     config.train.eval_steps = PRETRAINING
-    return config
+    return configs.enlarged(config, LARGE) if large else config

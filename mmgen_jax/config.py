@@ -110,16 +110,19 @@ def choose(argument: str, choices: Mapping[str, Any], config: str) -> Any:
 
 
 def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bool]:
-    """Which of a config's arguments is meant, and whether at its large size, which `_large` behind it asks for.
-
-    `large` alone is the first one's.
+    """Which of a config's arguments is meant, and whether at its large size: `large` is the first one's, `X_large` X's.
 
     Raises:
-      ConfigError: see `choose`.
+      ConfigError: neither one of the arguments nor the large size of one.
     """
     names = [name for name in arguments if name != "large"]
-    sizes = {name: (name, False) for name in names} | {"large": (names[0], True)}
-    return choose(argument, sizes | {f"{name}_large": (name, True) for name in names}, config)
+    if argument == "large":
+        return names[0], True
+    name = argument.removesuffix("_large")
+    if name not in names:
+        expected = f"large or, with or without _large behind it, one of {', '.join(names)}"
+        raise ConfigError(f"configs/{config}.py:{argument}: expected {expected}, got {argument!r}")
+    return name, name != argument
 
 
 def enlarged(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
