@@ -149,7 +149,7 @@ def test_every_cell_is_checked_before_the_first_trains(project, monkeypatch, tmp
 
 
 def test_an_unknown_baseline_is_refused(project):
-    with pytest.raises(sweep.SweepError, match=r"expected one of training_examples, mean_example, got 'median'"):
+    with pytest.raises(sweep.SweepError, match=r"one of training_examples, mean_example, linear_probe, got 'median'"):
         sweep.check(sweep.load(project(entry(baseline="median"))))
 
 
