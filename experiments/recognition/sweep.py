@@ -1,0 +1,27 @@
+"""The class of a digit and of a garment from its picture: two networks, and a linear classifier of the pixels."""
+
+SEEDS = (0, 1, 2)
+STEPS = {"train.steps": 5500}
+NETWORKS = {
+    ("digits", "CNN"): {"encoders.image.readout": 128},
+    ("digits", "ViT"): {"encoders.image.name": "image.vit", "encoders.image.patch_size": 7},
+    ("clothing", "CNN"): {"encoders.image.readout": 128},
+    ("clothing", "ViT"): {"encoders.image.name": "image.vit"},
+}
+
+
+def cells():
+    for (dataset, network), overrides in NETWORKS.items():
+        yield {
+            "label": f"{dataset}, {network}",
+            "config": f"configs/image_recognition.py:{dataset}",
+            "overrides": STEPS | overrides,
+            "seeds": SEEDS,
+        }
+    for dataset in ("digits", "clothing"):
+        yield {
+            "label": f"{dataset}, linear probe",
+            "config": f"configs/image_recognition.py:{dataset}",
+            "baseline": "linear_probe",
+            "seeds": (0,),
+        }

@@ -1,0 +1,34 @@
+"""Prints the tables of results.jsonl in Markdown: python experiments/retrieval/table.py"""
+
+import pathlib
+
+from mmgen_jax import results, sweep, tables
+
+FOLDER = pathlib.Path(__file__).parent
+DIRECTIONS = {"to_target": "picture to text", "from_target": "text to picture"}
+COLUMNS = {
+    f"{shown} @{k} ↑": f"test/recall/{direction}/recall@{k}"
+    for direction, shown in DIRECTIONS.items()
+    for k in (1, 5, 10)
+} | {"training, s": "seconds"}
+
+
+def table() -> str:
+    """A table per data set, the recall of a random order first."""
+    lines, rows = results.read(FOLDER / results.FILE), {}
+    for cell in sweep.load(FOLDER / "sweep.py"):
+        dataset, _, loss = cell.label.partition(", ")
+        rows.setdefault(dataset, {}).setdefault(loss, []).append(cell.config_hash)
+    shown = []
+    for dataset, losses in rows.items():
+        hashes = {config_hash for found in losses.values() for config_hash in found}
+        measured = [line for line in lines if line["config_hash"] in hashes]
+        for line in measured[:1]:
+            chance = {name: entry | {"value": entry["chance"]} for name, entry in line["metrics"].items()}
+            measured = [line | {"config_hash": "chance", "baseline": "chance", "metrics": chance}, *measured]
+        shown.append(f"**{dataset}**\n\n" + tables.markdown({"chance": ["chance"]} | losses, measured, COLUMNS))
+    return "\n\n".join(shown)
+
+
+if __name__ == "__main__":
+    print(table())
