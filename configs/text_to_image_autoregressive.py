@@ -16,11 +16,11 @@ For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 
 from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
-# The codebook, and the tokenizer's steps: a small coloured shape needs more of both than a stroke.
+# The codebook, the tokenizer's steps, and all steps.
 CODES = {
-    "scenes": ({"codebook_size": 1024, "code_dim": 16}, 2500),
-    "digits": ({"codebook_size": 128, "code_dim": 8}, 1500),
-    "emoji": ({"codebook_size": 1024, "code_dim": 16}, 2500),
+    "scenes": ({"codebook_size": 256, "code_dim": 8}, 1500, 8500),
+    "digits": ({"codebook_size": 128, "code_dim": 8}, 1500, 5500),
+    "emoji": ({"codebook_size": 512, "code_dim": 16}, 2000, 4000),
 }
 ARGUMENTS = (*CODES, "large")
 
@@ -55,7 +55,7 @@ LARGE = {
 def get_config(arg="scenes"):
     config = configs.base()
     arg, large = configs.sized(arg, ARGUMENTS, "text_to_image_autoregressive")
-    codes, tokenizer_steps = CODES[arg]
+    codes, tokenizer_steps, steps = CODES[arg]
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.transformer", "features": 64, "num_layers": 1}}
     config.fusion = {"name": "concat", "features": 64}
@@ -70,7 +70,7 @@ def get_config(arg="scenes"):
         "guidance": 2.0,
         "top_p": 0.9,
     }
-    config.train.steps = tokenizer_steps + 4000
+    config.train.steps = steps
     config.optimizers = {
         "tokenizer": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": tokenizer_steps},
         "generator": {
@@ -83,6 +83,9 @@ def get_config(arg="scenes"):
             "start_step": tokenizer_steps,
         },
     }
+    if arg != "digits":
+        config.train.batch_size = 32
+        config.optimizers.generator.lr = 3e-3
     config.evaluators = {
         **presets.judges(arg, conditional=True),
         "tokenizer": {"name": "reconstruction", "from_target": True},

@@ -59,5 +59,5 @@ def get_config(arg="scenes"):
     adam = {"lr": 2e-4, "b1": 0.5}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.998}}
     config.evaluators = presets.judges(arg, conditional=True)
-    config.train.steps = 8000
+    config.train.steps = 3000 if arg == "emoji" else 8000
     return configs.enlarged(config, LARGE) if large else config

@@ -49,7 +49,7 @@ def get_config(arg="scenes"):
         **presets.judges(arg, conditional=True),
         "reconstruction": {"name": "reconstruction", "from_target": True},
     }
-    config.train.steps = 6000
+    config.train.steps = 3000 if arg == "emoji" else 6000
     if not large:
         return config
     # The likelihood sums over four times the pixels; the latent would take over what the caption says.

@@ -1,0 +1,24 @@
+"""Emoji drawn from their names by four families."""
+
+SEEDS = (0, 1, 2)
+FAMILIES = {
+    "conditional GAN": "gan",
+    "conditional VAE": "vae",
+    "VQ-VAE and transformer": "autoregressive",
+    "flow matching": "diffusion",
+}
+
+
+def cells():
+    return [
+        {
+            "label": "training images, whatever the name",
+            "config": "configs/text_to_image_gan.py:emoji",
+            "baseline": "training_examples",
+            "seeds": SEEDS,
+        },
+        *(
+            {"label": label, "config": f"configs/text_to_image_{family}.py:emoji", "seeds": SEEDS}
+            for label, family in FAMILIES.items()
+        ),
+    ]

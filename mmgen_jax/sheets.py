@@ -1,0 +1,78 @@
+"""Sample sheets: what several trained models draw from the same prompts, as one picture."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+
+from mmgen_jax import media, sample, sweep
+from mmgen_jax.config import ConfigError
+
+FONT_SIZE = 14  # px
+LINE = 20  # px, height of the row of titles
+GAP = 6  # px, between prompts and between models
+
+
+def prompt_sheet(
+    runs: Mapping[str, os.PathLike], prompts: Sequence[str], num: int = 5, seed: int = 0
+) -> PIL.Image.Image:
+    """A row for each prompt, `num` samples side by side for each model, every pixel as it was drawn.
+
+    Args:
+      runs: heading to workdir, of models that draw images from a text; other conditions are masked.
+      seed: of the models' noise.
+
+    Raises:
+      config.ConfigError: a workdir that cannot sample, or whose model does not draw images from one text.
+      features.text.TextError: a prompt with a word that a model does not know.
+    """
+    columns = {heading: _drawn(pathlib.Path(workdir), prompts, num, seed) for heading, workdir in runs.items()}
+    font = PIL.ImageFont.load_default(FONT_SIZE)
+    margin = round(max(map(font.getlength, prompts))) + 2 * GAP
+    height = max(pictures.shape[2] for pictures in columns.values())
+    widths = {
+        heading: max(num * pictures.shape[3], round(font.getlength(heading))) for heading, pictures in columns.items()
+    }
+    size = margin + sum(widths.values()) + GAP * len(columns), LINE + len(prompts) * (height + GAP)
+    sheet = PIL.Image.new("RGB", size, "white")
+    draw = PIL.ImageDraw.Draw(sheet)
+    for row, prompt in enumerate(prompts):
+        draw.text((GAP, LINE + row * (height + GAP) + (height - FONT_SIZE) // 2), prompt, fill="black", font=font)
+    x = margin
+    for heading, pictures in columns.items():
+        draw.text((x, 1), heading, fill="black", font=font)
+        for row, drawn in enumerate(pictures):
+            line = np.concatenate(list(drawn), axis=1)  # [H, num * W, C]
+            picture = np.broadcast_to(media.to_uint8(line), (*line.shape[:2], 3))
+            sheet.paste(PIL.Image.fromarray(picture), (x, LINE + row * (height + GAP)))
+        x += widths[heading] + GAP
+    return sheet
+
+
+def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathlib.Path]:
+    """Label to workdir of the first seed's run of every row of a sweep that has been trained there."""
+    runs = {}
+    for cell in sweep.load(sweep_file):
+        folder = pathlib.Path(workdir) / cell.name
+        if not cell.baseline and cell.label not in runs and (folder / "checkpoints").is_dir():
+            runs[cell.label] = folder
+    return runs
+
+
+def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -> np.ndarray:
+    """`[prompts, num, H, W, C]`."""
+    _, system, sampler, _ = sample.restore(workdir)
+    texts = [name for name in system.conditions if system.modalities[name].kind == "text"]
+    if len(texts) != 1 or system.modalities[system.target].kind != "image":
+        raise ConfigError(f"{workdir}: expected a model that draws images from one text")
+    modality = system.modalities[texts[0]]
+    ids = np.stack([modality.tokenizer.encode(prompt, modality.shape[0]) for prompt in prompts])
+    sampler.seed = seed
+    drawn = sampler({texts[0]: np.repeat(ids, num, axis=0)})[system.target]
+    return drawn.reshape(len(prompts), num, *drawn.shape[1:])
