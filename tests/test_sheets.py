@@ -1,0 +1,59 @@
+"""Sheets of several models' samples from the same prompts."""
+
+import numpy as np
+import pytest
+import tiny
+
+from mmgen_jax import media, sample, sheets, sweep, train
+from mmgen_jax.config import ConfigError
+from mmgen_jax.features.text import TextError
+
+PROMPTS = ("a large red star", "a small blue circle")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run") / "vae"
+    train.train(tiny.config("vae", steps=1), workdir)
+    return workdir
+
+
+def test_a_sheet_shows_what_each_model_draws(run):
+    sheet = np.asarray(sheets.prompt_sheet({"a": run, "b": run}, PROMPTS, num=3, seed=5))
+    _, system, sampler, _ = sample.restore(run)
+    sampler.seed = 5
+    tokenizer, length = system.modalities["text"].tokenizer, system.modalities["text"].shape[0]
+    ids = np.stack([tokenizer.encode(prompt, length) for prompt in PROMPTS])
+    drawn = sampler({"text": np.repeat(ids, 3, axis=0)})["image"].reshape(2, 3, 16, 16, 3)
+    for row, pictures in enumerate(drawn):
+        top = sheets.LINE + row * (16 + sheets.GAP)
+        expected = media.to_uint8(np.concatenate(list(pictures), axis=1))
+        right = sheet.shape[1] - sheets.GAP
+        for left in (right - 48, right - 48 - sheets.GAP - 48):
+            np.testing.assert_array_equal(sheet[top : top + 16, left : left + 48], expected)
+
+
+def test_a_word_that_the_model_does_not_know_is_refused(run):
+    with pytest.raises(TextError, match="purple"):
+        sheets.prompt_sheet({"a": run}, ["a purple star"])
+
+
+def test_a_model_without_a_text_is_refused(tmp_path):
+    train.train(tiny.config("autoencoder", steps=1), tmp_path / "run")
+    with pytest.raises(ConfigError, match="draws images from one text"):
+        sheets.prompt_sheet({"a": tmp_path / "run"}, PROMPTS)
+
+
+def test_the_first_trained_run_of_each_row(tmp_path):
+    (tmp_path / "sweep.py").write_text(
+        "def cells():\n"
+        "    return [\n"
+        "        {'label': 'real', 'config': 'configs/vae.py:scenes', 'baseline': 'mean_example', 'seeds': (0,)},\n"
+        "        {'label': 'VAE', 'config': 'configs/vae.py:scenes', 'seeds': (0, 1, 2)},\n"
+        "        {'label': 'GAN', 'config': 'configs/dcgan.py:scenes', 'seeds': (0,)},\n"
+        "    ]\n"
+    )
+    cells = sweep.load(tmp_path / "sweep.py")
+    for cell in cells[2:4]:  # seeds 1 and 2 of the VAE
+        (tmp_path / "runs" / cell.name / "checkpoints").mkdir(parents=True)
+    assert sheets.first_runs(tmp_path / "sweep.py", tmp_path / "runs") == {"VAE": tmp_path / "runs" / cells[2].name}
