@@ -1,0 +1,57 @@
+"""Four families of text to image on equal terms, and each with a sound beside the text under three fusions.
+
+    mmgen train --config=configs/text_to_image_families.py:diffusion --workdir=runs/families_diffusion
+    mmgen train --config=configs/text_to_image_families.py:gan,gated --workdir=runs/families_gan_gated
+
+Argument: `gan`, `vae`, `autoregressive` or `diffusion`, from text alone; behind a comma a fusion of text and sound,
+`concat`, `gated` or `cross_attention`. Scenes of 16 px. The systems are those of `text_to_image_FAMILY.py:scenes` with
+one text encoder, 0.38 to 0.41 M parameters in all that the run trains (from text), and as many steps as four minutes
+on a CPU core allow. Table: `experiments/text_to_image_families`, not measured yet.
+"""
+
+import pathlib
+
+from mmgen_jax import config as configs
+
+# What each has other than `text_to_image_FAMILY.py:scenes`, and its steps.
+FAMILIES = {
+    "gan": ({"generator.width": 46, "discriminator.width": 46}, 10_000),
+    "vae": ({"generator.width": 46, "objective.beta": 0.5}, 14_000),  # a quarter of the pixels, a quarter of the beta
+    "autoregressive": (
+        {
+            "target_encoder.channels": (24, 48),
+            "target_decoder.width": 24,
+            "target_decoder.max_width": 48,
+            "objective.codebook_size": 128,
+            "generator.features": 76,
+            "optimizers.tokenizer.stop_step": 1000,
+            "optimizers.generator.start_step": 1000,
+        },
+        6000,
+    ),
+    "diffusion": ({"generator.channels": (32, 64)}, 9600),
+}
+FUSIONS = ("concat", "gated", "cross_attention")
+ARGUMENTS = ("gan", "vae,concat", "autoregressive,gated", "diffusion,cross_attention")
+
+
+def get_config(arg="diffusion"):
+    family, _, fusion = arg.partition(",")
+    every = [f"{name}{behind}" for name in FAMILIES for behind in ("", *(f",{known}" for known in FUSIONS))]
+    configs.choose(arg, dict.fromkeys(every), "text_to_image_families")
+    changes, steps = FAMILIES[family]
+    file = pathlib.Path(__file__).with_name(f"text_to_image_{family}.py")
+    config = configs.override(configs.load(f"{file}:scenes"), {**changes, "train.steps": steps})
+    config = config.copy_and_resolve_references()
+    config.unlock()
+    config.data.image_size = 16
+    config.train.batch_size = 32
+    config.train.sample_steps = 0
+    config.encoders = {"text": {"name": "text.embedding", "features": 64}}
+    config.fusion = {"name": fusion or "concat", "features": 64}
+    if fusion:
+        config.data.names = ("text", "audio", "image")
+        config.encoders.audio = {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32)}
+        config.fusion.modality_dropout = 0.3  # either may be missing
+    config.evaluators = {"coherence": {"name": "scenes_coherence"}}
+    return config
