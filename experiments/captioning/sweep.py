@@ -6,6 +6,8 @@ CONFIGS = {
     "scenes, transformer": "configs/image_captioning.py:scenes_transformer",
     "scenes, adversarial": "configs/image_to_text_gan.py:scenes",
     "emoji, LSTM with attention": "configs/image_captioning.py:emoji",
+    "scenes, ViT and transformer": "configs/image_captioning.py:scenes_vit",
+    "digits, LSTM with attention": "configs/image_captioning.py:digits",
 }
 
 
