@@ -5,6 +5,7 @@ import pathlib
 from setuptools import find_packages, setup
 
 TFDS = ["tensorflow-cpu", "pydub", "importlib_resources"]  # tensorflow-datasets uses the last one without declaring it
+REFERENCES = ["librosa", "scikit-image", "scikit-learn"]  # what tests compare with
 NOTEBOOKS = ["ipykernel", "nbclient", "nbformat"]
 
 setup(
@@ -42,7 +43,7 @@ setup(
     extras_require={
         "tfds": TFDS,
         "notebooks": NOTEBOOKS,
-        "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "librosa", "scikit-image", *TFDS, *NOTEBOOKS],
+        "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", *REFERENCES, *TFDS, *NOTEBOOKS],
         "bench": ["torch", "multivae"],
     },
 )

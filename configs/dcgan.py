@@ -8,7 +8,7 @@ Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 11.7 in the f
 (n = 5,000), precision 0.33, recall 0.48. `digits64`: not measured yet.
 
 For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px and the paper's widths, 24 M
-parameters, and `digits64_large`, the widths of the authors' code, 6 M; not measured.
+parameters, and `digits64_large`, `digits64` in the widths of the authors' code, 6 M; not measured.
 """
 
 from mmgen_jax import config as configs

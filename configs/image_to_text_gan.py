@@ -8,14 +8,15 @@ Words are drawn with Gumbel-softmax and straight-through gradients (Jang et al.,
 at the step where the adversarial phase begins (`metrics.jsonl`), and `mmgen sample --config.objective.strength=0` draws
 from it. Not measured yet.
 
-For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 M parameters; not measured.
+For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M parameters, a third of
+them the captioner before the adversary; not measured.
 """
 
 from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
 ARGUMENTS = ("scenes", "emoji", "large")
-# Steps of the run. The discriminator's image encoder begins from nothing: it has 2,000 steps before it teaches.
+# Steps of the run. The discriminator's image encoder begins from nothing: it has steps of its own before it teaches.
 DISCRIMINATOR_FROM, PRETRAINING, STEPS = 1000, 3000, 5000
 
 LARGE = {

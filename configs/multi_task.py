@@ -4,8 +4,8 @@
 
 Argument: `scenes` (built in: shape, color, size and motion of 400 sounds; the default) or `grid_s1` (the six words of a
 spoken sentence). A single task: the label behind a comma, `configs/multi_task.py:grid_s1,digit`.
-Expected, all labels at once, half a minute on a CPU core, 3 seeds: `scenes` shape 0.94, color 1.00, size 1.00, motion
-0.90; `grid_s1` command 0.96, color 0.88, preposition 0.54, letter 0.30, digit 0.82, adverb 0.99
+Expected, all labels at once, 3 seeds: `scenes`, 13 seconds on a CPU core, shape 0.94, color 1.00, size 1.00, motion
+0.90; `grid_s1`, 30 seconds, command 0.96, color 0.88, preposition 0.54, letter 0.30, digit 0.82, adverb 0.99
 (`experiments/multi_task`).
 """
 

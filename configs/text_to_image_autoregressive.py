@@ -10,7 +10,7 @@ the default). One run: the tokenizer is trained in its first part, the transform
 Expected for `digits`, 21 minutes on a CPU core: the asked digit recognised in 0.996 of 1,000 samples, Fréchet distance
 1.9 in the features of an MNIST classifier (n = 5,000). The others: not measured yet.
 
-For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 50 M parameters; not measured.
+For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 50 to 51 M parameters; not measured.
 """
 
 from mmgen_jax import config as configs

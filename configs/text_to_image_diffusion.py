@@ -7,9 +7,12 @@ Argument: `digits` (MNIST with captions, 28 px), `emoji` (glyphs and their names
 the default); `digits_latent` is latent diffusion (Rombach et al., 2022): an autoencoder is trained in the run's first
 part, the diffusion of its latents in the rest. `mmgen sample --config.objective.guidance=3` keeps closer to the caption
 (1: no guidance), `--config.objective.sampling_steps=50` and `--config.objective.solver=heun` follow the velocity more
-exactly. Not measured yet.
+exactly.
 
-For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 35 M parameters, and
+Expected for `digits`, 15 minutes on a CPU core: the asked digit recognised in 0.985 of 1,000 samples, Fréchet distance
+1.7 in the features of an MNIST classifier (n = 5,000). The others: not measured yet.
+
+For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 35 to 36 M parameters, and
 `digits_latent_large`, 41 M; not measured.
 """
 

@@ -5,8 +5,9 @@
 
 Argument: `gan`, `vae`, `autoregressive` or `diffusion`, from text alone; behind a comma a fusion of text and sound,
 `concat`, `gated` or `cross_attention`. Scenes of 16 px. The systems are those of `text_to_image_FAMILY.py:scenes` with
-one text encoder, 0.38 to 0.41 M parameters in all that the run trains (from text), and as many steps as four minutes
-on a CPU core allow. Table: `experiments/text_to_image_families`, not measured yet.
+one text encoder, fusions of one width, batches of 32, 0.38 to 0.41 M parameters in all that the run trains (from text;
+with a sound more), and as many steps as four minutes on a CPU core allow (from text). Table:
+`experiments/text_to_image_families`, not measured yet.
 """
 
 import pathlib
@@ -16,7 +17,7 @@ from mmgen_jax import config as configs
 # What each has other than `text_to_image_FAMILY.py:scenes`, and its steps.
 FAMILIES = {
     "gan": ({"generator.width": 46, "discriminator.width": 46}, 10_000),
-    "vae": ({"generator.width": 46, "objective.beta": 0.5}, 14_000),  # a quarter of the pixels, a quarter of the beta
+    "vae": ({"generator.width": 46, "objective.beta": 1.0}, 14_000),  # a quarter of the pixels, a quarter of the beta
     "autoregressive": (
         {
             "target_encoder.channels": (24, 48),

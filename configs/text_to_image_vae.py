@@ -17,7 +17,7 @@ from mmgen_jax.data import presets
 ARGUMENTS = ("scenes", "digits", "emoji", "large")
 
 OBJECTIVES = {
-    "scenes": {"latent_dim": 6, "likelihood": "gaussian", "scale": 0.18, "beta": 2.0},
+    "scenes": {"latent_dim": 6, "likelihood": "gaussian", "scale": 0.18, "beta": 4.0},
     "digits": {"latent_dim": 16, "likelihood": "bernoulli", "beta": 2.0},
     "emoji": {"latent_dim": 32, "likelihood": "gaussian", "scale": 0.3},
 }
@@ -50,9 +50,7 @@ def get_config(arg="scenes"):
         "reconstruction": {"name": "reconstruction", "from_target": True},
     }
     config.train.steps = 3000 if arg == "emoji" else 6000
-    if arg == "scenes":
-        config.train.steps, config.train.batch_size = 10_000, 32
     if not large:
         return config
-    # The likelihood sums over four times the pixels; the latent would take over what the caption says.
+    # The likelihood sums over about four times the pixels; the latent would take over what the caption says.
     return configs.enlarged(config, LARGE | {"objective.beta": 4 * config.objective.get("beta", 1.0)})

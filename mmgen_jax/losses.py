@@ -60,6 +60,12 @@ def kl_standard_normal(mean: jax.Array, log_var: jax.Array) -> jax.Array:
     return 0.5 * (jnp.exp(log_var) + mean**2 - 1.0 - log_var)
 
 
+def kl_normal(mean: jax.Array, log_var: jax.Array, prior_mean: jax.Array, prior_log_var: jax.Array) -> jax.Array:
+    """KL(N(mean, exp(log_var)) || N(prior_mean, exp(prior_log_var))) of each dimension, in nats."""
+    precision = jnp.exp(-prior_log_var)
+    return 0.5 * (precision * (jnp.exp(log_var) + (mean - prior_mean) ** 2) - 1.0 + prior_log_var - log_var)
+
+
 # Negative log-likelihoods in nats of each element: `output` is what a generator gives, `target` is in [-1, 1].
 
 

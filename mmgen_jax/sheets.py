@@ -11,27 +11,31 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from mmgen_jax import media, sample, sweep
+from mmgen_jax import evaluate, media, sample, sweep
 from mmgen_jax.config import ConfigError
 
 FONT_SIZE = 14  # px
 LINE = 20  # px, height of the row of titles
 GAP = 6  # px, between prompts and between models
+SMALLEST = 40  # px, at least, of a picture's height
 
 
 def prompt_sheet(
     runs: Mapping[str, os.PathLike], prompts: Sequence[str], num: int = 5, seed: int = 0
 ) -> PIL.Image.Image:
-    """A row for each prompt, `num` samples side by side for each model, every pixel as it was drawn.
+    """A row for each prompt, `num` samples side by side for each model, every pixel a square.
 
     Args:
       runs: heading to workdir, of models that draw images from a text; other conditions are masked.
       seed: of the models' noise.
 
     Raises:
-      config.ConfigError: a workdir that cannot sample, or whose model does not draw images from one text.
+      config.ConfigError: no run or prompt, a workdir that cannot sample, or whose model does not draw images from one
+        text.
       features.text.TextError: a prompt with a word that a model does not know.
     """
+    if not runs or not prompts:
+        raise ConfigError(f"prompt_sheet: expected at least one run and one prompt, got {len(runs)} and {len(prompts)}")
     columns = {heading: _drawn(pathlib.Path(workdir), prompts, num, seed) for heading, workdir in runs.items()}
     font = PIL.ImageFont.load_default(FONT_SIZE)
     margin = round(max(map(font.getlength, prompts))) + 2 * GAP
@@ -48,25 +52,30 @@ def prompt_sheet(
     for heading, pictures in columns.items():
         draw.text((x, 1), heading, fill="black", font=font)
         for row, drawn in enumerate(pictures):
-            line = np.concatenate(list(drawn), axis=1)  # [H, num * W, C]
-            picture = np.broadcast_to(media.to_uint8(line), (*line.shape[:2], 3))
-            sheet.paste(PIL.Image.fromarray(picture), (x, LINE + row * (height + GAP)))
+            line = PIL.Image.fromarray(np.concatenate(list(drawn), axis=1))
+            sheet.paste(line, (x, LINE + row * (height + GAP)))
         x += widths[heading] + GAP
     return sheet
 
 
 def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathlib.Path]:
-    """Label to workdir of the first seed's run of every row of a sweep that has been trained there."""
+    """Label to workdir of the first run of every row of a sweep that is trained and measured there.
+
+    Raises:
+      config.ConfigError: there is none.
+    """
     runs = {}
     for cell in sweep.load(sweep_file):
         folder = pathlib.Path(workdir) / cell.name
-        if not cell.baseline and cell.label not in runs and (folder / "checkpoints").is_dir():
+        if not cell.baseline and cell.label not in runs and (folder / evaluate.FILE).is_file():
             runs[cell.label] = folder
+    if not runs:
+        raise ConfigError(f"{workdir}: no finished run of {sweep_file}; run mmgen sweep with this workdir first")
     return runs
 
 
 def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -> np.ndarray:
-    """`[prompts, num, H, W, C]`."""
+    """`[prompts, num, H, W, 3] uint8`, enlarged."""
     _, system, sampler, _ = sample.restore(workdir)
     texts = [name for name in system.conditions if system.modalities[name].kind == "text"]
     if len(texts) != 1 or system.modalities[system.target].kind != "image":
@@ -74,5 +83,7 @@ def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -
     modality = system.modalities[texts[0]]
     ids = np.stack([modality.tokenizer.encode(prompt, modality.shape[0]) for prompt in prompts])
     sampler.seed = seed
-    drawn = sampler({texts[0]: np.repeat(ids, num, axis=0)})[system.target]
+    drawn = media.to_uint8(sampler({texts[0]: np.repeat(ids, num, axis=0)})[system.target])
+    factor = -(-SMALLEST // drawn.shape[1])
+    drawn = np.broadcast_to(drawn, (*drawn.shape[:3], 3)).repeat(factor, axis=1).repeat(factor, axis=2)
     return drawn.reshape(len(prompts), num, *drawn.shape[1:])

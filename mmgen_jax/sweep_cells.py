@@ -21,7 +21,7 @@ FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
 WORKDIR_OF = "cell:"  # an override that stands for the workdir of another cell
 # What leaves every number of a run as it is.
 REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps"}
-# What the numbers of a baseline depend on.
+# What the numbers of a baseline depend on; of a linear probe also which image the encoders read.
 MEASURED = {"seed", "data", "evaluators", "objective.target"}
 
 
@@ -68,7 +68,8 @@ class Cell:
         fields = configs.flatten(json.loads(configs.to_json(self.config)))
         fields = {k: v for k, v in fields.items() if not _under(k, leave_out)}
         if self.baseline:
-            fields = {k: v for k, v in fields.items() if _under(k, MEASURED)}
+            measured = MEASURED | ({"encoders"} if self.baseline == "linear_probe" else set())
+            fields = {k: v for k, v in fields.items() if _under(k, measured)}
         return hashlib.sha256(json.dumps([self.baseline, fields], sort_keys=True).encode()).hexdigest()[:12]
 
 

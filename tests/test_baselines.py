@@ -73,7 +73,8 @@ def test_biases_are_not_penalised():
 
 @pytest.mark.parametrize("l2", [1.0, 1e-3])
 def test_the_fit_is_that_of_scikit_learn(l2):
-    linear_model = pytest.importorskip("sklearn.linear_model")
+    from sklearn import linear_model
+
     rng = np.random.default_rng(0)
     labels = rng.integers(4, size=300).astype(np.int32)
     x = rng.normal(size=(4, 20))[labels] + 3 * rng.normal(size=(300, 20))
@@ -117,7 +118,8 @@ def test_of_strengths_as_good_the_strongest_is_taken():
 
 def test_a_probe_is_measured_as_a_model_is():
     """The whole way, against scikit-learn on the training split that the probe should have read."""
-    linear_model = pytest.importorskip("sklearn.linear_model")
+    from sklearn import linear_model
+
     config = recognition()
     train, test = (systems.source(config, split) for split in ("train", "test"))
     rows = [source.read(np.arange(len(source)), np.zeros(len(source), int)) for source in (train, test)]

@@ -50,6 +50,10 @@ def test_kl_against_numerical_integration():
     expected = np.trapezoid(q * log_ratio, x[:, 0], axis=0)
     np.testing.assert_allclose(losses.kl_standard_normal(mean, log_var), expected, atol=1e-5)
     assert losses.kl_standard_normal(0.0, 0.0) == 0
+    np.testing.assert_allclose(losses.kl_normal(mean, log_var, 0.0, 0.0), expected, atol=1e-5)
+    # Both moved and stretched alike, two normals are as far from each other as before.
+    moved, wider = 3 * mean + 2, log_var + 2 * np.log(3)
+    np.testing.assert_allclose(losses.kl_normal(moved, wider, 2.0, 2 * np.log(3)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("nll", [losses.gaussian_nll, losses.laplace_nll])

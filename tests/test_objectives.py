@@ -140,6 +140,8 @@ def test_presence_weights_have_mean_one():
         (adversarial, {"mismatch": 0.5}, "needs conditions to mismatch"),
         (variational, {"likelihood": "poisson"}, "expected one of bernoulli, gaussian, laplace, got 'poisson'"),
         (variational, {"scale": 0.0}, "scale: expected > 0"),
+        (variational, {"prior": "learnt"}, "expected one of standard, conditional, got 'learnt'"),
+        (variational, {"prior": "conditional"}, "needs encoders and a fusion"),
         (reconstruction, {"error": "l3"}, "expected one of l2, l1, got 'l3'"),
     ],
 )
@@ -277,12 +279,34 @@ def test_free_bits_pay_for_no_dimension_below_them():
     objective = make(variational)
     state = initial(objective, batch)
     _, parts = loss_of(objective, batch, state=state)
-    _, mean, log_var = objective.network.apply({"params": state[0]["generator"]}, batch, X, jnp.zeros((6, LATENT)))
-    of_dimension = np.mean(losses.kl_standard_normal(mean, log_var), axis=0)
+    _, kl = objective.network.apply({"params": state[0]["generator"]}, batch, X, jnp.zeros((6, LATENT)))
+    of_dimension = np.mean(kl, axis=0)
     between = float(np.mean(of_dimension))  # one dimension pays, the other does not
     for free_bits in (of_dimension.min() / 2, between, of_dimension.max() * 2):
         loss, _ = loss_of(dataclasses.replace(objective, free_bits=float(free_bits)), batch, state=state)
         np.testing.assert_allclose(loss, parts["distortion"] + np.maximum(of_dimension, free_bits).sum(), rtol=1e-5)
+
+
+def test_a_conditional_prior_is_what_the_posterior_pays_for_and_samples_are_drawn_from():
+    objective = make(variational, conditional=True, prior="conditional", scale=0.5)
+    batch = {"sound": X, "digit": np.arange(6, dtype=np.int32) % 3}
+    params, extra = initial(objective, batch)
+    hidden, zeros = SIZE + 8, np.zeros(2 * LATENT)
+    bias = np.concatenate([[0.6, -0.3], np.log([0.01, 0.04])])  # mean and log-variance, whatever the condition
+    same = with_dense(params, posterior=(np.zeros((hidden, 2 * LATENT)), bias), prior=(np.zeros((8, 2 * LATENT)), bias))
+    loss, metrics = loss_of(objective, batch, state=(same, extra))
+    np.testing.assert_allclose(metrics["kl"], 0, atol=1e-6)
+    np.testing.assert_allclose(loss, metrics["distortion"], rtol=1e-6)
+    standard = with_dense(same, prior=(np.zeros((8, 2 * LATENT)), zeros))
+    _, metrics = loss_of(objective, batch, state=(standard, extra))
+    expected = losses.kl_standard_normal(bias[:LATENT], bias[LATENT:]).sum()
+    np.testing.assert_allclose(metrics["kl"], expected, rtol=1e-5)
+
+    weights, wide = np.eye(LATENT + 8, SIZE), {k: np.repeat(v, 2000, axis=0) for k, v in batch.items()}
+    drawn = objective.sample(with_dense(same, generator=(weights, np.zeros(SIZE))), extra, wide, jax.random.key(1))
+    latents = drawn["sound"][:, :LATENT]
+    np.testing.assert_allclose(latents.mean(0), bias[:LATENT], atol=0.01)
+    np.testing.assert_allclose(latents.std(0), [0.1, 0.2], rtol=0.05)
 
 
 @pytest.mark.parametrize("likelihood", variational.LIKELIHOODS)

@@ -26,11 +26,11 @@ def test_a_sheet_shows_what_each_model_draws(run):
     ids = np.stack([tokenizer.encode(prompt, length) for prompt in PROMPTS])
     drawn = sampler({"text": np.repeat(ids, 3, axis=0)})["image"].reshape(2, 3, 16, 16, 3)
     for row, pictures in enumerate(drawn):
-        top = sheets.LINE + row * (16 + sheets.GAP)
-        expected = media.to_uint8(np.concatenate(list(pictures), axis=1))
-        right = sheet.shape[1] - sheets.GAP
-        for left in (right - 48, right - 48 - sheets.GAP - 48):
-            np.testing.assert_array_equal(sheet[top : top + 16, left : left + 48], expected)
+        expected = media.to_uint8(np.concatenate(list(pictures), axis=1)).repeat(3, axis=0).repeat(3, axis=1)
+        height, width, _ = expected.shape  # 16 px thrice
+        top, right = sheets.LINE + row * (height + sheets.GAP), sheet.shape[1] - sheets.GAP
+        for left in (right - width, right - width - sheets.GAP - width):
+            np.testing.assert_array_equal(sheet[top : top + height, left : left + width], expected)
 
 
 def test_a_word_that_the_model_does_not_know_is_refused(run):
@@ -44,7 +44,12 @@ def test_a_model_without_a_text_is_refused(tmp_path):
         sheets.prompt_sheet({"a": tmp_path / "run"}, PROMPTS)
 
 
-def test_the_first_trained_run_of_each_row(tmp_path):
+def test_without_runs_there_is_no_sheet():
+    with pytest.raises(ConfigError, match="at least one run"):
+        sheets.prompt_sheet({}, PROMPTS)
+
+
+def test_the_first_finished_run_of_each_row(tmp_path):
     (tmp_path / "sweep.py").write_text(
         "def cells():\n"
         "    return [\n"
@@ -55,5 +60,9 @@ def test_the_first_trained_run_of_each_row(tmp_path):
     )
     cells = sweep.load(tmp_path / "sweep.py")
     for cell in cells[2:4]:  # seeds 1 and 2 of the VAE
-        (tmp_path / "runs" / cell.name / "checkpoints").mkdir(parents=True)
+        (tmp_path / "runs" / cell.name).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="no finished run"):
+        sheets.first_runs(tmp_path / "sweep.py", tmp_path / "runs")
+    for cell in cells[2:4]:
+        (tmp_path / "runs" / cell.name / "evaluation.json").write_text("{}")
     assert sheets.first_runs(tmp_path / "sweep.py", tmp_path / "runs") == {"VAE": tmp_path / "runs" / cells[2].name}

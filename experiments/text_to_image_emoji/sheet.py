@@ -20,6 +20,8 @@ PROMPTS = (
 )
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     folder = pathlib.Path(__file__).parent
     runs = sheets.first_runs(folder / "sweep.py", sys.argv[1])
     sheets.prompt_sheet(runs, PROMPTS, num=4).save(folder / "samples.png", optimize=True)

@@ -17,6 +17,8 @@ PROMPTS = (
 )
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     folder = pathlib.Path(__file__).parent
     runs = sheets.first_runs(folder / "sweep.py", sys.argv[1])
     text_alone = {label: workdir for label, workdir in runs.items() if "," not in label}
