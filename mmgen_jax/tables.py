@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,16 @@ def markdown(rows: Mapping[str, Sequence[str]], lines: Iterable[Line], columns: 
     return "\n".join("| " + " | ".join(cells) + " |" for cells in table) + "".join(f"\n\n{note}" for note in notes)
 
 
-def table(experiment: str | os.PathLike, columns: Mapping[str, str]) -> str:
-    """`markdown` of a folder's `sweep.py` and `results.jsonl`."""
+def table(
+    experiment: str | os.PathLike, columns: Mapping[str, str], shown: Callable[[str], bool] = lambda label: True
+) -> str:
+    """`markdown` of a folder's `sweep.py` and `results.jsonl`, of the rows whose label is to be `shown`."""
     from mmgen_jax import results, sweep
 
     rows = {}
     for cell in sweep.load(pathlib.Path(experiment) / "sweep.py"):
-        rows.setdefault(cell.label, []).append(cell.config_hash)
+        if shown(cell.label):
+            rows.setdefault(cell.label, []).append(cell.config_hash)
     return markdown(rows, results.read(pathlib.Path(experiment) / results.FILE), columns)
 
 

@@ -1,10 +1,12 @@
-"""Prints the table of results.jsonl in Markdown: python experiments/captioning/table.py"""
+"""Prints the tables of results.jsonl in Markdown: python experiments/captioning/table.py"""
 
 import pathlib
 
-from mmgen_jax import results, tables
+from mmgen_jax import results, sweep, tables
 
+FOLDER = pathlib.Path(__file__).parent
 COLUMNS = {
+    "BLEU-1 ↑": "test/captions/bleu_1",
     "BLEU-4 ↑": "test/captions/bleu_4",
     "CIDEr-D ↑": "test/captions/cider_d",
     "exact ↑": "test/captions/exact",
@@ -16,20 +18,28 @@ COLUMNS = {
 }
 
 
-def nearest(lines) -> str:
-    """What the caption of the nearest training picture scores, on each data set."""
-    measured = {line["config"].split(":")[1].split("_")[0]: line["metrics"] for line in lines}
-    parts = []
-    for dataset, metrics in measured.items():
-        scores = [
-            f"{heading.removesuffix(' ↑')} {metrics[metric]['baseline']:.4g}"
-            for heading, metric in COLUMNS.items()
-            if "baseline" in metrics.get(metric, {})
-        ]
-        parts.append(f"{dataset}: {', '.join(scores)}")
-    return f"The caption of the nearest training picture instead: {'; '.join(parts)}." if parts else ""
+def table() -> str:
+    """A table per data set; first the caption of the nearest training picture, as it was measured beside each model."""
+    lines, rows = results.read(FOLDER / results.FILE), {}
+    for cell in sweep.load(FOLDER / "sweep.py"):
+        dataset, _, model = cell.label.partition(", ")
+        rows.setdefault(dataset, {}).setdefault(model, []).append(cell.config_hash)
+    shown = []
+    for dataset, models in rows.items():
+        hashes = {config_hash for found in models.values() for config_hash in found}
+        measured = [line for line in lines if line["config_hash"] in hashes]
+        by_seed = {line["seed"]: nearest(line) for line in measured}  # the same for every model of a seed
+        first = {"nearest training picture": [line["config_hash"] for line in by_seed.values()]}
+        columns = {k: v for k, v in COLUMNS.items() if dataset == "scenes" or "factors" not in v}
+        shown.append(f"**{dataset}**\n\n" + tables.markdown(first | models, [*by_seed.values(), *measured], columns))
+    return "\n\n".join(shown)
+
+
+def nearest(line):
+    """The line that the baseline beside a model's scores would have."""
+    entries = {k: v | {"value": v["baseline"]} for k, v in line["metrics"].items() if v.get("baseline") is not None}
+    return line | {"config_hash": f"nearest {line['seed']}", "baseline": "nearest", "metrics": entries}
 
 
 if __name__ == "__main__":
-    folder = pathlib.Path(__file__).parent
-    print(tables.table(folder, COLUMNS), nearest(results.read(folder / results.FILE)), sep="\n\n")
+    print(table())

@@ -5,8 +5,8 @@ import pathlib
 from mmgen_jax import tables
 
 COLUMNS = {
-    **{name: f"test/coherence/{name}" for name in ("shape", "color", "size", "all")},
-    **{f"{name}, compositional": f"compositional/coherence/{name}" for name in ("shape", "all")},
+    **{f"{name} ↑": f"test/coherence/{name}" for name in ("shape", "color", "size", "all")},
+    **{f"{name}, compositional ↑": f"compositional/coherence/{name}" for name in ("shape", "all")},
     "training, s": "seconds",
 }
 

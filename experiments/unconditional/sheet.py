@@ -1,4 +1,4 @@
-"""Draws samples.png, the last samples of each model's first seed: python experiments/unconditional/sheet.py WORKDIR"""
+"""Draws samples.png, the last samples of each model's first run: python experiments/unconditional/sheet.py WORKDIR"""
 
 import pathlib
 import sys
@@ -7,18 +7,17 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from mmgen_jax import sweep
+from mmgen_jax import sheets
 
 TITLE = 24  # px
 
 
 def draw(folder: pathlib.Path, workdir: pathlib.Path) -> pathlib.Path:
-    first = {}
-    for cell in sweep.load(folder / "sweep.py"):
-        if not cell.baseline:
-            first.setdefault(cell.label, workdir / cell.name)
+    runs = {
+        label: run for label, run in sheets.first_runs(folder / "sweep.py", workdir).items() if "64 px" not in label
+    }
     grids = {
-        label: PIL.Image.open(max((run / "samples").glob("*_image.png"))).convert("L") for label, run in first.items()
+        label: PIL.Image.open(max((run / "samples").glob("*_image.png"))).convert("L") for label, run in runs.items()
     }
     sheet = PIL.Image.new(
         "L", (sum(g.width for g in grids.values()), TITLE + max(g.height for g in grids.values())), 255
@@ -33,4 +32,6 @@ def draw(folder: pathlib.Path, workdir: pathlib.Path) -> pathlib.Path:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     print(draw(pathlib.Path(__file__).parent, pathlib.Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Three ways to draw digits from nothing, and what they are compared with."""
+"""Three ways to draw digits from nothing, one of them larger too, and what they are compared with."""
 
 SEEDS = (0, 1, 2)
 
@@ -16,4 +16,10 @@ def cells():
         {"label": "VAE", "config": "configs/vae.py:digits", "seeds": SEEDS},
         {"label": "autoencoder", "config": "configs/cae.py:digits", "seeds": SEEDS},
         {"label": "GAN, 64 px", "config": "configs/dcgan.py:digits64", "seeds": SEEDS},
+        {
+            "label": "real training images, 64 px",
+            "config": "configs/dcgan.py:digits64",
+            "baseline": "training_examples",
+            "seeds": SEEDS,
+        },
     ]

@@ -1,4 +1,4 @@
-"""Prints the table of results.jsonl in Markdown: python experiments/unconditional/table.py"""
+"""Prints the tables of results.jsonl in Markdown: python experiments/unconditional/table.py"""
 
 import pathlib
 
@@ -10,10 +10,16 @@ COLUMNS = {
     "recall ↑": "test/frechet/recall",
     "PSNR of reconstruction, dB ↑": "test/reconstruction/psnr",
     "ELBO, nats ↑": "test/likelihood/elbo",
+    "training, s": "seconds",
+}
+AT_64 = {
     "MS-SSIM of pairs": "test/ms_ssim/ms_ssim",
-    "sliced Wasserstein ↓": "test/swd/swd",
+    "sliced Wasserstein, thousandths ↓": "test/swd/swd",
+    **{f"at {side} px ↓": f"test/swd/swd_{side}" for side in (64, 32, 16)},
     "training, s": "seconds",
 }
 
 if __name__ == "__main__":
-    print(tables.table(pathlib.Path(__file__).parent, COLUMNS))
+    folder = pathlib.Path(__file__).parent
+    print(tables.table(folder, COLUMNS, lambda label: "64 px" not in label))
+    print("\n" + tables.table(folder, AT_64, lambda label: "64 px" in label))
