@@ -6,7 +6,7 @@
 Argument: `digits` (MNIST with captions, 28 px, Bernoulli), `emoji` (glyphs and their names, 32 px, Gaussian) or
 `scenes` (built in, 32 px, Gaussian; the default).
 Expected for `digits`, 4 minutes on one CPU core: the asked digit recognised in 0.971 of 1,000 samples, Fréchet distance
-3.0 in the features of an MNIST classifier (n = 5,000); with beta 1, 0.920 and 2.4. The others: not measured yet.
+3.0 in the features of an MNIST classifier (n = 5,000). The others: not measured yet.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 28 M parameters; not measured.
 """
