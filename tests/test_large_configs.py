@@ -11,11 +11,11 @@ from mmgen_jax import config as configs
 from mmgen_jax import sample, train
 from mmgen_jax import system as systems
 
-NAMES = ("dcgan", "vae", "cae", "text_to_image_gan", "text_to_image_vae", "text_to_image_autoregressive")
-NAMES += ("text_to_image_diffusion", "image_captioning", "image_to_text_gan", "image_recognition")
-NAMES += ("image_text_retrieval",)
+FILES = sorted((ROOT / "configs").glob("*.py"))
+NAMES = [file.stem for file in FILES if "large" in getattr(config_module(file), "ARGUMENTS", ())]
 # Beside `large`, those of other networks.
 OTHERS = ("dcgan:digits64", "text_to_image_diffusion:digits_latent", "image_captioning:scenes_transformer")
+OTHERS += ("image_captioning:scenes_vit",)
 PAIRS = [(f"{name}.py", f"{name}.py:large") for name in NAMES]
 PAIRS += [(other.replace(":", ".py:"), other.replace(":", ".py:") + "_large") for other in OTHERS]
 SMALLEST_ACCELERATOR = 16e9  # bytes
@@ -48,7 +48,7 @@ def total(tree, of=lambda leaf: 1):
 
 
 @pytest.mark.parametrize(("small", "large"), PAIRS, ids=[large for _, large in PAIRS])
-def test_large_is_larger_and_fits_one_accelerator(small, large, request):
+def test_large_is_larger_and_its_state_leaves_room_on_one_accelerator(small, large, request):
     config, system, state = built(large, request)
     _, _, default = built(small, request)
     train.check_schedule(config, system)
@@ -78,6 +78,7 @@ def test_large_alone_is_of_the_default_data(name):
     assert fields(f"{name}.py:large") == fields(f"{name}.py:{first}_large")
 
 
-def test_a_large_size_that_does_not_exist_is_refused():
-    with pytest.raises(configs.ConfigError, match="one of scenes, digits, clothing, got 'cifar_large'"):
-        load("vae.py:cifar_large")
+@pytest.mark.parametrize("argument", ["cifar_large", "large_large", "digits_large_large", "large,digits", "_large"])
+def test_a_large_size_that_does_not_exist_is_refused(argument):
+    with pytest.raises(configs.ConfigError, match=f"one of scenes, digits, clothing, got '{argument}'"):
+        load(f"vae.py:{argument}")
