@@ -6,7 +6,11 @@
 Words are drawn with Gumbel-softmax and straight-through gradients (Jang et al., 2017). Argument: `scenes` (built in,
 32 px; the default) or `emoji` (glyphs and their names, 32 px). The captioner is that of `image_captioning.py`, measured
 at the step where the adversarial phase begins (`metrics.jsonl`), and `mmgen sample --config.objective.strength=0` draws
-from it. Not measured yet.
+from it.
+
+Expected for `scenes`, 59 minutes on half a CPU core: shape, colour and size all right in 0.998 of 1,000 captions where
+the captioner before the adversary has 0.999, BLEU-4 99.9, self-BLEU 73.9 (before: 75.1), distinct-2 0.098 (0.096).
+`emoji`: not measured yet.
 
 For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M parameters, a third of
 them the captioner before the adversary; not measured.
