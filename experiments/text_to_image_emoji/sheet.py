@@ -6,6 +6,8 @@ The first five names are of test glyphs, the others of training glyphs.
 import pathlib
 import sys
 
+import PIL.Image
+
 from mmgen_jax import sheets
 
 PROMPTS = (
@@ -24,4 +26,5 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     folder = pathlib.Path(__file__).parent
     runs = sheets.first_runs(folder / "sweep.py", sys.argv[1])
-    sheets.prompt_sheet(runs, PROMPTS, num=4).save(folder / "samples.png", optimize=True)
+    sheet = sheets.prompt_sheet(runs, PROMPTS, num=4)
+    sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)

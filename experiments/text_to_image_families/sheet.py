@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+import PIL.Image
+
 from mmgen_jax import sheets
 
 PROMPTS = (
@@ -22,4 +24,5 @@ if __name__ == "__main__":
     folder = pathlib.Path(__file__).parent
     runs = sheets.first_runs(folder / "sweep.py", sys.argv[1])
     text_alone = {label: workdir for label, workdir in runs.items() if "," not in label}
-    sheets.prompt_sheet(text_alone, PROMPTS).save(folder / "samples.png", optimize=True)
+    sheet = sheets.prompt_sheet(text_alone, PROMPTS)
+    sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
