@@ -10,7 +10,8 @@ part, the diffusion of its latents in the rest. `mmgen sample --config.objective
 exactly.
 
 Expected for `digits`, 15 minutes on a CPU core: the asked digit recognised in 0.986 of 1,000 samples, Fréchet distance
-1.7 in the features of an MNIST classifier (n = 5,000). The others: not measured yet.
+1.7 in the features of an MNIST classifier (n = 5,000). `emoji`, 8 minutes: recall@5 by a retrieval model 0.401, where
+the real pictures have 0.395. The others: not measured yet.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 35 to 36 M parameters, and
 `digits_latent_large`, 41 M; not measured.
