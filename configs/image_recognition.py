@@ -4,13 +4,15 @@
 
 Argument: `digits` (MNIST, 28 px), `clothing` (photos, 32 px; the default), `digits_audio` (a spoken digit beside the
 image) or `clothing_features` (colour, edge and texture histograms of the photo itself: the set has no second modality
-but a caption that gives the class away). Other encoders of the image by one override:
+but a caption that gives the class away). Other encoders of the image, at these sizes, by one override:
 `--config.encoders.image.name=image.vit` (with `--config.encoders.image.patch_size=7` for the 28 px of `digits`),
 `image.edge`, `image.texture` or, of photos, `image.colour`.
 `--config.data.fraction=0.05` trains on that part of the training split, `--config.objective.mixup=0.2` on mixtures of
 two examples each.
 
-Table: `experiments/recognition`; in few steps, and with parts of the data, `experiments/augmentation`.
+Expected on a CPU core, one seed: `digits`, 3 minutes, accuracy 0.994; `clothing`, 3 minutes, 0.680, where a linear
+probe on the pixels has 0.368 (`experiments/recognition`). In few steps and with parts of the data:
+`experiments/augmentation`.
 
 For one accelerator: `large` (clothing), `digits_large`, `digits_audio_large` and `clothing_features_large`, 64 px, 16
 to 18 M parameters; not measured.
