@@ -72,7 +72,7 @@ def get_config(arg="scenes"):
     config.train.steps = 5000
     if arg in ("scenes", "emoji"):
         config.train.batch_size = 32
-        config.optimizers.generator.lr = 5e-3  # so few channels want large steps: at 1e-3 shapes take thrice as many
+        config.optimizers.generator.lr = 5e-3  # so few channels want large steps
     if arg == "scenes":
         config.objective.guidance = 3.0
         config.train.steps = 20_000
