@@ -20,9 +20,15 @@ For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 
 from mmgen_jax import config as configs
 from mmgen_jax.data import presets
 
-ARGUMENTS = ("scenes", "digits", "emoji", "digits_latent", "large")
+ARGUMENTS = ("scenes", "digits", "emoji", "scenes_latent", "digits_latent", "large")
 
-CHANNELS = {"scenes": (24, 48, 96), "digits": (32, 64), "emoji": (24, 48, 96), "digits_latent": (128,)}
+CHANNELS = {
+    "scenes": (24, 48, 96),
+    "digits": (32, 64),
+    "emoji": (24, 48, 96),
+    "scenes_latent": (64, 128),
+    "digits_latent": (128,),
+}
 LARGE = {
     "encoders.text.features": 256,
     "fusion.features": 512,
@@ -70,16 +76,16 @@ def get_config(arg="scenes"):
     }
     config.evaluators = presets.judges(dataset, conditional=True)
     config.train.steps = 5000
-    if arg in ("scenes", "emoji"):
+    if dataset != "digits":
         config.train.batch_size = 32
         config.optimizers.generator.lr = 5e-3  # so few channels want large steps
     if arg == "scenes":
         config.objective.guidance = 3.0
         config.train.steps = 20_000
-    if arg == "digits_latent":
+    if arg.endswith("_latent"):
         config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1}
         config.target_decoder = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1}
-        config.generator.patch_size = 1  # of the 7 x 7 latents
+        config.generator.patch_size = 1  # of the latents, 8 x 8 of 32 px and 7 x 7 of 28
         config.generator.num_blocks = 2
         autoencoder_steps = 2000
         config.optimizers.generator.start_step = autoencoder_steps
@@ -93,4 +99,4 @@ def get_config(arg="scenes"):
         config.train.steps = 12_000
     if not large:
         return config
-    return configs.enlarged(config, LARGE_LATENT if arg == "digits_latent" else LARGE)
+    return configs.enlarged(config, LARGE_LATENT if arg.endswith("_latent") else LARGE)

@@ -53,7 +53,7 @@ def _check(cell: Cell) -> None:
     source = systems.source(config)
     system = systems.build(config, source.modalities)
     if cell.baseline:
-        baselines.Sampler(cell.baseline, config, system.target)
+        baselines.create(cell.baseline, config, system.target)
     else:
         parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
         train.check_schedule(config, system)
@@ -143,7 +143,7 @@ def _measure(cell: Cell) -> dict[str, Any]:
     from mmgen_jax import system as systems
 
     system = systems.build(cell.config, systems.source(cell.config).modalities)
-    metrics = evaluate.run(cell.config, system, baselines.Sampler(cell.baseline, cell.config, system.target))
+    metrics = evaluate.run(cell.config, system, baselines.create(cell.baseline, cell.config, system.target))
     return {"seconds": 0.0, "steps": 0, "metrics": metrics}
 
 

@@ -1,4 +1,4 @@
-"""The linear probe: minima that are known, scikit-learn's answer, its strength, and what it refuses."""
+"""The linear probe against closed forms and scikit-learn, the nearest text, and what baselines refuse."""
 
 import dataclasses
 import math
@@ -10,6 +10,7 @@ from tiny import ROOT
 from mmgen_jax import baselines, evaluate, linear_probe, sweep
 from mmgen_jax import config as configs
 from mmgen_jax import system as systems
+from mmgen_jax.features import text as text_features
 from mmgen_jax.modalities import Modality
 
 
@@ -135,7 +136,7 @@ def test_a_probe_is_measured_as_a_model_is():
 
     scores = [theirs(l2, others).score(x[held_out], labels[held_out]) for l2 in linear_probe.STRENGTHS]
     l2 = linear_probe.STRENGTHS[int(np.argmax(scores))]
-    sampler = baselines.Sampler("linear_probe", config, "color")
+    sampler = baselines.create("linear_probe", config, "color")
     assert np.mean(sampler(rows[1])["color"] == theirs(l2, np.arange(200)).predict(y)) > 0.97
     np.testing.assert_allclose(sampler.embed(rows[1]), y, atol=1e-4)
 
@@ -145,17 +146,17 @@ def test_a_probe_is_measured_as_a_model_is():
     unit = y / np.linalg.norm(y, axis=1, keepdims=True)
     nearest = np.argmax(unit @ unit.T - 2 * np.eye(60), axis=1)
     assert metrics["test/retrieval/recall@1"]["value"] == np.mean(wanted[nearest] == wanted)
-    again = baselines.Sampler("linear_probe", config, "color")
+    again = baselines.create("linear_probe", config, "color")
     np.testing.assert_array_equal(again._probe._fitted[0], sampler._probe._fitted[0])
 
 
 def test_examples_without_image_or_label_do_not_count(given):
     given({"image": pixels([0.1], [0.3], [0.2], [0.4], [0.5]), "color": np.array([0, 1, 0, 1, 0], np.int32)})
-    expected = baselines.Sampler("linear_probe", recognition(), "color")._probe._fitted
+    expected = baselines.create("linear_probe", recognition(), "color")._probe._fitted
     rows = {"image": pixels([0.1], [np.nan], [0.3], [0.2], [-0.9], [0.4], [0.5]), "image/mask": np.arange(7) != 1}
     rows |= {"color": np.array([0, 1, 1, 0, 1, 1, 0], np.int32), "color/mask": np.arange(7) != 4}
     given(rows)
-    sampler = baselines.Sampler("linear_probe", recognition(), "color")
+    sampler = baselines.create("linear_probe", recognition(), "color")
     for got, wanted in zip(sampler._probe._fitted, expected):
         np.testing.assert_array_equal(got, wanted)
     np.testing.assert_array_equal(sampler.embed(rows)[1], [0])  # masked: as the mean
@@ -166,31 +167,32 @@ def test_examples_without_image_or_label_do_not_count(given):
     [
         ("linear_probe", "image", {"audio": {"name": "audio.mfcc"}}, r"expected a label as target, got image"),
         ("linear_probe", "color", {"audio": {"name": "audio.mfcc"}}, r"one image .* conditions, got audio \(audio\)"),
+        ("nearest_text", "color", {}, r"nearest_text: expected one text among the conditions, got image \(image\)"),
         ("mean_example", "color", {}, r"mean_example: expected an image, audio or video as target, got color"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(name, target, encoders, message):
     with pytest.raises(configs.ConfigError, match=message):
-        baselines.Sampler(name, recognition(target, **encoders), target)
+        baselines.create(name, recognition(target, **encoders), target)
 
 
 def test_too_few_examples_are_refused(given):
     given({"image": pixels([0.1], [0.3], [0.2], [0.4]), "color": np.array([0, 1, 0, 1], np.int32)})
     with pytest.raises(configs.ConfigError, match="expected at least 5 training examples with image and color, got 4"):
-        baselines.Sampler("linear_probe", recognition(), "color")({})
+        baselines.create("linear_probe", recognition(), "color")({})
 
 
 def test_two_images_are_refused(given):
     given({"image": pixels([0.1]), "photo": pixels([0.1]), "color": np.zeros(1, np.int32)})
     cnn = {"name": "image.cnn", "features": 8, "channels": (8,)}
     with pytest.raises(configs.ConfigError, match=r"one image .* got image \(image\), photo \(image\)"):
-        baselines.Sampler("linear_probe", recognition(image=cnn, photo=cnn), "color")
+        baselines.create("linear_probe", recognition(image=cnn, photo=cnn), "color")
 
 
 def test_methods_that_a_baseline_lacks_are_refused(monkeypatch):
     monkeypatch.setattr(linear_probe, "fit", lambda *_: pytest.fail("a probe was fitted"))
     names = ("linear_probe", "training_examples")
-    probe, examples = (baselines.Sampler(name, recognition(), "color") for name in names)
+    probe, examples = (baselines.create(name, recognition(), "color") for name in names)
     lacking = {probe: ("reconstruct", "embed_pair", "elbo"), examples: ("embed", "embed_pair", "elbo")}
     for sampler, methods in lacking.items():
         assert sampler.supports("sample")
@@ -209,3 +211,56 @@ def test_a_sweep_refuses_what_cannot_be_fitted_before_it_runs(tmp_path, monkeypa
     file.write_text(f"def cells():\n    return [{entry!r}]\n")
     with pytest.raises(sweep.SweepError, match="linear_probe: expected a label as target, got image"):
         sweep.check(sweep.load(file))
+
+
+NAMES = ("red apple", "green apple", "green pear", "a pear and a pear", "")
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """`named(**masks)`: a baseline of five named pictures, the n-th all n, and the batch of given names."""
+
+    def make(seed=0, **masks):
+        tokenizer = text_features.Tokenizer("word", ("red", "green", "apple", "pear", "a", "and"), open=True)
+        modalities = {"text": Modality("text", (8,), tokenizer=tokenizer), "image": Modality("image", (1, 1, 1))}
+
+        def encode(*names):
+            return np.stack([tokenizer.encode(name, 8) for name in names])
+
+        rows = {"text": encode(*NAMES), "image": np.arange(5, dtype=np.float32).reshape(-1, 1, 1, 1)}
+        rows |= {f"{name}/mask": np.array(mask) for name, mask in masks.items()}
+        monkeypatch.setattr(systems, "source", lambda *_, **__: Examples(rows, modalities))
+        config = configs.override(configs.load(f"{ROOT}/configs/text_to_image_gan.py"), {"seed": seed})
+        baseline = baselines.create("nearest_text", config, "image")
+        return lambda *names, **more: baseline({"text": encode(*names), **more})["image"].ravel().tolist()
+
+    return make
+
+
+def test_the_nearest_text_shares_the_rarest_words(named):
+    draw = named()
+    assert draw("red apple", "an apple that is red", "green pear") == [0, 0, 2]
+    assert draw("pear", "red pear") == [2, 0]  # more of that name is a pear; "red" is rarer than "pear"
+    # By scikit-learn, whose smoothed tf-idf is this one.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(token_pattern=r"\w+").fit(NAMES)
+    asked = ["green", "a red pear", "green apple and pear", "a green"]
+    cosines = (vectorizer.transform(asked) @ vectorizer.transform(NAMES).T).toarray()
+    np.testing.assert_allclose(cosines[np.arange(4), np.array(draw(*asked), int)], cosines.max(1), rtol=1e-6)
+    assert (cosines.max(1) > cosines.min(1)).all()
+
+
+def test_texts_that_share_nothing_go_by_the_seed(named):
+    drawn = {named(seed)("unheard of")[0] for seed in range(40)}
+    assert drawn == {0, 1, 2, 3, 4}
+    draw = named()
+    assert len(set(draw("unheard of", "", "another"))) == 1
+    assert draw("red apple", **{"text/mask": np.array([False])}) == draw("")
+
+
+def test_examples_without_text_or_target_are_not_drawn(named):
+    assert named(image=[False, True, True, True, True])("red apple") == [1]
+    assert named(text=[True, True, False, True, True])("green pear")[0] in (1, 3)
+    with pytest.raises(configs.ConfigError, match="expected training examples with text and image, got none"):
+        named(text=[False] * 5)("red")

@@ -17,6 +17,12 @@ def cells():
             "baseline": "training_examples",
             "seeds": SEEDS,
         },
+        {
+            "label": "training image of the nearest name",
+            "config": "configs/text_to_image_gan.py:emoji",
+            "baseline": "nearest_text",
+            "seeds": SEEDS,
+        },
         *(
             {"label": label, "config": f"configs/text_to_image_{family}.py:emoji", "seeds": SEEDS}
             for label, family in FAMILIES.items()
