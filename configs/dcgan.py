@@ -42,8 +42,10 @@ def get_config(arg="scenes"):
     if arg == "digits64":
         # The authors' code, and a quarter of it for a processor.
         width = {"width": 64, "max_width": 512} if large else {"width": 16, "max_width": 128}
-        config.generator.update(width)
-        config.discriminator.update(width)
+        for network in (config.generator, config.discriminator):
+            network.update(width)
+            network.init_std = 0.02
+        del config.optimizers.generator.ema_decay
         config.evaluators = {
             "ms_ssim": {"name": "ms_ssim", "num_examples": 10_000},
             "swd": {"name": "sliced_wasserstein", "num_examples": 10_000},

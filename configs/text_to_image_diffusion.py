@@ -22,13 +22,6 @@ from mmgen_jax.data import presets
 
 ARGUMENTS = ("scenes", "digits", "emoji", "scenes_latent", "digits_latent", "large")
 
-CHANNELS = {
-    "scenes": (24, 48, 96),
-    "digits": (32, 64),
-    "emoji": (24, 48, 96),
-    "scenes_latent": (64, 128),
-    "digits_latent": (128,),
-}
 LARGE = {
     "encoders.text.features": 256,
     "fusion.features": 512,
@@ -63,7 +56,7 @@ def get_config(arg="scenes"):
     config.data = presets.source(dataset, "text", "image")
     config.encoders = {"text": {"name": "text.embedding", "features": 64}}
     config.fusion = {"name": "concat", "features": 128}
-    config.generator = {"name": "unet", "channels": CHANNELS[arg]}
+    config.generator = {"name": "unet", "channels": (24, 48, 96)}
     config.objective = {
         "name": "diffusion",
         "target": "image",
@@ -76,7 +69,9 @@ def get_config(arg="scenes"):
     }
     config.evaluators = presets.judges(dataset, conditional=True)
     config.train.steps = 5000
-    if dataset != "digits":
+    if arg == "digits":
+        config.generator.channels = (32, 64)
+    if arg in ("scenes", "emoji"):
         config.train.batch_size = 32
         config.optimizers.generator.lr = 5e-3  # so few channels want large steps
     if arg == "scenes":
@@ -85,18 +80,24 @@ def get_config(arg="scenes"):
     if arg.endswith("_latent"):
         config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1}
         config.target_decoder = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1}
-        config.generator.patch_size = 1  # of the latents, 8 x 8 of 32 px and 7 x 7 of 28
-        config.generator.num_blocks = 2
-        autoencoder_steps = 2000
-        config.optimizers.generator.start_step = autoencoder_steps
+        config.generator.update({"patch_size": 1, "num_blocks": 2})
+        steps = {"autoencoder": 2000, "all": 12_000}
+        if dataset == "digits":
+            config.generator.channels = (128,)  # of the 7 x 7 latents
+        if dataset == "scenes":
+            config.generator.channels = (64, 128)  # of the 8 x 8 latents
+            config.optimizers.generator.lr = 2e-3
+            config.train.batch_size = 32
+            steps = {"autoencoder": 1500, "all": 6500}
+        config.optimizers.generator.start_step = steps["autoencoder"]
         config.optimizers.autoencoder = {
             "lr": 1e-3,
             "schedule": "cosine",
             "warmup_steps": 50,
-            "stop_step": autoencoder_steps,
+            "stop_step": steps["autoencoder"],
         }
         config.evaluators.autoencoder = {"name": "reconstruction", "from_target": True}
-        config.train.steps = 12_000
+        config.train.steps = steps["all"]
     if not large:
         return config
     return configs.enlarged(config, LARGE_LATENT if arg.endswith("_latent") else LARGE)

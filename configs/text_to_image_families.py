@@ -6,7 +6,7 @@
 Argument: `gan`, `vae`, `autoregressive` or `diffusion`, from text alone; behind a comma a fusion of text and sound,
 `concat`, `gated` or `cross_attention`. Scenes of 16 px. The systems are those of `text_to_image_FAMILY.py:scenes` with
 one text encoder, fusions of one width, batches of 32, 0.38 to 0.41 M parameters in all that the run trains (from text;
-with a sound more), and as many steps as four minutes on a CPU core allow (from text). Table:
+with a sound more), and as many steps as a minute and a half on a CPU core allows (from text). Table:
 `experiments/text_to_image_families`, not measured yet.
 """
 
@@ -16,8 +16,8 @@ from mmgen_jax import config as configs
 
 # What each has other than `text_to_image_FAMILY.py:scenes`, and its steps.
 FAMILIES = {
-    "gan": ({"generator.width": 46, "discriminator.width": 46}, 10_000),
-    "vae": ({"generator.width": 46, "objective.beta": 1.0}, 14_000),  # a quarter of the pixels, a quarter of the beta
+    "gan": ({"generator.width": 46, "discriminator.width": 46}, 3750),
+    "vae": ({"generator.width": 46, "objective.beta": 1.0}, 5250),  # a quarter of the pixels, a quarter of the beta
     "autoregressive": (
         {
             "target_encoder.channels": (24, 48),
@@ -25,12 +25,15 @@ FAMILIES = {
             "target_decoder.max_width": 48,
             "objective.codebook_size": 128,
             "generator.features": 76,
-            "optimizers.tokenizer.stop_step": 1000,
-            "optimizers.generator.start_step": 1000,
+            "optimizers.tokenizer.stop_step": 500,
+            "optimizers.generator.start_step": 500,
         },
-        6000,
+        2250,
     ),
-    "diffusion": ({"generator.channels": (32, 64)}, 9600),
+    "diffusion": (
+        {"generator.channels": (32, 64), "objective.prediction": "data", "objective.logit_mean": -1.0},
+        3600,
+    ),
 }
 FUSIONS = ("concat", "gated", "cross_attention")
 ARGUMENTS = ("gan", "vae,concat", "autoregressive,gated", "diffusion,cross_attention")

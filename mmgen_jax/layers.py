@@ -84,6 +84,11 @@ class ConditionalNorm(nn.Module):
         return film(x, *jnp.split(modulation, 2, axis=-1))
 
 
+def kernel_init(std: float) -> nn.initializers.Initializer:
+    """Normal with that standard deviation; with 0 by the number of inputs (LeCun et al., 1998), flax's default."""
+    return nn.initializers.normal(std) if std else nn.initializers.lecun_normal()
+
+
 def spectral_normalise(layer: nn.Module, train: bool, enabled: bool = True) -> Callable[..., jax.Array]:
     """A `Conv`, `ConvTranspose` or `Dense` whose kernel has spectral norm 1 (Miyato et al. 2018).
 

@@ -45,7 +45,7 @@ class Exact(nn.Module):
         a, s, da, ds = diffusion.PATHS[self.path](time.reshape(-1, *[1] * (z.ndim - 1)))
         centred = (z - a * self.mean) / ((a * self.std) ** 2 + s**2)
         x, noise = self.mean + a * self.std**2 * centred, s * centred
-        return offset + (noise if self.prediction == "noise" else da * x + ds * noise)
+        return offset + {"noise": noise, "data": x, "velocity": da * x + ds * noise}[self.prediction]
 
 
 class Dense(nn.Module):
@@ -102,23 +102,27 @@ def assert_equal(a, b):
 
 
 @pytest.mark.parametrize("path", diffusion.PATHS)
-@pytest.mark.parametrize("prediction", ["velocity", "noise"])
-@pytest.mark.parametrize("times", ["uniform", "logit_normal"])
-def test_loss_of_the_best_prediction_is_the_variance_that_no_prediction_explains(path, prediction, times):
+@pytest.mark.parametrize("prediction", diffusion.PREDICTIONS)
+@pytest.mark.parametrize("times, logit_mean", [("uniform", 0.0), ("logit_normal", 0.0), ("logit_normal", -1.0)])
+def test_loss_of_the_best_prediction_is_the_variance_that_no_prediction_explains(path, prediction, times, logit_mean):
     mean, std, num = 0.3, 0.2, 4096
-    objective = make(Exact(mean, std, path, prediction), path=path, prediction=prediction, times=times)
+    fields = {"path": path, "prediction": prediction, "times": times, "logit_mean": logit_mean}
+    objective = make(Exact(mean, std, path, prediction), **fields)
     x = mean + std * np.random.default_rng(1).normal(size=(num, *SHAPE)).astype(np.float32)
     value, grads = value_and_grad(objective, EXACT, {"image": x})
     t = (np.arange(20_000) + 0.5) / 20_000  # quantiles of the uniform distribution
     if times == "logit_normal":
         normal = np.sort(np.random.default_rng(2).normal(size=400_000))
-        t = 1 / (1 + np.exp(-normal))
+        t = 1 / (1 + np.exp(-logit_mean - normal))
     a, s, da, ds = (np.asarray(part) for part in diffusion.PATHS[path](jnp.asarray(t)))
     # The target is p x + q e: what is left of its variance once z = a x + s e is known.
     p, q = (np.zeros_like(t), np.ones_like(t)) if prediction == "noise" else (da, ds)
+    if prediction == "data":  # the velocity that x implies, where e is (z - a x) / s
+        p, q = da - ds * a / np.maximum(s, diffusion.LEAST_S), np.zeros_like(t)
     left = (p * std) ** 2 + q**2 - (p * a * std**2 + q * s) ** 2 / ((a * std) ** 2 + s**2)
     np.testing.assert_allclose(value, left.mean(), rtol=0.05)
-    assert abs(float(grads["generator"]["offset"])) < 0.05
+    slope = np.mean(p**2) if prediction == "data" else 1  # of the loss, by the square of what is added to the best
+    assert abs(float(grads["generator"]["offset"])) < 0.05 * slope
 
 
 @pytest.mark.parametrize("path", diffusion.PATHS)
@@ -144,7 +148,9 @@ def drawn(steps, solver, **fields):
     return sample["image"], np.clip(mean + std * parallel.normal(jax.random.key(3), 8, SHAPE), -1, 1)
 
 
-@pytest.mark.parametrize("path, prediction", [("linear", "velocity"), ("cosine", "velocity"), ("cosine", "noise")])
+@pytest.mark.parametrize(
+    "path, prediction", [("linear", "velocity"), ("cosine", "velocity"), ("cosine", "noise"), ("linear", "data")]
+)
 def test_samples_solve_the_differential_equation_with_the_order_of_the_solver(path, prediction):
     """A Gaussian's probability flow carries noise e to mean + std e."""
     errors = {}
@@ -157,7 +163,7 @@ def test_samples_solve_the_differential_equation_with_the_order_of_the_solver(pa
     assert errors["heun", 16] < 0.8 * errors["euler", 16]
 
 
-@pytest.mark.parametrize("path, prediction", [("linear", "velocity"), ("cosine", "noise")])
+@pytest.mark.parametrize("path, prediction", [("linear", "velocity"), ("linear", "data"), ("cosine", "noise")])
 @pytest.mark.parametrize("solver", ["euler", "heun"])
 def test_all_noise_is_carried_to_a_point_mass(path, prediction, solver):
     generator = Exact(0.6, 0.0, path, prediction)
@@ -235,7 +241,7 @@ def test_a_masked_target_does_not_contribute(garbage):
     "fields, expected",
     [
         ({"path": "straight"}, "path: expected one of linear, cosine, got 'straight'"),
-        ({"prediction": "x"}, "prediction: expected one of velocity, noise"),
+        ({"prediction": "x"}, "prediction: expected one of velocity, noise, data"),
         ({"solver": "rk4"}, "solver: expected one of euler, heun"),
         ({"sampling_steps": 0}, "sampling_steps: expected at least 1"),
         ({"condition_dropout": 1.0, "conditional": True}, "condition_dropout: expected in [0, 1)"),

@@ -2,7 +2,7 @@
 
 SEEDS = (0, 1, 2)
 FAMILIES = {"gan": "GAN", "vae": "VAE", "autoregressive": "autoregressive", "diffusion": "diffusion"}
-FUSIONS = ("concat", "gated", "cross_attention")
+FUSIONS = ("concat", "cross_attention")
 
 
 def cells():

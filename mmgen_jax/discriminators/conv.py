@@ -16,12 +16,16 @@ from mmgen_jax.generators.conv import coarsest
 
 
 class Trunk(nn.Module):
-    """`[B, H, W, C] -> [B, F]`: halves the size down to the coarsest, doubling the width, and flattens."""
+    """`[B, H, W, C] -> [B, F]`: halves the size down to the coarsest, doubling the width, and flattens.
+
+    `init_std` as in `generators/conv.py`.
+    """
 
     width: int = 64
     max_width: int = 512
     norm: str = "none"
     spectral_norm: bool = False
+    init_std: float = 0.0
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
@@ -35,6 +39,7 @@ class Trunk(nn.Module):
                 kernel_size=4,
                 strides=2 if halvings else 1,
                 dtype=self.dtype,
+                kernel_init=layers.kernel_init(self.init_std),
                 name=f"conv_{i}",
             )
             x = layers.spectral_normalise(conv, train, self.spectral_norm)(x)
@@ -50,6 +55,7 @@ class Discriminator(nn.Module):
     Args:
       width: channels after the first convolution.
       hidden: units of the layer that joins features and conditions.
+      init_std: of every kernel at first, 0.02 in the paper; 0: by the number of inputs.
     """
 
     width: int = 64
@@ -57,14 +63,21 @@ class Discriminator(nn.Module):
     norm: str = "none"
     spectral_norm: bool = False
     hidden: int = 256
+    init_std: float = 0.0
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
-        trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, self.axis_name, self.dtype)
-        x = trunk(target, train).astype(jnp.float32)
+        fields = {"init_std": self.init_std, "axis_name": self.axis_name, "dtype": self.dtype}
+        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
+        x = x.astype(jnp.float32)
+
+        def dense(features, x):
+            layer = nn.Dense(features, kernel_init=layers.kernel_init(self.init_std))
+            return layers.spectral_normalise(layer, train, self.spectral_norm)(x)
+
         if fused is not None:
             x = jnp.concatenate([x, fused.pooled.astype(jnp.float32)], axis=-1)
-            x = nn.leaky_relu(layers.spectral_normalise(nn.Dense(self.hidden), train, self.spectral_norm)(x), 0.2)
-        return layers.spectral_normalise(nn.Dense(1), train, self.spectral_norm)(x)[:, 0]
+            x = nn.leaky_relu(dense(self.hidden, x), 0.2)
+        return dense(1, x)[:, 0]

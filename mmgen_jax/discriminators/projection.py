@@ -30,8 +30,9 @@ class Discriminator(nn.Module):
     def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
         if fused is None:
             raise ValueError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
-        trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, self.axis_name, self.dtype)
-        x = trunk(target, train).astype(jnp.float32)
+        fields = {"axis_name": self.axis_name, "dtype": self.dtype}
+        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
+        x = x.astype(jnp.float32)
 
         def dense(features, x):
             return layers.spectral_normalise(nn.Dense(features), train, self.spectral_norm)(x)

@@ -7,6 +7,8 @@ normalisation (as in SNGAN's and BigGAN's generators), or both.
 
 from __future__ import annotations
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -35,6 +37,8 @@ class Generator(nn.Module):
       batch_conditions: whether the conditions are normalised over the batch first. A GAN needs it: what the conditions
         of all examples share otherwise grows faster than any bias, and one picture is drawn whatever the latent. A VAE
         does better without: the noise of batch statistics makes its latent repeat what the conditions say.
+      init_std: of every kernel at first, 0.02 in the paper; 0: by the number of inputs. Under a normalisation a kernel
+        learns the faster the smaller it is, so that this is a learning rate of each layer's own.
     """
 
     shape: tuple[int, int, int]
@@ -43,6 +47,7 @@ class Generator(nn.Module):
     norm: str = "batch"
     conditions_at: str = "input"
     batch_conditions: bool = False
+    init_std: float = 0.0
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
@@ -75,10 +80,12 @@ class Generator(nn.Module):
 
         # Channels at each size but the last: `width` before the output, doubling towards the coarsest.
         features = [min(self.max_width, self.width << i) for i in reversed(range(max(doublings, 1)))]
-        x = nn.Dense(low * low_width * features[0], dtype=self.dtype)(x.astype(self.dtype))
+        own = {"dtype": self.dtype, "kernel_init": layers.kernel_init(self.init_std)}
+        double = functools.partial(layers.ConvTranspose, kernel_size=4, strides=2, **own)
+        x = nn.Dense(low * low_width * features[0], **own)(x.astype(self.dtype))
         x = nn.relu(normalise(x.reshape(-1, low, low_width, features[0])))
         for size in features[1:]:
-            x = nn.relu(normalise(layers.ConvTranspose(size, kernel_size=4, strides=2, dtype=self.dtype)(x)))
+            x = nn.relu(normalise(double(size)(x)))
         if not doublings:
-            return layers.Conv(channels, kernel_size=3, dtype=self.dtype, name="output")(x)
-        return layers.ConvTranspose(channels, kernel_size=4, strides=2, dtype=self.dtype, name="output")(x)
+            return layers.Conv(channels, kernel_size=3, **own, name="output")(x)
+        return double(channels, name="output")(x)
