@@ -40,12 +40,15 @@ def get_config(arg="scenes"):
     config.evaluators = presets.judges(arg, conditional=False)
     config.train.steps = 5000
     if arg == "digits64":
-        # The authors' code, and a quarter of it for a processor.
-        width = {"width": 64, "max_width": 512} if large else {"width": 16, "max_width": 128}
-        for network in (config.generator, config.discriminator):
-            network.update(width)
-            network.init_std = 0.02
-        del config.optimizers.generator.ema_decay
+        # The authors' code, and a quarter of its width for a processor. A narrow network moves as the wide one does when
+        # rates grow with the inverse width and initial weights with its root (Yang et al., 2022); with those of the wide
+        # one it drew the same picture for every latent for 2,000 steps, and collapsed.
+        fraction = 1.0 if large else 0.25
+        network = {"width": int(64 * fraction), "max_width": int(512 * fraction), "init_std": 0.02 * fraction**-0.5}
+        config.generator.update(network | {"input_bias": False})
+        config.discriminator.update(network)
+        adam = {"lr": 2e-4 / fraction, "b1": 0.5}
+        config.optimizers = {"discriminator": adam, "generator": adam}
         config.evaluators = {
             "ms_ssim": {"name": "ms_ssim", "num_examples": 10_000},
             "swd": {"name": "sliced_wasserstein", "num_examples": 10_000},

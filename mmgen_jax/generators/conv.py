@@ -37,6 +37,8 @@ class Generator(nn.Module):
       batch_conditions: whether the conditions are normalised over the batch first. A GAN needs it: what the conditions
         of all examples share otherwise grows faster than any bias, and one picture is drawn whatever the latent. A VAE
         does better without: the noise of batch statistics makes its latent repeat what the conditions say.
+      input_bias: whether the first layer has a bias, one for each channel of each cell of the coarsest grid. No
+        normalisation cancels it, and a GAN may let it grow until one picture is drawn whatever the latent.
       init_std: of every kernel at first, 0.02 in the paper; 0: by the number of inputs. Under a normalisation a kernel
         learns the faster the smaller it is, so that this is a learning rate of each layer's own.
     """
@@ -47,6 +49,7 @@ class Generator(nn.Module):
     norm: str = "batch"
     conditions_at: str = "input"
     batch_conditions: bool = False
+    input_bias: bool = True
     init_std: float = 0.0
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
@@ -82,7 +85,8 @@ class Generator(nn.Module):
         features = [min(self.max_width, self.width << i) for i in reversed(range(max(doublings, 1)))]
         own = {"dtype": self.dtype, "kernel_init": layers.kernel_init(self.init_std)}
         double = functools.partial(layers.ConvTranspose, kernel_size=4, strides=2, **own)
-        x = nn.Dense(low * low_width * features[0], **own)(x.astype(self.dtype))
+        first = nn.Dense(low * low_width * features[0], use_bias=self.input_bias, **own)
+        x = first(x.astype(self.dtype))
         x = nn.relu(normalise(x.reshape(-1, low, low_width, features[0])))
         for size in features[1:]:
             x = nn.relu(normalise(double(size)(x)))
