@@ -74,6 +74,22 @@ def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathl
     return runs
 
 
+def write(
+    script: str, workdir: os.PathLike, prompts: Sequence[str], num: int = 5, labels: Sequence[str] = ()
+) -> pathlib.Path:
+    """Writes `samples.png`, in 256 colours, beside an experiment's script: its sweep's `first_runs` in `workdir`.
+
+    Args:
+      script: a file of the experiment's folder, where `sweep.py` is.
+      labels: of the rows to show; all where there is none.
+    """
+    folder = pathlib.Path(script).parent
+    runs = first_runs(folder / "sweep.py", workdir)
+    sheet = prompt_sheet({name: run for name, run in runs.items() if not labels or name in labels}, prompts, num)
+    sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
+    return folder / "samples.png"
+
+
 def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -> np.ndarray:
     """`[prompts, num, H, W, 3] uint8`, enlarged."""
     _, system, sampler, _ = sample.restore(workdir)

@@ -1,6 +1,7 @@
 """Sheets of several models' samples from the same prompts."""
 
 import numpy as np
+import PIL.Image
 import pytest
 import tiny
 
@@ -66,3 +67,13 @@ def test_the_first_finished_run_of_each_row(tmp_path):
     for cell in cells[2:4]:
         (tmp_path / "runs" / cell.name / "evaluation.json").write_text("{}")
     assert sheets.first_runs(tmp_path / "sweep.py", tmp_path / "runs") == {"VAE": tmp_path / "runs" / cells[2].name}
+
+
+def test_samples_are_written_beside_the_script(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sheets, "first_runs", lambda *_: {"a": run, "b": run, "c": run})
+    whole = np.asarray(PIL.Image.open(sheets.write(tmp_path / "sheet.py", "runs", PROMPTS, num=1)).convert("RGB"))
+    one = PIL.Image.open(sheets.write(tmp_path / "sheet.py", "runs", PROMPTS, num=1, labels=("b",))).convert("RGB")
+    assert (tmp_path / "samples.png").is_file()
+    exact = np.asarray(sheets.prompt_sheet({"a": run, "b": run, "c": run}, PROMPTS, num=1), float)
+    assert whole.shape == exact.shape and np.abs(whole - exact).mean() < 3  # 256 colours
+    assert one.width < whole.shape[1]

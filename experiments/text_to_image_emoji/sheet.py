@@ -3,10 +3,7 @@
 The first five names are of test glyphs, the others of training glyphs.
 """
 
-import pathlib
 import sys
-
-import PIL.Image
 
 from mmgen_jax import sheets
 
@@ -24,7 +21,4 @@ PROMPTS = (
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    folder = pathlib.Path(__file__).parent
-    runs = sheets.first_runs(folder / "sweep.py", sys.argv[1])
-    sheet = sheets.prompt_sheet(runs, PROMPTS, num=4)
-    sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
+    sheets.write(__file__, sys.argv[1], PROMPTS, num=4)

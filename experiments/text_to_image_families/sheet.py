@@ -1,9 +1,6 @@
 """Draws samples.png, the same prompts by every family: python experiments/text_to_image_families/sheet.py WORKDIR"""
 
-import pathlib
 import sys
-
-import PIL.Image
 
 from mmgen_jax import sheets
 
@@ -21,8 +18,4 @@ PROMPTS = (
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    folder = pathlib.Path(__file__).parent
-    runs = sheets.first_runs(folder / "sweep.py", sys.argv[1])
-    text_alone = {label: workdir for label, workdir in runs.items() if "," not in label}
-    sheet = sheets.prompt_sheet(text_alone, PROMPTS)
-    sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
+    sheets.write(__file__, sys.argv[1], PROMPTS, labels=("GAN", "VAE", "autoregressive", "diffusion"))

@@ -1,4 +1,4 @@
-"""Scenes drawn by four families on equal terms: from text, then from text and sound under three fusions."""
+"""Scenes drawn by four families on equal terms: from text, then from text and sound under two fusions."""
 
 SEEDS = (0, 1, 2)
 FAMILIES = {"gan": "GAN", "vae": "VAE", "autoregressive": "autoregressive", "diffusion": "diffusion"}
