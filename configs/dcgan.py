@@ -41,8 +41,8 @@ def get_config(arg="scenes"):
     config.train.steps = 5000
     if arg == "digits64":
         # The authors' code, and a quarter of its width for a processor. A narrow network moves as the wide one does when
-        # rates grow with the inverse width and initial weights with its root (Yang et al., 2022); with those of the wide
-        # one it drew the same picture for every latent for 2,000 steps, and collapsed.
+        # rates grow with the inverse width and initial weights with its root (Yang et al., 2022). With the wide one's
+        # it drew one picture for every latent at step 2,000, where these draw digits.
         fraction = 1.0 if large else 0.25
         network = {"width": int(64 * fraction), "max_width": int(512 * fraction), "init_std": 0.02 * fraction**-0.5}
         config.generator.update(network | {"input_bias": False})

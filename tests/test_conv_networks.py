@@ -1,4 +1,4 @@
-"""The convolutional generator and discriminator: what their first weights are and what a bias behind the latent does."""
+"""The convolutional generator and discriminator: their first weights, and what a bias behind the latent does."""
 
 import jax
 import jax.numpy as jnp
