@@ -40,7 +40,7 @@ def get_config(arg="scenes"):
     config.evaluators = presets.judges(arg, conditional=False)
     config.train.steps = 5000
     if arg == "digits64":
-        # The authors' code, and a quarter of its width for a processor. A narrow network moves as the wide one does when
+        # The authors' code, and a quarter of its width for a CPU. A narrow network moves as the wide one does when
         # rates grow with the inverse width and initial weights with its root (Yang et al., 2022). With the wide one's
         # it drew one picture for every latent at step 2,000, where these draw digits.
         fraction = 1.0 if large else 0.25
