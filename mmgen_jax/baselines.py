@@ -120,20 +120,20 @@ class NearestText(Baseline):
     Texts are bags of words, and nearness is the cosine of their tf-idf: each word counts as often as it stands there
     times `1 + log((1 + N) / (1 + n))`, where n of N training texts have it. Among equals, and where no word is shared
     or the text is missing, an order drawn from `config.seed` decides. Examples that lack the text or the target do not
-    count.
+    count. The tf-idf of all training texts is in memory, 4 bytes for each and each word of the vocabulary.
     """
 
     def __init__(self, config, target: str):
         super().__init__(config, target)
         self._source, self._seed = systems.source(config), config.seed
-        kinds = {name: modality.kind for name, modality in self._source.modalities.items()}
-        conditions = systems.build(config, self._source.modalities).conditions
+        modalities = self._source.modalities
+        kinds = {name: modality.kind for name, modality in modalities.items()}
+        conditions = systems.build(config, modalities).conditions
         texts = [name for name in conditions if kinds[name] == "text"]
         if len(texts) != 1:
             conditions = ", ".join(f"{name} ({kinds[name]})" for name in conditions) or "none"
             raise ConfigError(f"baseline nearest_text: expected one text among the conditions, got {conditions}")
-        self._text = texts[0]
-        self._vocab_size = self._source.modalities[self._text].vocab_size
+        self._text, self._vocab_size = texts[0], modalities[texts[0]].vocab_size
 
     def __call__(self, batch):
         indices, weights, known = self._known
@@ -157,14 +157,14 @@ class NearestText(Baseline):
             raise ConfigError(
                 f"baseline nearest_text: expected training examples with {self._text} and {self.target}, got none"
             )
-        weights = 1 + np.log((1 + len(counts)) / (1 + (counts > 0).sum(0)))
+        weights = np.float32(1) + np.log((1 + len(counts)) / (1 + (counts > 0).sum(0))).astype(np.float32)
         known = counts * weights
         return kept, weights, known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-12)
 
     def _counts(self, batch) -> np.ndarray:
         """`[B, vocab_size]`, how often each word stands there; what is no word of the vocabulary does not count."""
         ids = batch[self._text]
-        counts = np.zeros((len(ids), self._vocab_size))
+        counts = np.zeros((len(ids), self._vocab_size), np.float32)
         np.add.at(counts, (np.arange(len(ids))[:, None], ids), 1)
         counts[:, :NUM_SPECIAL] = 0
         return counts * np.asarray(batch.get(self._text + MASK_SUFFIX, np.ones(len(ids), bool)))[:, None]

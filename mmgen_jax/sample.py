@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 
 from mmgen_jax import checkpoint, lookup, media, parallel, train_state
 from mmgen_jax import config as configs
@@ -161,13 +162,18 @@ def sample(
     """
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
-    conditions = systems.build(_changed(config, changes or {}), modalities).conditions
+    system = systems.build(_changed(config, changes or {}), modalities)
+    if not hasattr(system.objective, "sample"):
+        raise configs.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
+    conditions = system.conditions
     if conditions and not given:
         kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
         raise configs.ConfigError(f"sample: the model draws from conditions, give at least one of {kinds}")
     batch = {}
     for kind, value in given.items():
         name = _condition(kind, conditions, modalities)
+        if kind == "text" and (unknown := modalities[name].tokenizer.unknown(value)):
+            logging.warning("--text: words that the model does not know, and reads as one: %s", ", ".join(unknown))
         batch[name] = np.repeat(_read(kind, value, name, modalities[name])[None], num, axis=0)
     _, system, sampler, _ = restore(workdir, num, changes)
     sampler.seed = seed

@@ -81,10 +81,15 @@ def write(
 
     Args:
       script: a file of the experiment's folder, where `sweep.py` is.
-      labels: of the rows to show; all where there is none.
+      labels: of the rows to show; empty: all.
+
+    Raises:
+      config.ConfigError: a label without a finished run; see also `first_runs` and `prompt_sheet`.
     """
     folder = pathlib.Path(script).parent
     runs = first_runs(folder / "sweep.py", workdir)
+    if missing := [label for label in labels if label not in runs]:
+        raise ConfigError(f"{workdir}: no finished run of {', '.join(missing)}; there is one of {', '.join(runs)}")
     sheet = prompt_sheet({name: run for name, run in runs.items() if not labels or name in labels}, prompts, num)
     sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
     return folder / "samples.png"

@@ -149,7 +149,8 @@ def drawn(steps, solver, **fields):
 
 
 @pytest.mark.parametrize(
-    "path, prediction", [("linear", "velocity"), ("cosine", "velocity"), ("cosine", "noise"), ("linear", "data")]
+    "path, prediction",
+    [("linear", "velocity"), ("cosine", "velocity"), ("cosine", "noise"), ("linear", "data"), ("cosine", "data")],
 )
 def test_samples_solve_the_differential_equation_with_the_order_of_the_solver(path, prediction):
     """A Gaussian's probability flow carries noise e to mean + std e."""
@@ -185,6 +186,33 @@ def test_guidance_is_the_prediction_without_conditions_plus_so_many_times_the_di
     for guidance in (0.0, 2.5):
         guided = make(conditional=True, condition_dropout=0.1, guidance=guidance).velocity(*state, BATCH)(z, time)
         np.testing.assert_allclose(guided, without + guidance * (given - without), atol=1e-5)
+
+
+@pytest.mark.parametrize("path", diffusion.PATHS)
+def test_predicted_data_is_guided_as_its_velocity_is(path):
+    """Velocity is affine in the data, so that it does not matter which of the two is extrapolated."""
+    fields = {"path": path, "prediction": "data"}
+    state = initial(make(conditional=True, **fields))
+    z, time = jnp.asarray(X), jnp.linspace(0.1, 0.9, 8)
+    given = make(conditional=True, **fields).velocity(*state, BATCH)(z, time)
+    without = make(conditional=True, **fields).velocity(*state, {"image": X})(z, time)
+    guided = make(conditional=True, condition_dropout=0.1, guidance=2.5, **fields).velocity(*state, BATCH)(z, time)
+    np.testing.assert_allclose(guided, without + 2.5 * (given - without), atol=1e-4)
+
+
+@pytest.mark.parametrize("path", diffusion.PATHS)
+def test_the_loss_of_predicted_data_is_that_of_its_velocity(path):
+    """Where s is not small, in a velocity that the sampler makes of the same prediction."""
+    objective = make(Exact(0.3, 0.2, path, "data"), path=path, prediction="data", logit_mean=-3.0)
+    moved = {"generator": {"generator": {"offset": jnp.full((), 0.1)}}}, EXACT[1]
+    x = np.broadcast_to(np.float32(0.3), (512, *SHAPE))
+    value, _ = value_and_grad(objective, moved, {"image": x})
+    seen = make(Exact(0.3, 0.2, path, "velocity"), path=path, logit_mean=-3.0)  # of the same times and noise
+    best, _ = value_and_grad(seen, EXACT, {"image": x})
+    time = jax.nn.sigmoid(-3.0 + parallel.normal(jax.random.key(1), 4096, ()))
+    z = jnp.zeros((4096, *SHAPE))
+    added = objective.velocity(*moved, {"image": z})(z, time) - objective.velocity(*EXACT, {"image": z})(z, time)
+    np.testing.assert_allclose(value - best, jnp.mean(added**2), rtol=0.1)
 
 
 def test_without_guidance_the_velocity_is_the_conditional_one():
@@ -241,6 +269,7 @@ def test_a_masked_target_does_not_contribute(garbage):
     "fields, expected",
     [
         ({"path": "straight"}, "path: expected one of linear, cosine, got 'straight'"),
+        ({"times": "uniform", "logit_mean": -1.0}, "logit_mean: expected 0 with times 'uniform', got -1.0"),
         ({"prediction": "x"}, "prediction: expected one of velocity, noise, data"),
         ({"solver": "rk4"}, "solver: expected one of euler, heun"),
         ({"sampling_steps": 0}, "sampling_steps: expected at least 1"),

@@ -1,5 +1,6 @@
 """What is done with a trained run: drawing from it and measuring it, from its folder alone."""
 
+import dataclasses
 import json
 
 import jax
@@ -105,6 +106,25 @@ def test_what_training_fixed_is_not_changed_in_sampling(run, tmp_path):
     assert (
         code == 1 and "--config.objective.latent_dim: is fixed by the training" in error and not [*tmp_path.iterdir()]
     )
+
+
+def test_a_model_that_draws_nothing_is_refused(run, tmp_path, monkeypatch):
+    monkeypatch.delattr("mmgen_jax.objectives.variational.Objective.sample")
+    with pytest.raises(ConfigError, match="its objective draws nothing; measure it with mmgen evaluate"):
+        sample.sample(run[0], tmp_path / "out", {"text": "a large red star"}, num=1)
+
+
+def test_words_that_an_open_vocabulary_lacks_are_named(run, tmp_path, monkeypatch):
+    config, modalities = sample.read_workdir(run[0])
+    text = modalities["text"]
+    text = dataclasses.replace(text, tokenizer=dataclasses.replace(text.tokenizer, open=True, _ids={}))
+    monkeypatch.setattr(sample, "read_workdir", lambda _: (config, modalities | {"text": text}))
+    named = []
+    monkeypatch.setattr(sample.logging, "warning", lambda message, *words: named.append(words))
+    sample.sample(run[0], tmp_path / "out", {"text": "a red star"}, num=1)
+    assert not named
+    sample.sample(run[0], tmp_path / "out", {"text": "a purple velvet star"}, num=1)
+    assert named == [("purple, velvet",)]
 
 
 def test_the_command_prints_the_files(run, tmp_path):

@@ -14,7 +14,7 @@ from mmgen_jax import system as systems
 FILES = sorted((ROOT / "configs").glob("*.py"))
 NAMES = [file.stem for file in FILES if "large" in getattr(config_module(file), "ARGUMENTS", ())]
 # Beside `large`, those of other networks.
-OTHERS = ("dcgan:digits64", "text_to_image_diffusion:digits_latent", "image_captioning:scenes_transformer")
+OTHERS = ("dcgan:digits64", "text_to_image_diffusion:scenes", "image_captioning:scenes_transformer")
 OTHERS += ("image_captioning:scenes_vit",)
 PAIRS = [(f"{name}.py", f"{name}.py:large") for name in NAMES]
 PAIRS += [(other.replace(":", ".py:"), other.replace(":", ".py:") + "_large") for other in OTHERS]

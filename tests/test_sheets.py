@@ -77,3 +77,5 @@ def test_samples_are_written_beside_the_script(run, tmp_path, monkeypatch):
     exact = np.asarray(sheets.prompt_sheet({"a": run, "b": run, "c": run}, PROMPTS, num=1), float)
     assert whole.shape == exact.shape and np.abs(whole - exact).mean() < 3  # 256 colours
     assert one.width < whole.shape[1]
+    with pytest.raises(ConfigError, match="no finished run of d; there is one of a, b, c"):
+        sheets.write(tmp_path / "sheet.py", "runs", PROMPTS, labels=("a", "d"))

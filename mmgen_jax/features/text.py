@@ -52,6 +52,10 @@ class Tokenizer:
     def split(self, text: str) -> list[str] | list[int]:
         return split(text, self.unit)
 
+    def unknown(self, text: str) -> list[str]:
+        """The units of a text that are not in the vocabulary."""
+        return [] if self.unit == "byte" else [unit for unit in self.split(text) if unit not in self._ids]
+
     def encode(self, text: str, length: int) -> np.ndarray:
         """`[length] int32`: the text's ids, END, padding.
 
@@ -62,7 +66,7 @@ class Tokenizer:
         if self.unit == "byte":
             ids = [NUM_SPECIAL + byte for byte in units]
         else:
-            missing = [unit for unit in units if unit not in self._ids]
+            missing = self.unknown(text)
             if missing and not self.open:
                 known = self.vocabulary if len(self.vocabulary) <= 100 else (*self.vocabulary[:100], "…")
                 raise TextError(

@@ -48,7 +48,8 @@ PATHS = {
 PREDICTIONS = ("velocity", "noise", "data")
 # Bound on the data that a predicted noise stands for: near time 0 it is a small difference over a smaller a.
 LARGEST = {"pixels": 1.0, "latents": 5.0}
-# Least s that a velocity of predicted data is divided by in the loss (Li & He, 2025): near time 1 it has no bound.
+# Least s by which the loss of predicted data is divided (as in Li & He, 2025): near time 1 it has no bound.
+# Samples have the exact one, whose last step of Euler lands on the data that is predicted.
 LEAST_S = 0.05
 
 
@@ -80,11 +81,11 @@ class Objective:
       kl_weight: of the KL per latent element, beside the squared error of a pixel, in the autoencoder's loss.
       path: `linear` or `cosine`.
       prediction: of the network: `velocity`, `noise` or `data`; the loss of data is that of the velocity it implies, so
-        that it weighs as a velocity does. Images fill few of the dimensions that noise and velocity fill, so that a
-        small network predicts data best (Li & He, 2025).
+        that it weighs as a velocity does. Images fill few of the dimensions that noise and velocity fill: data is what
+        a network with fewer channels than a patch has values can predict (Li & He, 2025).
       times: how training draws them: `logit_normal` (Esser et al., 2024) or `uniform`.
-      logit_mean: of logit-normal times; below 0 there is more noise. Large pictures of few things need that: what they
-        show is decided while noise still hides every pixel (Hoogeboom et al., 2023).
+      logit_mean: of logit-normal times; below 0 there is more noise. What a picture shows is decided while noise still
+        hides its pixels, the more so the more pixels show one thing (Hoogeboom et al., 2023).
       condition_dropout: probability in training that an example lacks all of its conditions.
       guidance: the prediction is the one without conditions plus so many times what the conditions add; at 1 it is the
         conditional one.
@@ -122,6 +123,8 @@ class Objective:
                 raise ValueError(
                     f"objective.{field}: expected one of {', '.join(choices)}, got {getattr(self, field)!r}"
                 )
+        if self.logit_mean and self.times != "logit_normal":
+            raise ValueError(f"objective.logit_mean: expected 0 with times {self.times!r}, got {self.logit_mean}")
         if self.sampling_steps < 1:
             raise ValueError(f"objective.sampling_steps: expected at least 1, got {self.sampling_steps}")
         if (self.target_encoder is None) != (self.target_decoder is None):
