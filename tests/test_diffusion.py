@@ -1,102 +1,29 @@
-"""Diffusion against problems whose velocity is known, guidance against its formula, and the frozen autoencoder."""
+"""Diffusion against problems whose velocity is known, and guidance against its formula."""
 
 import dataclasses
-from typing import ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import Training, shrink
+from diffusion_parts import (
+    BATCH,
+    DIGITS,
+    EXACT,
+    PRESENT,
+    SHAPE,
+    Exact,
+    Recorder,
+    X,
+    assert_equal,
+    initial,
+    make,
+    value_and_grad,
+)
 
-from mmgen_jax import config as configs
 from mmgen_jax import parallel
-from mmgen_jax.conditioning import Conditioner, Tokens
-from mmgen_jax.convolution import depth_to_space, space_to_depth
-from mmgen_jax.encoders import label
-from mmgen_jax.fusion import concat
-from mmgen_jax.generators import grid, unet
-from mmgen_jax.modalities import Modality
+from mmgen_jax.generators import grid
 from mmgen_jax.objectives import diffusion
-
-SHAPE = (4, 4, 1)
-IMAGE = Modality("image", SHAPE)
-DIGIT = Modality("label", classes=("a", "b", "c"))
-RNG = np.random.default_rng(0)
-X = np.tanh(RNG.normal(size=(8, *SHAPE))).astype(np.float32)
-DIGITS = np.arange(8, dtype=np.int32) % 3
-BATCH = {"image": X, "digit": DIGITS, "letter": DIGITS[::-1].copy()}
-EXACT = {"generator": {"generator": {"offset": jnp.zeros(())}}}, {"generator": {}}  # params, extra of Exact
-PRESENT = np.array([True, False, True, True, False, True, True, True])
-
-
-class Exact(nn.Module):
-    """The best prediction for data from N(mean, std^2): `E[x | z]` and `E[e | z]` of jointly Gaussian variables."""
-
-    mean: float
-    std: float
-    path: str = "linear"
-    prediction: str = "velocity"
-
-    @nn.compact
-    def __call__(self, z, time, fused, train: bool = False):
-        offset = self.param("offset", nn.initializers.zeros, ())
-        a, s, da, ds = diffusion.PATHS[self.path](time.reshape(-1, *[1] * (z.ndim - 1)))
-        centred = (z - a * self.mean) / ((a * self.std) ** 2 + s**2)
-        x, noise = self.mean + a * self.std**2 * centred, s * centred
-        return offset + {"noise": noise, "data": x, "velocity": da * x + ds * noise}[self.prediction]
-
-
-class Dense(nn.Module):
-    """Of z, time and conditions, elementwise mixed by two dense layers."""
-
-    @nn.compact
-    def __call__(self, z, time, fused, train: bool = False):
-        parts = [z.reshape(len(z), -1), time[:, None], *([] if fused is None else [fused.pooled])]
-        hidden = nn.tanh(nn.Dense(16)(jnp.concatenate(parts, axis=-1)))
-        return nn.Dense(z[0].size)(hidden).reshape(z.shape)
-
-
-class Recorder(nn.Module):
-    """Remembers the masks of the conditions that it was called with (outside of jit)."""
-
-    calls: ClassVar[list] = []
-
-    @nn.compact
-    def __call__(self, z, time, fused, train: bool = False):
-        self.calls.append(fused.mask)
-        return self.param("scale", nn.initializers.ones, ()) * z
-
-
-def make(generator=None, conditional=False, **fields):
-    if conditional:
-        names = ("digit", "letter")
-        encoders = {name: label.Encoder(num_classes=3, features=8) for name in names}
-        fields["conditioner"] = Conditioner(
-            encoders, concat.Fusion(features=8), dict(zip(names, names)), dict.fromkeys(names, DIGIT)
-        )
-    return diffusion.Objective(generator or Dense(), IMAGE, "image", **fields)
-
-
-def initial(objective, batch=BATCH, seed=0):
-    """`(params, extra)`."""
-    variables = jax.jit(objective.init)(jax.random.key(seed), batch)
-    params = {player: tree["params"] for player, tree in variables.items()}
-    return params, {player: {k: v for k, v in tree.items() if k != "params"} for player, tree in variables.items()}
-
-
-def value_and_grad(objective, state, batch, player="generator"):
-    def loss(own):
-        return objective.loss(player, state[0] | {player: own}, state[1], batch, jax.random.key(0))[0]
-
-    return jax.jit(jax.value_and_grad(loss))(state[0][player])
-
-
-def assert_equal(a, b):
-    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_array_equal(one, other)
-
 
 # Known velocities
 
@@ -287,111 +214,3 @@ def test_settings_that_do_not_exist_are_refused(fields, expected):
 
 def test_what_sampling_may_change_are_fields():
     assert set(diffusion.Objective.sampling) <= {field.name for field in dataclasses.fields(diffusion.Objective)}
-
-
-# Latents
-
-
-class Cells(nn.Module):
-    """Each 2 x 2 block of pixels, through a dense layer, as a token."""
-
-    @nn.compact
-    def __call__(self, array, mask, train: bool = False):
-        cells = space_to_depth(array, (2, 2)).reshape(len(array), 4, -1)
-        return Tokens(nn.Dense(8)(cells), jnp.broadcast_to(mask[:, None], (len(array), 4)))
-
-
-class Pixels(nn.Module):
-    """The way back."""
-
-    @nn.compact
-    def __call__(self, tokens, fused, train: bool = False):
-        return depth_to_space(nn.Dense(4)(tokens).reshape(len(tokens), 2, 2, 4), (2, 2))
-
-
-def latent(**fields):
-    return make(target_encoder=Cells(), target_decoder=Pixels(), latent_dim=3, **fields)
-
-
-def test_latents_are_normalised_by_channel_and_decode_to_what_they_came_from():
-    objective = latent()
-    params, extra = initial(objective)
-    step = jax.jit(lambda extra: objective.loss("autoencoder", params, extra, BATCH, jax.random.key(0))[1][0])
-    for _ in range(1200):
-        extra = step(extra)
-    variables = {"params": params["autoencoder"], **extra["autoencoder"]}
-    latents = objective.autoencoder.apply(variables, X, method="encode")
-    assert latents.shape == (8, *objective.shape) == (8, 2, 2, 3)
-    np.testing.assert_allclose(np.mean(latents, axis=(0, 1, 2)), np.zeros(3), atol=1e-3)
-    np.testing.assert_allclose(np.std(latents, axis=(0, 1, 2)), np.ones(3), atol=1e-3)
-    mean, _ = objective.autoencoder.apply(variables, X, method="distribution")
-    decoded = Pixels().apply({"params": params["autoencoder"]["target_decoder"]}, mean, None)
-    reconstructed = objective.reconstruct(params, extra, {"image": X}, jax.random.key(0))["image"]
-    np.testing.assert_allclose(reconstructed, np.tanh(decoded), atol=1e-5)
-
-
-def test_the_loss_of_the_autoencoder_is_the_error_and_the_weighted_divergence():
-    state = initial(latent())
-    loss, (_, metrics) = latent(kl_weight=0.25).loss("autoencoder", *state, BATCH, jax.random.key(0))
-    np.testing.assert_allclose(loss, metrics["error_per_element"] + 0.25 * metrics["kl_per_element"], rtol=1e-6)
-    variables = {"params": state[0]["autoencoder"], **state[1]["autoencoder"]}
-    mean, log_var = latent().autoencoder.apply(variables, X, method="distribution")
-    kl = 0.5 * np.mean(np.exp(log_var) + mean**2 - 1 - log_var)
-    np.testing.assert_allclose(metrics["kl_per_element"], kl, rtol=1e-5)
-
-
-def test_pixels_have_nothing_to_reconstruct_from():
-    assert hasattr(latent(), "reconstruct") and not hasattr(make(), "reconstruct")
-
-
-@pytest.mark.parametrize("player", ["autoencoder", "generator"])
-def test_the_loss_does_not_depend_on_the_number_of_devices(player):
-    batch = BATCH | {"image/mask": PRESENT}
-    fields = {"conditional": True, "condition_dropout": 0.5}
-    state = initial(latent(**fields), batch)
-    expected, (extra, _) = latent(**fields).loss(player, *state, batch, jax.random.key(0))
-    objective = latent(**fields, axis_name="data")
-    halves = jax.tree.map(lambda rows: rows.reshape(2, 4, *rows.shape[1:]), batch)
-    losses, (extras, _) = jax.vmap(
-        lambda half: objective.loss(player, *state, half, jax.random.key(0)), axis_name="data"
-    )(halves)
-    np.testing.assert_allclose(losses.mean(), expected, rtol=1e-5)
-    for one, both in zip(jax.tree.leaves(extra), jax.tree.leaves(extras), strict=True):
-        np.testing.assert_allclose(both[0], one, rtol=1e-5, atol=1e-7)
-
-
-def test_one_run_trains_the_autoencoder_and_then_the_diffusion_of_its_latents():
-    config = configs.base()
-    config.data = {"name": "scenes", "names": ("text", "image")}
-    config.encoders = {"text": {"name": "text.embedding"}}
-    config.fusion = {"name": "concat"}
-    config.target_encoder = {"name": "image.cnn", "channels": (16, 16)}
-    config.target_decoder = {"name": "grid"}
-    config.generator = {"name": "unet", "channels": (16,), "patch_size": 1}
-    config.objective = {"name": "diffusion", "target": "image", "condition_dropout": 0.1}
-    config.optimizers = {"autoencoder": {"lr": 1e-3}, "generator": {"lr": 1e-3, "ema_decay": 0.9}}
-    config = shrink(config, steps=4).unlock()
-    config.optimizers.autoencoder.stop_step = config.optimizers.generator.start_step = 2
-    config.parallel.num_devices = 1
-    training = Training(config.lock())
-    states = [training.init()] + [training.run(steps)[0] for steps in (2, 4)]
-    first, second, last = ((state.params, state.extra) for state in states)
-    for before, after, moving, still in (
-        (first, second, "autoencoder", "generator"),
-        (second, last, "generator", "autoencoder"),
-    ):
-        for a, b in zip(before, after):
-            assert_equal(a[still], b[still])
-        changed = [
-            not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (before[0][moving], after[0][moving])))
-        ]
-        assert all(changed) and len(changed) > 10
-    assert "autoencoder" not in states[-1].ema
-
-
-def test_the_unet_takes_latents():
-    generator = unet.Generator(channels=(16,), patch_size=1, features=16)
-    objective = latent(sampling_steps=2)
-    objective = dataclasses.replace(objective, generator=generator)
-    sample = jax.jit(objective.sample)(*initial(objective), BATCH, jax.random.key(0))["image"]
-    assert sample.shape == X.shape and np.isfinite(sample).all()
