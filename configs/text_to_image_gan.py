@@ -61,4 +61,7 @@ def get_config(arg="scenes"):
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.998}}
     config.evaluators = presets.judges(arg, conditional=True)
     config.train.steps = 3000 if arg == "emoji" else 8000
+    if arg == "scenes" and not large:
+        config.generator.input_bias = False
+        config.optimizers.generator.lr = config.optimizers.discriminator.lr = 6e-4  # so few channels want large steps
     return configs.enlarged(config, LARGE) if large else config
