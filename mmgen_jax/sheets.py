@@ -18,6 +18,17 @@ FONT_SIZE = 14  # px
 LINE = 20  # px, height of the row of titles
 GAP = 6  # px, between prompts and between models
 SMALLEST = 40  # px, at least, of a picture's height
+# Of the built-in world; the last two are pairs of shape and colour that training never shows.
+SCENES_PROMPTS = (
+    "a small red circle",
+    "a large blue star",
+    "the big yellow ring",
+    "a tiny red square",
+    "a cross that is large and magenta",
+    "a picture of a small cyan triangle",
+    "a large blue circle",
+    "the small yellow cross",
+)
 
 
 def prompt_sheet(
