@@ -1,12 +1,16 @@
-"""The convolutional generator and discriminator: their first weights, and what a bias behind the latent does."""
+"""The convolutional generator and discriminator: first weights, a bias behind the latent, words and regions."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from flax import traverse_util
 
+from mmgen_jax.conditioning import Fused
 from mmgen_jax.discriminators import conv as discriminators
+from mmgen_jax.discriminators import word_region
+from mmgen_jax.discriminators.conv import Trunk
 from mmgen_jax.generators import conv as generators
 
 LATENT = jax.random.normal(jax.random.key(0), (16, 20))
@@ -36,6 +40,62 @@ def test_initial_weights_are_by_the_number_of_inputs_where_none_is_asked():
             np.testing.assert_allclose(
                 np.std(kernel), inputs_of_one**-0.5, rtol=4 / np.sqrt(2 * kernel.size), err_msg=name
             )
+
+
+def searched(num=5, words=3):
+    """`(module, variables, pictures, Fused)` of a word-region discriminator; every other example lacks one word."""
+    module = word_region.Discriminator(width=4, features=6)
+    keys = jax.random.split(jax.random.key(2), 3)
+    mask = jnp.ones((num, words), bool).at[::2, -1].set(False)
+    fused = Fused(jax.random.normal(keys[0], (num, words, 7)), mask, jnp.zeros((num, 7)))
+    pictures = jax.random.normal(keys[1], (num, 16, 16, 3))
+    return module, module.init(keys[2], pictures, fused), pictures, fused
+
+
+def test_words_attend_to_regions():
+    module, variables, pictures, fused = searched()
+    params = variables["params"]
+    maps = Trunk(width=4).apply({"params": params["Trunk_0"]}, pictures)
+    h = np.asarray(maps).reshape(len(pictures), -1, maps.shape[-1])
+    assert h.shape[1] == 16  # 4 x 4 regions
+
+    def dense(name, x):
+        return x @ np.asarray(params[name]["kernel"]) + np.asarray(params[name]["bias"])
+
+    for i, logit in enumerate(module.apply(variables, pictures, fused)):
+        regions, words = dense("regions", h[i]), dense("words", np.asarray(fused.tokens[i]))
+        matches = []
+        for word in words[np.asarray(fused.mask[i])]:
+            scores = regions @ word / np.sqrt(6)
+            attention = np.exp(scores) / np.exp(scores).sum()
+            matches.append(attention @ scores)
+        np.testing.assert_allclose(logit, dense("realism", h[i].ravel())[0] + np.mean(matches), rtol=1e-4)
+
+
+def test_masked_words_and_the_order_of_words_do_not_count():
+    module, variables, pictures, fused = searched()
+    expected = module.apply(variables, pictures, fused)
+    garbage = jnp.where(fused.mask[..., None], fused.tokens, 1e6)
+    np.testing.assert_array_equal(module.apply(variables, pictures, fused.replace(tokens=garbage)), expected)
+    turned = fused.replace(tokens=fused.tokens[:, ::-1], mask=fused.mask[:, ::-1])
+    np.testing.assert_allclose(module.apply(variables, pictures, turned), expected, rtol=1e-5)
+    without = module.apply(variables, pictures, fused.replace(mask=jnp.zeros_like(fused.mask)))
+    assert np.isfinite(without).all() and np.abs(without - expected).min() > 1e-4
+    with pytest.raises(ValueError, match="needs conditions"):
+        module.apply(variables, pictures, None)
+
+
+def test_a_gan_trains_with_words_and_regions():
+    config = tiny.config("gan", steps=2)
+    with config.unlocked():
+        config.discriminator = {"name": "word_region", "width": 8, "max_width": 16, "spectral_norm": True}
+        config.objective.mismatch = 0.5
+    training = tiny.Training(config)
+    before, (after, metrics) = training.init(), training.run(2)
+    assert np.isfinite(metrics["discriminator/loss"]).all()
+    networks = (state.params["discriminator"]["network"] for state in (before, after))
+    for one, other in zip(*map(jax.tree.leaves, networks), strict=True):
+        assert not np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("input_bias", [True, False])

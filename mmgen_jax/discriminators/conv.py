@@ -16,7 +16,7 @@ from mmgen_jax.generators.conv import coarsest
 
 
 class Trunk(nn.Module):
-    """`[B, H, W, C] -> [B, F]`: halves the size down to the coarsest, doubling the width, and flattens.
+    """`[B, H, W, C] -> [B, h, w, F]`: halves the size down to the coarsest, doubling the width.
 
     `init_std` as in `generators/conv.py`.
     """
@@ -46,7 +46,7 @@ class Trunk(nn.Module):
             if i:
                 x = layers.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
             x = nn.leaky_relu(x, 0.2)
-        return x.reshape(x.shape[0], -1)
+        return x
 
 
 class Discriminator(nn.Module):
@@ -71,7 +71,7 @@ class Discriminator(nn.Module):
     def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
         fields = {"init_std": self.init_std, "axis_name": self.axis_name, "dtype": self.dtype}
         x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
-        x = x.astype(jnp.float32)
+        x = x.reshape(len(x), -1).astype(jnp.float32)
 
         def dense(features, x):
             layer = nn.Dense(features, kernel_init=layers.kernel_init(self.init_std))

@@ -32,7 +32,7 @@ class Discriminator(nn.Module):
             raise ValueError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
         fields = {"axis_name": self.axis_name, "dtype": self.dtype}
         x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
-        x = x.astype(jnp.float32)
+        x = x.reshape(len(x), -1).astype(jnp.float32)
 
         def dense(features, x):
             return layers.spectral_normalise(nn.Dense(features), train, self.spectral_norm)(x)
