@@ -47,7 +47,8 @@ def get_config(arg="scenes"):
         network = {"width": int(64 * fraction), "max_width": int(512 * fraction), "init_std": 0.02 * fraction**-0.5}
         config.generator.update(network | {"input_bias": False})
         config.discriminator.update(network)
-        adam = {"lr": 2e-4 / fraction, "b1": 0.5}
+        # At one rate to the end, the discriminator won at step 3,700 and the generator drew noise from there on.
+        adam = {"lr": 2e-4 / fraction, "b1": 0.5, "schedule": "step", "hold_steps": 3000}
         config.optimizers = {"discriminator": adam, "generator": adam}
         config.evaluators = {
             "ms_ssim": {"name": "ms_ssim", "num_examples": 10_000},

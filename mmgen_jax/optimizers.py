@@ -12,6 +12,7 @@ SCHEDULES = {
     "constant": lambda lr, steps: optax.constant_schedule(lr),
     "cosine": lambda lr, steps: optax.cosine_decay_schedule(lr, max(steps, 1)),
     "linear": lambda lr, steps: optax.linear_schedule(lr, 0.0, max(steps, 1)),
+    "step": lambda lr, steps: optax.constant_schedule(0.1 * lr),
 }
 
 
@@ -23,8 +24,9 @@ class Optimizer:
       lr: peak learning rate.
       b1, b2, epsilon: Adam's moments (Kingma & Ba, 2015).
       weight_decay: decoupled (Loshchilov & Hutter, 2019), on matrices and kernels only.
-      schedule: `constant`, `cosine` or `linear`, from the end of the warm-up to this player's last step.
+      schedule: of the rate, to this player's last step: `constant`, `cosine` or `linear` to 0, `step` to a tenth at once.
       warmup_steps: linear from 0.
+      hold_steps: at the peak between the warm-up and the schedule.
       clip_norm: global gradient norm; 0 does not clip.
       interval: this player is updated in every `interval`-th step.
       start_step, stop_step: it is updated from the one step on, and no more from the other on (0: to the end). So one
@@ -41,6 +43,7 @@ class Optimizer:
     weight_decay: float = 0.0
     schedule: str = "constant"
     warmup_steps: int = 0
+    hold_steps: int = 0
     clip_norm: float = 0.0
     interval: int = 1
     start_step: int = 0
@@ -72,9 +75,14 @@ class Optimizer:
     def learning_rate(self) -> optax.Schedule:
         # Counted in updates of this player, not in steps of the loop.
         stop = min(self.stop_step or self.total_steps, self.total_steps)
-        updates, warmup = (stop - self.start_step) // self.interval, self.warmup_steps
-        decay = SCHEDULES[self.schedule](self.lr, updates - warmup)
-        return optax.join_schedules([optax.linear_schedule(0.0, self.lr, warmup), decay], [warmup]) if warmup else decay
+        updates, held = (stop - self.start_step) // self.interval, self.warmup_steps + self.hold_steps
+        schedule = SCHEDULES[self.schedule](self.lr, updates - held)
+        if self.hold_steps:
+            schedule = optax.join_schedules([optax.constant_schedule(self.lr), schedule], [self.hold_steps])
+        if self.warmup_steps:
+            warmup = optax.linear_schedule(0.0, self.lr, self.warmup_steps)
+            schedule = optax.join_schedules([warmup, schedule], [self.warmup_steps])
+        return schedule
 
     @property
     def transform(self) -> optax.GradientTransformation:
