@@ -187,7 +187,12 @@ def test_schedules_count_the_players_own_updates():
         rate = Optimizer(schedule=name, **fields).learning_rate
         np.testing.assert_allclose([rate(0), rate(5), rate(10), rate(55)], [0.0, 1.0, 2.0, half_way], atol=1e-6)
         np.testing.assert_allclose(rate(100), 2.0 if name == "constant" else 0.0, atol=1e-6)
-    assert set(SCHEDULES) == {"constant", "cosine", "linear"}
+    held = {"constant": (2.0, 2.0), "cosine": (1.0, 0.0), "linear": (1.0, 0.0), "step": (0.2, 0.2)}
+    for name, (half_way, last) in held.items():
+        rate = Optimizer(schedule=name, hold_steps=20, **fields).learning_rate
+        np.testing.assert_allclose([rate(10), rate(29)], 2.0, atol=1e-6)
+        np.testing.assert_allclose([rate(65), rate(100)], [half_way, last], atol=1e-6)
+    assert set(SCHEDULES) == set(held)
     repeated = Optimizer(schedule="linear", interval=5, lr=1.0, total_steps=100).learning_rate
     np.testing.assert_allclose([repeated(0), repeated(10), repeated(20)], [1.0, 0.5, 0.0])
 
