@@ -24,7 +24,7 @@ class Optimizer:
       lr: peak learning rate.
       b1, b2, epsilon: Adam's moments (Kingma & Ba, 2015).
       weight_decay: decoupled (Loshchilov & Hutter, 2019), on matrices and kernels only.
-      schedule: of the rate: `constant`, `cosine` or `linear` to 0 at this player's last step, `step` to a tenth at once.
+      schedule: of the rate: `constant`, `cosine` or `linear` to 0 at the last step, `step` to a tenth at once.
       warmup_steps: linear from 0.
       hold_steps: at the peak between the warm-up and the schedule.
       clip_norm: global gradient norm; 0 does not clip.
