@@ -172,9 +172,11 @@ def sample(
     batch = {}
     for kind, value in given.items():
         name = _condition(kind, conditions, modalities)
-        if kind == "text" and (unknown := modalities[name].tokenizer.unknown(value)):
-            logging.warning("--text: words that the model does not know, and reads as one: %s", ", ".join(unknown))
         batch[name] = np.repeat(_read(kind, value, name, modalities[name])[None], num, axis=0)
+        if kind == "text" and (
+            unknown := modalities[name].tokenizer.unknown(value)
+        ):  # which a closed vocabulary refused
+            logging.warning("--text: words that the model does not know, and reads as one: %s", ", ".join(unknown))
     _, system, sampler, _ = restore(workdir, num, changes)
     sampler.seed = seed
     prompts = [media.describe(batch, modalities, i) for i in range(num)] if batch else None
