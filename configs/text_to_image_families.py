@@ -8,6 +8,9 @@ Argument: `gan`, `vae`, `autoregressive` or `diffusion`, from text alone; behind
 one text encoder, fusions of one width, batches of 32, 0.38 to 0.41 M parameters in all that the run trains (from text;
 with a sound more), and as many steps as a minute and a half on a CPU core allows (from text). Diffusion predicts
 data and sees more noise than by default. Table, without `gated`: `experiments/text_to_image_families`.
+
+Expected from text, shape, colour and size all right in so many of 1,000 samples (means over three seeds): `vae` 0.56,
+`gan` 0.52, `diffusion` 0.43, `autoregressive` 0.15.
 """
 
 import pathlib

@@ -34,9 +34,6 @@ class Baseline:
         self.batch_size = config.train.batch_size
         self.target = target
 
-    def __call__(self, batch) -> dict[str, np.ndarray]:
-        raise NotImplementedError
-
     def rewind(self) -> Baseline:
         return self
 

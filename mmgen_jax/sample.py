@@ -173,9 +173,7 @@ def sample(
     for kind, value in given.items():
         name = _condition(kind, conditions, modalities)
         batch[name] = np.repeat(_read(kind, value, name, modalities[name])[None], num, axis=0)
-        if kind == "text" and (
-            unknown := modalities[name].tokenizer.unknown(value)
-        ):  # which a closed vocabulary refused
+        if kind == "text" and (unknown := modalities[name].tokenizer.unknown(value)):  # a closed one refused them
             logging.warning("--text: words that the model does not know, and reads as one: %s", ", ".join(unknown))
     _, system, sampler, _ = restore(workdir, num, changes)
     sampler.seed = seed

@@ -40,8 +40,8 @@ class Generator(nn.Module):
       input_bias: whether the first layer has a bias, one for each channel of each cell of the coarsest grid. No
         normalisation cancels it, and a GAN may let it grow until one picture is drawn whatever the latent.
       init_std: of the first layer's and every convolution's kernel at first, 0.02 in the paper; 0: by the number of
-        inputs. Under a normalisation a kernel
-        learns the faster the smaller it is, so that this is a learning rate of each layer's own.
+        inputs. Under a normalisation a kernel learns the faster the smaller it is, so that this is a learning rate of
+        each layer's own.
     """
 
     shape: tuple[int, int, int]
