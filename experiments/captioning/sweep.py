@@ -8,6 +8,7 @@ CONFIGS = {
     "emoji, LSTM with attention": "configs/image_captioning.py:emoji",
     "scenes, ViT and transformer": "configs/image_captioning.py:scenes_vit",
     "digits, LSTM with attention": "configs/image_captioning.py:digits",
+    "emoji, adversarial": "configs/image_to_text_gan.py:emoji",
 }
 
 

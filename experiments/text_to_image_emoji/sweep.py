@@ -27,4 +27,10 @@ def cells():
             {"label": label, "config": f"configs/text_to_image_{family}.py:emoji", "seeds": SEEDS}
             for label, family in FAMILIES.items()
         ),
+        {
+            "label": "conditional GAN, word-region discriminator",
+            "config": "configs/text_to_image_gan.py:emoji",
+            "overrides": {"discriminator.name": "word_region"},
+            "seeds": SEEDS,
+        },
     ]
