@@ -92,4 +92,6 @@ def get_config(arg="scenes"):
         **presets.judges(arg, conditional=True),
         "tokenizer": {"name": "reconstruction", "from_target": True},
     }
+    if arg == "scenes":  # what the tokenizer leaves of them bounds what the transformer can draw
+        config.evaluators.tokenizer_coherence = {"name": "scenes_coherence", "from_target": True}
     return configs.enlarged(config, LARGE) if large else config

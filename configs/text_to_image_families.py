@@ -24,14 +24,18 @@ FAMILIES = {
     "autoregressive": (
         {
             "target_encoder.channels": (24, 48),
+            "target_encoder.norm": "none",
             "target_decoder.width": 24,
             "target_decoder.max_width": 48,
-            "objective.codebook_size": 128,
-            "generator.features": 76,
-            "optimizers.tokenizer.stop_step": 500,
-            "optimizers.generator.start_step": 500,
+            "target_decoder.norm": "none",
+            "objective.codebook_size": 512,
+            "objective.code_dim": 16,
+            "generator.features": 64,
+            "optimizers.tokenizer.lr": 5e-3,
+            "optimizers.tokenizer.stop_step": 1500,
+            "optimizers.generator.start_step": 1500,
         },
-        2250,
+        3300,
     ),
     "diffusion": (
         {"generator.channels": (32, 64), "objective.prediction": "data", "objective.logit_mean": -1.0},
@@ -60,5 +64,5 @@ def get_config(arg="diffusion"):
         config.data.names = ("text", "audio", "image")
         config.encoders.audio = {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32)}
         config.fusion.modality_dropout = 0.3  # either may be missing
-    config.evaluators = {"coherence": {"name": "scenes_coherence"}}
+    config.evaluators = {name: it for name, it in config.evaluators.items() if it.name == "scenes_coherence"}
     return config

@@ -29,12 +29,15 @@ class Evaluator:
 
     Args:
       target: the modality that the model draws: `image`, `video`, `audio` or `text`.
+      from_target: judge the target as the model reconstructs it (`sample_fn.reconstruct`), not as it draws it: what a
+        tokenizer or autoencoder leaves of the factors bounds what can be drawn through it.
       num_examples: at most this many of each split.
       sample_rate: of the sound, in Hz; used where the target is `audio`.
       splits: those to run on.
     """
 
     target: str = "image"
+    from_target: bool = False
     num_examples: int = 1000
     sample_rate: int = 8_000
     splits: tuple[str, ...] = ("test", "compositional")
@@ -60,6 +63,7 @@ class Evaluator:
         Raises:
           ValueError: no example counts.
         """
+        predict = sample_fn.reconstruct if self.from_target else sample_fn
         correct, judge_correct, count = [], [], 0  # [n, factors] bool each
         for batch in batches:
             if count >= self.num_examples:
@@ -72,7 +76,7 @@ class Evaluator:
                 continue
             count += keep.size
             truth = np.stack([np.asarray(batch[name])[keep] for name in self.names], axis=1)
-            correct.append(self._judge(np.asarray(sample_fn(batch)[self.target])[keep]) == truth)
+            correct.append(self._judge(np.asarray(predict(batch)[self.target])[keep]) == truth)
             judge_correct.append(self._judge(np.asarray(batch[self.target])[keep]) == truth)
         if not count:
             raise ValueError(
