@@ -20,7 +20,7 @@ from mmgen_jax.data import presets
 
 # The codebook, the tokenizer's steps, and all steps.
 CODES = {
-    "scenes": ({"codebook_size": 256, "code_dim": 8}, 1500, 8500),
+    "scenes": ({"codebook_size": 256, "code_dim": 8}, 1500, 7500),
     "digits": ({"codebook_size": 128, "code_dim": 8}, 1500, 5500),
     "emoji": ({"codebook_size": 512, "code_dim": 16}, 2000, 4000),
 }
@@ -92,6 +92,9 @@ def get_config(arg="scenes"):
         **presets.judges(arg, conditional=True),
         "tokenizer": {"name": "reconstruction", "from_target": True},
     }
-    if arg == "scenes":  # what the tokenizer leaves of them bounds what the transformer can draw
+    if arg == "scenes":
+        config.optimizers.tokenizer.lr = 3e-3
+        config.objective.top_p = 0.7
+        # What the tokenizer leaves of the factors bounds what the transformer can draw.
         config.evaluators.tokenizer_coherence = {"name": "scenes_coherence", "from_target": True}
     return configs.enlarged(config, LARGE) if large else config

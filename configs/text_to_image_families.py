@@ -30,6 +30,7 @@ FAMILIES = {
             "target_decoder.norm": "none",
             "objective.codebook_size": 512,
             "objective.code_dim": 16,
+            "objective.top_p": 0.9,
             "generator.features": 64,
             "optimizers.tokenizer.lr": 5e-3,
             "optimizers.tokenizer.stop_step": 1500,
