@@ -1,4 +1,4 @@
-"""Three ways to draw digits from nothing, one of them larger too, and what they are compared with."""
+"""Three ways to draw digits and garments from nothing, one of them larger too, and what they are compared with."""
 
 SEEDS = (0, 1, 2)
 
@@ -22,4 +22,19 @@ def cells():
             "baseline": "training_examples",
             "seeds": SEEDS,
         },
+        {
+            "label": "clothing, real training images",
+            "config": "configs/dcgan.py:clothing",
+            "baseline": "training_examples",
+            "seeds": SEEDS,
+        },
+        {
+            "label": "clothing, mean training image",
+            "config": "configs/cae.py:clothing",
+            "baseline": "mean_example",
+            "seeds": (0,),
+        },
+        {"label": "clothing, GAN", "config": "configs/dcgan.py:clothing", "seeds": SEEDS},
+        {"label": "clothing, VAE", "config": "configs/vae.py:clothing", "seeds": SEEDS},
+        {"label": "clothing, autoencoder", "config": "configs/cae.py:clothing", "seeds": SEEDS},
     ]
