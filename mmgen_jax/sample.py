@@ -102,7 +102,7 @@ def restore(workdir: pathlib.Path, batch_size: int = 0, changes: Mapping[str, An
         cannot make.
     """
     config, modalities = read_workdir(workdir)
-    config = _changed(config, changes or {})
+    config = changed(config, changes or {})
     system = systems.build(config, modalities)
     with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
         step = checkpoints.latest_step()
@@ -114,7 +114,12 @@ def restore(workdir: pathlib.Path, batch_size: int = 0, changes: Mapping[str, An
     return config, system, sampler.load(*train_state.averaged(state)), step
 
 
-def _changed(config, changes: Mapping[str, Any]):
+def changed(config, changes: Mapping[str, Any]):
+    """The config with changes to what sampling reads.
+
+    Raises:
+      config.ConfigError: a change that sampling cannot make.
+    """
     fields = getattr(lookup.find("objectives", config.objective.name), "sampling", ())
     allowed = [f"objective.{field}" for field in fields]
     if unknown := sorted(set(changes) - set(allowed)):
@@ -162,7 +167,7 @@ def sample(
     """
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
-    system = systems.build(_changed(config, changes or {}), modalities)
+    system = systems.build(changed(config, changes or {}), modalities)
     if not hasattr(system.objective, "sample"):
         raise configs.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
     conditions = system.conditions

@@ -78,7 +78,7 @@ def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathl
     runs = {}
     for cell in sweep.load(sweep_file):
         folder = pathlib.Path(workdir) / cell.name
-        if not cell.baseline and cell.label not in runs and (folder / evaluate.FILE).is_file():
+        if not (cell.baseline or cell.trained) and cell.label not in runs and (folder / evaluate.FILE).is_file():
             runs[cell.label] = folder
     if not runs:
         raise ConfigError(f"{workdir}: no finished run of {sweep_file}; run mmgen sweep with this workdir first")

@@ -7,6 +7,10 @@ A sweep file defines `cells()`, a list of dicts:
 `config` is what `--config` takes, `overrides` what `--config.…` changes (may be left out), `label` a row's name in the
 table (may be left out), `baseline` one of `baselines.NAMES`, which is measured instead of a model that is trained.
 
+    {"label": "VAE, sharper", "samples_of": "VAE", "overrides": {"objective.temperature": 0.8}}
+
+trains nothing: it measures the runs of an earlier entry, sampled in another way (what may change: `sample.restore`).
+
 An override `"cell:LABEL"`, for a field that names a workdir (`encoders.X.init_from`), is the workdir of the run with
 that label and the same seed, which stands earlier in the list. Where shards share a sweep, one that comes to a cell
 before another has trained what it starts from fails there: run it again.
@@ -31,12 +35,16 @@ from mmgen_jax.sweep_cells import Cell, SweepError, load
 
 def check(cells: Sequence[Cell]) -> None:
     """Raises SweepError where a cell's data, networks, optimizers or evaluators cannot be made; nothing is compiled."""
+    from mmgen_jax import sample
+
     seen = set()
     for cell in cells:
         entry = (cell.reference, repr(cell.overrides), cell.baseline)
         try:
             if entry not in seen:
                 _check(cell)
+            if cell.trained:
+                sample.changed(cell.trained.config, cell.changes)
         except ValueError as error:
             raise SweepError(f"{cell.name}: {error}") from error
         seen.add(entry)
@@ -96,19 +104,22 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
         if cell.config_hash in done:
             print(f"cell {number} of {len(cells)}: {cell.name} has its line in {path}", flush=True)
             continue
-        waiting = [other for other in cells[number - 1 :] if other.config_hash not in done and not other.baseline]
+        waiting = [c for c in cells[number - 1 :] if not (c.config_hash in done or c.baseline or c.trained)]
         left = time_left([other.reference for other in waiting], times)
         print(f"cell {number} of {len(cells)}: {cell.name}; {left}", flush=True)
         began = time.monotonic()
         try:
-            measured = _measure(cell) if cell.baseline else _train(cell, workdir / cell.name, origin)
+            if cell.baseline:
+                measured = _measure(cell)
+            else:
+                measured = (_sample if cell.trained else _train)(cell, workdir / cell.name, origin)
         except Exception as error:
             if not isinstance(error, (configs.ConfigError, FloatingPointError)):
                 traceback.print_exc()
             failed.append(f"{cell.name} ({type(error).__name__}: {' '.join(str(error).split())})")
             print(f"cell {number} of {len(cells)} failed: {failed[-1]}", flush=True)
             continue
-        if not cell.baseline:
+        if not (cell.baseline or cell.trained):
             times.setdefault(cell.reference, []).append(time.monotonic() - began)
         results.append(path, {"experiment": file.absolute().parent.name, **describe(cell), **origin, **measured})
     if failed:
@@ -136,6 +147,31 @@ def _train(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[st
     measured = (workdir / evaluate.FILE).is_file()
     metrics = (evaluate.read if measured else evaluate.evaluate)(workdir) if cell.config.evaluators else {}
     return {**origin, "seconds": training_seconds(workdir), "steps": cell.config.train.steps, "metrics": metrics}
+
+
+def _sample(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[str, Any]:
+    """As `_train`, of a run that is trained and measured in its own way first, unless that is done."""
+    import jax
+
+    from mmgen_jax import evaluate
+
+    if not _finished(workdir, cell.trained.placed(workdir.parent)):
+        _train(cell.trained, workdir, origin)
+    about = _origins(workdir, origin) | {"seconds": training_seconds(workdir), "steps": cell.config.train.steps}
+    try:
+        return about | {"metrics": evaluate.evaluate(workdir, changes=cell.changes)}
+    finally:
+        jax.clear_caches()
+
+
+def _finished(workdir: pathlib.Path, config) -> bool:
+    """Whether the workdir holds this very config, evaluators too, trained to the end and measured."""
+    from mmgen_jax import evaluate
+
+    measured, saved = workdir / evaluate.FILE, workdir / "config.json"
+    if not (measured.is_file() and saved.is_file() and saved.read_text() == configs.to_json(config)):
+        return False
+    return json.loads(measured.read_text())["checkpoint_step"] == config.train.steps
 
 
 def _measure(cell: Cell) -> dict[str, Any]:

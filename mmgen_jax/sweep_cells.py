@@ -18,6 +18,7 @@ import ml_collections
 from mmgen_jax import config as configs
 
 FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
+SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that trains nothing
 WORKDIR_OF = "cell:"  # an override that stands for the workdir of another cell
 # What leaves every number of a run as it is.
 REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps"}
@@ -40,6 +41,8 @@ class Cell:
     baseline: str
     config: ml_collections.ConfigDict
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # field to the name of the cell it starts from
+    trained: Cell | None = None  # the run that this one only samples from in another way, if so
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the other way: what differs from `trained`
 
     def placed(self, workdir: pathlib.Path) -> ml_collections.ConfigDict:
         """The config with the cells it starts from as folders of the sweep's workdir."""
@@ -53,11 +56,15 @@ class Cell:
     @functools.cached_property
     def trained_hash(self) -> str:
         """Of every field that the trained model depends on; of a baseline, the `config_hash`."""
+        if self.trained:
+            return self.trained.trained_hash
         return self.config_hash if self.baseline else self._digest(REPORTING | {"evaluators"})
 
     @property
     def name(self) -> str:
         """Of the cell's workdir: a changed config never meets an old workdir, changed evaluators meet the old model."""
+        if self.trained:
+            return self.trained.name
         path, _, argument = self.reference.partition(":")
         parts = [self.baseline, "-".join(filter(None, (pathlib.Path(path).stem, argument)))]
         parts += [f"{k}={v}" for k, v in self.overrides.items() if not _under(k, REPORTING | {"evaluators"})]
@@ -101,18 +108,23 @@ def load(file: str | os.PathLike) -> list[Cell]:
         raise SweepError(f"{file}: label {repeated[0]!r}: expected one entry, got {labels.count(repeated[0])}")
     first = {}
     for cell in cells:
-        if (same := first.setdefault(cell.trained_hash, cell)) is not cell:
-            raise SweepError(
-                f"{file}: {same.label} and {cell.label} train the same model with seed {cell.seed}; leave one out"
-            )
+        for key in {cell.config_hash} if cell.trained else {cell.config_hash, cell.trained_hash}:
+            if (same := first.setdefault(key, cell)) is not cell:
+                what = "sample" if cell.trained else "train"
+                raise SweepError(
+                    f"{file}: {same.label} and {cell.label} {what} the same model with seed {cell.seed}; leave one out"
+                )
     return cells
 
 
 def _cells(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> list[Cell]:
-    if unknown := sorted(set(entry) - FIELDS):
-        raise SweepError(f"{where}: no such field {unknown[0]!r}; the fields are: {', '.join(sorted(FIELDS))}")
-    if missing := sorted({"config", "seeds"} - set(entry)):
+    fields, needed = (SAMPLED_FIELDS,) * 2 if "samples_of" in entry else (FIELDS, {"config", "seeds"})
+    if unknown := sorted(set(entry) - fields):
+        raise SweepError(f"{where}: no such field {unknown[0]!r}; the fields are: {', '.join(sorted(fields))}")
+    if missing := sorted(needed - set(entry)):
         raise SweepError(f"{where}: expected a field {missing[0]!r}")
+    if "samples_of" in entry:
+        return _sampled(entry, where, earlier)
     if not entry["seeds"]:
         raise SweepError(f"{where}: seeds: expected at least one")
     overrides = dict(entry.get("overrides", {}))
@@ -138,12 +150,36 @@ def _cells(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> lis
         raise SweepError(f"{where}: {error}") from error
 
 
+def _sampled(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> list[Cell]:
+    """The runs of an earlier entry, sampled in another way."""
+    changes = dict(entry["overrides"])
+    runs = [cell for cell in earlier if cell.label == entry["samples_of"] and not cell.baseline and not cell.trained]
+    if not runs:
+        raise _no_run(entry["samples_of"], "", earlier, f"{where}: samples_of: ")
+    try:
+        return [
+            dataclasses.replace(
+                run,
+                label=entry["label"],
+                overrides={**run.overrides, **changes},
+                config=configs.override(run.config, changes),
+                trained=run,
+                changes=changes,
+            )
+            for run in runs
+        ]
+    except configs.ConfigError as error:
+        raise SweepError(f"{where}: {error}") from error
+
+
 def _earlier(label: str, seed: int, cells: Sequence[Cell], where: str) -> str:
     """The name of the trained cell with that label and seed."""
     for cell in cells:
         if (cell.label, cell.seed, cell.baseline) == (label, seed, ""):
             return cell.name
-    known = ", ".join(dict.fromkeys(cell.label for cell in cells if not cell.baseline))
-    raise SweepError(
-        f"{where}: {WORKDIR_OF}{label}: no earlier run has that label and seed {seed}; labels: {known or 'none'}"
-    )
+    raise _no_run(label, f" and seed {seed}", cells, f"{where}: {WORKDIR_OF}")
+
+
+def _no_run(label: str, seed: str, cells: Sequence[Cell], where: str) -> SweepError:
+    known = ", ".join(dict.fromkeys(cell.label for cell in cells if not cell.baseline and not cell.trained))
+    return SweepError(f"{where}{label}: no earlier run has that label{seed}; labels: {known or 'none'}")

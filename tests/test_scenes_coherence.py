@@ -98,6 +98,23 @@ def test_copying_scores_one_and_guessing_scores_chance(target):
     assert entries["all"]["chance"] == pytest.approx(np.prod([entries[name]["chance"] for name in evaluator.names]))
 
 
+def test_reconstructions_are_judged_where_asked():
+    class Model:
+        def __call__(self, batch):
+            raise AssertionError("drawn, not reconstructed")
+
+        def reconstruct(self, batch):
+            return {"image": np.zeros_like(batch["image"]) if batch["color"][0] == 0 else batch["image"]}
+
+    true = batch(60, "image", split="test")
+    blank = np.flatnonzero(true["color"] == 0)
+    blank, shown = ({name: rows[at] for name, rows in true.items()} for at in (blank, np.setdiff1d(range(60), blank)))
+    entries = scenes_coherence.Evaluator(from_target=True)(Model(), (shown,))
+    assert entries["all"]["value"] == 1.0
+    entries = scenes_coherence.Evaluator(from_target=True)(Model(), (blank,))
+    assert entries["all"]["value"] < 0.5 and entries["all"]["judge_accuracy"] == 1.0
+
+
 def test_masked_and_surplus_examples_do_not_count():
     true = batch(90, "image", split="test")
     mask = np.arange(90) % 2 == 0

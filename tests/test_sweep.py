@@ -2,8 +2,6 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -26,6 +24,22 @@ def get_config(arg=""):
     config.optimizers = {"generator": {"lr": 1e-3}}
     config.evaluators = {"reconstruction": {"name": "reconstruction", "from_target": True, "num_examples": 8}}
     config.train.update({"steps": 6, "batch_size": 8, "log_steps": 1, "checkpoint_steps": 2, "num_samples": 1})
+    config.parallel.num_devices = 1
+    return config
+"""
+
+FLOW = """
+from mmgen_jax import config as configs
+
+def get_config(arg=""):
+    config = configs.base()
+    data = {"name": "scenes", "names": ("image",), "image_size": 16, "num_train": 64, "num_test": 16}
+    config.data = data | {"num_compositional": 16}
+    config.generator = {"name": "unet", "channels": (8,)}
+    config.objective = {"name": "diffusion", "target": "image", "sampling_steps": 2}
+    config.optimizers = {"generator": {"lr": 1e-3}}
+    config.evaluators = {"drawn": {"name": "reconstruction", "num_examples": 8}}
+    config.train.update({"steps": 6, "batch_size": 8, "checkpoint_steps": 2, "num_samples": 1})
     config.parallel.num_devices = 1
     return config
 """
@@ -119,6 +133,56 @@ def test_a_cell_may_start_from_another_of_its_seed(project, tmp_path, monkeypatc
 def test_a_wrong_entry_is_refused(project, entries, message):
     with pytest.raises(sweep.SweepError, match=message):
         sweep.load(project(*entries))
+
+
+def sampled(of="model", **overrides):
+    return {"label": f"{of} {overrides}", "samples_of": of, "overrides": overrides}
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ([sampled(), entry(label="model")], r"entry 0: samples_of: model: no earlier run has that label; labels: none"),
+        ([entry(label="model", baseline="mean_example"), sampled()], r"samples_of: model: no earlier run"),
+        ([entry(label="model"), sampled() | {"seeds": (1,)}], r"no such field 'seeds'; the fields are: label, overrid"),
+        ([entry(label="model"), {"label": "a", "samples_of": "model"}], r"entry 1: expected a field 'overrides'"),
+        ([entry(label="model"), sampled(**{"objective.latent": 8})], r"config.objective has no field 'latent'"),
+        ([entry(label="model"), sampled()], r"model and model {} sample the same model with seed 0"),
+        ([entry(label="model"), sampled(), sampled("model {}")], r"samples_of: model {}: no .*; labels: model$"),
+    ],
+)
+def test_a_wrong_way_to_sample_is_refused(project, entries, message):
+    with pytest.raises(sweep.SweepError, match=message):
+        sweep.load(project(*entries))
+
+
+def test_what_sampling_cannot_change_is_refused_before_a_run(project):
+    cells = sweep.load(project(entry(label="model"), sampled(**{"objective.latent_dim": 8})))
+    with pytest.raises(sweep.SweepError, match=r"config.objective.latent_dim: is fixed by the training"):
+        sweep.check(cells)
+
+
+def test_a_run_is_sampled_in_another_way_without_a_step_of_training(project, tmp_path, monkeypatch):
+    (tmp_path / "configs" / "flow.py").write_text(FLOW)
+    model = entry((0, 1), config="configs/flow.py", label="model", overrides={"optimizers.generator.lr": 2e-3})
+    other = sampled(**{"objective.sampling_steps": 3})
+    cells = sweep.load(project(model, other))
+    assert [cell.name for cell in cells[2:]] == [cell.name for cell in cells[:2]]
+    assert len({cell.config_hash for cell in cells}) == 4 and cells[3].seed == 1
+    # The first shard has no run of seed 1 yet: it trains what it samples from.
+    sweep.run(project(model, other), tmp_path / "runs", "3/4")
+    monkeypatch.setattr(train, "train_step", lambda *_, **__: pytest.fail("a step was trained"))
+    sweep.run(project(model, other), tmp_path / "runs", "1/4")
+    elsewhere, itself = lines(pathlib.Path("experiments/made/sweep.py"))
+    assert [line["config_hash"] for line in (elsewhere, itself)] == [cells[3].config_hash, cells[1].config_hash]
+    assert elsewhere["overrides"] == itself["overrides"] | {"objective.sampling_steps": 3}
+    assert elsewhere["seconds"] == itself["seconds"] > 0 and elsewhere["steps"] == itself["steps"] == 6
+    ours, own = elsewhere["metrics"], itself["metrics"]
+    assert ours.keys() == own.keys() and all(entry["value"] != own[name]["value"] for name, entry in ours.items())
+    # What is measured is what the command shows, and the run's own file stays.
+    runs = tmp_path / "runs" / cells[1].name
+    assert evaluate.evaluate(runs, changes={"objective.sampling_steps": 3}) == ours
+    assert evaluate.read(runs) == own
 
 
 def test_a_missing_file_is_told(project, tmp_path):
@@ -236,54 +300,6 @@ def test_time_left_takes_runs_of_the_same_config_first():
     times = {"gan": [600.0, 800.0], "vae": [100.0]}
     assert sweep.time_left(["gan", "vae", "other"], times) == "about 0:21:40 left"  # 700 + 100 + 500 s
     assert sweep.time_left(["gan"], {}) == "time left unknown before the first is done"
-
-
-def test_lines_of_several_processes_do_not_mix(tmp_path):
-    path = tmp_path / results.FILE
-    path.write_text('{"process": -1, "number": 0}')  # without a newline, as an editor may leave it
-    program = (
-        "import pathlib, sys; from mmgen_jax import results\n"
-        "for i in range(200): results.append(pathlib.Path(sys.argv[1]), "
-        "{'process': int(sys.argv[2]), 'number': i, 'metrics': 'é' * 9000})"
-    )
-    processes = [subprocess.Popen([sys.executable, "-c", program, path, str(i)], cwd=ROOT) for i in range(3)]
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    found = results.read(path)
-    assert len(found) == 601
-    for process in range(3):
-        assert [line["number"] for line in found if line["process"] == process] == list(range(200))
-
-
-def test_a_broken_line_is_named(tmp_path):
-    path = tmp_path / results.FILE
-    path.write_text('{"seed": 0}\n\n{"seed"\n')
-    with pytest.raises(results.ResultsError, match=r"results.jsonl:3: expected a JSON object"):
-        results.read(path)
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        results.append(path, {"value": float("nan")})
-
-
-def test_commit_says_whether_the_code_is_in_it(tmp_path, monkeypatch):
-    def git(*arguments):
-        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        return subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
-
-    code, other = tmp_path / "package" / "results.py", tmp_path / "results.jsonl"
-    code.parent.mkdir()
-    code.write_text("")
-    other.write_text("")
-    monkeypatch.setattr(results, "__file__", str(code))
-    assert results.commit().endswith("not in git")
-    git("init", "-q")
-    assert results.commit().endswith("not in git")  # a repository around the code, which does not hold it
-    git("add", ".")
-    git("commit", "-qm", "code")
-    head = git("rev-parse", "--short", "HEAD").stdout.strip()
-    assert results.commit() == head
-    other.write_text("a line of a finished run")
-    assert results.commit() == head
-    (tmp_path / "new.py").write_text("")
-    assert results.commit() == f"{head}-dirty"
 
 
 def test_baselines_are_training_examples_and_their_mean(project):

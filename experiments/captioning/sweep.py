@@ -1,4 +1,4 @@
-"""Captions of scenes and of emoji, by likelihood and by an adversary."""
+"""Captions of scenes, digits and emoji, by likelihood and by an adversary, drawn or searched for."""
 
 SEEDS = (0, 1, 2)
 CONFIGS = {
@@ -10,7 +10,16 @@ CONFIGS = {
     "digits, LSTM with attention": "configs/image_captioning.py:digits",
     "emoji, adversarial": "configs/image_to_text_gan.py:emoji",
 }
+GREEDY, BEAM = {"objective.temperature": 0.0}, {"objective.beam_size": 4}
+DECODED = {
+    "scenes, transformer": {"greedy": GREEDY, "beam of 4": BEAM},
+    "scenes, adversarial": {"before the adversary": {"objective.strength": 0.0}},
+    "emoji, LSTM with attention": {"greedy": GREEDY, "beam of 4": BEAM},
+}
 
 
 def cells():
-    return [{"label": label, "config": config, "seeds": SEEDS} for label, config in CONFIGS.items()]
+    yield from ({"label": label, "config": config, "seeds": SEEDS} for label, config in CONFIGS.items())
+    for label, ways in DECODED.items():
+        for way, overrides in ways.items():
+            yield {"label": f"{label}, {way}", "samples_of": label, "overrides": overrides}

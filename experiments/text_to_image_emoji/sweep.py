@@ -33,4 +33,8 @@ def cells():
             "overrides": {"discriminator.name": "word_region"},
             "seeds": SEEDS,
         },
+        *(
+            {"label": f"{label}, without guidance", "samples_of": label, "overrides": {"objective.guidance": 1.0}}
+            for label in ("VQ-VAE and transformer", "flow matching")
+        ),
     ]

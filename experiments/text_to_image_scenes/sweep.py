@@ -10,4 +10,6 @@ CONFIGS = {
 
 
 def cells():
-    return [{"label": label, "config": config, "seeds": SEEDS} for label, config in CONFIGS.items()]
+    yield from ({"label": label, "config": config, "seeds": SEEDS} for label, config in CONFIGS.items())
+    for label in ("VQ-VAE and transformer", "flow matching of latents"):
+        yield {"label": f"{label}, without guidance", "samples_of": label, "overrides": {"objective.guidance": 1.0}}
