@@ -157,6 +157,8 @@ def sample(
 ) -> list[pathlib.Path]:
     """Draws `num` samples given one text, image, audio or video file per kind, and writes them to `out`.
 
+    A model that embeds pairs and draws nothing finds the `num` nearest held-out examples instead (`retrieve.py`).
+
     Args:
       given: `{kind: text or file name}`; conditions that are not given are masked.
       changes: see `restore`.
@@ -168,23 +170,38 @@ def sample(
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
     system = systems.build(changed(config, changes or {}), modalities)
+    if hasattr(system.objective, "embed_pair"):
+        from mmgen_jax import retrieve
+
+        return retrieve.retrieve(workdir, out, given, num)
     if not hasattr(system.objective, "sample"):
         raise configs.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
     conditions = system.conditions
     if conditions and not given:
         kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
         raise configs.ConfigError(f"sample: the model draws from conditions, give at least one of {kinds}")
-    batch = {}
-    for kind, value in given.items():
-        name = _condition(kind, conditions, modalities)
-        batch[name] = np.repeat(_read(kind, value, name, modalities[name])[None], num, axis=0)
-        if kind == "text" and (unknown := modalities[name].tokenizer.unknown(value)):  # a closed one refused them
-            logging.warning("--text: words that the model does not know, and reads as one: %s", ", ".join(unknown))
+    batch = {name: np.repeat(value[None], num, axis=0) for name, value in read(given, conditions, modalities).items()}
     _, system, sampler, _ = restore(workdir, num, changes)
     sampler.seed = seed
     prompts = [media.describe(batch, modalities, i) for i in range(num)] if batch else None
     batch = batch or {system.target: zeros(modalities[system.target], num)}
     return media.save_samples(out, None, sampler(batch), modalities, prompts, batch)
+
+
+def read(given: Mapping[str, str], names: tuple[str, ...], modalities: Mapping[str, Modality]) -> dict[str, np.ndarray]:
+    """What is given for a model that reads `names`: `{name: array}` without a batch axis; warns of unknown words.
+
+    Raises:
+      ConfigError: the model reads none of a kind that is given, or several.
+      features.text.TextError, data.decode.DataError: what is given cannot be read.
+    """
+    arrays = {}
+    for kind, value in given.items():
+        name = _condition(kind, names, modalities)
+        arrays[name] = _read(kind, value, name, modalities[name])
+        if kind == "text" and (unknown := modalities[name].tokenizer.unknown(value)):  # a closed one refused them
+            logging.warning("--text: words that the model does not know, and reads as one: %s", ", ".join(unknown))
+    return arrays
 
 
 def _condition(kind: str, conditions: tuple[str, ...], modalities: Mapping[str, Modality]) -> str:

@@ -53,6 +53,18 @@ def of_type(training, state, loss_type):
     return objective, dataclasses.replace(state, params=params)
 
 
+def test_a_scale_at_its_limit_stays_there_and_can_come_down():
+    training, state, batch, _ = started()
+
+    def run(log_scale):
+        params = {"encoder": dict(state.params["encoder"]) | {"log_scale": log_scale}}
+        return training.objective.loss("encoder", params, state.extra, batch, jax.random.key(0))[0]
+
+    at, beyond = (jax.value_and_grad(run)(np.float32(np.log(scale))) for scale in (100, 150))
+    np.testing.assert_allclose(at, beyond, rtol=1e-4)
+    assert beyond[1] > 0  # pairs are not told apart yet: the loss falls as the scale does
+
+
 @pytest.mark.parametrize("loss_type", LOSSES)
 def test_loss_is_its_definition_over_the_examples_that_count(loss_type):
     training, state, batch, counts = started()

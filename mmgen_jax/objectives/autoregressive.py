@@ -71,7 +71,8 @@ class Objective:
         pixel.
       condition_dropout: probability in training that an example lacks all of its conditions, for `guidance`.
       temperature, top_k, top_p: see `decoding.truncate`; temperature 0 is greedy.
-      beam_size: above 1, beam search instead; length_penalty: its exponent.
+      beam_size: above 1, beam search instead, without randomness: temperature, top_k, top_p and the seed
+        play no part; length_penalty: its exponent.
       guidance: the logits are those without conditions plus so many times what the conditions add (Ho & Salimans,
         2021); at 1 they are the conditional ones.
     """

@@ -55,7 +55,9 @@ class Network(nn.Module):
 
     def __call__(self, batch, target, mask, train: bool = False):
         """Both embeddings `[B, E]`, and the scale and the bias of their logits."""
-        scale = jnp.minimum(jnp.exp(self.log_scale), LARGEST_SCALE)
+        # Straight through, so that a scale at its limit can come down again.
+        beyond = jax.lax.stop_gradient(jnp.maximum(self.log_scale - math.log(LARGEST_SCALE), 0))
+        scale = jnp.exp(self.log_scale - beyond)
         bias = 0.0 if self.bias is None else self.logit_bias
         return self.embed_conditions(batch, train), self.embed_target(target, mask, train), scale, bias
 
