@@ -92,6 +92,8 @@ def get_config(arg="scenes"):
         **presets.judges(arg, conditional=True),
         "tokenizer": {"name": "reconstruction", "from_target": True},
     }
+    if arg == "emoji":
+        config.objective.guidance = 1.0  # more of it spoils what so small a set teaches without conditions
     if arg == "scenes":
         config.optimizers.tokenizer.lr = 3e-3
         config.objective.top_p = 0.7

@@ -34,7 +34,7 @@ def cells():
             "seeds": SEEDS,
         },
         *(
-            {"label": f"{label}, without guidance", "samples_of": label, "overrides": {"objective.guidance": 1.0}}
-            for label in ("VQ-VAE and transformer", "flow matching")
+            {"label": f"{label}, guidance {scale}", "samples_of": label, "overrides": {"objective.guidance": scale}}
+            for label, scale in (("VQ-VAE and transformer", 2.0), ("flow matching", 1.0))
         ),
     ]
