@@ -1,4 +1,7 @@
-"""Draws samples.png, the last samples of each model's first run: python experiments/unconditional/sheet.py WORKDIR"""
+"""Draws the last samples of each model's first run side by side: python experiments/unconditional/sheet.py WORKDIR
+
+Writes digits.png, clothing.png and digits_64.png, of those of which WORKDIR holds finished runs.
+"""
 
 import pathlib
 import sys
@@ -10,28 +13,30 @@ import PIL.ImageFont
 from mmgen_jax import sheets
 
 TITLE = 24  # px
+ROWS = {
+    "digits": ("GAN", "VAE", "autoencoder"),
+    "clothing": ("clothing, GAN", "clothing, VAE", "clothing, autoencoder"),
+    "digits_64": ("GAN, 64 px",),
+}
 
 
-def draw(folder: pathlib.Path, workdir: pathlib.Path) -> pathlib.Path:
-    runs = {
-        label: run for label, run in sheets.first_runs(folder / "sweep.py", workdir).items() if "64 px" not in label
-    }
-    grids = {
-        label: PIL.Image.open(max((run / "samples").glob("*_image.png"))).convert("L") for label, run in runs.items()
-    }
-    sheet = PIL.Image.new(
-        "L", (sum(g.width for g in grids.values()), TITLE + max(g.height for g in grids.values())), 255
-    )
-    x, font = 0, PIL.ImageFont.load_default(16)
+def draw(path: pathlib.Path, runs: dict[str, pathlib.Path]) -> pathlib.Path:
+    grids = {label: PIL.Image.open(max((run / "samples").glob("*_image.png"))) for label, run in runs.items()}
+    size = sum(grid.width for grid in grids.values()), TITLE + max(grid.height for grid in grids.values())
+    sheet, font, x = PIL.Image.new("RGB", size, "white"), PIL.ImageFont.load_default(16), 0
     for label, grid in grids.items():
-        PIL.ImageDraw.Draw(sheet).text((x + 6, 4), label, fill=0, font=font)
-        sheet.paste(grid, (x, TITLE))
+        PIL.ImageDraw.Draw(sheet).text((x + 6, 4), label, fill="black", font=font)
+        sheet.paste(grid.convert("RGB"), (x, TITLE))
         x += grid.width
-    sheet.save(folder / "samples.png", optimize=True)
-    return folder / "samples.png"
+    sheet.quantize(256).save(path, optimize=True)
+    return path
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    print(draw(pathlib.Path(__file__).parent, pathlib.Path(sys.argv[1])))
+    folder = pathlib.Path(__file__).parent
+    runs = sheets.first_runs(folder / "sweep.py", sys.argv[1])
+    for name, labels in ROWS.items():
+        if shown := {label: runs[label] for label in labels if label in runs}:
+            print(draw(folder / f"{name}.png", shown))

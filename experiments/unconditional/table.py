@@ -12,6 +12,9 @@ COLUMNS = {
     "ELBO, nats ↑": "test/likelihood/elbo",
     "training, s": "seconds",
 }
+OF_CLOTHING = {"kernel distance ↓": "test/frechet/kernel_distance"} | {
+    name: metric for name, metric in COLUMNS.items() if "ELBO" not in name
+}
 AT_64 = {
     "MS-SSIM of pairs": "test/ms_ssim/ms_ssim",
     "sliced Wasserstein, thousandths ↓": "test/swd/swd",
@@ -21,5 +24,6 @@ AT_64 = {
 
 if __name__ == "__main__":
     folder = pathlib.Path(__file__).parent
-    print(tables.table(folder, COLUMNS, lambda label: "64 px" not in label))
+    print(tables.table(folder, COLUMNS, lambda label: "64 px" not in label and "clothing" not in label))
+    print("\n" + tables.table(folder, OF_CLOTHING, lambda label: "clothing" in label))
     print("\n" + tables.table(folder, AT_64, lambda label: "64 px" in label))
