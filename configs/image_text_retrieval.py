@@ -1,6 +1,9 @@
 """Image to text and text to image retrieval by two towers (CLIP, Radford et al., 2021; SigLIP, Zhai et al., 2023).
 
     mmgen train --config=configs/image_text_retrieval.py:emoji --workdir=runs/retrieval_emoji
+    mmgen sample --workdir=runs/retrieval_emoji --text="a red heart" --num=5 --out=out
+
+The second finds the nearest test pictures to a text, or with `--image=glyph.png` the nearest texts.
 
 Argument: `emoji` (glyphs, their names and keywords, 32 px) or `scenes` (built in, 32 px; the default). The sigmoid
 loss: `--config.objective.loss_type=sigmoid --config.objective.temperature=0.1`.

@@ -5,12 +5,13 @@
 
 Argument: `gan`, `vae`, `autoregressive` or `diffusion`, from text alone; behind a comma a fusion of text and sound,
 `concat`, `gated` or `cross_attention`. Scenes of 16 px. The systems are those of `text_to_image_FAMILY.py:scenes` with
-one text encoder, fusions of one width, batches of 32, 0.38 to 0.41 M parameters in all that the run trains (from text;
+one text encoder, fusions of one width, batches of 32, 0.38 to 0.40 M parameters in all that the run trains (from text;
 with a sound more), and as many steps as a minute and a half on a CPU core allows (from text). Diffusion predicts
-data and sees more noise than by default. Table, without `gated`: `experiments/text_to_image_families`.
+data and sees more noise than by default; the tokenizer has no normalisation. Table, without `gated`:
+`experiments/text_to_image_families`.
 
 Expected from text, shape, colour and size all right in so many of 1,000 samples (means over three seeds): `vae` 0.56,
-`gan` 0.52, `diffusion` 0.43, `autoregressive` 0.15.
+`gan` 0.52, `autoregressive` 0.44, `diffusion` 0.43.
 """
 
 import pathlib
