@@ -181,7 +181,7 @@ def sample(
         kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
         raise configs.ConfigError(f"sample: the model draws from conditions, give at least one of {kinds}")
     batch = {name: np.repeat(value[None], num, axis=0) for name, value in read(given, conditions, modalities).items()}
-    _, system, sampler, _ = restore(workdir, num, changes)
+    _, system, sampler, _ = restore(workdir, min(num, config.train.batch_size), changes)  # what fits in memory
     sampler.seed = seed
     prompts = [media.describe(batch, modalities, i) for i in range(num)] if batch else None
     batch = batch or {system.target: zeros(modalities[system.target], num)}

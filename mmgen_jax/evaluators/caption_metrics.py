@@ -98,8 +98,8 @@ def cider_d(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) 
 
         10 exp(-(l(c) - l(s))² / (2 · 6²)) min(g(c), g(s)) · g(s) / (|g(c)| |g(s)|)
 
-    As in the authors' published code, which the scores in the literature are from, g has raw counts, not frequencies, and
-    words are not stemmed. That code first splits captions by the Penn Treebank's rules; here they come as words.
+    As in the authors' published code, which the scores in the literature are from, g has raw counts, not frequencies,
+    and words are not stemmed. That code first splits captions by the Penn Treebank's rules; here they come as words.
     """
     document_frequency: Counter = Counter()
     for captions in references:
