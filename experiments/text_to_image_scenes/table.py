@@ -7,6 +7,7 @@ from mmgen_jax import tables
 COLUMNS = {
     **{f"{name} ↑": f"test/coherence/{name}" for name in ("shape", "color", "size", "all")},
     **{f"{name}, compositional ↑": f"compositional/coherence/{name}" for name in ("shape", "all")},
+    "variety": "test/variety/spread",
     "training, s": "seconds",
 }
 

@@ -17,6 +17,7 @@ def judges(dataset: str, conditional: bool) -> dict[str, Any]:
     evaluators = {}
     if dataset == "scenes" and conditional:
         evaluators["coherence"] = {"name": "scenes_coherence"}
+        evaluators["variety"] = {"name": "variety"}
     if dataset == "emoji" and conditional:
         evaluators["retrieval"] = {"name": "retrieval_judge"}
     if dataset in LABELS:
