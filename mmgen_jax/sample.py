@@ -170,12 +170,12 @@ def sample(
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
     system = systems.build(changed(config, changes or {}), modalities)
-    if hasattr(system.objective, "embed_pair"):
+    if not hasattr(system.objective, "sample"):
+        if not hasattr(system.objective, "embed_pair"):
+            raise configs.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
         from mmgen_jax import retrieve
 
         return retrieve.retrieve(workdir, out, given, num)
-    if not hasattr(system.objective, "sample"):
-        raise configs.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
     conditions = system.conditions
     if conditions and not given:
         kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
