@@ -8,8 +8,9 @@ are one unknown word) or `scenes` (built in, 32 px; the default). `--config.disc
 word attend to the parts of the picture instead (after Xu et al., 2018).
 Expected for `digits`, 13 minutes on 2 CPU cores that did other work too: the asked digit recognised in 0.998 of 1,000
 samples, Fréchet distance 2.4 in the features of an MNIST classifier (n = 5,000). `emoji`, 7 minutes on a core:
-recall@5 by a retrieval model 0.180 (word_region: 0.122), where the real pictures have 0.395. `scenes`, 22 minutes on a core: shape, colour
-and size all right in 0.974 of 1,000 samples, 0.976 on the compositional split; one background for each caption.
+recall@5 by a retrieval model 0.180 (word_region: 0.122), where the real pictures have 0.395. `scenes`, 22 minutes on
+a core: shape, colour and size all right in 0.974 of 1,000 samples, 0.976 on the compositional split; one background
+for each caption.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 30 M parameters; not measured.
 """
