@@ -4,7 +4,8 @@
 
 Argument: `digits` (MNIST, 28 px, Bernoulli), `clothing` (photos, 32 px, Gaussian) or `scenes` (built in; the default).
 Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 9.9 in the features of an MNIST classifier
-(n = 5,000), reconstruction 22.8 dB, ELBO -99.7 nats (pixels binarised).
+(n = 5,000), reconstruction 22.8 dB, ELBO -99.7 nats (pixels binarised). `clothing`, 5 minutes on a core: kernel
+distance 0.42 (n = 372; photos of the training split 0.11), reconstruction 21.2 dB.
 
 For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px, 23 M parameters; not measured.
 """
