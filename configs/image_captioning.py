@@ -11,7 +11,8 @@ Argument: `scenes` (built in, 32 px; the default), `emoji` (glyphs and their nam
 Expected on a CPU core, seed 0: `scenes`, 5 minutes, BLEU-4 99.9 against all true captions, shape, colour and size all
 right in 0.999 of 1,000, on the compositional split in 0.119; `scenes_transformer`, 8 minutes, 100.0, 1.000 and 0.572;
 `emoji`, 9 minutes beside other work, BLEU-1 23.4 and CIDEr-D 0.73, less than the nearest training picture's name has
-(28.2 and 0.86). The others: not measured yet.
+(28.2 and 0.86); `digits`, 8 minutes, BLEU-4 99.7, exactly a true caption in 0.991 (nearest training picture: 0.950).
+`scenes_vit`: not measured.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 21 to 22 M parameters, and
 `scenes_transformer_large`, 42 M, and `scenes_vit_large`, 67 M; not measured.
