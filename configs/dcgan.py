@@ -13,8 +13,7 @@ For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 p
 parameters, and `digits64_large`, `digits64` in the widths of the authors' code, 6 M; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "digits", "clothing", "digits64", "large")
 
@@ -29,8 +28,8 @@ LARGE = {
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "dcgan")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "dcgan")
     sizes = {"clothing": {"image_size": 32}, "digits64": {"image_size": 64, "image_fit": "resize"}}
     config.data = presets.source(arg.removesuffix("64"), "image", **sizes.get(arg, {}))
     config.generator = {"name": "conv", "width": 32, "max_width": 256}
@@ -57,4 +56,4 @@ def get_config(arg="scenes"):
         }
         config.train.batch_size = 128
         return config
-    return configs.enlarged(config, LARGE) if large else config
+    return presets.enlarged(config, LARGE) if large else config

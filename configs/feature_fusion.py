@@ -12,8 +12,7 @@ Expected test accuracy, 3 seeds: colour 0.46, edge 0.61, texture 0.68, cnn 0.62,
 depending on the fusion, in a minute on one idle CPU core (`early` and `bottleneck` two to three).
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 FEATURES = {
     "colour": {"name": "image.colour", "features": 64},
@@ -36,9 +35,9 @@ ARGUMENTS = ("all", *FEATURES)
 
 
 def get_config(arg="all"):
-    config = configs.base()
+    config = schema.base()
     choices = {"all": tuple(FEATURES), **{name: (name,) for name in FEATURES}}
-    chosen = configs.choose(arg, choices, "feature_fusion")
+    chosen = presets.choose(arg, choices, "feature_fusion")
     config.data = presets.source("clothing", "image", "clothing", image_size=32)
     config.augment = {"image": {"flip": 0.5, "crop": 3, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}}
     config.encoders = {name: {"modality": "image", **FEATURES[name]} for name in chosen}

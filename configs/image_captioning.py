@@ -18,8 +18,7 @@ For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 
 `scenes_transformer_large`, 42 M, and `scenes_vit_large`, 67 M; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "scenes_transformer", "scenes_vit", "emoji", "digits", "large")
 
@@ -45,8 +44,8 @@ LARGE_VIT |= {"encoders.image.num_layers": 12, "encoders.image.num_heads": 8}
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "image_captioning")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "image_captioning")
     dataset, _, networks = arg.partition("_")
     # A picture does not show how the thing moves.
     config.data = presets.source(dataset, "image", "text", **({"tell_motion": False} if dataset == "scenes" else {}))
@@ -69,4 +68,4 @@ def get_config(arg="scenes"):
         config.evaluators.factors = {"name": "scenes_captions"}
     config.train.steps = 3000
     sizes = {"": LARGE, "transformer": LARGE_TRANSFORMER, "vit": LARGE_VIT}
-    return configs.enlarged(config, sizes[networks]) if large else config
+    return presets.enlarged(config, sizes[networks]) if large else config

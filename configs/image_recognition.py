@@ -18,8 +18,7 @@ For one accelerator: `large` (clothing), `digits_large`, `digits_audio_large` an
 to 18 M parameters; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("clothing", "digits", "digits_audio", "clothing_features", "large")
 
@@ -50,8 +49,8 @@ LARGE = {
 
 
 def get_config(arg="clothing"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "image_recognition")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "image_recognition")
     dataset, audio = arg.partition("_")[0], ("audio",) if arg == "digits_audio" else ()
     label = presets.LABELS[dataset]
     config.data = presets.source(dataset, "image", *audio, label, fraction=1.0, **DATA[dataset])
@@ -70,4 +69,4 @@ def get_config(arg="clothing"):
     config.train.sample_steps = 0
     if not large:
         return config
-    return configs.enlarged(config, LARGE | {"augment.image.crop": 2 * config.augment.image.crop})  # in pixels
+    return presets.enlarged(config, LARGE | {"augment.image.crop": 2 * config.augment.image.crop})  # in pixels

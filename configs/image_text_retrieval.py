@@ -19,8 +19,7 @@ those of one kind apart. Recall@1, 5, 10 is 0.06, 0.30, 0.59 both ways; a model 
 For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 36 and 37 M parameters; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "emoji", "large")
 
@@ -43,9 +42,9 @@ LARGE_EMOJI = LARGE | {"augment.image.crop": 6, "augment.image.cutout": 16}  # i
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
+    config = schema.base()
     fields = {"scenes": {"tell_motion": False}, "emoji": {"text": "name_and_keywords"}}
-    arg, large = configs.sized(arg, ARGUMENTS, "image_text_retrieval")
+    arg, large = presets.sized(arg, ARGUMENTS, "image_text_retrieval")
     config.data = presets.source(arg, "text", "image", **fields[arg])
     config.encoders = {"image": {"name": "image.cnn", "features": 128}}
     config.fusion = {"name": "concat", "features": 128}
@@ -65,4 +64,4 @@ def get_config(arg="scenes"):
         }
     if not large:
         return config
-    return configs.enlarged(config, LARGE_EMOJI if arg == "emoji" else LARGE)
+    return presets.enlarged(config, LARGE_EMOJI if arg == "emoji" else LARGE)

@@ -18,8 +18,7 @@ For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M para
 them the captioner before the adversary; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "emoji", "large")
 # Steps of the run. The discriminator's image encoder begins from nothing: it has steps of its own before it teaches.
@@ -47,8 +46,8 @@ LARGE = {
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "image_to_text_gan")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "image_to_text_gan")
     # A picture does not show how the thing moves.
     config.data = presets.source(arg, "image", "text", **({"tell_motion": False} if arg == "scenes" else {}))
     config.encoders = {"image": {"name": "image.cnn", "features": 128, "channels": (32, 64, 128)}}
@@ -89,4 +88,4 @@ def get_config(arg="scenes"):
         config.evaluators.factors = {"name": "scenes_captions"}
     config.train.steps = STEPS
     config.train.eval_steps = PRETRAINING
-    return configs.enlarged(config, LARGE) if large else config
+    return presets.enlarged(config, LARGE) if large else config

@@ -9,8 +9,7 @@ Expected, all labels at once, 3 seeds: `scenes`, 13 seconds on a CPU core, shape
 (`experiments/multi_task`).
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "scenes,motion", "grid_s1")
 
@@ -24,10 +23,10 @@ HOP = {"scenes": 128, "grid_s1": 256}  # samples: frames of 16 and of 32 ms
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
+    config = schema.base()
     dataset, _, label = arg.partition(",")
-    known = configs.choose(dataset, LABELS, "multi_task")
-    labels = (configs.choose(label, {name: name for name in known}, f"multi_task:{dataset}"),) if label else known
+    known = presets.choose(dataset, LABELS, "multi_task")
+    labels = (presets.choose(label, {name: name for name in known}, f"multi_task:{dataset}"),) if label else known
     config.data = presets.source(dataset, "audio", *labels, **DATA[dataset])
     config.augment = AUGMENT[dataset]
     config.encoders = {

@@ -9,11 +9,11 @@ A conditional VAE: a caption and a sound of the same instance are encoded, fused
 normalisation of the decoder; the latent is left with place and background.
 """
 
-from mmgen_jax import config as configs
+from mmgen_jax.config import schema
 
 
 def get_config(arg=""):
-    config = configs.base()
+    config = schema.base()
     config.data = {"name": "scenes", "names": ("text", "audio", "image")}
     config.encoders = {
         "text": {"name": "text.embedding", "features": 64},

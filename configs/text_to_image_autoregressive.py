@@ -16,8 +16,7 @@ leaves 0.999 and 0.975.
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 50 to 51 M parameters; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 # The codebook, the tokenizer's steps, and all steps.
 CODES = {
@@ -56,8 +55,8 @@ LARGE = {
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "text_to_image_autoregressive")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "text_to_image_autoregressive")
     codes, tokenizer_steps, steps = CODES[arg]
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.transformer", "features": 64, "num_layers": 1}}
@@ -100,4 +99,4 @@ def get_config(arg="scenes"):
         config.objective.top_p = 0.7
         # What the tokenizer leaves of the factors bounds what the transformer can draw.
         config.evaluators.tokenizer_coherence = {"name": "scenes_coherence", "from_target": True}
-    return configs.enlarged(config, LARGE) if large else config
+    return presets.enlarged(config, LARGE) if large else config

@@ -18,8 +18,7 @@ For one accelerator, 64 px: `large` (scenes_latent) and `digits_latent_large`, 4
 `digits_large` and `emoji_large`, 35 to 36 M; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes_latent", "scenes", "digits", "emoji", "digits_latent", "large")
 
@@ -51,8 +50,8 @@ LARGE_LATENT = LARGE | {
 
 
 def get_config(arg="scenes_latent"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "text_to_image_diffusion")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "text_to_image_diffusion")
     dataset = arg.removesuffix("_latent")
     config.data = presets.source(dataset, "text", "image")
     config.encoders = {"text": {"name": "text.embedding", "features": 64}}
@@ -101,4 +100,4 @@ def get_config(arg="scenes_latent"):
         config.train.steps = steps["all"]
     if not large:
         return config
-    return configs.enlarged(config, LARGE_LATENT if arg.endswith("_latent") else LARGE)
+    return presets.enlarged(config, LARGE_LATENT if arg.endswith("_latent") else LARGE)

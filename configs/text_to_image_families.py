@@ -16,7 +16,7 @@ Expected from text, shape, colour and size all right in so many of 1,000 samples
 
 import pathlib
 
-from mmgen_jax import config as configs
+from mmgen_jax.config import loading, override, presets
 
 # What each has other than `text_to_image_FAMILY.py:scenes`, and its steps.
 FAMILIES = {
@@ -51,10 +51,10 @@ ARGUMENTS = ("gan", "vae,concat", "autoregressive,gated", "diffusion,cross_atten
 def get_config(arg="diffusion"):
     family, _, fusion = arg.partition(",")
     every = [f"{name}{behind}" for name in FAMILIES for behind in ("", *(f",{known}" for known in FUSIONS))]
-    configs.choose(arg, dict.fromkeys(every), "text_to_image_families")
+    presets.choose(arg, dict.fromkeys(every), "text_to_image_families")
     changes, steps = FAMILIES[family]
     file = pathlib.Path(__file__).with_name(f"text_to_image_{family}.py")
-    config = configs.override(configs.load(f"{file}:scenes"), {**changes, "train.steps": steps})
+    config = override.override(loading.load(f"{file}:scenes"), {**changes, "train.steps": steps})
     config = config.copy_and_resolve_references()
     config.unlock()
     config.data.image_size = 16

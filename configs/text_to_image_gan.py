@@ -15,8 +15,7 @@ for each caption.
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 30 M parameters; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "digits", "emoji", "large")
 
@@ -34,8 +33,8 @@ LARGE = {
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "text_to_image_gan")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "text_to_image_gan")
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.embedding", "features": 64}}
     config.fusion = {"name": "concat", "features": 64}
@@ -67,4 +66,4 @@ def get_config(arg="scenes"):
     if arg == "scenes" and not large:
         config.generator.input_bias = False
         config.optimizers.generator.lr = config.optimizers.discriminator.lr = 6e-4  # so few channels want large steps
-    return configs.enlarged(config, LARGE) if large else config
+    return presets.enlarged(config, LARGE) if large else config

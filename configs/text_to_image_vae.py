@@ -13,8 +13,7 @@ retrieval model 0.099, where the real pictures have 0.395.
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 28 M parameters; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "digits", "emoji", "large")
 
@@ -38,8 +37,8 @@ LARGE = {
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "text_to_image_vae")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "text_to_image_vae")
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.embedding", "features": 64}}
     config.fusion = {"name": "concat", "features": 64}
@@ -55,4 +54,4 @@ def get_config(arg="scenes"):
     if not large:
         return config
     # The likelihood sums over about four times the pixels; the latent would take over what the caption says.
-    return configs.enlarged(config, LARGE | {"objective.beta": 4 * config.objective.get("beta", 1.0)})
+    return presets.enlarged(config, LARGE | {"objective.beta": 4 * config.objective.get("beta", 1.0)})

@@ -10,8 +10,7 @@ distance 0.42 (n = 372; photos of the training split 0.11), reconstruction 21.2 
 For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px, 23 M parameters; not measured.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "digits", "clothing", "large")
 
@@ -29,8 +28,8 @@ LARGE = {
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
-    arg, large = configs.sized(arg, ARGUMENTS, "vae")
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "vae")
     config.data = presets.source(arg, "image", **({"image_size": 32} if arg == "clothing" else {}))
     config.target_encoder = {"name": "image.cnn", "features": 32, "channels": (32, 64, 128), "norm": "none"}
     config.generator = {"name": "conv", "width": 32, "max_width": 128}
@@ -43,4 +42,4 @@ def get_config(arg="scenes"):
         "likelihood": {"name": "likelihood"},
     }
     config.train.steps = 5000
-    return configs.enlarged(config, LARGE) if large else config
+    return presets.enlarged(config, LARGE) if large else config

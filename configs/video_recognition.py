@@ -7,8 +7,7 @@ sentence begins with, from the speaker's face and voice). Another label: behind 
 Not measured yet.
 """
 
-from mmgen_jax import config as configs
-from mmgen_jax.data import presets
+from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "grid_s1")
 
@@ -27,10 +26,10 @@ ENCODERS = {"scenes": {"video": VIDEO}, "grid_s1": {"video": VIDEO, "audio": AUD
 
 
 def get_config(arg="scenes"):
-    config = configs.base()
+    config = schema.base()
     dataset, _, label = arg.partition(",")
-    label = label or configs.choose(dataset, LABEL, "video_recognition")
-    config.data = presets.source(dataset, *configs.choose(dataset, ENCODERS, "video_recognition"), label)
+    label = label or presets.choose(dataset, LABEL, "video_recognition")
+    config.data = presets.source(dataset, *presets.choose(dataset, ENCODERS, "video_recognition"), label)
     config.augment = AUGMENT[dataset]
     config.encoders = ENCODERS[dataset]
     config.fusion = {"name": "concat", "features": 64}

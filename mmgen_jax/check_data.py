@@ -10,9 +10,10 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from mmgen_jax import lookup, media
-from mmgen_jax.features.text import END, PADDING, UNKNOWN
-from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality, check_batch
+from mmgen_jax import lookup
+from mmgen_jax.modalities import save
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
+from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
 
 LISTED = 20  # ignored files that are named
 BATCH_SIZE = 64
@@ -24,7 +25,7 @@ def check(config: ml_collections.ConfigDict, out: str | pathlib.Path | None = No
     Returns:
       The exit code: 1 where training would fail, else 0.
     """
-    from mmgen_jax import system
+    from mmgen_jax.config.system import build_system, open_source
     from mmgen_jax.data import pipeline
 
     try:
@@ -34,9 +35,9 @@ def check(config: ml_collections.ConfigDict, out: str | pathlib.Path | None = No
             fields.setdefault("seed", config.seed)
         if check_source(source_class, fields, out):
             return 1
-        source = system.source(config)
+        source = open_source(config)
         pipeline.batches(source, batch_size=config.train.batch_size, seed=config.seed, num_threads=0)
-        system.build(config, source.modalities)
+        build_system(config, source.modalities)
     except ValueError as error:
         print(f"PROBLEM {error}")
         return 1
@@ -108,7 +109,7 @@ def _check_split(split: str, source, out, num_pictured: int, max_examples: int, 
         if not start and out is not None:
             few = {name: batch[name][:num_pictured] for name in source.modalities if name in batch}
             prompts = [_prompt(batch, source.modalities, i) for i in range(min(num_pictured, len(indices)))]
-            media.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
+            save.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
     for name, statistic in statistics.items():
         print(f"  {name:<10}{statistic}")
     for line in source.warnings() if hasattr(source, "warnings") else ():

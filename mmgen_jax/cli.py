@@ -15,6 +15,8 @@ COMMANDS = {
     "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]",
     "sample": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16 --seed=0]\n"
     "      [--config.objective.temperature=0.8 …: what the objective lists as `sampling`]: draws",
+    "retrieve": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16]\n"
+    "      of a model that embeds pairs: the nearest held-out examples",
     "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
     "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",
     "sweep": "--sweep=experiments/T/sweep.py --workdir=DIR [--shard=i/n]: the cells of a table that are missing",
@@ -27,13 +29,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("workdir", None, "where the run's files are")
 flags.DEFINE_string("split", "", "evaluate: this split only, instead of each evaluator's own")
-flags.DEFINE_string("text", None, "sample: a text to condition on")
-flags.DEFINE_string("image", None, "sample: an image file to condition on")
-flags.DEFINE_string("audio", None, "sample: an audio file to condition on")
-flags.DEFINE_string("video", None, "sample: a video file to condition on")
-flags.DEFINE_integer("num", 16, "sample: how many", lower_bound=1)
+flags.DEFINE_string("text", None, "sample, retrieve: a text to condition on")
+flags.DEFINE_string("image", None, "sample, retrieve: an image file to condition on")
+flags.DEFINE_string("audio", None, "sample, retrieve: an audio file to condition on")
+flags.DEFINE_string("video", None, "sample, retrieve: a video file to condition on")
+flags.DEFINE_integer("num", 16, "sample, retrieve: how many", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "sample: of the noise")
-flags.DEFINE_string("out", None, "sample, check-data: the folder to write to")
+flags.DEFINE_string("out", None, "sample, retrieve, check-data: the folder to write to")
 flags.DEFINE_string("dataset", None, "prepare-data: the set's name")
 flags.DEFINE_string(
     "manual_dir", None, "prepare-data: a folder with the set's original files, for use without a network"
@@ -85,6 +87,7 @@ def _main(argv: list[str], changes: dict[str, str]) -> None:
             "train": lambda: _train(changes),
             "evaluate": lambda: _evaluate(changes),
             "sample": lambda: _sample(changes),
+            "retrieve": _retrieve,
             "prepare-data": _prepare_data,
             "check-data": lambda: _check_data(changes),
             "sweep": _sweep,
@@ -117,9 +120,9 @@ def _need(*names: str) -> None:
 
 
 def _config(changes):
-    from mmgen_jax import config
+    from mmgen_jax.config import loading, override
 
-    return config.override(config.load(FLAGS.config), changes)
+    return override.override(loading.load(FLAGS.config), changes)
 
 
 def _train(changes) -> None:
@@ -146,10 +149,21 @@ def _sample(changes) -> None:
     _need("workdir", "out")
     from mmgen_jax import sample
 
-    given = {kind: getattr(FLAGS, kind) for kind in ("text", "image", "audio", "video")}
-    given = {kind: value for kind, value in given.items() if value is not None}
-    for path in sample.sample(FLAGS.workdir, FLAGS.out, given, FLAGS.num, FLAGS.seed, changes):
+    for path in sample.sample(FLAGS.workdir, FLAGS.out, _given(), FLAGS.num, FLAGS.seed, changes):
         print(path)
+
+
+def _retrieve() -> None:
+    _need("workdir", "out")
+    from mmgen_jax import retrieve
+
+    for path in retrieve.retrieve(FLAGS.workdir, FLAGS.out, _given(), FLAGS.num):
+        print(path)
+
+
+def _given() -> dict[str, str]:
+    given = {kind: getattr(FLAGS, kind) for kind in ("text", "image", "audio", "video")}
+    return {kind: value for kind, value in given.items() if value is not None}
 
 
 def _prepare_data() -> None:

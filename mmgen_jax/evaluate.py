@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax import config as configs
 from mmgen_jax import lookup
-from mmgen_jax import system as systems
+from mmgen_jax.config import schema
+from mmgen_jax.config.system import System, open_source
 from mmgen_jax.data import pipeline
-from mmgen_jax.modalities import check_batch
-from mmgen_jax.sample import Sampler, restore
+from mmgen_jax.modalities.modality import check_batch
+from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.runs.workdir import restore
 
 FILE = "evaluation.json"
 
 
-def run(config, system: systems.System, sampler: Sampler, split: str = "") -> dict[str, dict[str, Any]]:
+def run(config, system: System, sampler: Sampler, split: str = "") -> dict[str, dict[str, Any]]:
     """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}`, on one split or on each evaluator's own.
 
     Raises:
@@ -35,7 +36,7 @@ def run(config, system: systems.System, sampler: Sampler, split: str = "") -> di
     return metrics
 
 
-def build(config, system: systems.System, split: str = "") -> list[tuple[str, Any, str, Any]]:
+def build(config, system: System, split: str = "") -> list[tuple[str, Any, str, Any]]:
     """`(name, evaluator, split, source)` of all that `run` will measure; nothing is computed.
 
     Raises:
@@ -48,7 +49,7 @@ def build(config, system: systems.System, split: str = "") -> list[tuple[str, An
     for name, fields in config.evaluators.items():
         evaluator = lookup.build("evaluators", fields, **context)
         for part in (split,) if split else evaluator.splits:
-            source = systems.source(config, part, evaluator.names)
+            source = open_source(config, part, evaluator.names)
             check_batch(source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)
             built.append((name, evaluator, part, source))
     return built
@@ -73,7 +74,7 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
     workdir = pathlib.Path(workdir)
     config, system, sampler, step = restore(workdir, changes=changes)
     if not config.evaluators:
-        raise configs.ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
+        raise schema.ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
     metrics = run(config, system, sampler, split)
     if changes:
         return metrics

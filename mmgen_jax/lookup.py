@@ -1,4 +1,4 @@
-"""A component's name is its module path: `fusion` and `cross_attention` give `mmgen_jax/fusion/cross_attention.py`."""
+"""A component's name is its module path: `fusion`, `film` give `mmgen_jax/networks/fusion/film.py`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import dataclasses
 import difflib
 import importlib
 import pathlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-ROOT = pathlib.Path(__file__).parent
-
-# The class that every module of a package defines.
-CLASS = {
-    "data": "Source",
-    "encoders": "Encoder",
-    "fusion": "Fusion",
-    "generators": "Generator",
-    "discriminators": "Discriminator",
-    "objectives": "Objective",
-    "evaluators": "Evaluator",
+# The folder of each kind of component, and the class that every module there defines.
+PACKAGES = {
+    "data": ("mmgen_jax.data", "Source"),
+    "encoders": ("mmgen_jax.networks.encoders", "Encoder"),
+    "fusion": ("mmgen_jax.networks.fusion", "Fusion"),
+    "generators": ("mmgen_jax.networks.generators", "Generator"),
+    "discriminators": ("mmgen_jax.networks.discriminators", "Discriminator"),
+    "objectives": ("mmgen_jax.objectives", "Objective"),
+    "evaluators": ("mmgen_jax.evaluators", "Evaluator"),
+    "baselines": ("mmgen_jax.baselines", "Baseline"),
 }
 
 
@@ -33,22 +33,24 @@ def find(package: str, name: str) -> type:
     Raises:
       LookupFailed: there is no such module; the message lists the ones there are.
     """
+    module, cls = PACKAGES[package]
     if name not in available(package):
         raise LookupFailed(
-            f"{package}: {name!r} does not exist (no mmgen_jax/{package}/{str(name).replace('.', '/')}.py); "
+            f"{package}: {name!r} does not exist (no {module.replace('.', '/')}/{str(name).replace('.', '/')}.py); "
             f"{nearest(name, available(package))}there are: {', '.join(available(package))}"
         )
-    return getattr(importlib.import_module(f"mmgen_jax.{package}.{name}"), CLASS[package])
+    return getattr(importlib.import_module(f"{module}.{name}"), cls)
 
 
 def available(package: str) -> list[str]:
-    """Names of the components in a package, found by their files, without importing them."""
-    folder = ROOT / package
-    return sorted(
-        ".".join(file.relative_to(folder).with_suffix("").parts)
-        for file in folder.rglob("*.py")
-        if f"\nclass {CLASS[package]}" in file.read_text()
-    )
+    """Names of a package's components, found by their files on its `__path__`; none of them is imported."""
+    module, cls = PACKAGES[package]
+    defines = re.compile(rf"^class {cls}\b", re.MULTILINE)
+    names = []
+    for folder in map(pathlib.Path, importlib.import_module(module).__path__):
+        files = (file for file in folder.rglob("*.py") if defines.search(file.read_text(encoding="utf-8")))
+        names += [".".join(file.relative_to(folder).with_suffix("").parts) for file in files]
+    return sorted(names)
 
 
 def build(package: str, config: Mapping[str, Any], **context) -> Any:

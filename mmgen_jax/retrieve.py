@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mmgen_jax import config as configs
-from mmgen_jax import media, sample
-from mmgen_jax import system as systems
+from mmgen_jax.config import schema
+from mmgen_jax.config.system import held_out_split, open_source
 from mmgen_jax.data import pipeline
-from mmgen_jax.modalities import MASK_SUFFIX
+from mmgen_jax.modalities import save
+from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.runs.prompts import read_given
+from mmgen_jax.runs.workdir import restore, zeros
 
 
 def retrieve(workdir, out, given: Mapping[str, str], num: int) -> list[pathlib.Path]:
@@ -28,24 +30,24 @@ def retrieve(workdir, out, given: Mapping[str, str], num: int) -> list[pathlib.P
       ConfigError: nothing given, both conditions and target, or what the model does not read; see also `sample.restore`
         and `sample.read`.
     """
-    config, system, sampler, _ = sample.restore(pathlib.Path(workdir))
+    config, system, sampler, _ = restore(pathlib.Path(workdir))
     modalities, names = system.modalities, (*system.conditions, system.target)
-    query = sample.read(given, names, modalities)
+    query = read_given(given, names, modalities)
     if not query or (system.target in query and len(query) > 1):
         flags = {name: f"--{modalities[name].kind}" for name in names}
-        raise configs.ConfigError(
-            f"sample: expected {', '.join(map(flags.get, system.conditions))} to find the nearest {system.target}, or "
-            f"{flags[system.target]} alone to find the nearest {', '.join(system.conditions)}; got "
+        raise schema.ConfigError(
+            f"retrieve: expected {', '.join(map(flags.get, system.conditions))} to find the nearest {system.target}, "
+            f"or {flags[system.target]} alone to find the nearest {', '.join(system.conditions)}; got "
             + (", ".join(query) or "nothing")
         )
     by_target = system.target in query
     sought = system.conditions if by_target else (system.target,)
-    batch = {name: sample.zeros(modalities[name], 1) for name in names}
+    batch = {name: zeros(modalities[name], 1) for name in names}
     batch |= {name + MASK_SUFFIX: np.array([name in query]) for name in names}
     batch |= {name: value[None] for name, value in query.items()}
     vector = sampler.embed_pair(batch)[by_target][0]
 
-    source = systems.source(config, systems.held_out_split(config))
+    source = open_source(config, held_out_split(config))
     batches = pipeline.batches(
         source, batch_size=sampler.batch_size, seed=0, shuffle=False, epochs=1, drop_remainder=False
     )
@@ -54,8 +56,8 @@ def retrieve(workdir, out, given: Mapping[str, str], num: int) -> list[pathlib.P
     found = source.read(nearest, np.zeros(len(nearest), np.int64))
     beside = {name: found[name] for name in names if name not in sought}
     said = {name: modalities[name] for name in beside if modalities[name].kind in ("text", "label")}
-    prompts = [f"{cosines[at]:.3f} {media.describe(found, said, i)}".strip() for i, at in enumerate(nearest)]
-    return media.save_samples(out, None, {name: found[name] for name in sought}, modalities, prompts, beside)
+    prompts = [f"{cosines[at]:.3f} {save.describe(found, said, i)}".strip() for i, at in enumerate(nearest)]
+    return save.save_samples(out, None, {name: found[name] for name in sought}, modalities, prompts, beside)
 
 
 def _cosines(sampler, batch, vector: np.ndarray, sought: tuple[str, ...], by_target: bool) -> np.ndarray:

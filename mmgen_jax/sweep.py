@@ -5,7 +5,7 @@ A sweep file defines `cells()`, a list of dicts:
     {"label": "VAE", "config": "configs/vae.py:digits", "overrides": {"objective.latent_dim": 8}, "seeds": (0, 1, 2)}
 
 `config` is what `--config` takes, `overrides` what `--config.…` changes (may be left out), `label` a row's name in the
-table (may be left out), `baseline` one of `baselines.NAMES`, which is measured instead of a model that is trained.
+table (may be left out), `baseline` a file of `baselines/`, which is measured instead of a model that is trained.
 
     {"label": "VAE, sharper", "samples_of": "VAE", "overrides": {"objective.temperature": 0.8}}
 
@@ -28,14 +28,14 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgen_jax import config as configs
-from mmgen_jax import results
-from mmgen_jax.sweep_cells import Cell, SweepError, load
+from mmgen_jax.config import loading, schema
+from mmgen_jax.results import lines
+from mmgen_jax.results.cells import Cell, SweepError, load
 
 
 def check(cells: Sequence[Cell]) -> None:
     """Raises SweepError where a cell's data, networks, optimizers or evaluators cannot be made; nothing is compiled."""
-    from mmgen_jax import sample
+    from mmgen_jax.runs.workdir import changed
 
     seen = set()
     for cell in cells:
@@ -44,7 +44,7 @@ def check(cells: Sequence[Cell]) -> None:
             if entry not in seen:
                 _check(cell)
             if cell.trained:
-                sample.changed(cell.trained.config, cell.changes)
+                changed(cell.trained.config, cell.changes)
         except ValueError as error:
             raise SweepError(f"{cell.name}: {error}") from error
         seen.add(entry)
@@ -53,26 +53,29 @@ def check(cells: Sequence[Cell]) -> None:
 def _check(cell: Cell) -> None:
     import jax
 
-    from mmgen_jax import baselines, lookup, parallel, sample, train
-    from mmgen_jax import system as systems
+    from mmgen_jax import lookup, train
+    from mmgen_jax.baselines import base
+    from mmgen_jax.config.system import build_system, open_source
     from mmgen_jax.data import pipeline
+    from mmgen_jax.runs.workdir import create_state
+    from mmgen_jax.training import parallel
 
     config, every = cell.config, cell.config.train
-    source = systems.source(config)
-    system = systems.build(config, source.modalities)
+    source = open_source(config)
+    system = build_system(config, source.modalities)
     if cell.baseline:
-        baselines.create(cell.baseline, config, system.target)
+        base.create(cell.baseline, config, system.target)
     else:
         parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
         train.check_schedule(config, system)
         pipeline.batches(source, batch_size=every.batch_size * every.steps_per_call, seed=config.seed, num_threads=0)
-        jax.eval_shape(functools.partial(sample.create_state, config, system))
+        jax.eval_shape(functools.partial(create_state, config, system))
     for fields in config.evaluators.values():
         evaluator = lookup.build(
             "evaluators", fields, target=system.target, seed=config.seed, data=config.data.to_dict()
         )
         for split in evaluator.splits:
-            len(systems.source(config, split, evaluator.names))  # opens it
+            len(open_source(config, split, evaluator.names))  # opens it
 
 
 def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1") -> None:
@@ -91,16 +94,16 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
     part, parts = _shard(shard)
     cells = load(file)
     check(cells)
-    cells, path = cells[part::parts], file.parent / results.FILE
-    origin = {"commit": results.commit(), "hardware": results.hardware()}
+    cells, path = cells[part::parts], file.parent / lines.FILE
+    origin = {"commit": lines.commit(), "hardware": lines.hardware()}
     if origin["commit"].endswith("-dirty"):
         print(f"{origin['commit']}: code that is not committed cannot be run again from its lines; commit it first")
     times, failed = {}, []
-    for line in results.read(path):
+    for line in lines.read(path):
         if line["steps"] and line["hardware"] == origin["hardware"]:
             times.setdefault(line["config"], []).append(line["seconds"])
     for number, cell in enumerate(cells, 1):
-        done = {line["config_hash"] for line in results.read(path)}  # another shard may have added to it
+        done = {line["config_hash"] for line in lines.read(path)}  # another shard may have added to it
         if cell.config_hash in done:
             print(f"cell {number} of {len(cells)}: {cell.name} has its line in {path}", flush=True)
             continue
@@ -114,14 +117,14 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
             else:
                 measured = (_sample if cell.trained else _train)(cell, workdir / cell.name, origin)
         except Exception as error:
-            if not isinstance(error, (configs.ConfigError, FloatingPointError)):
+            if not isinstance(error, (schema.ConfigError, FloatingPointError)):
                 traceback.print_exc()
             failed.append(f"{cell.name} ({type(error).__name__}: {' '.join(str(error).split())})")
             print(f"cell {number} of {len(cells)} failed: {failed[-1]}", flush=True)
             continue
         if not (cell.baseline or cell.trained):
             times.setdefault(cell.reference, []).append(time.monotonic() - began)
-        results.append(path, {"experiment": file.absolute().parent.name, **describe(cell), **origin, **measured})
+        lines.append(path, {"experiment": file.absolute().parent.name, **describe(cell), **origin, **measured})
     if failed:
         raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {'; '.join(failed)}")
     print(f"results: {path}")
@@ -169,17 +172,18 @@ def _finished(workdir: pathlib.Path, config) -> bool:
     from mmgen_jax import evaluate
 
     measured, saved = workdir / evaluate.FILE, workdir / "config.json"
-    if not (measured.is_file() and saved.is_file() and saved.read_text() == configs.to_json(config)):
+    if not (measured.is_file() and saved.is_file() and saved.read_text() == loading.to_json(config)):
         return False
     return json.loads(measured.read_text())["checkpoint_step"] == config.train.steps
 
 
 def _measure(cell: Cell) -> dict[str, Any]:
-    from mmgen_jax import baselines, evaluate
-    from mmgen_jax import system as systems
+    from mmgen_jax import evaluate
+    from mmgen_jax.baselines import base
+    from mmgen_jax.config.system import build_system, open_source
 
-    system = systems.build(cell.config, systems.source(cell.config).modalities)
-    metrics = evaluate.run(cell.config, system, baselines.create(cell.baseline, cell.config, system.target))
+    system = build_system(cell.config, open_source(cell.config).modalities)
+    metrics = evaluate.run(cell.config, system, base.create(cell.baseline, cell.config, system.target))
     return {"seconds": 0.0, "steps": 0, "metrics": metrics}
 
 
@@ -190,10 +194,10 @@ def training_seconds(workdir: pathlib.Path) -> float:
     after the last step do not. Because a resumed run drops the log lines after its checkpoint, what a kill lost is not
     counted, and the time before it is.
     """
-    from mmgen_jax import metrics
+    from mmgen_jax.training import metric_writer
 
     seconds, step = 0.0, 0
-    for line in metrics.read(workdir):
+    for line in metric_writer.read(workdir):
         if "steps_per_second" in line:
             seconds, step = seconds + (line["step"] - step) / line["steps_per_second"], line["step"]
     return round(seconds, 1)

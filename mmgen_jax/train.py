@@ -10,23 +10,27 @@ import time
 import jax
 import numpy as np
 
-from mmgen_jax import checkpoint, evaluate, media, parallel, pretrained, sample, train_state
-from mmgen_jax import config as configs
-from mmgen_jax import metrics as metric_files
-from mmgen_jax import modalities as modality_module
-from mmgen_jax import system as systems
+from mmgen_jax import evaluate
+from mmgen_jax.config import schema
+from mmgen_jax.config.system import build_system, held_out_split, open_source
 from mmgen_jax.data import pipeline
-from mmgen_jax.modalities import check_batch
-from mmgen_jax.optimizers import check_stages
-from mmgen_jax.progress import Progress
+from mmgen_jax.modalities import save
+from mmgen_jax.modalities.modality import check_batch
+from mmgen_jax.runs import init_from
+from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.runs.workdir import create_state, prepare_workdir
 from mmgen_jax.train_step import active_players, train_step
+from mmgen_jax.training import checkpoint, metric_writer, parallel
+from mmgen_jax.training.optimizers import check_stages
+from mmgen_jax.training.progress import Progress
+from mmgen_jax.training.state import TrainState, averaged
 
 
 class NotFinite(FloatingPointError):
     """A loss, gradient or parameter that is NaN or infinite; the message names step, metric and tensors."""
 
 
-def train(config, workdir) -> train_state.TrainState:
+def train(config, workdir) -> TrainState:
     """Trains `config` in `workdir` from its newest checkpoint, or from the start, to `config.train.steps`.
 
     The end state of a run that was killed and started again is bitwise that of an uninterrupted one (on CPU).
@@ -36,16 +40,16 @@ def train(config, workdir) -> train_state.TrainState:
       NotFinite: at the first log step after a value stopped being finite; no checkpoint of it is saved.
     """
     workdir, every = pathlib.Path(workdir), config.train
-    source = systems.source(config)
+    source = open_source(config)
     invariant_to = tuple(getattr(source, "invariant_to", ()))
-    system = systems.build(config, source.modalities, invariant_to=invariant_to)
+    system = build_system(config, source.modalities, invariant_to=invariant_to)
     layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
     check_schedule(config, system)
     evaluate.build(config, system)  # what cannot be measured at the end is refused at the start
     check_batch(
         source.read(np.arange(every.batch_size) % len(source), np.zeros(every.batch_size, int)), source.modalities
     )
-    create = functools.partial(sample.create_state, config, system)
+    create = functools.partial(create_state, config, system)
     abstract = layout.abstract(create)  # networks that do not fit together fail here, with nothing written
     with contextlib.ExitStack() as stack:
         batches = make_batches(source, config, layout, stack)
@@ -56,15 +60,15 @@ def train(config, workdir) -> train_state.TrainState:
             state, data_state = checkpoints.restore(start, abstract)
             batches.set_state(data_state)
         else:
-            state = pretrained.load(layout.init(create), system.init_from)
-        writer = stack.enter_context(metric_files.MetricWriter(workdir, start))
+            state = init_from.load(layout.init(create), system.init_from)
+        writer = stack.enter_context(metric_writer.MetricWriter(workdir, start))
         progress = stack.enter_context(Progress(every.steps, start))
         progress.write(summary(config, state, layout, start))
         step_fn = layout.compile_step(
             functools.partial(
                 train_step,
                 # The step averages over `axis_name` itself; sampling is always in the global view, so it has none.
-                objective=systems.build(config, source.modalities, layout.axis_name).objective,
+                objective=build_system(config, source.modalities, layout.axis_name).objective,
                 optimizers=system.optimizers,
                 seed=config.seed,
                 augment=system.augment,
@@ -73,7 +77,7 @@ def train(config, workdir) -> train_state.TrainState:
             state,
             every.steps_per_call,
         )
-        sampler = sample.Sampler(system, layout, every.batch_size, config.seed)
+        sampler = Sampler(system, layout, every.batch_size, config.seed)
         pending, waited, since = [], 0.0, time.monotonic()
 
         step = start
@@ -83,10 +87,10 @@ def train(config, workdir) -> train_state.TrainState:
                 # First: what is trained outlives a failed evaluation.
                 checkpoints.save(step, state, batches.get_state())
             if is_due(step, start, every.sample_steps, last):
-                save_samples(workdir, step, config, system, sampler.load(*train_state.averaged(state)), writer)
+                save_samples(workdir, step, config, system, sampler.load(*averaged(state)), writer)
             # A finished run that is started again is measured again: its evaluators may be others now.
             if (last or is_due(step, start, every.eval_steps, last)) and config.evaluators:
-                results = evaluate.run(config, system, sampler.load(*train_state.averaged(state)))
+                results = evaluate.run(config, system, sampler.load(*averaged(state)))
                 evaluate.write(workdir, config, step, results)
                 if step > start:
                     writer.write(step, {name: entry["value"] for name, entry in results.items()})
@@ -105,7 +109,7 @@ def train(config, workdir) -> train_state.TrainState:
             step += every.steps_per_call
 
             if step % every.log_steps == 0 or step >= every.steps or step % every.checkpoint_steps == 0:
-                means, not_finite = metric_files.summarise(pending)
+                means, not_finite = metric_writer.summarise(pending)
                 if not_finite is not None:
                     raise NotFinite(diagnosis(not_finite, step, len(pending), every.steps_per_call, state))
                 now = time.monotonic()
@@ -132,40 +136,20 @@ def check_schedule(config, system) -> None:
     every = config.train
     for name in ("steps_per_call", "num_samples", "batch_size"):
         if every[name] < 1:
-            raise configs.ConfigError(f"config.train.{name}: expected at least 1, got {every[name]}")
+            raise schema.ConfigError(f"config.train.{name}: expected at least 1, got {every[name]}")
     for name in ("steps", "log_steps", "checkpoint_steps", "sample_steps", "eval_steps"):
         value, least = every[name], 0 if name in ("sample_steps", "eval_steps") else 1
         if value < least or value % every.steps_per_call:
-            raise configs.ConfigError(
+            raise schema.ConfigError(
                 f"config.train.{name}: expected a multiple of train.steps_per_call={every.steps_per_call}, at least "
                 f"{least}, got {value}"
             )
     for player, optimizer in system.optimizers.items():
         if every.steps_per_call > 1 and (optimizer.interval > 1 or optimizer.start_step or optimizer.stop_step):
-            raise configs.ConfigError(
+            raise schema.ConfigError(
                 f"config.train.steps_per_call: {player} is not updated in every step, which needs steps_per_call=1"
             )
     check_stages(system.optimizers, getattr(system.objective, "stages", ()), every.steps)
-
-
-def prepare_workdir(workdir: pathlib.Path, config, modalities) -> None:
-    """Writes config and modalities, or checks that the run there is of the same config."""
-    if (workdir / "config.json").is_file():
-        saved, before = sample.read_workdir(workdir)
-        configs.check_same(config, saved, workdir)
-        if modality_module.to_json(modalities) != modality_module.to_json(before):
-            raise configs.ConfigError(
-                f"--workdir={workdir}: the data is no longer what this run began with (shapes, classes or vocabulary "
-                "differ from modalities.json); restore the data, or train in another --workdir"
-            )
-    elif workdir.exists() and any(file.name not in ("modalities.json", "config.tmp") for file in workdir.iterdir()):
-        raise configs.ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
-    if jax.process_index() == 0:
-        workdir.mkdir(parents=True, exist_ok=True)
-        # The config last and in one move: a folder that has it is whole.
-        (workdir / "modalities.json").write_text(modality_module.to_json(modalities))
-        (workdir / "config.tmp").write_text(configs.to_json(config))
-        (workdir / "config.tmp").replace(workdir / "config.json")
 
 
 def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.ExitStack):
@@ -202,16 +186,16 @@ def save_samples(workdir: pathlib.Path, step: int, config, system, sampler, writ
     """
     if not sampler.supports("sample"):
         return []
-    source = systems.source(config, systems.held_out_split(config))
+    source = open_source(config, held_out_split(config))
     indices = np.arange(min(config.train.num_samples, len(source)))
     batch = source.read(indices, np.zeros(len(indices), int))
     conditions = {k: v for k, v in batch.items() if k in system.conditions}
     named = {k: system.modalities[k] for k in system.conditions}
-    prompts = [media.describe(batch, named, i) for i in indices] if conditions else None
-    paths = media.save_samples(workdir / "samples", step, sampler(batch), system.modalities, prompts, conditions)
+    prompts = [save.describe(batch, named, i) for i in indices] if conditions else None
+    paths = save.save_samples(workdir / "samples", step, sampler(batch), system.modalities, prompts, conditions)
     if sampler.supports("reconstruct") and system.modalities[system.target].kind in ("image", "video"):
         name = f"{system.target}_reconstructed"
-        paths += media.save_samples(
+        paths += save.save_samples(
             workdir / "samples",
             step,
             {name: sampler.reconstruct(batch)[system.target]},

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mmgen_jax.modalities import Batch
-from mmgen_jax.optimizers import Optimizer
-from mmgen_jax.parallel import example_keys
-from mmgen_jax.train_state import TrainState
+from mmgen_jax.modalities.modality import Batch
+from mmgen_jax.networks.layers.randomness import example_keys
+from mmgen_jax.training.optimizers import Optimizer
+from mmgen_jax.training.state import TrainState
 
 AUGMENT = 0xA06
 

@@ -18,10 +18,10 @@ import media_files as media
 import numpy as np
 from bad_media_inputs import Case, Folder, audio_cases, first, image_cases, video_cases, write
 
-from mmgen_jax.data import captions, decode, folder
-from mmgen_jax.data.decode import DataError
-from mmgen_jax.features import text as text_features
-from mmgen_jax.modalities import BatchError, Modality, check_batch
+from mmgen_jax.data import folder
+from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.modalities.modality import BatchError, Modality, check_batch
+from mmgen_jax.modalities.tokenizer import build
 
 
 def cases() -> list[Case]:
@@ -67,7 +67,7 @@ def manifest(*lines: Any) -> Callable[[Folder], Any]:
 
 def text_cases() -> list[Case]:
     def text(directory):
-        return decode.text(first(directory))
+        return text.read(first(directory))
 
     convert = {
         "byte order mark": (write("a.txt", b"\xef\xbb\xbfa cat"), "a cat"),
@@ -90,7 +90,7 @@ def text_cases() -> list[Case]:
         "NUL": (write("a.txt", b"a\0cat"), ("text.encoding", "NUL")),
         "more than 64 KiB": (
             write("a.txt", "cat " * 20_000),
-            ("text.length", f"at most {captions.MAX_TEXT_BYTES}", "80000"),
+            ("text.length", f"at most {text.MAX_TEXT_BYTES}", "80000"),
         ),
         "broken json": (write("a.json", '{"text": '), valid),
         "deeply nested json": (write("a.json", "[" * 30_000), valid),
@@ -210,7 +210,7 @@ def folder_cases() -> list[Case]:
 
 def array_cases() -> list[Case]:
     """Arrays that a source of the user's own might yield; they are checked before the first step."""
-    tokenizer = text_features.build(["a cat"])
+    tokenizer = build(["a cat"])
     modalities = {
         "image": Modality("image", (4, 4, 3)),
         "audio": Modality("audio", (8,), sample_rate=8000),

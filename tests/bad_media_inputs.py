@@ -12,7 +12,7 @@ import media_files as media
 import numpy as np
 import PIL.Image
 
-from mmgen_jax.data import decode
+from mmgen_jax.modalities import decode
 
 Folder = pathlib.Path
 

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmgen_jax.conditioning import Conditioner
-from mmgen_jax.encoders import label
-from mmgen_jax.fusion import concat
-from mmgen_jax.modalities import Modality
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.encoders import label
+from mmgen_jax.networks.fusion import concat
 from mmgen_jax.objectives import diffusion
 
 SHAPE = (4, 4, 1)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from mmgen_jax import lookup
-from mmgen_jax.conditioning import Tokens
+from mmgen_jax.networks.conditioning.tokens import Tokens
 
 BATCH, FEATURES = 4, 8
 NAMES = ("caption", "digit", "photo")

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmgen_jax import modalities
+from mmgen_jax.modalities import modality
 
 
 def read(source, indices, epoch=0):
@@ -29,7 +29,7 @@ def check(source, count: int = 12) -> dict[str, np.ndarray]:
     indices = np.unique(np.linspace(0, len(source) - 1, count).astype(int))
     batch = read(source, indices)
     assert list(batch) == list(source.modalities) == list(source.names)
-    modalities.check_batch(batch, source.modalities)
+    modality.check_batch(batch, source.modalities)
     reversed_batch = read(source, indices[::-1])
     for name, values in batch.items():
         np.testing.assert_array_equal(values, reversed_batch[name][::-1])

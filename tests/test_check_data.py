@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import check_data
-from mmgen_jax import config as configs
+from mmgen_jax.config import schema
 from mmgen_jax.data import scenes
 from mmgen_jax.data.folder import Source
 
@@ -79,7 +79,7 @@ def test_batches_that_break_the_contract_are_a_problem(capsys):
 
 @pytest.fixture
 def config(directory):
-    config = configs.base()
+    config = schema.base()
     config.data = {"name": "folder", "directory": str(directory), **SMALL}
     config.encoders = {"text": {"name": "text.embedding", "features": 8}}
     config.fusion = {"name": "concat", "features": 8}

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tiny import ROOT, mmgen
 
-from mmgen_jax import config as configs
-from mmgen_jax import train as training
+from mmgen_jax import train
+from mmgen_jax.config import loading
 from mmgen_jax.data import scenes
 
 CONFIG = """
@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
     """`(config file, workdir)` of a small text-to-image run."""
     folder = tmp_path_factory.mktemp("errors")
     (folder / "vae.py").write_text(CONFIG)
-    training.train(configs.load(str(folder / "vae.py")), folder / "run")
+    train.train(loading.load(str(folder / "vae.py")), folder / "run")
     return folder / "vae.py", folder / "run"
 
 

@@ -9,8 +9,13 @@ import PIL.Image
 import pytest
 import tiny
 
-from mmgen_jax import checkpoint, evaluate, parallel, sample, train, train_state
-from mmgen_jax.config import ConfigError, override
+from mmgen_jax import evaluate, sample, train
+from mmgen_jax.config.override import override
+from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.runs.workdir import read_workdir, restore
+from mmgen_jax.training import checkpoint, parallel
+from mmgen_jax.training.state import averaged
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +33,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def restored(run):
-    return sample.restore(run[0], batch_size=8)
+    return restore(run[0], batch_size=8)
 
 
 def conditions(restored, num=5):
@@ -42,7 +47,7 @@ def test_what_a_folder_holds_is_what_was_trained(run, restored):
     _, state = run
     _, system, sampler, step = restored
     assert step == 3 and system.target == "image" and system.conditions == ("text",)
-    expected = jax.tree.leaves(train_state.averaged(state))
+    expected = jax.tree.leaves(averaged(state))
     for a, b in zip(jax.tree.leaves(sampler._variables), expected):
         np.testing.assert_array_equal(a, b)
     # The average, not the last parameters.
@@ -55,7 +60,7 @@ def test_a_restored_run_draws_what_the_loop_drew(run, restored):
     config, system, sampler, _ = restored
     batch = conditions(restored, num=8)
     layout = parallel.create("jit", config.train.batch_size)
-    live = sample.Sampler(system, layout, 8, config.seed).load(*train_state.averaged(state))
+    live = Sampler(system, layout, 8, config.seed).load(*averaged(state))
     drawn = sampler.load(*sampler._variables)(batch)["image"]
     np.testing.assert_array_equal(drawn, live(batch)["image"])
     tiny.assert_sample(drawn, system.modalities["image"], 8)
@@ -115,7 +120,7 @@ def test_a_model_that_draws_nothing_is_refused(run, tmp_path, monkeypatch):
 
 
 def test_words_that_an_open_vocabulary_lacks_are_named(run, tmp_path, monkeypatch):
-    config, modalities = sample.read_workdir(run[0])
+    config, modalities = read_workdir(run[0])
     text = modalities["text"]
     text = dataclasses.replace(text, tokenizer=dataclasses.replace(text.tokenizer, open=True, _ids={}))
     monkeypatch.setattr(sample, "read_workdir", lambda _: (config, modalities | {"text": text}))
@@ -182,7 +187,7 @@ def test_a_finished_run_started_again_changes_nothing(run):
     files = {
         path: path.read_bytes() for path in workdir.rglob("*") if path.name in ("metrics.jsonl", "evaluation.json")
     }
-    config = sample.read_workdir(workdir)[0]
+    config = read_workdir(workdir)[0]
     again = train.train(config, workdir)
     jax.tree.map(np.testing.assert_array_equal, again, state)
     assert {path: path.read_bytes() for path in files} == files

@@ -1,5 +1,6 @@
 """What importing costs, and the sizes that keep the core readable."""
 
+import ast
 import os
 import pathlib
 import pkgutil
@@ -72,6 +73,34 @@ def test_every_file_stays_readable():
 def test_the_step_and_the_loop_know_no_family():
     names = {part for package in ("objectives", "generators", "discriminators") for part in lookup.available(package)}
     words = names | {"generator", "discriminator", "latent", "gan", "vae", "encoder", "decoder"} - {"conv"}
-    for file in ("train_step.py", "train_state.py", "train.py"):
+    for file in ("train_step.py", "training/state.py", "train.py"):
         text = (ROOT / "mmgen_jax" / file).read_text().lower()
         assert not [word for word in words if word in text.replace(".", " ").replace("_", " ").split()], file
+
+
+def imports(path: pathlib.Path) -> set[str]:
+    """The modules of the package that a file imports anywhere, those inside of functions included."""
+    known, found = set(modules()), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else node.module for name in names}
+    return found & known
+
+
+def test_no_circle_of_imports():
+    graph = {name: imports(file_of(name)) - {name} for name in modules()}
+    while leaves := {name for name, needs in graph.items() if not needs}:
+        graph = {name: needs - leaves for name, needs in graph.items() if name not in leaves}
+    assert not graph, f"these modules stand in circles of imports, or import ones that do: {sorted(graph)}"
+
+
+def file_of(name: str) -> pathlib.Path:
+    path = ROOT / pathlib.Path(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def test_at_most_twelve_files_on_the_top_floor():
+    assert len(list((ROOT / "mmgen_jax").glob("*.py"))) <= 14  # twelve, beside __init__ and __main__

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from tiny import Training, metrics_lines
 
-from mmgen_jax import checkpoint, parallel, sample
-from mmgen_jax import config as configs
+from mmgen_jax.config import loading
 from mmgen_jax.data import pipeline
+from mmgen_jax.runs.workdir import create_state
+from mmgen_jax.training import checkpoint, parallel
 
 STEPS, CHECKPOINT_STEPS = 48, 6
 CONFIG = f"""
@@ -79,7 +80,7 @@ def end_state(config, workdir: pathlib.Path):
     layout = parallel.create("jit", batch_size=8, num_devices=1)
     with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
         assert checkpoints.latest_step() == STEPS
-        return checkpoints.restore(STEPS, layout.abstract(functools.partial(sample.create_state, config, system)))
+        return checkpoints.restore(STEPS, layout.abstract(functools.partial(create_state, config, system)))
 
 
 def bits(tree) -> dict[str, tuple]:
@@ -91,7 +92,7 @@ def bits(tree) -> dict[str, tuple]:
 def test_killed_twice_and_started_again_is_bitwise_the_uninterrupted_run(family, tmp_path):
     (tmp_path / "config.py").write_text(CONFIG)
     reference = f"{tmp_path / 'config.py'}:{family}"
-    config = configs.load(reference)
+    config = loading.load(reference)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     Run(reference, whole).finish()
     killed_after = []

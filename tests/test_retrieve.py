@@ -1,25 +1,27 @@
-"""`mmgen sample` of a retrieval model: the nearest examples of the held-out split to a text and to a picture."""
+"""`mmgen retrieve`: the nearest examples of the held-out split to a text and to a picture."""
 
 import numpy as np
 import PIL.Image
 import pytest
 import tiny
 
-from mmgen_jax import config as configs
-from mmgen_jax import media, retrieve, sample, train
-from mmgen_jax.config import ConfigError
+from mmgen_jax import retrieve, train
+from mmgen_jax.config import loading, override
+from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.data import scenes
+from mmgen_jax.modalities import save
+from mmgen_jax.runs.workdir import restore
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A trained model's workdir, the test split it searches, and the unit vectors of that: pictures, then texts."""
     workdir = tmp_path_factory.mktemp("retrieval") / "run"
-    config = configs.override(
-        tiny.shrink(configs.load("configs/image_text_retrieval.py"), steps=4, checkpoint_steps=4), {"data.num_test": 30}
+    config = override.override(
+        tiny.shrink(loading.load("configs/image_text_retrieval.py"), steps=4, checkpoint_steps=4), {"data.num_test": 30}
     )
     train.train(config, workdir)
-    _, _, sampler, _ = sample.restore(workdir)
+    _, _, sampler, _ = restore(workdir)
     examples = scenes.Source(
         names=("text", "image"), split="test", num_test=30, image_size=16, tell_motion=False, seed=config.seed
     ).read(np.arange(30))
@@ -30,20 +32,20 @@ def run(tmp_path_factory):
 def saved(monkeypatch):
     """What was last written as samples: the arrays, and what is said of each."""
     last = {}
-    write = media.save_samples
+    write = save.save_samples
 
     def record(out, step, samples, modalities, prompts, conditions):
         last.update(samples=samples, prompts=prompts)
         return write(out, step, samples, modalities, prompts, conditions)
 
-    monkeypatch.setattr(media, "save_samples", record)
+    monkeypatch.setattr(save, "save_samples", record)
     return last
 
 
 def test_a_text_finds_the_nearest_pictures_with_their_texts(run, saved, tmp_path):
     workdir, examples, pictures, texts = run
     caption = scenes.Source(names=("text",)).modalities["text"].tokenizer.decode(examples["text"][7])
-    paths = sample.sample(workdir, tmp_path / "out", {"text": caption}, num=5)
+    paths = retrieve.retrieve(workdir, tmp_path / "out", {"text": caption}, num=5)
     cosines = pictures @ texts[7]
     expected = np.argsort(-cosines, kind="stable")[:5]
     np.testing.assert_array_equal(saved["samples"]["image"], examples["image"][expected])
@@ -54,12 +56,12 @@ def test_a_text_finds_the_nearest_pictures_with_their_texts(run, saved, tmp_path
 
 def test_a_picture_finds_the_nearest_texts(run, saved, tmp_path):
     workdir, examples, _, texts = run
-    pixels = media.to_uint8(examples["image"][3])
+    pixels = save.to_uint8(examples["image"][3])
     PIL.Image.fromarray(pixels).save(tmp_path / "query.png")
-    _, _, sampler, _ = sample.restore(workdir)
+    _, _, sampler, _ = restore(workdir)
     query = examples["image"][3:4] * 0 + (pixels / 127.5 - 1).astype(np.float32)
     (vector,), _ = sampler.embed_pair({"image": query, "text": examples["text"][:1]})
-    paths = sample.sample(workdir, tmp_path / "out", {"image": str(tmp_path / "query.png")}, num=100)
+    paths = retrieve.retrieve(workdir, tmp_path / "out", {"image": str(tmp_path / "query.png")}, num=100)
     expected = np.argsort(-(texts @ vector), kind="stable")
     np.testing.assert_array_equal(saved["samples"]["text"], examples["text"][expected])  # all 30: there are no more
     assert {path.name for path in paths} == {"text.txt", "text.png"}
@@ -81,7 +83,7 @@ def test_a_query_that_cannot_be_is_refused(run, tmp_path, given, message, monkey
     monkeypatch.chdir(tmp_path)
     PIL.Image.new("RGB", (16, 16)).save("query.png")
     with pytest.raises(ConfigError, match=message):
-        sample.sample(run[0], tmp_path / "out", given, num=2)
+        retrieve.retrieve(run[0], tmp_path / "out", given, num=2)
     assert not (tmp_path / "out").exists()
 
 

@@ -6,16 +6,20 @@ import pathlib
 import numpy as np
 import pytest
 
-from mmgen_jax import baselines, evaluate, progress, results, sweep, train
-from mmgen_jax import config as configs
+from mmgen_jax import evaluate, sweep, train
+from mmgen_jax.baselines import base
+from mmgen_jax.config import loading, override
+from mmgen_jax.results import lines
+from mmgen_jax.results.cells import SweepError, load
+from mmgen_jax.training import progress
 
 ROOT = pathlib.Path(__file__).parent.parent
 
 CONFIG = """
-from mmgen_jax import config as configs
+from mmgen_jax.config import schema
 
 def get_config(arg=""):
-    config = configs.base()
+    config = schema.base()
     data = {"name": "scenes", "names": ("image",), "image_size": 16, "num_train": 64, "num_test": 16}
     config.data = data | {"num_compositional": 16}
     config.target_encoder = {"name": "image.cnn", "features": 8, "channels": (8,), "norm": "none"}
@@ -29,10 +33,10 @@ def get_config(arg=""):
 """
 
 FLOW = """
-from mmgen_jax import config as configs
+from mmgen_jax.config import schema
 
 def get_config(arg=""):
-    config = configs.base()
+    config = schema.base()
     data = {"name": "scenes", "names": ("image",), "image_size": 16, "num_train": 64, "num_test": 16}
     config.data = data | {"num_compositional": 16}
     config.generator = {"name": "unet", "channels": (8,)}
@@ -65,12 +69,12 @@ def entry(seeds=(0,), **fields):
     return {"config": "configs/tiny.py", "seeds": seeds} | fields
 
 
-def lines(file):
-    return results.read(file.parent / results.FILE)
+def written(file):
+    return lines.read(file.parent / lines.FILE)
 
 
 def test_cells_are_named_and_told_apart(project):
-    cells = sweep.load(project(entry((0, 1)), entry((0,), overrides={"objective.latent_dim": 8})))
+    cells = load(project(entry((0, 1)), entry((0,), overrides={"objective.latent_dim": 8})))
     assert [cell.seed for cell in cells] == [0, 1, 0] == [cell.config.seed for cell in cells]
     assert cells[2].config.objective.latent_dim == 8
     assert cells[2].name.startswith("tiny_objective.latent_dim=8_seed=0_")
@@ -88,15 +92,15 @@ def test_cells_are_named_and_told_apart(project):
     ],
 )
 def test_a_hash_follows_what_numbers_depend_on(project, overrides, other_hash, other_workdir):
-    before, after = (sweep.load(project(entry(overrides=changes)))[0] for changes in ({}, overrides))
+    before, after = (load(project(entry(overrides=changes)))[0] for changes in ({}, overrides))
     assert (before.config_hash != after.config_hash) == other_hash
     assert (before.name != after.name) == other_workdir
 
 
 def test_a_changed_config_file_is_another_cell(project, tmp_path):
-    before = sweep.load(project(entry()))[0]
+    before = load(project(entry()))[0]
     (tmp_path / "configs" / "tiny.py").write_text(CONFIG.replace('"latent_dim": 4', '"latent_dim": 5'))
-    after = sweep.load(project(entry()))[0]
+    after = load(project(entry()))[0]
     assert before.config_hash != after.config_hash and before.name != after.name
 
 
@@ -105,15 +109,15 @@ def test_a_cell_may_start_from_another_of_its_seed(project, tmp_path, monkeypatc
     config = tmp_path / "configs" / "tiny.py"
     config.write_text(CONFIG.replace('"latent_dim": 4', '"latent_dim": 4, "start_from": ""'))
     both = [entry((0, 1), label="first"), entry((0, 1), label="second", overrides=after)]
-    first, _, second, other = cells = sweep.load(project(*both))
+    first, _, second, other = cells = load(project(*both))
     assert second.placed(tmp_path).objective.start_from == str(tmp_path / first.name)
     assert sweep.describe(other)["overrides"] == after and other.needs != second.needs
     # What the first depends on, the second does too.
     both[0]["overrides"] = {"optimizers.generator.lr": 2e-3}
-    assert all(a.config_hash != b.config_hash for a, b in zip(cells, sweep.load(project(*both))))
+    assert all(a.config_hash != b.config_hash for a, b in zip(cells, load(project(*both))))
     for wrong in ([both[1], both[0]], [both[0] | {"seeds": (1,)}, both[1]], [entry(baseline="mean_example"), both[1]]):
-        with pytest.raises(sweep.SweepError, match="cell:first: no earlier run has that label and seed 0"):
-            sweep.load(project(*wrong))
+        with pytest.raises(SweepError, match="cell:first: no earlier run has that label and seed 0"):
+            load(project(*wrong))
 
 
 @pytest.mark.parametrize(
@@ -131,8 +135,8 @@ def test_a_cell_may_start_from_another_of_its_seed(project, tmp_path, monkeypatc
     ],
 )
 def test_a_wrong_entry_is_refused(project, entries, message):
-    with pytest.raises(sweep.SweepError, match=message):
-        sweep.load(project(*entries))
+    with pytest.raises(SweepError, match=message):
+        load(project(*entries))
 
 
 def sampled(of="model", **overrides):
@@ -152,13 +156,13 @@ def sampled(of="model", **overrides):
     ],
 )
 def test_a_wrong_way_to_sample_is_refused(project, entries, message):
-    with pytest.raises(sweep.SweepError, match=message):
-        sweep.load(project(*entries))
+    with pytest.raises(SweepError, match=message):
+        load(project(*entries))
 
 
 def test_what_sampling_cannot_change_is_refused_before_a_run(project):
-    cells = sweep.load(project(entry(label="model"), sampled(**{"objective.latent_dim": 8})))
-    with pytest.raises(sweep.SweepError, match=r"config.objective.latent_dim: is fixed by the training"):
+    cells = load(project(entry(label="model"), sampled(**{"objective.latent_dim": 8})))
+    with pytest.raises(SweepError, match=r"config.objective.latent_dim: is fixed by the training"):
         sweep.check(cells)
 
 
@@ -166,14 +170,14 @@ def test_a_run_is_sampled_in_another_way_without_a_step_of_training(project, tmp
     (tmp_path / "configs" / "flow.py").write_text(FLOW)
     model = entry((0, 1), config="configs/flow.py", label="model", overrides={"optimizers.generator.lr": 2e-3})
     other = sampled(**{"objective.sampling_steps": 3})
-    cells = sweep.load(project(model, other))
+    cells = load(project(model, other))
     assert [cell.name for cell in cells[2:]] == [cell.name for cell in cells[:2]]
     assert len({cell.config_hash for cell in cells}) == 4 and cells[3].seed == 1
     # The first shard has no run of seed 1 yet: it trains what it samples from.
     sweep.run(project(model, other), tmp_path / "runs", "3/4")
     monkeypatch.setattr(train, "train_step", lambda *_, **__: pytest.fail("a step was trained"))
     sweep.run(project(model, other), tmp_path / "runs", "1/4")
-    elsewhere, itself = lines(pathlib.Path("experiments/made/sweep.py"))
+    elsewhere, itself = written(pathlib.Path("experiments/made/sweep.py"))
     assert [line["config_hash"] for line in (elsewhere, itself)] == [cells[3].config_hash, cells[1].config_hash]
     assert elsewhere["overrides"] == itself["overrides"] | {"objective.sampling_steps": 3}
     assert elsewhere["seconds"] == itself["seconds"] > 0 and elsewhere["steps"] == itself["steps"] == 6
@@ -187,11 +191,11 @@ def test_a_run_is_sampled_in_another_way_without_a_step_of_training(project, tmp
 
 def test_a_missing_file_is_told(project, tmp_path):
     project(entry())
-    with pytest.raises(sweep.SweepError, match=r"no file nowhere.py; there are: experiments/made/sweep.py"):
-        sweep.load("nowhere.py")
+    with pytest.raises(SweepError, match=r"no file nowhere.py; there are: experiments/made/sweep.py"):
+        load("nowhere.py")
     pathlib.Path("empty.py").write_text("")
-    with pytest.raises(sweep.SweepError, match=r"empty.py has no function cells"):
-        sweep.load("empty.py")
+    with pytest.raises(SweepError, match=r"empty.py has no function cells"):
+        load("empty.py")
 
 
 @pytest.mark.parametrize(
@@ -207,19 +211,19 @@ def test_a_missing_file_is_told(project, tmp_path):
 def test_every_cell_is_checked_before_the_first_trains(project, monkeypatch, tmp_path, overrides, message):
     monkeypatch.setattr(train, "train", lambda *_: pytest.fail("a cell was trained"))
     file = project(entry(), entry((1,), label="wrong", overrides=overrides))
-    with pytest.raises(sweep.SweepError, match=message):
+    with pytest.raises(SweepError, match=message):
         sweep.run(file, tmp_path / "runs")
-    assert not (tmp_path / "runs").exists() and not lines(file)
+    assert not (tmp_path / "runs").exists() and not written(file)
 
 
 def test_an_unknown_baseline_is_refused(project):
-    with pytest.raises(sweep.SweepError, match=r"one of training_examples, .*, got 'median'"):
-        sweep.check(sweep.load(project(entry(baseline="median"))))
+    with pytest.raises(SweepError, match=r"one of training_examples, .*, got 'median'"):
+        sweep.check(load(project(entry(baseline="median"))))
 
 
 @pytest.mark.parametrize("shard", ["2/2", "0/0", "1", "-1/2", "1/2/3"])
 def test_a_wrong_shard_is_refused(project, tmp_path, shard):
-    with pytest.raises(sweep.SweepError, match="--shard: expected i/n"):
+    with pytest.raises(SweepError, match="--shard: expected i/n"):
         sweep.run(project(entry()), tmp_path / "runs", shard)
 
 
@@ -239,14 +243,14 @@ def test_shards_divide_the_cells_and_finished_ones_are_skipped(project, tmp_path
     assert "cell 1 of 3: tiny_seed=0_" in (shown := capsys.readouterr().out) and "about 0:05:00 left" in shown
     sweep.run(file, tmp_path / "runs")
     assert len(trained) == 5
-    assert sorted(line["seed"] for line in lines(file)) == [0, 1, 2, 3, 4]
+    assert sorted(line["seed"] for line in written(file)) == [0, 1, 2, 3, 4]
 
 
 def test_a_sweep_from_interruption_to_table(project, tmp_path, monkeypatch, capfd):
     """Real runs: one is interrupted and resumed by another commit, one fails, a baseline is measured."""
     good = [entry(baseline="mean_example", label="mean"), entry((0, 1), label="model")]
     file = project(*good, entry(overrides={"optimizers.generator.lr": 1e30}, label="diverges"))
-    mean, first, second, diverges = sweep.load(file)
+    mean, first, second, diverges = load(file)
     update, runs = progress.Progress.update, tmp_path / "runs"
 
     def interrupt(self, step, metrics=None):
@@ -254,25 +258,25 @@ def test_a_sweep_from_interruption_to_table(project, tmp_path, monkeypatch, capf
         if step == 3 and (runs / second.name).exists():
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(results, "commit", lambda: "aaaaaaa")
+    monkeypatch.setattr(lines, "commit", lambda: "aaaaaaa")
     monkeypatch.setattr(progress.Progress, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         sweep.run(file, runs)
-    assert [line["config_hash"] for line in lines(file)] == [mean.config_hash, first.config_hash]
+    assert [line["config_hash"] for line in written(file)] == [mean.config_hash, first.config_hash]
 
-    monkeypatch.setattr(results, "commit", lambda: "bbbbbbb")
+    monkeypatch.setattr(lines, "commit", lambda: "bbbbbbb")
     monkeypatch.setattr(progress.Progress, "update", update)
-    with pytest.raises(sweep.SweepError, match=rf"1 of 4 cells failed: {diverges.name} \(NotFinite: step"):
+    with pytest.raises(SweepError, match=rf"1 of 4 cells failed: {diverges.name} \(NotFinite: step"):
         sweep.run(file, runs)
     assert "resuming at step 2" in capfd.readouterr().err
-    about_mean, about_first, about_second = lines(file)
+    about_mean, about_first, about_second = written(file)
 
     measured = json.loads((runs / second.name / evaluate.FILE).read_text())["metrics"]
     assert about_second["metrics"] == measured and measured["test/reconstruction/psnr"]["n"] == 8
     assert about_first["commit"] == "aaaaaaa" and about_second["commit"] == "aaaaaaa + bbbbbbb"
     fields = {"experiment": "made", "config": "configs/tiny.py", "overrides": {}, "seed": 1, "steps": 6}
     assert about_second.items() >= (fields | {"config_hash": second.config_hash}).items()
-    assert about_second["hardware"] == results.hardware()
+    assert about_second["hardware"] == lines.hardware()
     windows = [json.loads(line) for line in (runs / second.name / "metrics.jsonl").read_text().splitlines()]
     windows = [line for line in windows if "steps_per_second" in line]
     assert [line["step"] for line in windows] == [1, 2, 3, 4, 5, 6]
@@ -284,9 +288,9 @@ def test_a_sweep_from_interruption_to_table(project, tmp_path, monkeypatch, capf
     monkeypatch.setattr(train, "train_step", lambda *_, **__: pytest.fail("a step was trained"))
     sweep.run(project(*good), runs)
     sweep.run(project(*changed), runs)
-    assert len(lines(file)) == 5
-    assert lines(file)[3]["metrics"]["test/reconstruction/psnr"]["n"] == 4
-    assert lines(file)[4]["seconds"] == about_second["seconds"]
+    assert len(written(file)) == 5
+    assert written(file)[3]["metrics"]["test/reconstruction/psnr"]["n"] == 4
+    assert written(file)[4]["seconds"] == about_second["seconds"]
 
 
 def test_seconds_are_those_of_the_steps_that_count(tmp_path):
@@ -303,16 +307,16 @@ def test_time_left_takes_runs_of_the_same_config_first():
 
 
 def test_baselines_are_training_examples_and_their_mean(project):
-    config = configs.load(sweep.load(project(entry()))[0].reference)
+    config = loading.load(load(project(entry()))[0].reference)
     batch = {"image": np.zeros((8, 16, 16, 3), np.float32)}
-    examples = baselines.create("training_examples", config, "image")
+    examples = base.create("training_examples", config, "image")
     drawn = np.concatenate([examples(batch)["image"] for _ in range(8)])  # one pass over the 64
-    mean = baselines.create("mean_example", config, "image")(batch)["image"]
+    mean = base.create("mean_example", config, "image")(batch)["image"]
     assert len(np.unique(drawn.reshape(64, -1), axis=0)) == 64
     assert mean.shape == (8, 16, 16, 3) and (mean == mean[0]).all()
     np.testing.assert_allclose(mean[0], drawn.mean(0, dtype=np.float64), atol=1e-6)
-    seeded = configs.override(config, {"seed": 1})
-    assert not np.array_equal(baselines.create("training_examples", seeded, "image")(batch)["image"], drawn[:8])
+    seeded = override.override(config, {"seed": 1})
+    assert not np.array_equal(base.create("training_examples", seeded, "image")(batch)["image"], drawn[:8])
 
 
 def test_experiments_of_the_project_load(monkeypatch):
@@ -320,4 +324,4 @@ def test_experiments_of_the_project_load(monkeypatch):
     files = sorted((ROOT / "experiments").glob("*/sweep.py"))
     assert files
     for file in files:
-        assert sweep.load(file)
+        assert load(file)

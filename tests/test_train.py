@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import tiny
 
-from mmgen_jax import checkpoint, evaluate, sample, train
-from mmgen_jax import config as configs
+from mmgen_jax import evaluate, sample, train, train_step
+from mmgen_jax.config import loading
+from mmgen_jax.training import checkpoint
 
 
 def test_not_finite_names_step_metric_and_tensor_and_is_not_saved(tmp_path, monkeypatch):
-    original = train.train_step
+    original = train_step.train_step
 
     def poisoned(state, *args, **kwargs):
         """From the step numbered 5 (from 1) on, the first parameter is NaN."""
@@ -43,7 +44,7 @@ def test_no_network_no_account_no_files(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refused)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MMGEN_DATA", raising=False)
-    original = configs.load(str(tiny.ROOT / "configs" / "quickstart.py"))
+    original = loading.load(str(tiny.ROOT / "configs" / "quickstart.py"))
     config = tiny.shrink(original).copy_and_resolve_references()
     with config.unlocked():
         config.evaluators = original.evaluators

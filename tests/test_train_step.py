@@ -10,10 +10,12 @@ import optax
 import pytest
 from tiny import config, mmgen
 
-from mmgen_jax import checkpoint, train, train_state
-from mmgen_jax.config import override
-from mmgen_jax.optimizers import SCHEDULES, Optimizer, check_stages
+from mmgen_jax import train
+from mmgen_jax.config.override import override
 from mmgen_jax.train_step import active_players, train_step
+from mmgen_jax.training import checkpoint
+from mmgen_jax.training.optimizers import SCHEDULES, Optimizer, check_stages
+from mmgen_jax.training.state import averaged, create
 
 
 class Players:
@@ -48,7 +50,7 @@ def make(seed=0, **fields):
     """`(state, step)`."""
     own = optimizers(**fields)
     step = functools.partial(train_step, objective=Players(), optimizers=own, seed=seed, players=Players.players)
-    return train_state.create(Players(), own, jax.random.key(0), BATCH), jax.jit(step, static_argnames="players")
+    return create(Players(), own, jax.random.key(0), BATCH), jax.jit(step, static_argnames="players")
 
 
 def adam(x, gradients, lr, b1=0.9, b2=0.999, epsilon=1e-8):
@@ -163,7 +165,7 @@ def test_average_in_closed_form():
         count = decay * count + (1 - decay) * (number + 1)
     np.testing.assert_allclose(state.ema["first"]["params"]["x"], x, rtol=1e-5)
     np.testing.assert_allclose(state.ema["first"]["extra"]["seen"]["count"], count, rtol=1e-5)
-    params, extra = train_state.averaged(state)
+    params, extra = averaged(state)
     assert params["first"] is state.ema["first"]["params"] and extra["first"] is state.ema["first"]["extra"]
     assert params["second"] is state.params["second"]
 

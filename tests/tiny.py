@@ -15,11 +15,14 @@ import jax
 import numpy as np
 from absl.testing import flagsaver
 
-from mmgen_jax import cli, lookup, modalities, parallel, sample
-from mmgen_jax import config as configs
-from mmgen_jax import system as systems
+from mmgen_jax import cli, lookup
+from mmgen_jax.config import schema
+from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.data import pipeline
+from mmgen_jax.modalities.modality import Modality, check_batch
+from mmgen_jax.runs.workdir import create_state
 from mmgen_jax.train_step import active_players, train_step
+from mmgen_jax.training import parallel
 
 ROOT = pathlib.Path(__file__).parent.parent
 PARTS = {"fusion": "fusion", "generator": "generators", "discriminator": "discriminators", "objective": "objectives"}
@@ -80,7 +83,7 @@ def config_module(file: pathlib.Path):
 
 def config(family: str, **train):
     """A system on scenes: `gan` (BatchNorm, spectral normalisation, EMA), `vae` or `autoencoder`."""
-    config = configs.base()
+    config = schema.base()
     config.data = {"name": "scenes", "names": ("text", "image")}
     config.generator = {"name": "conv", "norm": "batch"}
     config.target_encoder = {"name": "image.cnn", "norm": "batch", "channels": (16, 16)}
@@ -109,12 +112,12 @@ class Training:
 
     @functools.cached_property
     def source(self):
-        return systems.source(self.config)
+        return open_source(self.config)
 
     @functools.cached_property
     def system(self):
         invariant_to = tuple(getattr(self.source, "invariant_to", ()))
-        return systems.build(self.config, self.source.modalities, invariant_to=invariant_to)
+        return build_system(self.config, self.source.modalities, invariant_to=invariant_to)
 
     @functools.cached_property
     def layout(self):
@@ -123,7 +126,7 @@ class Training:
 
     @functools.cached_property
     def objective(self):
-        return systems.build(self.config, self.source.modalities, self.layout.axis_name).objective
+        return build_system(self.config, self.source.modalities, self.layout.axis_name).objective
 
     def batches(self):
         size, steps = self.config.train.batch_size, self.config.train.steps_per_call
@@ -131,7 +134,7 @@ class Training:
             yield {k: v.reshape(steps, size, *v.shape[1:]) for k, v in batch.items()} if steps > 1 else batch
 
     def init(self):
-        return self.layout.init(functools.partial(sample.create_state, self.config, self.system))
+        return self.layout.init(functools.partial(create_state, self.config, self.system))
 
     def run(self, steps: int, batches=None):
         """`(state, metrics)` after `steps` on the config's batches or on `batches`; a metric is a list over steps."""
@@ -155,9 +158,9 @@ class Training:
         return state, collected
 
 
-def assert_sample(array: np.ndarray, modality: modalities.Modality, num: int) -> None:
+def assert_sample(array: np.ndarray, modality: Modality, num: int) -> None:
     """The sample has the modality's shape, dtype and range, and is finite."""
-    modalities.check_batch({"sample": np.asarray(array)}, {"sample": modality})
+    check_batch({"sample": np.asarray(array)}, {"sample": modality})
     assert len(array) == num
 
 

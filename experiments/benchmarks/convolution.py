@@ -24,8 +24,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mmgen_jax import layers
-from mmgen_jax.convolution import LOWERINGS
+from mmgen_jax.networks.layers import convolution
+from mmgen_jax.networks.layers.blocks import norm
+from mmgen_jax.networks.layers.convolution import LOWERINGS
 
 RESULTS = pathlib.Path(__file__).parent / "results.jsonl"
 BATCH, WIDTH, LATENT = 64, 64, 100
@@ -64,11 +65,11 @@ class Generator(nn.Module):
     def __call__(self, z):
         width = WIDTH << (self.doublings - 1)
         x = nn.Dense(self.low**2 * width)(z).reshape(-1, self.low, self.low, width)
-        x = nn.relu(layers.norm("batch", train=True)(x))
+        x = nn.relu(norm("batch", train=True)(x))
         for i in reversed(range(self.doublings - 1)):
-            x = layers.ConvTranspose(WIDTH << i, use_bias=False, lowering=self.lowering)(x)
-            x = nn.relu(layers.norm("batch", train=True)(x))
-        return jnp.tanh(layers.ConvTranspose(self.channels, lowering=self.lowering)(x))
+            x = convolution.ConvTranspose(WIDTH << i, use_bias=False, lowering=self.lowering)(x)
+            x = nn.relu(norm("batch", train=True)(x))
+        return jnp.tanh(convolution.ConvTranspose(self.channels, lowering=self.lowering)(x))
 
 
 class Discriminator(nn.Module):
@@ -78,8 +79,8 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x):
         for i in range(self.doublings):
-            x = layers.Conv(WIDTH << i, 4, 2, use_bias=i == 0, lowering=self.lowering)(x)
-            x = nn.leaky_relu(layers.norm("batch", train=True)(x) if i else x, 0.2)
+            x = convolution.Conv(WIDTH << i, 4, 2, use_bias=i == 0, lowering=self.lowering)(x)
+            x = nn.leaky_relu(norm("batch", train=True)(x) if i else x, 0.2)
         return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
 
 
@@ -166,7 +167,9 @@ def torch_step(low: int, doublings: int, channels: int, channels_last: bool) -> 
 
 def layer_gradients(transposed, batch, spatial, in_features, out_features, kernel, strides, lowering) -> Callable:
     """Output and the gradients of input, kernel and bias."""
-    layer = (layers.ConvTranspose if transposed else layers.Conv)(out_features, kernel, strides, lowering=lowering)
+    layer = (convolution.ConvTranspose if transposed else convolution.Conv)(
+        out_features, kernel, strides, lowering=lowering
+    )
     x = jax.random.normal(jax.random.key(0), (batch, *spatial, in_features))
     variables = layer.init(jax.random.key(1), x)
 

@@ -19,10 +19,12 @@ from collections.abc import Iterator
 
 import jax
 
-from mmgen_jax import config as configs
-from mmgen_jax import metrics, results, train
-from mmgen_jax import system as systems
-from mmgen_jax.data import arrays
+from mmgen_jax import train
+from mmgen_jax.config import loading, override
+from mmgen_jax.config.system import open_source
+from mmgen_jax.data.cache import arrays
+from mmgen_jax.results.lines import FILE, append, commit, hardware, read
+from mmgen_jax.training import metric_writer
 
 FOLDER = pathlib.Path(__file__).parent
 NAME = "benchmarks/data_wait"
@@ -33,18 +35,18 @@ DECODED_AT_ONCE = ("prepared", "tfds")  # what `mmgen prepare-data` made is not 
 def measure(reference: str, epochs: int) -> dict[str, float]:
     """`epoch_<i>/{data_wait, wait_s, step_ms}`, `decoding_s` and `load_average` of a run of some passes."""
     with tempfile.TemporaryDirectory() as folder, _fresh_cache(pathlib.Path(folder) / "cache") as cache:
-        config = configs.load(str(FOLDER.parent.parent / reference))
+        config = loading.load(str(FOLDER.parent.parent / reference))
         began = time.monotonic()
-        size = len(systems.source(config))
+        size = len(open_source(config))
         decoding = time.monotonic() - began
         steps = round(size / config.train.batch_size)  # of a pass
         changes = dict.fromkeys(("log_steps", "checkpoint_steps"), steps) | {"steps": epochs * steps, "sample_steps": 0}
-        config = configs.override(config, {f"train.{key}": value for key, value in changes.items()})
+        config = override.override(config, {f"train.{key}": value for key, value in changes.items()})
         with config.unlocked():
             config.evaluators = {}
         _forget(cache)
         train.train(config, pathlib.Path(folder) / "run")
-        lines = [line for line in metrics.read(pathlib.Path(folder) / "run") if "data_wait" in line]
+        lines = [line for line in metric_writer.read(pathlib.Path(folder) / "run") if "data_wait" in line]
     measured = {"decoding_s": round(decoding, 1), "load_average": round(os.getloadavg()[0], 2)}
     for epoch, line in enumerate(lines, 1):
         seconds = 1 / line["steps_per_second"]
@@ -83,7 +85,7 @@ def _forget(folder: pathlib.Path) -> None:
 
 def table() -> str:
     """The newest line of each config as Markdown."""
-    newest = {line["config"]: line for line in results.read(FOLDER / results.FILE) if line["experiment"] == NAME}
+    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == NAME}
     head = ("config", "step, ms", "first pass, cold", "second pass", "last pass", "decoding, s", "load", "commit")
     rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for reference, line in newest.items():
@@ -101,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=3, help="passes over the data, at least 2")
     parser.add_argument("--only", default="", help="measure the configs whose name contains this")
-    parser.add_argument("--append", action="store_true", help=f"append to {results.FILE}")
+    parser.add_argument("--append", action="store_true", help=f"append to {FILE}")
     parser.add_argument(
         "--table", action="store_true", help="print the table of what was measured, and measure nothing"
     )
@@ -110,11 +112,11 @@ def main() -> None:
         began = time.monotonic()
         measured = measure(reference, args.epochs)
         jax.clear_caches()
-        line = {"experiment": NAME, "config": reference, "overrides": {}, "seed": 0, "commit": results.commit()}
-        line |= {"hardware": results.hardware(), "seconds": round(time.monotonic() - began, 1), "steps": 0}
+        line = {"experiment": NAME, "config": reference, "overrides": {}, "seed": 0, "commit": commit()}
+        line |= {"hardware": hardware(), "seconds": round(time.monotonic() - began, 1), "steps": 0}
         print(reference, measured, flush=True)
         if args.append:
-            results.append(FOLDER / results.FILE, line | {"metrics": measured})
+            append(FOLDER / FILE, line | {"metrics": measured})
     if args.table or args.append:
         print(table())
 

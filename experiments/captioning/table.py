@@ -2,7 +2,8 @@
 
 import pathlib
 
-from mmgen_jax import results, sweep, tables
+from mmgen_jax.results import cells, tables
+from mmgen_jax.results.lines import FILE, read
 
 FOLDER = pathlib.Path(__file__).parent
 COLUMNS = {
@@ -20,8 +21,8 @@ COLUMNS = {
 
 def table() -> str:
     """A table per data set; first the caption of the nearest training picture, as it was measured beside each model."""
-    lines, rows = results.read(FOLDER / results.FILE), {}
-    for cell in sweep.load(FOLDER / "sweep.py"):
+    lines, rows = read(FOLDER / FILE), {}
+    for cell in cells.load(FOLDER / "sweep.py"):
         dataset, _, model = cell.label.partition(", ")
         rows.setdefault(dataset, {}).setdefault(model, []).append(cell.config_hash)
     shown = []

@@ -2,7 +2,8 @@
 
 import pathlib
 
-from mmgen_jax import results, tables
+from mmgen_jax.results import tables
+from mmgen_jax.results.lines import FILE, read
 
 COLUMNS = {
     "accuracy ↑": "test/accuracy/accuracy",
@@ -29,4 +30,4 @@ def chance(lines) -> str:
 if __name__ == "__main__":
     folder = pathlib.Path(__file__).parent
     print(tables.table(folder, COLUMNS))
-    print("\n" + chance(results.read(folder / results.FILE)))
+    print("\n" + chance(read(folder / FILE)))

@@ -2,16 +2,18 @@
 
 import pathlib
 
-from mmgen_jax import results, sweep, tables
+from mmgen_jax.results import tables
+from mmgen_jax.results.cells import load
+from mmgen_jax.results.lines import FILE, read
 
 FOLDER = pathlib.Path(__file__).parent
 
 
 def table() -> str:
     """A row per label: test accuracy of its own model and of the one for all, and the seconds that each took."""
-    lines = {line["config_hash"]: line for line in results.read(FOLDER / results.FILE)}
+    lines = {line["config_hash"]: line for line in read(FOLDER / FILE)}
     rows, shown = {}, []  # {(data set, label or "all"): lines of its seeds}
-    for cell in sweep.load(FOLDER / "sweep.py"):
+    for cell in load(FOLDER / "sweep.py"):
         dataset, _, label = cell.reference.rpartition(":")[2].partition(",")
         found = rows.setdefault((dataset, label or "all"), [])
         found += [lines[cell.config_hash]] if cell.config_hash in lines else []

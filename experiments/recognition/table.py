@@ -2,7 +2,7 @@
 
 import pathlib
 
-from mmgen_jax import tables
+from mmgen_jax.results import tables
 
 COLUMNS = {
     "accuracy ↑": "test/accuracy/accuracy",

@@ -2,7 +2,8 @@
 
 import pathlib
 
-from mmgen_jax import results, sweep, tables
+from mmgen_jax.results import cells, tables
+from mmgen_jax.results.lines import FILE, read
 
 FOLDER = pathlib.Path(__file__).parent
 DIRECTIONS = {"to_target": "picture to text", "from_target": "text to picture"}
@@ -15,8 +16,8 @@ COLUMNS = {
 
 def table() -> str:
     """A table per data set, the recall of a random order first."""
-    lines, rows = results.read(FOLDER / results.FILE), {}
-    for cell in sweep.load(FOLDER / "sweep.py"):
+    lines, rows = read(FOLDER / FILE), {}
+    for cell in cells.load(FOLDER / "sweep.py"):
         dataset, _, loss = cell.label.partition(", ")
         rows.setdefault(dataset, {}).setdefault(loss, []).append(cell.config_hash)
     shown = []

@@ -5,7 +5,7 @@ The first five names are of test glyphs, the others of training glyphs.
 
 import sys
 
-from mmgen_jax import sheets
+from mmgen_jax.results import sheets
 
 PROMPTS = (
     "green square",

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from mmgen_jax import results, tables
+from mmgen_jax.results import lines, tables
 
 COLUMNS = {
     "recall@1 ↑": "test/retrieval/recall@1",
@@ -14,7 +14,7 @@ COLUMNS = {
 
 def beside(folder: pathlib.Path) -> str:
     """What the judge makes of the real pictures, and chance."""
-    entries = next((line["metrics"] for line in results.read(folder / results.FILE)), {})
+    entries = next((line["metrics"] for line in lines.read(folder / lines.FILE)), {})
     ranks = {heading.split()[0]: entries[metric] for heading, metric in COLUMNS.items() if metric in entries}
     real = ", ".join(f"{rank} {entry['reference']:.3f}" for rank, entry in ranks.items())
     chance = ", ".join(f"{rank} {entry['chance']:.3f}" for rank, entry in ranks.items())

@@ -2,7 +2,7 @@
 
 import sys
 
-from mmgen_jax import sheets
+from mmgen_jax.results import sheets
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:

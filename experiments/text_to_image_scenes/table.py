@@ -2,7 +2,7 @@
 
 import pathlib
 
-from mmgen_jax import tables
+from mmgen_jax.results import tables
 
 COLUMNS = {
     **{f"{name} ↑": f"test/coherence/{name}" for name in ("shape", "color", "size", "all")},

@@ -10,7 +10,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from mmgen_jax import sheets
+from mmgen_jax.results import sheets
 
 TITLE = 24  # px
 ROWS = {

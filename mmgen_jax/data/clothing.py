@@ -22,9 +22,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import decode, local
-from mmgen_jax.features import text
-from mmgen_jax.modalities import Modality
+from mmgen_jax.data import local
+from mmgen_jax.modalities import decode, tokenizer
+from mmgen_jax.modalities.modality import Modality
 
 NOUNS = {
     "dress": ("a dress",),
@@ -54,7 +54,7 @@ def captions(name: str) -> list[str]:
     return [caption.format(noun) for caption in CAPTIONS for noun in NOUNS[name]]
 
 
-TOKENIZER = text.build((caption for name in CLASSES for caption in captions(name)), open=False)
+TOKENIZER = tokenizer.build((caption for name in CLASSES for caption in captions(name)), open=False)
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -28,9 +28,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import arrays, prepare
-from mmgen_jax.features import text
-from mmgen_jax.modalities import Modality
+from mmgen_jax.data import prepare
+from mmgen_jax.data.cache import arrays
+from mmgen_jax.modalities import tokenizer
+from mmgen_jax.modalities.modality import Modality
 
 SAMPLE_RATE = 8000  # Hz
 FRAME_RATE = 8.0  # frames per second: nominal
@@ -58,7 +59,7 @@ def captions(digit: int) -> list[str]:
     return [caption.format(digit=form, article=article) for caption in CAPTIONS for form in forms]
 
 
-TOKENIZER = text.build((caption for digit in range(10) for caption in captions(digit)), open=False)
+TOKENIZER = tokenizer.build((caption for digit in range(10) for caption in captions(digit)), open=False)
 
 
 @dataclasses.dataclass(frozen=True)

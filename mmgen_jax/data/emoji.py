@@ -27,9 +27,10 @@ import pathlib
 import re
 from typing import ClassVar
 
-from mmgen_jax.data import decode, local
-from mmgen_jax.features import text as text_features
-from mmgen_jax.modalities import Modality
+from mmgen_jax.data import local
+from mmgen_jax.modalities import decode
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.tokenizer import build
 
 ANNOTATIONS = {"annotations_en.json": "annotations", "annotationsDerived_en.json": "annotationsDerived"}
 SELECTOR = "\ufe0f"  # asks for the colourful form of a character; names of the files lack it
@@ -80,7 +81,7 @@ class Source(local.LocalSource):
         }
         training = local.rows_of("train", self.code_points)
         for name in texts.keys() & set(self.names):
-            tokenizer = text_features.build((texts[name][row] for row in training), self.text_unit)
+            tokenizer = build((texts[name][row] for row in training), self.text_unit)
             length = getattr(self, f"{name}_length")
             length = length or 1 + max((len(tokenizer.split(text)) for text in texts[name]), default=0)
             self.modalities[name], self._columns[name] = self._texts(name, texts[name], tokenizer, length)

@@ -29,11 +29,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import arrays, containers, folder_formats, folder_listing
-from mmgen_jax.data.decode import DataError
-from mmgen_jax.data.folder_listing import Item
-from mmgen_jax.features import text as text_features
-from mmgen_jax.modalities import MASK_SUFFIX, Modality
+from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.data.files import folder_formats, folder_listing
+from mmgen_jax.data.files.folder_listing import Item
+from mmgen_jax.modalities import containers
+from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.modalities.tokenizer import Tokenizer, build
 
 CHUNK = 64  # files decoded at a time
 VERSION = 1  # of the conversion; a part of the cache's key
@@ -157,11 +159,11 @@ class Source(folder_formats.Formats):
         present[listed] = decoded["present"]
         return _Field(present, row, decoded, self.modality(name))
 
-    def _encode(self, items: Sequence[Item], in_training: np.ndarray) -> tuple[text_features.Tokenizer, np.ndarray]:
+    def _encode(self, items: Sequence[Item], in_training: np.ndarray) -> tuple[Tokenizer, np.ndarray]:
         """The vocabulary of the training texts, and every text as ids `[N, L]`."""
         texts = list(map(self.decode, items))
         training = [text for text, train in zip(texts, in_training) if train]
-        tokenizer = text_features.build(training, self.text_unit, min_count=self.min_count)
+        tokenizer = build(training, self.text_unit, min_count=self.min_count)
         if self.text_unit != "byte" and not tokenizer.vocabulary:
             expected = f"{self.text_unit}s that the training texts hold at least {self.min_count} times"
             got = f"none in {len(training)} training texts"
@@ -181,7 +183,7 @@ class Source(folder_formats.Formats):
             "frame_rate": modality.frame_rate,
         }
 
-        def build(writer: arrays.Writer) -> None:
+        def build(writer: arrays_writer.Writer) -> None:
             for item in items:  # a bad header is found before the first file is decoded
                 folder_formats.check_header(item)
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -33,9 +33,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import decode, local
-from mmgen_jax.features import text
-from mmgen_jax.modalities import Modality
+from mmgen_jax.data import local
+from mmgen_jax.modalities import decode, text, tokenizer
+from mmgen_jax.modalities.modality import Modality
 
 SECONDS = 3.0
 # Mean difference of successive frames, in levels of 255, that no take of a face has: of 16 frames, the damaged clips
@@ -50,7 +50,7 @@ GRAMMAR = {
     "digit": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "adverb": ("again", "now", "please", "soon"),
 }
-TOKENIZER = text.build((word for words in GRAMMAR.values() for word in words), open=False)
+TOKENIZER = tokenizer.build((word for words in GRAMMAR.values() for word in words), open=False)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -125,7 +125,7 @@ class Source(local.LocalSource):
         return found
 
     def _sentence(self, path: pathlib.Path) -> str:
-        lines = [line.split() for line in decode.text(path).splitlines()]
+        lines = [line.split() for line in text.read(path).splitlines()]
         words = [line[2] for line in lines if len(line) == 3 and line[2] not in SILENCE]
         if len(words) != len(GRAMMAR) or not all(word in of for word, of in zip(words, GRAMMAR.values())):
             expected = "lines `start end word` with a sentence of the GRID grammar"

@@ -24,9 +24,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import abc, arrays, local
-from mmgen_jax.features import text as text_features
-from mmgen_jax.modalities import Modality
+from mmgen_jax.data import local
+from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.data.files import abc_notation
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.tokenizer import Tokenizer, build
 
 FILE = "OpenHymnal.abc"
 MELODY_VOICES = ("S1V1", "S1")  # of the first staff: the first of its voices, or its only one
@@ -34,17 +36,17 @@ HARMONICS = 1.0 / np.arange(1, 9) ** 1.3  # amplitudes
 ATTACK, DECAY, RELEASE = 0.01, 1.5, 0.05  # seconds
 
 
-def in_public_domain(tune: abc.Tune) -> bool:
+def in_public_domain(tune: abc_notation.Tune) -> bool:
     """Whether its `C:` lines say so and name no copyright of a part."""
     rights = "\n".join(tune.fields.get("C", ()))
     return "public domain" in rights and not re.search(r"Copyright \d|may be freely", rights)
 
 
-def melody_voice(tune: abc.Tune) -> str:
+def melody_voice(tune: abc_notation.Tune) -> str:
     return next((voice for voice in MELODY_VOICES if voice in tune.voices), "")
 
 
-def render(notes: tuple[abc.Note, ...], num_samples: int, sample_rate: int) -> np.ndarray:
+def render(notes: tuple[abc_notation.Note, ...], num_samples: int, sample_rate: int) -> np.ndarray:
     """`[num_samples] float32` in [-1, 1]: harmonics below the Nyquist frequency, equal temperament, A4 = 440 Hz."""
     waveform = np.zeros(num_samples)
     start = 0.0
@@ -92,11 +94,11 @@ class Source(local.LocalSource):
         self.require("text_unit", "word, character or byte", self.text_unit in ("word", "character", "byte"))
         path = self.root / FILE
         try:
-            tunes = [tune for tune in abc.tunes(path.read_text(encoding="utf-8")) if in_public_domain(tune)]
+            tunes = [tune for tune in abc_notation.tunes(path.read_text(encoding="utf-8")) if in_public_domain(tune)]
         except UnicodeDecodeError as error:
             raise self.error(path, "text", "encoding", "UTF-8", error.reason, "fetch it again") from None
-        melodies = [abc.melody(tune, melody_voice(tune)) for tune in tunes]
-        self.texts = [abc.first_verse(tune, melody_voice(tune)) for tune in tunes]
+        melodies = [abc_notation.melody(tune, melody_voice(tune)) for tune in tunes]
+        self.texts = [abc_notation.first_verse(tune, melody_voice(tune)) for tune in tunes]
         self.titles = [tune.title for tune in tunes]
         self.groups = _groups(
             [tune.fields["X"][0] for tune in tunes],
@@ -106,23 +108,23 @@ class Source(local.LocalSource):
         self._rows = local.rows_of(self.split, self.groups)
         if "text" in self.names:
             training = (self.texts[row] for row in local.rows_of("train", self.groups))
-            tokenizer = text_features.build(training, self.text_unit)
+            tokenizer = build(training, self.text_unit)
             cut = [_cut(text, tokenizer, self.text_length - 1) for text in self.texts]
             self.modalities["text"], self._columns["text"] = self._texts("text", cut, tokenizer, self.text_length)
         if "audio" in self.names:
             num_samples = round(self.seconds * self.sample_rate)
             self.modalities["audio"] = Modality("audio", (num_samples,), sample_rate=self.sample_rate)
 
-            def build(writer: arrays.Writer) -> None:
+            def write(writer: arrays_writer.Writer) -> None:
                 for melody in melodies:
                     waveform = render(melody.notes, num_samples, self.sample_rate)
                     writer.extend({"audio": local.to_integer(waveform[None])})
 
             parameters = {"version": 1, "num_samples": num_samples, "sample_rate": self.sample_rate}
-            self._columns["audio"] = arrays.cached("hymnal/audio", [path], parameters, build), "audio"
+            self._columns["audio"] = arrays.cached("hymnal/audio", [path], parameters, write), "audio"
 
 
-def _opening(melody: abc.Melody) -> tuple[int, ...]:
+def _opening(melody: abc_notation.Melody) -> tuple[int, ...]:
     """The intervals between its first 14 notes."""
     pitches = [note.pitch for note in melody.notes if note.pitch is not None][:14]
     return tuple(np.diff(pitches).tolist())
@@ -139,7 +141,7 @@ def _groups(names: list[str], *keys: list) -> list[str]:
     return [names[g] for g in group]
 
 
-def _cut(text: str, tokenizer: text_features.Tokenizer, length: int) -> str:
+def _cut(text: str, tokenizer: Tokenizer, length: int) -> str:
     units = tokenizer.split(text)[:length]
     if tokenizer.unit == "byte":
         return bytes(units).decode("utf-8", errors="ignore")  # a character cut in two is dropped

@@ -13,10 +13,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import arrays, containers
-from mmgen_jax.data.decode import DataError
-from mmgen_jax.features import text as text_features
-from mmgen_jax.modalities import Modality
+from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.modalities import containers
+from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.tokenizer import Tokenizer
 
 CHUNK = 64  # files decoded at a time
 LINE_SECONDS = 10.0  # between two lines of progress
@@ -106,7 +107,7 @@ class LocalSource:
             "sample_rate": modality.sample_rate,
         }
 
-        def build(writer: arrays.Writer) -> None:
+        def build(writer: arrays_writer.Writer) -> None:
             for file in files:  # one that is cut off is found before the first is decoded
                 containers.check(file, name)
             for values in decode_all(f"{self.set_name}: {name}", files, decode):
@@ -114,9 +115,7 @@ class LocalSource:
 
         return arrays.cached(f"{self.set_name}/{name}", [], parameters, build), name
 
-    def _texts(
-        self, name: str, texts: Sequence[str], tokenizer: text_features.Tokenizer, length: int
-    ) -> tuple[Modality, np.ndarray]:
+    def _texts(self, name: str, texts: Sequence[str], tokenizer: Tokenizer, length: int) -> tuple[Modality, np.ndarray]:
         """The modality and its column `[N, length] int32`."""
         longest = max((len(tokenizer.split(text)) for text in texts), default=0)
         if longest >= length:

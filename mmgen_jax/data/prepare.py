@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.data import arrays, arrays_writer
+from mmgen_jax.data.cache import arrays, arrays_writer
 
 EXPORT = 1  # raise when what an export writes changes
 CHUNK = 256  # examples held at a time

@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import scenes_audio, scenes_factors, scenes_image, scenes_text
-from mmgen_jax.data.scenes_factors import COLORS, FACTORS, MOTIONS, SHAPES, SIZES
-from mmgen_jax.modalities import Modality
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.scenes import audio, image, text
+from mmgen_jax.scenes.factors import COLORS, FACTORS, MOTIONS, SHAPES, SIZES, SPLITS, draws, keys, sample
 
 __all__ = ["COLORS", "FACTORS", "MOTIONS", "SHAPES", "SIZES", "Source"]
 
@@ -39,7 +39,7 @@ class Source:
         not show it.
     """
 
-    splits: ClassVar[tuple[str, ...]] = scenes_factors.SPLITS
+    splits: ClassVar[tuple[str, ...]] = SPLITS
     caption_labels: ClassVar[tuple[str, ...]] = tuple(FACTORS)
 
     split: str = "train"
@@ -61,8 +61,8 @@ class Source:
         if unknown := sorted(set(self.names) - set(NAMES)):
             raise ValueError(f"scenes.names: no modality {unknown[0]!r}; there are: {', '.join(NAMES)}")
         for field, least in (
-            *(("image_size", 16), ("num_frames", 1), ("text_length", scenes_text.MIN_LENGTH)),
-            *(("sample_rate", scenes_audio.MIN_SAMPLE_RATE), ("audio_seconds", 0.25)),
+            *(("image_size", 16), ("num_frames", 1), ("text_length", text.MIN_LENGTH)),
+            *(("sample_rate", audio.MIN_SAMPLE_RATE), ("audio_seconds", 0.25)),
             *(("num_train", 1), ("num_test", 1), ("num_compositional", 1)),
         ):
             if getattr(self, field) < least:
@@ -72,7 +72,7 @@ class Source:
     def modalities(self) -> dict[str, Modality]:
         frame = (self.image_size, self.image_size, 3)
         known = {
-            "text": Modality("text", (self.text_length,), tokenizer=scenes_text.TOKENIZER),
+            "text": Modality("text", (self.text_length,), tokenizer=text.TOKENIZER),
             "image": Modality("image", frame),
             "video": Modality("video", (self.num_frames, *frame), frame_rate=self.num_frames / self.audio_seconds),
             "audio": Modality("audio", (self._num_samples,), sample_rate=self.sample_rate),
@@ -102,26 +102,26 @@ class Source:
                 f"scenes.read: expected indices in [0, {len(self)}) of {self.split}, got {indices.min()} to "
                 f"{indices.max()}; set num_{self.split} for more examples"
             )
-        key = scenes_factors.keys(self.seed, self.split, indices)
-        draw = scenes_factors.draws(key)
-        factors = scenes_factors.sample(self.split, draw)
+        key = keys(self.seed, self.split, indices)
+        draw = draws(key)
+        factors = sample(self.split, draw)
         names = self.names or NAMES
         batch = {name: factors[name] for name in FACTORS if name in names}
         if "text" in names:
-            batch["text"] = scenes_text.render(factors, draw, self.text_length, self.tell_motion)
+            batch["text"] = text.render(factors, draw, self.text_length, self.tell_motion)
         if "video" in names:
-            batch["video"] = scenes_image.render(factors, draw, key, self.image_size, self.num_frames)
+            batch["video"] = image.render(factors, draw, key, self.image_size, self.num_frames)
         if "image" in names:
             if "video" in names:
                 batch["image"] = batch["video"][:, self.num_frames // 2].copy()
             else:
-                batch["image"] = scenes_image.render(factors, draw, key, self.image_size, 1)[:, 0]
+                batch["image"] = image.render(factors, draw, key, self.image_size, 1)[:, 0]
         if "audio" in names:
-            batch["audio"] = scenes_audio.render(factors, draw, key, self._num_samples, self.sample_rate)
+            batch["audio"] = audio.render(factors, draw, key, self._num_samples, self.sample_rate)
         return {name: batch[name] for name in names}
 
     def true_captions(self, labels: Mapping[str, int]) -> list[str]:
-        return scenes_text.paraphrases(labels, self.tell_motion)
+        return text.paraphrases(labels, self.tell_motion)
 
     @property
     def _num_samples(self) -> int:

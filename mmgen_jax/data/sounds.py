@@ -24,9 +24,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import decode, local
-from mmgen_jax.features import text as text_features
-from mmgen_jax.modalities import Modality
+from mmgen_jax.data import local
+from mmgen_jax.modalities import decode
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.tokenizer import build
 
 PACKS = ("kenney", "sonic_pi")
 NUMBER_IS_NAME = ("bd_808", "guit_em9", "loop_drone_g_97")
@@ -71,7 +72,7 @@ class Source(local.LocalSource):
         self._rows = local.rows_of(self.split, self.texts)
         if "text" in self.names:
             training = (self.texts[row] for row in local.rows_of("train", self.texts))
-            tokenizer = text_features.build(training, self.text_unit)
+            tokenizer = build(training, self.text_unit)
             self.modalities["text"], self._columns["text"] = self._texts(
                 "text", self.texts, tokenizer, self.text_length
             )

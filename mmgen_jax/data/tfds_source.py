@@ -22,9 +22,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmgen_jax.data import arrays, prepare
-from mmgen_jax.features import text
-from mmgen_jax.modalities import MASK_SUFFIX, Modality
+from mmgen_jax.data import prepare
+from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.modalities.tokenizer import Tokenizer
 
 VERSION = 1  # raise when what a column holds changes
 CHUNK = 256  # examples held at a time
@@ -161,18 +162,18 @@ class Source:
         shape = (size or height, size or width, channels or 3)
         return Modality(kind, shape if kind == "image" else (self.num_frames, *shape))
 
-    def _tokenizer(self, name: str) -> text.Tokenizer:
+    def _tokenizer(self, name: str) -> Tokenizer:
         train = self._prepared["train"]
         if self.text_unit == "byte":
-            return text.Tokenizer("byte")
+            return Tokenizer("byte")
 
-        def build(writer: arrays.Writer) -> None:
+        def build(writer: arrays_writer.Writer) -> None:
             rows = range(len(train)) if self.text_pieces else self._train_rows
             texts = train.text(self.fields[name])
-            writer.extend({"unit": list(text.build((texts[i] for i in rows), self.text_unit).vocabulary)})
+            writer.extend({"unit": list(build((texts[i] for i in rows), self.text_unit).vocabulary)})
 
         vocabulary = self._cached("vocabulary", train, name, {"unit": self.text_unit}, build)
-        return text.Tokenizer(self.text_unit, tuple(vocabulary.text("unit")), open=True)
+        return Tokenizer(self.text_unit, tuple(vocabulary.text("unit")), open=True)
 
     @property
     def _train_rows(self) -> np.ndarray:
@@ -191,7 +192,7 @@ class Source:
             parameters |= {"unit": self.text_unit, "pieces": self.text_pieces}
         rows = self._rows(prepared, field, feature, modality)
 
-        def build(writer: arrays.Writer) -> None:
+        def build(writer: arrays_writer.Writer) -> None:
             while chunk := list(itertools.islice(rows, CHUNK)):
                 writer.extend({"values": np.stack(chunk)})
 
@@ -222,7 +223,7 @@ class Source:
                 yield np.stack([_picture(frame, modality.shape[1:]) for frame in value[frames]])
 
 
-def _encode(value: str, tokenizer: text.Tokenizer, length: int, pieces: bool) -> Iterator[np.ndarray]:
+def _encode(value: str, tokenizer: Tokenizer, length: int, pieces: bool) -> Iterator[np.ndarray]:
     """`[length] int32` of a text's beginning, or of each of its pieces."""
     units = tokenizer.split(value)
     for start in range(0, max(len(units), 1), length - 1):

@@ -18,10 +18,19 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax import lookup
-from mmgen_jax.evaluators import caption_metrics as metrics
-from mmgen_jax.evaluators import intervals, nearest
-from mmgen_jax.evaluators.examples import collect
-from mmgen_jax.features import text as text_features
+from mmgen_jax.evaluators.measures import intervals, nearest
+from mmgen_jax.evaluators.measures.captions import (
+    References,
+    bleu,
+    bleu_statistics,
+    bootstrap_bleu,
+    cider_d,
+    distinct,
+    merge,
+    self_bleu,
+)
+from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.tokenizer import END, NUM_SPECIAL, PADDING, Tokenizer, split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,19 +90,19 @@ class Evaluator:
 
         entries = {}
         statistics, baseline_statistics = (
-            np.array([metrics.bleu_statistics(*pair) for pair in zip(captions, bleu_references)])
+            np.array([bleu_statistics(*pair) for pair in zip(captions, bleu_references)])
             for captions in (generated, baseline)
         )
-        interval = metrics.bootstrap_bleu(statistics, seed=self.seed)
+        interval = bootstrap_bleu(statistics, seed=self.seed)
         for order in interval:
             entries[f"bleu_{order}"] = {
-                "value": metrics.bleu(statistics.sum(0), order),
+                "value": bleu(statistics.sum(0), order),
                 "interval": interval[order],
-                "baseline": metrics.bleu(baseline_statistics.sum(0), order),
+                "baseline": bleu(baseline_statistics.sum(0), order),
                 "references": float(np.mean([len(captions) for captions in accepted])),
                 "preprocessing": "lower-case words of the data's tokenizer, no smoothing",
             }
-        cider, cider_baseline = (metrics.cider_d(c, cider_references) for c in (generated, baseline))
+        cider, cider_baseline = (cider_d(c, cider_references) for c in (generated, baseline))
         entries["cider_d"] = {
             "value": float(cider.mean()),
             "interval": intervals.of_mean(cider),
@@ -102,7 +111,7 @@ class Evaluator:
             "preprocessing": "idf of the references of these examples, sigma 6, equal weights of 1- to 4-grams",
         }
         if further:
-            entries["cider_d"]["reference"] = float(metrics.cider_d(further, cider_references).mean())
+            entries["cider_d"]["reference"] = float(cider_d(further, cider_references).mean())
         exact, exact_baseline = (
             np.array([tuple(words) in group for words, group in zip(captions, sets)])
             for captions in (generated, baseline)
@@ -126,7 +135,7 @@ class Evaluator:
         for values in zip(*(true[label].tolist() for label in self._labels)):
             if values not in known:
                 captions = source.true_captions(dict(zip(self._labels, values)))
-                known[values] = tuple(tuple(text_features.split(caption, "word")) for caption in captions)
+                known[values] = tuple(tuple(split(caption, "word")) for caption in captions)
             accepted.append(known[values])
         return accepted
 
@@ -144,28 +153,28 @@ class Evaluator:
 
 # Of the captions alone.
 VARIETY = {
-    "distinct_1": lambda captions: metrics.distinct(captions, 1),
-    "distinct_2": lambda captions: metrics.distinct(captions, 2),
-    "self_bleu": lambda captions: float(metrics.self_bleu(captions).mean()),
+    "distinct_1": lambda captions: distinct(captions, 1),
+    "distinct_2": lambda captions: distinct(captions, 2),
+    "self_bleu": lambda captions: float(self_bleu(captions).mean()),
 }
 
 
-def _merged(accepted) -> tuple[list[metrics.References], list[frozenset]]:
+def _merged(accepted) -> tuple[list[References], list[frozenset]]:
     """What BLEU needs of each example's references, and the references as a set; computed once for each object."""
     known = {}
     for captions in accepted:
         if id(captions) not in known:
-            known[id(captions)] = metrics.merge(captions), frozenset(captions)
+            known[id(captions)] = merge(captions), frozenset(captions)
     merged = [known[id(captions)] for captions in accepted]
     return [references for references, _ in merged], [group for _, group in merged]
 
 
-def words_of(ids: np.ndarray, tokenizer: text_features.Tokenizer, unknown: str) -> tuple[str, ...]:
+def words_of(ids: np.ndarray, tokenizer: Tokenizer, unknown: str) -> tuple[str, ...]:
     """The words of a text `[L]`; in word units, what the vocabulary lacks reads as `unknown`."""
     if tokenizer.unit != "word":
-        return tuple(text_features.split(tokenizer.decode(ids), "word"))
-    ends = np.flatnonzero((ids == text_features.PADDING) | (ids == text_features.END))
-    first = text_features.NUM_SPECIAL
+        return tuple(split(tokenizer.decode(ids), "word"))
+    ends = np.flatnonzero((ids == PADDING) | (ids == END))
+    first = NUM_SPECIAL
     return tuple(
         tokenizer.vocabulary[i - first] if i >= first else unknown for i in ids[: ends[0] if len(ends) else None]
     )

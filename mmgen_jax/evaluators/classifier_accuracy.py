@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mmgen_jax.evaluators import classifier, intervals
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.judges import classifier
+from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures.examples import collect
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.evaluators import classifier, distances, intervals
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.judges import classifier
+from mmgen_jax.evaluators.measures import distances, intervals
+from mmgen_jax.evaluators.measures.examples import collect
 
 NEIGHBOURS = 3  # k of precision and recall
 

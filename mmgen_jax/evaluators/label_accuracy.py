@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.evaluators import intervals
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures.examples import collect
 
 
 @dataclasses.dataclass(frozen=True)

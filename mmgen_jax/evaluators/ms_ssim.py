@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.evaluators import intervals
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures.examples import collect
 
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # of the scales, the finest first (Wang et al. 2003)
 WINDOW, SIGMA = 11, 1.5  # of the Gaussian, in px

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from mmgen_jax.evaluators import intervals
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures.examples import collect
 
 SMALLEST_MSE = 1e-10  # PSNR of an exact copy is infinite, which no mean survives: it counts as 100 dB
 

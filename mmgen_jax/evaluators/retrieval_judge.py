@@ -10,8 +10,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mmgen_jax.evaluators import retrieval_recall, retriever
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators import retrieval_recall
+from mmgen_jax.evaluators.judges import retriever
+from mmgen_jax.evaluators.measures.examples import collect
 
 
 @dataclasses.dataclass(frozen=True)

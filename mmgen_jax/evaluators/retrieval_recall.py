@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.evaluators import intervals
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures.examples import collect
 
 TIE = 1e-5  # of two cosines: they are as like but for rounding
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.data import scenes_text
-from mmgen_jax.data.scenes_factors import FACTORS
-from mmgen_jax.evaluators import intervals, nearest, scenes_judge
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.measures import intervals, nearest
+from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.scenes import judge, text
+from mmgen_jax.scenes.factors import FACTORS
 
 STATED = ("shape", "color", "size")  # by every caption
 
@@ -82,13 +82,13 @@ class Evaluator:
 
     def _judge(self, ids: np.ndarray, true: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """`{entry: [captions that count] bool}`."""
-        stated = scenes_judge.judge_texts(ids)
+        stated = judge.judge_texts(ids)
         right = {name: stated[name] == true[name] for name in STATED}
         right["all"] = np.all(list(right.values()), axis=0)
         if self.motion:
             states = stated["motion"] >= 0
             right["motion"] = (stated["motion"] == true["motion"])[states]
             right["all"] &= ~states | (stated["motion"] == true["motion"])
-        captions = [scenes_text.TOKENIZER.decode(row) for row in ids]
-        right["grammatical"] = np.array([scenes_text.is_grammatical(caption) for caption in captions])
+        captions = [text.TOKENIZER.decode(row) for row in ids]
+        right["grammatical"] = np.array([text.is_grammatical(caption) for caption in captions])
         return right

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.data.scenes_factors import FACTORS
-from mmgen_jax.evaluators import intervals, scenes_judge, scenes_judge_audio
+from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.scenes import judge, judge_audio
+from mmgen_jax.scenes.factors import FACTORS
 
 JUDGED = {  # target -> the factors that it always shows
     "image": ("shape", "color", "size"),
@@ -91,10 +92,10 @@ class Evaluator:
     def _judge(self, target: np.ndarray) -> np.ndarray:
         """`[B, factors] int32`."""
         judged = {
-            "image": scenes_judge.judge_images,
-            "video": scenes_judge.judge_videos,
-            "audio": lambda audio: scenes_judge_audio.judge_audio(audio, self.sample_rate),
-            "text": scenes_judge.judge_texts,
+            "image": judge.judge_images,
+            "video": judge.judge_videos,
+            "audio": lambda audio: judge_audio.judge_audio(audio, self.sample_rate),
+            "text": judge.judge_texts,
         }[self.target](target)
         return np.stack([judged[name] for name in self.names], axis=1)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.evaluators.examples import collect
+from mmgen_jax.evaluators.measures.examples import collect
 
 PATCH = 7  # px of a side
 PATCHES = 128  # of a picture at each level

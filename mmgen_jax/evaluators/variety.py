@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.evaluators import intervals
-from mmgen_jax.modalities import MASK_SUFFIX
+from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.modalities.modality import MASK_SUFFIX
 
 
 @dataclasses.dataclass(frozen=True)

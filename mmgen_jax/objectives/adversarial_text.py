@@ -31,10 +31,12 @@ import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
-from mmgen_jax import decoding, parallel
-from mmgen_jax.features.text import END, PADDING
-from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import adversarial, autoregressive, present
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.tokenizer import END, PADDING
+from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives import autoregressive
+from mmgen_jax.objectives.parts import decoding, discriminator
+from mmgen_jax.objectives.parts.masks import present
 
 
 def straight_through(logits: jax.Array, temperature: jax.Array | float) -> jax.Array:
@@ -69,7 +71,7 @@ def unroll(step: decoding.Step, cache: Any, noise: jax.Array, temperature: jax.A
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Objective(adversarial.Adversary):
+class Objective(discriminator.Adversary):
     """A captioner, what an adversary changes in it, and that discriminator; see `adversarial.Adversary`.
 
     Args:
@@ -148,7 +150,7 @@ class Objective(adversarial.Adversary):
         length, size = self.modality.shape[0], self.modality.vocab_size
         variables = {"params": self._sum(params), **extra["pretraining"]}
         apply = functools.partial(self.captioner.network.apply, variables)
-        keys = parallel.example_keys(rng, len(next(iter(batch.values()))), self.axis_name)
+        keys = randomness.example_keys(rng, len(next(iter(batch.values()))), self.axis_name)
         noise = jax.vmap(lambda key: jax.random.gumbel(key, (length, size)))(keys)
         return unroll(functools.partial(apply, method="step"), apply(batch, method="init_cache"), noise, relaxation)
 

@@ -19,19 +19,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mmgen_jax import decoding, losses, parallel
-from mmgen_jax.conditioning import Conditioner
-from mmgen_jax.features.text import END, PADDING
-from mmgen_jax.modalities import MASK_SUFFIX, Modality
-from mmgen_jax.objectives import (
-    check_guidance,
-    drop_conditions,
-    drop_some_conditions,
-    presence_weights,
-    present,
-    to_range,
-)
-from mmgen_jax.quantization import VQVAE, num_tokens
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.modalities.tokenizer import END, PADDING
+from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives.parts import decoding, losses
+from mmgen_jax.objectives.parts.guidance import check_guidance, drop_conditions, drop_some_conditions
+from mmgen_jax.objectives.parts.masks import presence_weights, present, to_range
+from mmgen_jax.representations.vq_vae import VQVAE, num_tokens
 
 
 class Network(nn.Module):
@@ -66,7 +61,7 @@ class Objective:
     Args:
       target: a text or an image; examples that lack it (its mask) do not count.
       target_encoder, target_decoder: of an image to and from a grid of tokens.
-      codebook_size, code_dim, codebook_decay: of the quantiser, see `quantization.py`.
+      codebook_size, code_dim, codebook_decay: of the quantiser, see `representations/vq_vae.py`.
       commitment: weight of the distance between the encoder's vectors and their codes, beside the squared error of a
         pixel.
       condition_dropout: probability in training that an example lacks all of its conditions, for `guidance`.
@@ -232,7 +227,7 @@ class Objective:
         if self.beam_size > 1:
             ids, _ = decoding.beam_search(step, cache, size, self.length, end, self.beam_size, self.length_penalty)
         else:
-            keys = parallel.example_keys(rng, size, self.axis_name)
+            keys = randomness.example_keys(rng, size, self.axis_name)
             ids = decoding.draw(step, cache, keys, self.length, end, self.temperature, self.top_k, self.top_p)
         return {self.target: self._decode(params, extra, ids) if self.tokenized else ids}
 

@@ -20,10 +20,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.conditioning import Conditioner
-from mmgen_jax.fusion.tokens import masked_mean
-from mmgen_jax.modalities import MASK_SUFFIX, Modality
-from mmgen_jax.objectives import present
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.conditioning.tokens import masked_mean
+from mmgen_jax.objectives.parts.masks import present
 
 LOSSES = ("info_nce", "sigmoid")
 LARGEST_SCALE = 100.0  # of the logits, as in CLIP

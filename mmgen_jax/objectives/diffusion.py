@@ -6,8 +6,8 @@ path, with `prediction` `noise`, it is DDPM (Ho et al., 2020) with the schedule 
 continuous time. Whatever is predicted, samples are solutions of `dz/dt = a'(t) x + s'(t) e` (Song et al., 2021).
 
 Conditions are dropped in training, so that one network has both velocities of classifier-free guidance (Ho & Salimans,
-2021). With `target_encoder` and `target_decoder` it is latent diffusion (`latents.py`): the player `autoencoder` is
-trained first and then stands still, while the `generator` learns its latents. So the one has
+2021). With `target_encoder` and `target_decoder` it is latent diffusion (`representations/kl_autoencoder.py`): the
+player `autoencoder` is trained first and then stands still, while the `generator` learns its latents. So the one has
 `optimizers.autoencoder.stop_step` where the other has `optimizers.generator.start_step`, and the autoencoder no
 `ema_decay`: latents of averaged parameters are other latents.
 """
@@ -22,18 +22,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax import losses, parallel
-from mmgen_jax.conditioning import Conditioner
-from mmgen_jax.latents import Autoencoder, grid_shape
-from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import (
-    check_guidance,
-    drop_conditions,
-    drop_some_conditions,
-    presence_weights,
-    present,
-    to_range,
-)
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives.parts import losses
+from mmgen_jax.objectives.parts.guidance import check_guidance, drop_conditions, drop_some_conditions
+from mmgen_jax.objectives.parts.masks import presence_weights, present, to_range
+from mmgen_jax.representations.kl_autoencoder import Autoencoder, grid_shape
 
 # a, s and their derivatives at t.
 PATHS = {
@@ -176,7 +171,7 @@ class Objective:
             {"params": params["autoencoder"], **extra["autoencoder"]},
             target,
             weights,
-            parallel.normal(noise_rng, len(target), self.shape, self.axis_name),
+            randomness.normal(noise_rng, len(target), self.shape, self.axis_name),
             train=True,
             rngs={"dropout": dropout_rng},
             mutable=list(extra["autoencoder"]),
@@ -192,7 +187,7 @@ class Objective:
         if self.latent:
             x = self._encode(params, extra, x)
         time = self._times(time_rng, len(x))
-        noise = parallel.normal(noise_rng, len(x), x.shape[1:], self.axis_name)
+        noise = randomness.normal(noise_rng, len(x), x.shape[1:], self.axis_name)
         batch = drop_some_conditions(self, batch, condition_rng)
         a, s, da, ds = self._path(time, x)
         prediction, new = self.network.apply(
@@ -213,8 +208,8 @@ class Objective:
     def _times(self, rng, size: int) -> jax.Array:
         """`[size]` in (0, 1)."""
         if self.times == "logit_normal":
-            return jax.nn.sigmoid(self.logit_mean + parallel.normal(rng, size, (), self.axis_name))
-        return jax.vmap(jax.random.uniform)(parallel.example_keys(rng, size, self.axis_name))
+            return jax.nn.sigmoid(self.logit_mean + randomness.normal(rng, size, (), self.axis_name))
+        return jax.vmap(jax.random.uniform)(randomness.example_keys(rng, size, self.axis_name))
 
     def _path(self, time, x):
         return PATHS[self.path](time.reshape(-1, *[1] * (x.ndim - 1)))
@@ -249,7 +244,7 @@ class Objective:
     def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
         """Noise carried along the velocity in `sampling_steps` equal steps of time."""
         size = len(_any(batch))
-        z = parallel.normal(rng, size, self.shape, self.axis_name)
+        z = randomness.normal(rng, size, self.shape, self.axis_name)
         z = solve(self.velocity(params, extra, batch), z, self.sampling_steps, self.solver)
         return {self.target: self._decode(params, extra, z) if self.latent else jnp.clip(z, -1.0, 1.0)}
 

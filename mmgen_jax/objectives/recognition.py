@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mmgen_jax import augment, parallel
-from mmgen_jax.conditioning import Conditioner
-from mmgen_jax.modalities import MASK_SUFFIX, Batch, Modality
-from mmgen_jax.objectives import presence_weights, present
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
+from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives.parts.masks import presence_weights, present
+from mmgen_jax.objectives.parts.mixup import mix, mixup_weights
 
 MIXUP = 0x313  # keeps its draws apart from those of dropout
 MIXABLE = ("image", "audio", "video")
@@ -96,8 +97,8 @@ class Objective:
         weight = None
         if self.mixup:
             size = batch[self.target].shape[0]
-            keys = parallel.example_keys(jax.random.fold_in(rng, MIXUP), size, self.axis_name)
-            weight = augment.mixup_weights(keys, self.mixup)
+            keys = randomness.example_keys(jax.random.fold_in(rng, MIXUP), size, self.axis_name)
+            weight = mixup_weights(keys, self.mixup)
         (logits, _), new = self.network.apply(
             {"params": params["classifier"], **extra["classifier"]},
             batch if weight is None else self._mixed(batch, weight),
@@ -109,7 +110,7 @@ class Objective:
         for name, share in ({self.target: 1.0} | dict(self.also)).items():
             true = jax.nn.one_hot(batch[name], logits[name].shape[-1])
             true = presence_weights(batch, name, self.axis_name)[:, None] * true
-            true = true if weight is None else augment.mix(true, weight, self.axis_name)
+            true = true if weight is None else mix(true, weight, self.axis_name)
             uniform = true.sum(axis=-1, keepdims=True) / true.shape[-1]
             smooth = (1.0 - self.label_smoothing) * true + self.label_smoothing * uniform
             loss += share * jnp.mean(optax.softmax_cross_entropy(logits[name], smooth))
@@ -122,9 +123,9 @@ class Objective:
         """The batch with its conditions mixed; what one of the two examples lacks counts as zero."""
         mixed = dict(batch)
         for name in set(self.conditioner.reads.values()) & set(batch):
-            mixed[name] = augment.mix(present(batch, name), weight, self.axis_name)
+            mixed[name] = mix(present(batch, name), weight, self.axis_name)
             if (mask := batch.get(name + MASK_SUFFIX)) is not None:
-                mixed[name + MASK_SUFFIX] = mask | parallel.roll(mask, self.axis_name)
+                mixed[name + MASK_SUFFIX] = mask | randomness.roll(mask, self.axis_name)
         return mixed
 
     def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:

@@ -14,9 +14,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax import losses, parallel
-from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import presence_weights, present, to_range
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives.parts import losses
+from mmgen_jax.objectives.parts.masks import presence_weights, present, to_range
 
 ERRORS = {"l2": lambda x: x**2, "l1": jnp.abs}
 
@@ -98,7 +99,7 @@ class Objective:
     def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
         noise_rng, dropout_rng = jax.random.split(rng)
         target, weights = present(batch, self.target), presence_weights(batch, self.target, self.axis_name)
-        noise = parallel.normal(noise_rng, target.shape[0], target.shape[1:], self.axis_name) if self.noise else 0.0
+        noise = randomness.normal(noise_rng, target.shape[0], target.shape[1:], self.axis_name) if self.noise else 0.0
         output, new = self.network.apply(
             {"params": params["generator"], **extra["generator"]},
             target + self.noise * noise,
@@ -113,7 +114,7 @@ class Objective:
 
     def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
         """Decoded draws from the Gaussian fitted to the latents."""
-        noise = parallel.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
+        noise = randomness.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
         return {self.target: to_range(self._apply(params, extra, noise, method="generate"))}
 
     def reconstruct(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:

@@ -17,10 +17,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax import losses, parallel
-from mmgen_jax.conditioning import Conditioner
-from mmgen_jax.modalities import Modality
-from mmgen_jax.objectives import presence_weights, present
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives.parts import losses
+from mmgen_jax.objectives.parts.masks import presence_weights, present
 
 LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
 PRIORS = ("standard", "conditional")
@@ -173,14 +174,14 @@ class Objective:
         return self.network.apply({"params": params["generator"], **extra["generator"]}, *args, method=method)
 
     def _noise(self, rng, batch):
-        return parallel.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
+        return randomness.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
 
     def _observed(self, batch, rng):
         """The target, zero where masked; for a Bernoulli likelihood drawn as -1 or 1, else the bound bounds nothing."""
         target = present(batch, self.target)
         if self.likelihood != "bernoulli":
             return target
-        keys = parallel.example_keys(rng, target.shape[0], self.axis_name)
+        keys = randomness.example_keys(rng, target.shape[0], self.axis_name)
         uniform = jax.vmap(lambda key: jax.random.uniform(key, target.shape[1:]))(keys)
         return jnp.where(uniform < (target + 1.0) / 2.0, 1.0, -1.0)
 

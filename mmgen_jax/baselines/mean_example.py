@@ -1,0 +1,41 @@
+"""The mean training example: the best constant in squared error."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from mmgen_jax.baselines.base import BaselineSampler, num_examples
+from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.config.system import open_source
+
+MAX_AVERAGED = 10_000
+
+
+class Baseline(BaselineSampler):
+    """The mean of (at most 10,000) training examples: the best constant in squared error."""
+
+    def __init__(self, config, target: str):
+        super().__init__(config, target)
+        self._source = open_source(config, names=(target,))
+        kind = self._source.modalities[target].kind
+        if kind in ("text", "label"):
+            raise ConfigError(
+                f"baseline mean_example: expected an image, audio or video as target, got {target} ({kind})"
+            )
+
+    def __call__(self, batch):
+        return {self.target: np.broadcast_to(self._mean, (num_examples(batch), *self._mean.shape))}
+
+    def reconstruct(self, batch):
+        return self(batch)
+
+    @functools.cached_property
+    def _mean(self) -> np.ndarray:
+        num = min(len(self._source), MAX_AVERAGED)
+        total = 0.0
+        for start in range(0, num, self.batch_size):
+            indices = np.arange(start, min(start + self.batch_size, num))
+            total += self._source.read(indices, np.zeros_like(indices))[self.target].sum(0, dtype=np.float64)
+        return (total / num).astype(np.float32)

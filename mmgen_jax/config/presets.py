@@ -1,0 +1,68 @@
+"""What configs say about a data set, once: its source, and the evaluators that can judge a picture made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ml_collections
+
+from mmgen_jax.config.override import override
+from mmgen_jax.config.schema import ConfigError
+
+LABELS = {"digits": "digit", "clothing": "clothing"}  # the label that a judge is trained on
+
+
+def source(dataset: str, *names: str, **fields) -> dict[str, Any]:
+    """`config.data` of a set for the modalities `names`."""
+    return {"name": dataset, "names": names, **fields}
+
+
+def judges(dataset: str, conditional: bool) -> dict[str, Any]:
+    """`config.evaluators` for a model that draws the set's `image`, from a text or from nothing."""
+    evaluators = {}
+    if dataset == "scenes" and conditional:
+        evaluators["coherence"] = {"name": "scenes_coherence"}
+        evaluators["variety"] = {"name": "variety"}
+    if dataset == "emoji" and conditional:
+        evaluators["retrieval"] = {"name": "retrieval_judge"}
+    if dataset in LABELS:
+        evaluators["frechet"] = {"name": "classifier_frechet", "label": LABELS[dataset]}
+        if conditional:
+            evaluators["accuracy"] = {"name": "classifier_accuracy", "label": LABELS[dataset]}
+    return evaluators
+
+
+def choose(argument: str, choices: Mapping[str, Any], config: str) -> Any:
+    """What a config's argument picks.
+
+    Raises:
+      ConfigError: the argument is not one of the choices; the message lists them.
+    """
+    if argument not in choices:
+        raise ConfigError(f"configs/{config}.py:{argument}: expected one of {', '.join(choices)}, got {argument!r}")
+    return choices[argument]
+
+
+def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bool]:
+    """Which of a config's arguments is meant, and whether at its large size: `large` is the first one's, `X_large` X's.
+
+    Raises:
+      ConfigError: neither one of the arguments nor the large size of one.
+    """
+    names = [name for name in arguments if name != "large"]
+    if argument == "large":
+        return names[0], True
+    name = argument.removesuffix("_large")
+    if name not in names:
+        expected = f"large or, with or without _large behind it, one of {', '.join(names)}"
+        raise ConfigError(f"configs/{config}.py:{argument}: expected {expected}, got {argument!r}")
+    return name, name != argument
+
+
+def enlarged(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """A copy sized for one accelerator: 64 px, batches of 256, bfloat16, and `changes` as `override` takes them."""
+    size = {"dtype": "bfloat16", "train.batch_size": 256, "data.image_size": 64}
+    if config.data.name == "digits":
+        size["data.image_fit"] = "resize"
+    return override(config, size | dict(changes))

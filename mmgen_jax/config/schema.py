@@ -1,0 +1,94 @@
+"""What a config consists of: its parts, their defaults, and what a resumed run may change."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import ml_collections
+
+# The parts a config may have; each is read in one place (`system.py`, or the loop for the plain numbers).
+PARTS = {
+    "reference",
+    "seed",
+    "dtype",
+    "data",
+    "augment",
+    "encoders",
+    "fusion",
+    "target_encoder",
+    "target_decoder",
+    "generator",
+    "discriminator",
+    "objective",
+    "optimizers",
+    "train",
+    "evaluators",
+    "parallel",
+}
+
+
+# What a resumed run may change: how long it goes on (where no schedule depends on it), what it reports, where it runs.
+MAY_CHANGE = (
+    "reference",
+    "train.steps",
+    "train.log_steps",
+    "train.eval_steps",
+    "train.checkpoint_steps",
+    "train.sample_steps",
+    "train.num_samples",
+)
+
+
+MAY_CHANGE_PARTS = ("parallel", "evaluators")
+
+
+class ConfigError(ValueError):
+    """A config, or a change to one, that cannot be used; one line that says what to do."""
+
+
+def base() -> ml_collections.ConfigDict:
+    """The fields that every config has, with their defaults."""
+    return ml_collections.ConfigDict(
+        {
+            "reference": "",  # where it was loaded from, set by `load`
+            "seed": 0,
+            "dtype": "float32",  # of the computation; parameters, losses and statistics stay float32
+            "data": {},
+            "augment": {},
+            "encoders": {},
+            "objective": {},
+            "optimizers": {},
+            "train": {
+                "steps": 1000,
+                "batch_size": 64,
+                "log_steps": 50,
+                "eval_steps": 0,  # 0: only at the end
+                "checkpoint_steps": 1000,
+                "sample_steps": 1000,
+                "steps_per_call": 1,
+                "num_samples": 16,
+            },
+            "evaluators": {},
+            "parallel": {"mode": "jit", "fsdp": 1, "num_devices": 0},
+        }
+    )
+
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+# Fields of an encoder's config that say where it stands rather than what it is.
+PLACEMENT = {"modality": "", "init_from": "", "frozen": False, "readout": 0}
+
+
+# The package that each part of a config names a component of.
+PACKAGES = {
+    "data": "data",
+    "encoders": "encoders",
+    "fusion": "fusion",
+    "target_encoder": "encoders",
+    "target_decoder": "generators",
+    "generator": "generators",
+    "discriminator": "discriminators",
+    "objective": "objectives",
+    "evaluators": "evaluators",
+}

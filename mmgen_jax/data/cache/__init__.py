@@ -1,0 +1,1 @@
+"""Decoded data kept on disk as memory-mapped arrays."""

@@ -1,0 +1,259 @@
+"""Data decoded once: a directory of .npy files, memory-mapped when read, and a meta.json.
+
+    <directory>/image.npy               [N, ...]   a field whose examples share one shape
+    <directory>/audio.npy               [sum of lengths, ...]   a ragged field, one example after the other
+    <directory>/audio.offsets.npy       [N + 1] int64           example i is audio[offsets[i]:offsets[i + 1]]
+    <directory>/meta.json               fields, count, attributes, provenance, fingerprint
+
+Texts are ragged UTF-8 bytes. A directory is written beside its place and renamed into it, so it is there whole or not
+at all; what a killed writer leaves is a hidden `.<name>.<random>` beside it that nothing reads.
+
+    arrays = cached("emoji", inputs=[folder], parameters={"size": 32, "version": 1}, build=decode)
+    arrays["image"][indices]            # [B, 32, 32, 4] uint8
+    arrays.ragged("audio")[3]           # [S] int16
+    arrays.text("caption")[3]           # str
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmgen_jax.data.cache.arrays_writer import Writer, file_name
+
+FORMAT = 1  # of the directory; part of every fingerprint
+
+
+class Unusable(ValueError):
+    """Prepared data that is absent, damaged, or was made from something else; the message says which."""
+
+
+def cache_dir() -> pathlib.Path:
+    """Where decoded data is kept: `$MMGEN_CACHE`, else `~/.cache/mmgen_jax`."""
+    return pathlib.Path(os.environ.get("MMGEN_CACHE") or "~/.cache/mmgen_jax").expanduser()
+
+
+def cached(
+    name: str,
+    inputs: Sequence[str | os.PathLike],
+    parameters: Mapping[str, Any],
+    build: Callable[[Writer], None],
+) -> Arrays:
+    """The arrays that `build` writes, built where the cache lacks them for these inputs and parameters.
+
+    They lie under `cache_dir()/name/<fingerprint>`: a changed input (path, size or modification time of any file under
+    it) or parameter is another directory, so what is read is never stale. Processes that build the same one at once
+    do so separately; the first to finish stays.
+
+    Args:
+      name: of the data set; may hold slashes.
+      inputs: the files, or folders with all that is under them, that `build` reads.
+      parameters: JSON values that the content depends on, with a `version` to raise whenever `build` changes.
+      build: writes the examples and attributes, as in `write`.
+    """
+    provenance = {"inputs": [describe(path) for path in inputs], "parameters": dict(parameters)}
+    identity = fingerprint(provenance)
+    directory = cache_dir() / name / identity[:16]
+    try:
+        return read(directory, identity)
+    except Unusable:
+        with write(directory, provenance) as writer:
+            build(writer)
+        return read(directory, identity)
+
+
+def describe(path: str | os.PathLike) -> dict:
+    """Path, count, size and a digest of the sizes and modification times of a file or of every file under a folder."""
+    path = pathlib.Path(path).resolve()
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: does not exist")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    digest, size = hashlib.sha256(), 0
+    for file in files:
+        status = file.stat()
+        size += status.st_size
+        digest.update(f"{file.relative_to(path)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return {"path": str(path), "files": len(files), "bytes": size, "sha256_of_stat": digest.hexdigest()}
+
+
+def fingerprint(provenance: Mapping[str, Any]) -> str:
+    """A SHA-256 of the provenance and the format of the directory."""
+    return hashlib.sha256(json.dumps([FORMAT, provenance], sort_keys=True).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ragged(Sequence):
+    """Examples of different lengths: `values [sum of lengths, ...]` and `offsets [N + 1]`."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        index = range(len(self))[index]  # negative indices, and IndexError past the end
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def window(self, indices: np.ndarray, length: int, starts: np.ndarray | int = 0) -> np.ndarray:
+        """`[B, length, ...]`: `length` values of each example from `starts [B]` on, zero before and after its own."""
+        rows = np.zeros((len(indices), length, *self.values.shape[1:]), self.values.dtype)
+        for row, index, start in zip(rows, indices, np.broadcast_to(starts, len(indices)).tolist()):
+            inside = self[index][max(start, 0) : max(start + length, 0)]
+            row[max(-start, 0) :][: len(inside)] = inside
+        return rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts(Sequence):
+    """Texts of a field, decoded when one is taken."""
+
+    encoded: Ragged
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, index: int) -> str:
+        return self.encoded[index].tobytes().decode("utf-8")
+
+
+class Arrays:
+    """What `read` gives. Pickles as its directory, so that worker processes map the files again."""
+
+    def __init__(self, directory: str | os.PathLike, meta: Mapping[str, Any]):
+        self.directory = pathlib.Path(directory)
+        self.meta = meta
+        self._opened: dict[str, np.ndarray] = {}
+
+    def __reduce__(self):
+        return read, (str(self.directory), self.meta["fingerprint"])
+
+    def __len__(self) -> int:
+        return self.meta["count"]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The kind of every field: `array`, `ragged` or `text`."""
+        return {name: field["kind"] for name, field in self.meta["fields"].items()}
+
+    @property
+    def attributes(self) -> dict:
+        """What the writer noted about the whole: class names, sample rates, …"""
+        return self.meta["attributes"]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A field of one shape: `[N, ...]`, memory-mapped."""
+        self._check(name, "array")
+        return self._open(file_name(name))
+
+    def ragged(self, name: str) -> Ragged:
+        self._check(name, "ragged")
+        return self._ragged(name)
+
+    def text(self, name: str) -> Texts:
+        self._check(name, "text")
+        return Texts(self._ragged(name))
+
+    def _ragged(self, name: str) -> Ragged:
+        return Ragged(self._open(file_name(name)), self._open(file_name(name, ".offsets")))
+
+    def _check(self, name: str, kind: str) -> None:
+        if name not in self.fields:
+            raise KeyError(f"{self.directory}: no field {name!r}; it has {', '.join(self.fields)}")
+        if self.fields[name] != kind:
+            access = {"array": "arrays[name]", "ragged": "arrays.ragged(name)", "text": "arrays.text(name)"}
+            raise TypeError(
+                f"{self.directory}: field {name!r} is {self.fields[name]}; read it by {access[self.fields[name]]}"
+            )
+
+    def _open(self, file: str) -> np.ndarray:
+        if file not in self._opened:
+            path = self.directory / file
+            try:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+            except ValueError as error:
+                raise Unusable(f"{path}: damaged ({error}); remove {self.directory} and prepare it again") from None
+            self._opened[file] = np.asarray(array)  # a plain view: indexing np.memmap itself is several times slower
+        return self._opened[file]
+
+
+def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays:
+    """Opens a written directory.
+
+    Raises:
+      Unusable: there is none, a file of it is missing, or its fingerprint is another than the one asked for.
+    """
+    directory = pathlib.Path(directory)
+    try:
+        meta = json.loads((directory / "meta.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Unusable(f"{directory}: holds no prepared data (no meta.json)") from None
+    if meta.get("format") != FORMAT:
+        raise Unusable(f"{directory}: format {meta.get('format')}, expected {FORMAT}; prepare it again")
+    if fingerprint not in (None, meta["fingerprint"]):
+        raise Unusable(
+            f"{directory}: stale, made from other inputs or parameters (expected fingerprint {fingerprint[:16]}, got "
+            f"{meta['fingerprint'][:16]}); prepare it again"
+        )
+    for name, field in meta["fields"].items():
+        for suffix in ("",) if field["kind"] == "array" else ("", ".offsets"):
+            if not (directory / file_name(name, suffix)).is_file():
+                raise Unusable(
+                    f"{directory}: {file_name(name, suffix)} is missing; remove the folder and prepare it again"
+                )
+    return Arrays(directory, meta)
+
+
+@contextlib.contextmanager
+def write(directory: str | os.PathLike, provenance: Mapping[str, Any]) -> Iterator[Writer]:
+    """A writer whose directory takes its place when the block ends without an error.
+
+    One that is there is replaced if it was made from something else, and kept if it was made from the same.
+
+    Args:
+      provenance: JSON: what the content was made from and how; its fingerprint is what `read` compares.
+    """
+    directory = pathlib.Path(directory)
+    temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(8)}")
+    temporary.mkdir(parents=True)
+    writer = Writer(temporary)
+    try:
+        yield writer
+        meta = {"format": FORMAT, **writer.close(), "provenance": provenance, "fingerprint": fingerprint(provenance)}
+        (temporary / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False), encoding="utf-8")
+        _publish(temporary, directory, meta["fingerprint"])
+    finally:
+        writer.abandon()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(temporary: pathlib.Path, directory: pathlib.Path, fingerprint: str) -> None:
+    """Renames `temporary` to `directory`; another one there is moved aside, as a full folder cannot be renamed over."""
+    while True:
+        try:
+            temporary.rename(directory)
+            return
+        except OSError:
+            if not directory.is_dir():
+                raise
+        with contextlib.suppress(Unusable):
+            read(directory, fingerprint)
+            return  # another process was first; whoever reads its files may go on
+        aside = temporary.with_name(temporary.name + "-replaced")
+        with contextlib.suppress(FileNotFoundError):  # another process moved it aside first
+            directory.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)

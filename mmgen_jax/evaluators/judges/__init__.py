@@ -1,0 +1,1 @@
+"""Networks trained on real data that judge samples."""

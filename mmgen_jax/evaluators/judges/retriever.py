@@ -1,0 +1,154 @@
+"""The judge of pictures drawn from captions: two towers, trained to tell which caption is of which picture, cached.
+
+As `classifier` is for classes: always of the whole training split, named by the hash of its weights, and numbers that
+two judges gave are comparable only where that is the same. Its objective is `objectives.contrastive`, its training
+like that of `configs/image_text_retrieval.py:emoji`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from absl import logging
+
+from mmgen_jax.config import schema
+from mmgen_jax.config.system import System, build_system
+from mmgen_jax.data import pipeline
+from mmgen_jax.evaluators import retrieval_recall
+from mmgen_jax.evaluators.judges import files
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.runs import sampler, workdir
+from mmgen_jax.train_step import train_step
+from mmgen_jax.training import parallel
+from mmgen_jax.training.state import averaged
+
+VERSION = 1  # raise it whenever the architecture or the training below changes
+BATCH_SIZE = 200  # of what is judged
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How a judge is trained: AdamW, its learning rate from `lr` to 0 by a cosine."""
+
+    steps: int = 600
+    batch_size: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    crop: int = 3  # px
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Retriever:
+    """A trained judge.
+
+    Args:
+      params: of the objective, NumPy arrays.
+      accuracy: recall@1 of the caption of each real picture among all captions of the test split, `num_test`.
+    """
+
+    system: System
+    image: str
+    text: str
+    params: Mapping[str, Any]
+    accuracy: float = float("nan")
+    num_test: int = 0
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of the weights."""
+        return files.weights_hash(self.params)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What an entry of an evaluation states about its judge."""
+        return {"judge": self.hash, "judge_accuracy": self.accuracy, "judge_num_test": self.num_test}
+
+    @functools.cached_property
+    def _sampler(self) -> sampler.Sampler:
+        layout = parallel.create("jit", BATCH_SIZE, num_devices=1)
+        extra = {player: {} for player in self.params}  # no network of it has statistics
+        return sampler.Sampler(self.system, layout, BATCH_SIZE).load(self.params, extra)
+
+    def embed(self, images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Unit vectors `[N, D]` of images `[N, H, W, C]` in [-1, 1], and of texts `[N, L]`."""
+        return self._sampler.embed_pair({self.image: images, self.text: texts})
+
+
+def load(data: Mapping[str, Any], image: str, text: str, training: Training = Training()) -> Retriever:
+    """The judge of `text` and `image` for a data set; trained where the cache lacks it.
+
+    Args:
+      data: of the source, as in `config.data`; split and modalities are chosen here, and a `fraction` is left out.
+      image, text: modalities of the source.
+    """
+    source_train, source_test = files.sources(data, (image, text))
+    tokenizer = source_train.modalities[text].tokenizer
+    identity = {"version": VERSION, "training": dataclasses.asdict(training), "image": image, "text": text}
+    identity["vocabulary"] = tokenizer.to_dict()
+    identity["data"] = [files.fingerprint(source) for source in (source_train, source_test)]
+    path = files.path("retrievers", identity)
+    if not path.exists():
+        logging.info("training the judge of %r and %r (%d steps), once: %s", image, text, training.steps, path)
+        judge = train(source_train, source_test, image, text, training)
+        files.write(path, {"accuracy": judge.accuracy, "num_test": judge.num_test}, judge.params)
+    about, params = files.read(path)
+    system = build_system(_config(image, text, source_train.modalities, training), source_train.modalities)
+    return Retriever(system, image, text, params, about["accuracy"], about["num_test"])
+
+
+def train(source_train, source_test, image: str, text: str, training: Training = Training()) -> Retriever:
+    """Trains a judge on one source and measures it on all of another; deterministic from `training.seed`."""
+    config = _config(image, text, source_train.modalities, training)
+    system = build_system(config, source_train.modalities, invariant_to=())
+    size = min(training.batch_size, len(source_train))
+    layout = parallel.create("jit", size, num_devices=1)
+    state = layout.init(functools.partial(workdir.create_state, config, system))
+    step = functools.partial(
+        train_step,
+        objective=system.objective,
+        optimizers=system.optimizers,
+        seed=training.seed,
+        augment=system.augment,
+    )
+    compiled = layout.compile_step(step, state)
+    batches = pipeline.batches(source_train, batch_size=size, seed=training.seed, num_threads=0)
+    for batch, _ in zip(batches, range(training.steps)):
+        state, _ = compiled(state, layout.put(batch), system.objective.players)
+
+    judge = Retriever(system, image, text, jax.device_get(averaged(state)[0]))
+    indices = np.arange(len(source_test))
+    batch = source_test.read(indices, np.zeros_like(indices))
+    found = retrieval_recall.recalls(*judge.embed(batch[image], batch[text]), (1,))[1]
+    return dataclasses.replace(judge, accuracy=float(found.mean()), num_test=len(source_test))
+
+
+def _config(image: str, text: str, modalities: Mapping[str, Modality], training: Training) -> ml_collections.ConfigDict:
+    words = modalities[text].tokenizer.unit == "word"
+    config = schema.base()
+    config.seed = training.seed
+    config.augment = {
+        image: {"crop": training.crop, "rotate": 10.0, "brightness": 0.2, "contrast": 0.2, "cutout": 8},
+        text: {"drop": 0.2 if words else 0.0},
+    }
+    config.encoders = {"image": {"name": "image.cnn", "modality": image, "features": 128}}
+    config.fusion = {"name": "concat", "features": 128}
+    config.target_encoder = {"name": "text.embedding" if words else "text.lstm", "features": 128}
+    config.objective = {"name": "contrastive", "target": text}
+    config.optimizers = {
+        "encoder": {
+            "lr": training.lr,
+            "schedule": "cosine",
+            "warmup_steps": min(100, training.steps // 10),
+            "weight_decay": training.weight_decay,
+            "ema_decay": 0.99,
+        }
+    }
+    config.train.steps = training.steps
+    return config

@@ -1,0 +1,1 @@
+"""Everything with parameters: encoders, fusions, generators, discriminators and their layers."""

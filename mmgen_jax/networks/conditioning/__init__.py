@@ -1,0 +1,1 @@
+"""From a batch's conditioning modalities to one Condition."""

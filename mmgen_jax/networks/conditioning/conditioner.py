@@ -1,0 +1,88 @@
+"""Tokens, Fused, and the network that makes them: encoders, then a fusion."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
+from mmgen_jax.networks.conditioning.modality_dropout import drop_modalities
+from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
+from mmgen_jax.networks.layers.randomness import example_keys
+
+
+class Conditioner(nn.Module):
+    """The conditioning modalities of a batch, encoded and fused.
+
+    A masked modality and one that the batch does not hold give bitwise the same output: both are replaced by zeros
+    before their encoder and their tokens are masked after it.
+
+    Args:
+      encoders: `{name: encoder}`, an encoder being `(array, mask [B]) -> Tokens`.
+      fusion: `{name: Tokens} -> Fused`.
+      reads: the modality that each encoder reads; several may read one.
+      modalities: what those modalities look like.
+      modality_dropout: in training, the probability that an example lacks an encoder's tokens, one for all or by name
+        (never all of them are gone); drawn from the rng `modality_dropout`, which the players of a step share, so that
+        they see the same conditions.
+      frozen: encoders that are always applied as in evaluation, and get no gradient.
+      readouts: `{name: (tokens [B, N, D], mask [B]) -> Tokens}`, trained on top of an encoder, frozen or not. One that
+        has a kernel for each token keeps their layout, which fusions that average over tokens lose otherwise.
+    """
+
+    encoders: Mapping[str, nn.Module]
+    fusion: nn.Module
+    reads: Mapping[str, str]
+    modalities: Mapping[str, Modality]
+    modality_dropout: float | Mapping[str, float] = 0.0
+    frozen: tuple[str, ...] = ()
+    readouts: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)
+    axis_name: str | None = None
+
+    def __call__(self, batch: Batch, train: bool = False) -> Fused:
+        batch_size = next(iter(batch.values())).shape[0]
+        tokens = {}
+        for name, encoder in self.encoders.items():
+            modality = self.reads[name]
+            array, mask = masked(batch, modality, self.modalities[modality], batch_size)
+            encoded = encoder(array, mask, train=train and name not in self.frozen)
+            if name in self.frozen:
+                encoded = jax.lax.stop_gradient(encoded)  # no backward pass whose result nothing reads
+            token_mask = encoded.mask & mask[:, None]
+            values = jnp.where(token_mask[..., None], encoded.values, 0)
+            if name in self.readouts:
+                values = jnp.where(token_mask[..., None], self.readouts[name](values, mask).values, 0)
+            tokens[name] = Tokens(values, token_mask)
+        if train and self.modality_dropout:
+            keys = example_keys(self.make_rng("modality_dropout"), batch_size, self.axis_name)
+            tokens = drop_modalities(keys, tokens, self.modality_dropout)
+        return self.fusion(tokens, train=train)
+
+
+def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tuple[jnp.ndarray, jnp.ndarray]:
+    """A modality's array, zero where masked or absent, and its mask `[B] bool`."""
+    if name not in batch:
+        dtype = jnp.int32 if modality.kind in ("text", "label") else jnp.float32
+        # Behind a barrier: XLA folds constant zeros into other arithmetic than it does for a mask that it cannot see.
+        absent = jnp.zeros((batch_size, *modality.shape), dtype), jnp.zeros(batch_size, bool)
+        return jax.lax.optimization_barrier(absent)
+    array = batch[name]
+    mask = batch.get(name + MASK_SUFFIX)
+    if mask is None:
+        return array, jnp.ones(batch_size, bool)
+    return jnp.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0), mask
+
+
+class Conditional(nn.Module):
+    """A network that reads the fused conditions: `network(x, fused)`, with `fused` None where nothing conditions it."""
+
+    conditioner: Conditioner | None
+    network: nn.Module
+
+    def __call__(self, batch: Batch, x: jnp.ndarray, train: bool = False):
+        fused = self.conditioner(batch, train=train) if self.conditioner else None
+        return self.network(x, fused, train=train)

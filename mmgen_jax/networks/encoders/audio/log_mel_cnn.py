@@ -1,0 +1,42 @@
+"""Convolutional network over the log-mel spectrogram; one token for each stretch of time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Tokens
+from mmgen_jax.networks.encoders.image.cnn import Trunk
+from mmgen_jax.networks.features.audio import log_mel
+
+
+class Encoder(nn.Module):
+    """`[B, S]` to `[B, N, D]`: `1 + S // hop_length` frames, halved (rounded up) by each stage of `channels`."""
+
+    sample_rate: int
+    features: int = 128
+    n_fft: int = 512
+    hop_length: int = 128
+    n_mels: int = 40
+    channels: tuple[int, ...] = (32, 64, 128)
+    norm: str = "group"
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, array, mask, train: bool = False) -> Tokens:
+        decibels = log_mel(array, self.sample_rate, self.n_fft, self.hop_length, self.n_mels)
+        spectrogram = scaled(decibels)[..., None].astype(self.dtype)  # [B, T, n_mels, 1]
+        trunk = Trunk(self.channels, 0, self.norm, self.axis_name, self.dtype, name="trunk")
+        grid = trunk(spectrogram, train)
+        values = nn.Dense(self.features, dtype=self.dtype)(grid.reshape(*grid.shape[:2], -1))
+        positions = self.param("positions", nn.initializers.normal(0.02), values.shape[1:])
+        token_mask = jnp.broadcast_to(mask[:, None], values.shape[:2])
+        return Tokens(values + positions.astype(values.dtype), token_mask)
+
+
+def scaled(decibels: jnp.ndarray) -> jnp.ndarray:
+    """Decibels to mean 0 and deviation 1, roughly: real sounds in [-1, 1] have -40 ± 20 dB, silence has -100."""
+    return (decibels + 40) / 20

@@ -1,0 +1,28 @@
+"""Bidirectional LSTM over the words, which stops at each text's own end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.modalities.tokenizer import PADDING
+from mmgen_jax.networks.conditioning.tokens import Tokens
+from mmgen_jax.networks.layers.recurrent import Recurrent
+
+
+class Encoder(nn.Module):
+    """`[B, L] int32` to `[B, L, D]`."""
+
+    vocab_size: int
+    features: int = 128
+    num_layers: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, array, mask, train: bool = False) -> Tokens:
+        words = (array != PADDING) & mask[:, None]
+        values = nn.Embed(self.vocab_size, self.features, dtype=self.dtype)(array)
+        values = Recurrent(self.features, "lstm", self.num_layers, self.dtype)(values, words.sum(axis=1))
+        return Tokens(values, words)

@@ -1,0 +1,44 @@
+"""Low-rank bilinear pooling: the product of all modalities' vectors, each through its own `rank` linear maps.
+
+    pooled = W Σ_r Π_m (U_{m,r} x_m + b_{m,r})
+
+Kim et al. 2017 (MLB, rank 1), Yu et al. 2017 (MFB, the sum over r and the signed square root) and, for any number of
+modalities, Liu et al. 2018 (LMF).
+
+Departs from the papers: an absent modality's factor is 1, so that it drops out of the product; the biases start at 1,
+which is what LMF's vectors with an appended 1 do: products of fewer modalities are there from the first step; MFB's
+L2 normalisation is a LayerNorm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.fusion.tokens import Projection, fused, join, summaries
+
+
+class Fusion(nn.Module):
+    """`tokens` are all modalities' projected tokens; `pooled` is the low-rank product of one vector per modality."""
+
+    features: int = 128
+    rank: int = 4
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens, train: bool = False) -> Fused:
+        projected = Projection(self.features, self.dtype)(tokens)
+        vectors, present = summaries(projected)  # [B, M, D], [B, M]
+        product = 1.0
+        for index, name in enumerate(sorted(tokens)):
+            factor = nn.Dense(
+                self.rank * self.features, dtype=self.dtype, bias_init=nn.initializers.ones, name=f"{name}_factor"
+            )(vectors[:, index])
+            product = product * jnp.where(present[:, index, None], factor, 1)
+        summed = product.reshape(-1, self.rank, self.features).sum(axis=1)
+        root = summed / jnp.sqrt(jnp.abs(summed) + 1e-6)  # sign(x) √|x|, its gradient finite at 0
+        pooled = nn.Dense(self.features, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(root))
+        return fused(join(projected), pooled)

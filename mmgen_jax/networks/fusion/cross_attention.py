@@ -1,0 +1,40 @@
+"""Learned queries that attend to the tokens of all modalities (Perceiver, Jaegle et al. 2021).
+
+Departs from the paper: no positions are added (encoders give their tokens positions), and each layer has its own
+parameters. Without any modality the queries attend to nothing, so `pooled` is a learned constant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
+from mmgen_jax.networks.fusion.tokens import Projection, fused, join
+from mmgen_jax.networks.layers.blocks import TransformerBlock
+
+
+class Fusion(nn.Module):
+    """`tokens` are the queries after attention `[B, num_queries, D]`; `pooled` is their mean."""
+
+    features: int = 128
+    num_queries: int = 8
+    num_layers: int = 1
+    num_heads: int = 4
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens, train: bool = False) -> Fused:
+        context = join(Projection(self.features, self.dtype)(tokens))
+        queries = self.param("queries", nn.initializers.normal(0.02), (self.num_queries, self.features))
+        queries = jnp.broadcast_to(queries.astype(self.dtype), (context.mask.shape[0], *queries.shape))
+        for _ in range(self.num_layers):
+            queries = TransformerBlock(self.num_heads, dropout=self.dropout, dtype=self.dtype)(
+                queries, context=context.values, context_mask=context.mask, train=train
+            )
+        queries = nn.LayerNorm(dtype=self.dtype)(queries)
+        mask = jnp.broadcast_to(context.mask.any(axis=1, keepdims=True), queries.shape[:2])
+        return fused(Tokens(queries, mask), queries.mean(axis=1))

@@ -1,0 +1,39 @@
+"""Feature-wise linear modulation (FiLM, Perez et al. 2018) of each modality by the others.
+
+    values_m ← (1 + γ_m) values_m + β_m,    γ_m, β_m = W_m Σ_{k ≠ m} x_k
+
+Departs from the paper: it has one modulated modality (the image) and one that modulates (the question); here every
+modality has both parts, since any of them may be absent. Without another modality γ = β = 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_mean
+from mmgen_jax.networks.fusion.tokens import Projection, fused, join, summaries
+from mmgen_jax.networks.layers.blocks import MLP
+
+
+class Fusion(nn.Module):
+    """`tokens` are the modulated tokens of all modalities; `pooled` comes from the mean over modalities."""
+
+    features: int = 128
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens, train: bool = False) -> Fused:
+        projected = Projection(self.features, self.dtype)(tokens)
+        vectors, present = summaries(projected)  # [B, M, D], [B, M]
+        modulated = {}
+        for index, name in enumerate(sorted(tokens)):
+            others = jnp.delete(vectors, index, axis=1).sum(axis=1)
+            scale_shift = nn.Dense(2 * self.features, use_bias=False, dtype=self.dtype, name=f"{name}_film")(others)
+            scale, shift = jnp.split(scale_shift[:, None], 2, axis=-1)
+            modulated[name] = Tokens((1 + scale) * projected[name].values + shift, projected[name].mask)
+        vectors, present = summaries(modulated)
+        pooled = MLP(self.features, dtype=self.dtype)(masked_mean(vectors, present))
+        return fused(join(modulated), pooled)

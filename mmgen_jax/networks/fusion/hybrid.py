@@ -1,0 +1,33 @@
+"""Hybrid fusion: a joint fusion of all modalities and late fusion side by side, averaged with a learned weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax import lookup
+from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
+from mmgen_jax.networks.fusion import late
+from mmgen_jax.networks.fusion.tokens import fused, join
+
+
+class Fusion(nn.Module):
+    """`tokens` are those of both fusions; `pooled` is w · joint + (1 - w) · late.
+
+    `joint` names the fusion of all modalities: `concat`, `early` or any other.
+    """
+
+    features: int = 128
+    joint: str = "concat"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens, train: bool = False) -> Fused:
+        joint_fusion = lookup.build("fusion", {"name": self.joint}, features=self.features, dtype=self.dtype)
+        by_all = joint_fusion(tokens, train=train)
+        by_each = late.Fusion(self.features, self.dtype)(tokens, train=train)
+        weight = nn.sigmoid(self.param("logit", nn.initializers.zeros, ())).astype(by_all.pooled.dtype)
+        both = join({"all": Tokens(by_all.tokens, by_all.mask), "each": Tokens(by_each.tokens, by_each.mask)})
+        return fused(both, weight * by_all.pooled + (1 - weight) * by_each.pooled)

@@ -1,0 +1,36 @@
+"""Late fusion: each modality makes its own prediction; the predictions are averaged with learned weights.
+
+One weight per modality, a softmax over those that are present. No modality sees another one before the average.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_softmax
+from mmgen_jax.networks.fusion.tokens import Projection, fused, summaries
+from mmgen_jax.networks.layers.blocks import MLP
+
+
+class Fusion(nn.Module):
+    """`tokens` are the predictions `[B, M, D]`, one per modality; `pooled` is their weighted mean."""
+
+    features: int = 128
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens, train: bool = False) -> Fused:
+        vectors, present = summaries(Projection(self.features, self.dtype)(tokens))  # [B, M, D], [B, M]
+        predictions = jnp.stack(
+            [
+                MLP(self.features, dtype=self.dtype, name=f"{name}_mlp")(vectors[:, index])
+                for index, name in enumerate(sorted(tokens))
+            ],
+            axis=1,
+        )
+        logits = self.param("logits", nn.initializers.zeros, (len(tokens),))
+        weights = masked_softmax(jnp.broadcast_to(logits, present.shape), present).astype(predictions.dtype)
+        return fused(Tokens(predictions, present), jnp.einsum("bm,bmd->bd", weights, predictions))

@@ -1,0 +1,53 @@
+"""What fusions share: bringing every modality's tokens to one width, and masked reductions over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_mean
+
+
+class Projection(nn.Module):
+    """Each modality's tokens through its own LayerNorm and dense layer, in the order of the names; zero where masked.
+
+    The norm brings modalities to one scale; the dense layer's bias is the modality's embedding. Masked values are set
+    to zero before both too, so that nothing they hold, NaN included, reaches the output or a gradient.
+    """
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
+        projected = {}
+        for name in sorted(tokens):
+            mask = tokens[name].mask
+            values = jnp.where(mask[..., None], tokens[name].values, 0)
+            values = nn.LayerNorm(dtype=self.dtype, name=f"{name}_norm")(values)
+            embedding = nn.initializers.normal(0.02)
+            values = nn.Dense(self.features, dtype=self.dtype, bias_init=embedding, name=f"{name}_dense")(values)
+            projected[name] = Tokens(jnp.where(mask[..., None], values, 0), mask)
+        return projected
+
+
+def summaries(projected: Mapping[str, Tokens]) -> tuple[jnp.ndarray, jnp.ndarray]:
+    """One vector per modality `[B, M, D]`, the mean of its tokens, and which modalities are present `[B, M] bool`."""
+    vectors = [masked_mean(projected[name].values, projected[name].mask) for name in sorted(projected)]
+    present = [projected[name].mask.any(axis=1) for name in sorted(projected)]
+    return jnp.stack(vectors, axis=1), jnp.stack(present, axis=1)
+
+
+def join(projected: Mapping[str, Tokens]) -> Tokens:
+    """All tokens along N, modalities in the order of their names."""
+    parts = [projected[name] for name in sorted(projected)]
+    values = jnp.concatenate([part.values for part in parts], axis=1)
+    return Tokens(values, jnp.concatenate([part.mask for part in parts], axis=1))
+
+
+def fused(tokens: Tokens, pooled: jnp.ndarray) -> Fused:
+    """`Fused` with masked tokens zero."""
+    return Fused(jnp.where(tokens.mask[..., None], tokens.values, 0), tokens.mask, pooled)

@@ -1,0 +1,96 @@
+"""Transposed-convolution generator of images, from DCGAN (Radford et al., 2016).
+
+Departs from the paper: the width halves with each doubling from `width * 2**(doublings - 1)`, capped at `max_width`, so
+that one definition fits every size; conditions enter by concatenation to the latent, as scale and shift of every
+normalisation (as in SNGAN's and BigGAN's generators), or both.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.layers import blocks, convolution
+
+
+def coarsest(size: int) -> tuple[int, int]:
+    """The size that `size` comes from by doubling, at least 4, and the number of doublings: 28 -> (7, 2)."""
+    doublings = 0
+    while size % 2 == 0 and size >= 8:
+        size, doublings = size // 2, doublings + 1
+    return size, doublings
+
+
+class Generator(nn.Module):
+    """`[B, Z] -> [B, H, W, C]`.
+
+    Args:
+      shape: `(H, W, C)` of the image.
+      width: channels before the output convolution.
+      norm: `batch`, `group`, `layer`, `instance` or `none`.
+      conditions_at: where they enter: the `input`, beside the latent; the `norm`, as scale and shift of every
+        normalisation; or `both`.
+      batch_conditions: whether the conditions are normalised over the batch first. A GAN needs it: what the conditions
+        of all examples share otherwise grows faster than any bias, and one picture is drawn whatever the latent. A VAE
+        does better without: the noise of batch statistics makes its latent repeat what the conditions say.
+      input_bias: whether the first layer has a bias, one for each channel of each cell of the coarsest grid. No
+        normalisation cancels it, and a GAN may let it grow until one picture is drawn whatever the latent.
+      init_std: of the first layer's and every convolution's kernel at first, 0.02 in the paper; 0: by the number of
+        inputs. Under a normalisation a kernel learns the faster the smaller it is, so that this is a learning rate of
+        each layer's own.
+    """
+
+    shape: tuple[int, int, int]
+    width: int = 64
+    max_width: int = 512
+    norm: str = "batch"
+    conditions_at: str = "input"
+    batch_conditions: bool = False
+    input_bias: bool = True
+    init_std: float = 0.0
+    axis_name: str | None = None
+    dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        if len(self.shape) != 3:
+            raise ValueError(f"generators/conv: draws images, expected a shape (H, W, C), got {tuple(self.shape)}")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, latent: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+        height, width, channels = self.shape
+        (low, doublings), (low_width, doublings_width) = coarsest(height), coarsest(width)
+        doublings = min(doublings, doublings_width)
+        low, low_width = height >> doublings, width >> doublings
+        if self.conditions_at not in ("input", "norm", "both"):
+            raise ValueError(f"generator.conditions_at: expected input, norm or both, got {self.conditions_at!r}")
+        x, vector = latent, None
+        if fused is not None:
+            condition = fused.pooled.astype(jnp.float32)
+            if self.batch_conditions:
+                condition = blocks.norm("batch", train, self.axis_name, affine=False)(condition)
+            joined = jnp.concatenate([latent, condition], axis=-1)
+            x = latent if self.conditions_at == "norm" else joined
+            vector = {"input": None, "norm": condition, "both": condition}[self.conditions_at]
+
+        def normalise(x):
+            if vector is None:
+                return blocks.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
+            return blocks.ConditionalNorm(self.norm, self.axis_name, self.dtype)(x, vector, train)
+
+        # Channels at each size but the last: `width` before the output, doubling towards the coarsest.
+        features = [min(self.max_width, self.width << i) for i in reversed(range(max(doublings, 1)))]
+        own = {"dtype": self.dtype, "kernel_init": blocks.kernel_init(self.init_std)}
+        double = functools.partial(convolution.ConvTranspose, kernel_size=4, strides=2, **own)
+        first = nn.Dense(low * low_width * features[0], use_bias=self.input_bias, **own)
+        x = first(x.astype(self.dtype))
+        x = nn.relu(normalise(x.reshape(-1, low, low_width, features[0])))
+        for size in features[1:]:
+            x = nn.relu(normalise(double(size)(x)))
+        if not doublings:
+            return convolution.Conv(channels, kernel_size=3, **own, name="output")(x)
+        return double(channels, name="output")(x)

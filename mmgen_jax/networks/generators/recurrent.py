@@ -1,0 +1,95 @@
+"""LSTM over token ids that attends to the conditions at every step (Show, Attend and Tell, Xu et al., 2015).
+
+Their deterministic ("soft") attention with its gate and deep output. Departs from the paper: no doubly stochastic
+penalty on the attention; the state begins from the conditions' pooled vector, not from the mean of their tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused, masked_softmax
+from mmgen_jax.networks.layers import blocks
+
+
+class Cell(nn.Module):
+    """One step: attention with the old state, then the LSTM; the output is the state and what was attended to."""
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, state, word, memory):
+        """`word [B, D]`; `memory` None, or `values [B, N, E]`, their keys `[B, N, D]` and mask `[B, N]`."""
+        seen = jnp.zeros((len(word), 0), self.dtype)
+        if memory is not None:
+            values, keys, mask = memory
+            hidden = state[1].astype(self.dtype)
+            match = jnp.tanh(
+                keys + nn.Dense(self.features, use_bias=False, dtype=self.dtype, name="query")(hidden)[:, None]
+            )
+            weights = masked_softmax(nn.Dense(1, dtype=self.dtype, name="match")(match)[..., 0], mask)
+            gate = nn.sigmoid(nn.Dense(1, dtype=self.dtype, name="gate")(hidden))
+            seen = gate * jnp.einsum("bn,bne->be", weights, values)
+        lstm = nn.OptimizedLSTMCell(self.features, dtype=self.dtype, name="lstm")
+        state, hidden = lstm(state, jnp.concatenate([word, seen], axis=-1))
+        return state, jnp.concatenate([hidden.astype(self.dtype), seen], axis=-1)
+
+
+class Generator(nn.Module):
+    """Logits of the next token.
+
+    Args:
+      vocab_size: number of ids.
+      features: of the state, the words and the attention.
+      dropout: on the words and before the output.
+    """
+
+    vocab_size: int
+    features: int = 128
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    def setup(self):
+        self.embed = nn.Embed(self.vocab_size, self.features, dtype=self.dtype)
+        self.first_state, self.key = nn.Dense(2 * self.features), nn.Dense(self.features, dtype=self.dtype)
+        self.cell = Cell(self.features, self.dtype)
+        self.drop = nn.Dropout(self.dropout)
+        self.word, self.seen = (nn.Dense(self.features, dtype=self.dtype) for _ in range(2))
+        self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
+
+    def __call__(self, tokens: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+        """Logits `[B, T, V]` float32 of a sequence, given `tokens [B, T]`, the same with PADDING before it."""
+        words = self.drop(self.embed(tokens), deterministic=not train)
+        cache = self.init_cache(fused, len(tokens))
+        scan = nn.scan(
+            lambda cell, state, word, memory: cell(state, word, memory),
+            variable_broadcast="params",
+            split_rngs={"params": False},
+            in_axes=(1, nn.broadcast),
+            out_axes=1,
+        )
+        _, output = scan(self.cell, cache["state"], words, cache["memory"])
+        return self._logits(words, output, train)
+
+    def init_cache(self, fused: Fused | None, batch_size: int) -> dict[str, Any]:
+        """What `step` reads and writes: state and conditions."""
+        if fused is None:
+            return {"state": (jnp.zeros((batch_size, self.features)),) * 2, "memory": None}
+        cell, hidden = jnp.split(self.first_state(fused.pooled.astype(jnp.float32)), 2, axis=-1)
+        values = fused.tokens.astype(self.dtype)
+        return {"state": (cell, jnp.tanh(hidden)), "memory": (values, self.key(values), fused.mask)}
+
+    def step(self, cache: dict[str, Any], token: jax.Array, position: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
+        """Logits `[B, V]` of the next token, given the one before, `[B]` or `[B, V]`; the position does not matter."""
+        word = blocks.embed(self.embed, token)
+        state, output = self.cell(cache["state"], word, cache["memory"])
+        return self._logits(word, output), cache | {"state": state}
+
+    def _logits(self, words: jax.Array, output: jax.Array, train: bool = False) -> jax.Array:
+        hidden = self.drop(nn.tanh(self.word(words) + self.seen(output)), deterministic=not train)
+        return self.head(hidden).astype(jnp.float32)

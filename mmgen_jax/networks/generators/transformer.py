@@ -1,0 +1,179 @@
+"""Decoder-only transformer over token ids (GPT, Radford et al., 2018), pre-norm, with learned positions.
+
+The conditions' tokens stand before the sequence (`attend="prefix"`, as in DALL-E, Ramesh et al., 2021), where they see
+each other in both directions, or every block attends to them (`"cross"`, Vaswani et al., 2017).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.layers.blocks import MLP, embed
+
+
+class Attention(nn.Module):
+    """Multi-head attention in two steps, so that keys and values can be kept from one token to the next.
+
+    A query that has nothing to attend to gives exactly 0.
+    """
+
+    features: int
+    num_heads: int
+    dtype: Any = jnp.float32
+
+    def setup(self):
+        if self.features % self.num_heads:
+            raise ValueError(
+                f"generators/transformer: features {self.features} is no multiple of num_heads {self.num_heads}"
+            )
+        heads = functools.partial(nn.DenseGeneral, (self.num_heads, self.features // self.num_heads), dtype=self.dtype)
+        self.query, self.key, self.value = heads(), heads(), heads()
+        self.output = nn.DenseGeneral(self.features, axis=(-2, -1), dtype=self.dtype)
+
+    def remember(self, context: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Keys and values `[B, S, heads, D / heads]` of `context [B, S, E]`."""
+        return self.key(context), self.value(context)
+
+    def __call__(self, x: jax.Array, memory: tuple[jax.Array, jax.Array], allowed: jax.Array) -> jax.Array:
+        """`x [B, T, D]` over what is remembered; `allowed` bool, broadcast to `[B, 1, T, S]`."""
+        y = self.output(jax.nn.dot_product_attention(self.query(x), *memory, mask=allowed))
+        return jnp.where(jnp.any(allowed, axis=-1)[:, 0, :, None], y, 0)
+
+
+class Block(nn.Module):
+    """Self-attention, attention to the conditions with `cross`, MLP."""
+
+    features: int
+    num_heads: int
+    cross: bool
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    def setup(self):
+        norm = functools.partial(nn.LayerNorm, dtype=self.dtype)
+        self.self_norm, self.mlp_norm = norm(), norm()
+        self.self_attention = Attention(self.features, self.num_heads, self.dtype)
+        if self.cross:
+            self.cross_norm = norm()
+            self.cross_attention = Attention(self.features, self.num_heads, self.dtype)
+        self.mlp = MLP(4 * self.features, dropout=self.dropout, dtype=self.dtype)
+        self.drop = nn.Dropout(self.dropout)
+
+    def remember(self, context: jax.Array):
+        return self.cross_attention.remember(context)
+
+    def __call__(self, x, allowed, past=None, position=None, context=None, context_allowed=None, train: bool = False):
+        """`x [B, T, D]` and the keys and values of its tokens, put into `past` from `position` on where it is given."""
+        drop = functools.partial(self.drop, deterministic=not train)
+        h = self.self_norm(x)
+        memory = self.self_attention.remember(h)
+        if past is not None:
+            memory = jax.tree.map(
+                lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, axis=1), past, memory
+            )
+        x = x + drop(self.self_attention(h, memory, allowed))
+        if context is not None:
+            x = x + drop(self.cross_attention(self.cross_norm(x), context, context_allowed))
+        return x + drop(self.mlp(self.mlp_norm(x), train)), memory
+
+
+class Generator(nn.Module):
+    """Logits of the next token.
+
+    Args:
+      vocab_size, shape: ids and `(T,)` of the sequence.
+      attend: where the conditions are: `prefix` or `cross`.
+    """
+
+    vocab_size: int
+    shape: tuple[int, ...]
+    features: int = 128
+    num_layers: int = 4
+    num_heads: int = 4
+    dropout: float = 0.0
+    attend: str = "prefix"
+    dtype: Any = jnp.float32
+
+    def setup(self):
+        if self.attend not in ("prefix", "cross"):
+            raise ValueError(f"generator.attend: expected prefix or cross, got {self.attend!r}")
+        small = nn.initializers.normal(0.02)
+        self.embed = nn.Embed(self.vocab_size, self.features, embedding_init=small, dtype=self.dtype)
+        self.positions = self.param("positions", small, (self.shape[0], self.features))
+        self.condition = nn.Dense(self.features, dtype=self.dtype)
+        self.blocks = [
+            Block(self.features, self.num_heads, self.attend == "cross", self.dropout, self.dtype)
+            for _ in range(self.num_layers)
+        ]
+        self.drop = nn.Dropout(self.dropout)
+        self.norm = nn.LayerNorm(dtype=self.dtype)
+        self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
+
+    def __call__(self, tokens: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+        """Logits `[B, T, V]` float32 of a sequence, given `tokens [B, T]`, the same with PADDING before it."""
+        num = tokens.shape[1]
+        x = self.drop(self.embed(tokens) + self.positions[:num].astype(self.dtype), deterministic=not train)
+        prefix, mask, context, context_allowed = self._conditions(fused, len(tokens))
+        x = jnp.concatenate([prefix, x], axis=1)
+        before, total = prefix.shape[1], prefix.shape[1] + num
+        rows, columns = jnp.arange(total)[:, None], jnp.arange(total)
+        keys = jnp.concatenate([mask, jnp.ones(tokens.shape, bool)], axis=1)
+        allowed = keys[:, None, None] & ((columns < before) | (columns <= rows))
+        x, _ = self._run(x, allowed, context, context_allowed, train=train)
+        return self._logits(x[:, before:])
+
+    def init_cache(self, fused: Fused | None, batch_size: int) -> dict[str, Any]:
+        """What `step` reads and writes: the conditions, and room for the keys and values of every token."""
+        prefix, mask, context, context_allowed = self._conditions(fused, batch_size)
+        before, total = mask.shape[1], mask.shape[1] + self.shape[0]
+        room = jnp.zeros((batch_size, total, self.num_heads, self.features // self.num_heads), self.dtype)
+        blocks = [(room, room)] * self.num_layers
+        if before:  # what the prefix is to later tokens does not depend on them
+            allowed = jnp.pad(mask, ((0, 0), (0, total - before)))[:, None, None]
+            _, blocks = self._run(prefix, allowed, None, None, blocks, 0)
+        return {"blocks": blocks, "mask": mask, "context": context, "context_allowed": context_allowed}
+
+    def step(self, cache: dict[str, Any], token: jax.Array, position: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
+        """Logits `[B, V]` of the token at `position`, given the one before it, `[B]` or `[B, V]`."""
+        x = embed(self.embed, token)[:, None] + self.positions[position].astype(self.dtype)
+        before = cache["mask"].shape[1]
+        past = jnp.broadcast_to(jnp.arange(self.shape[0]) <= position, (len(token), self.shape[0]))
+        allowed = jnp.concatenate([cache["mask"], past], axis=1)[:, None, None]
+        x, blocks = self._run(
+            x, allowed, cache["context"], cache["context_allowed"], cache["blocks"], before + position
+        )
+        return self._logits(x)[:, 0], cache | {"blocks": blocks}
+
+    def _conditions(self, fused: Fused | None, batch_size: int):
+        """Prefix `[B, P, D]` and its mask, then what each block attends to and its mask; P is 0 with `cross`."""
+        nothing = jnp.zeros((batch_size, 0, self.features), self.dtype), jnp.zeros((batch_size, 0), bool)
+        if fused is None:
+            return *nothing, None, None
+        conditions = self.condition(fused.tokens)
+        if self.attend == "prefix":
+            return conditions, fused.mask, None, None
+        return *nothing, [block.remember(conditions) for block in self.blocks], fused.mask[:, None, None]
+
+    def _run(self, x, allowed, context, context_allowed, past=None, position=None, train: bool = False):
+        kept = []
+        for i, block in enumerate(self.blocks):
+            x, memory = block(
+                x,
+                allowed,
+                past[i] if past else None,
+                position,
+                context[i] if context else None,
+                context_allowed,
+                train=train,
+            )
+            kept.append(memory)
+        return x, kept
+
+    def _logits(self, x: jax.Array) -> jax.Array:
+        return self.head(self.norm(x)).astype(jnp.float32)

@@ -1,0 +1,266 @@
+"""Shared blocks: convolutions, normalisation, residual blocks, attention, embeddings.
+
+Parameters and statistics are float32; `dtype` is what a layer computes in.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.networks.layers.convolution import Conv as Conv
+from mmgen_jax.networks.layers.convolution import ConvTranspose as ConvTranspose
+
+NORMS = ("batch", "group", "layer", "instance", "none")
+
+# Momentum and epsilon of DCGAN's and torch's BatchNorm; statistics are float32 whatever `dtype` is. With an
+# `axis_name` they are means over that mapped axis too, so a pmapped step normalises by the global batch.
+BatchNorm = functools.partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation in `groups` groups, or the largest number below that divides the channels."""
+
+    groups: int = 32
+    use_scale: bool = True
+    use_bias: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        groups = math.gcd(self.groups, x.shape[-1])
+        return nn.GroupNorm(groups, use_scale=self.use_scale, use_bias=self.use_bias, dtype=self.dtype)(x)
+
+
+def norm(
+    kind: str, train: bool, axis_name: str | None = None, dtype: Any = jnp.float32, affine: bool = True
+) -> Callable[[jax.Array], jax.Array]:
+    """The normalisation called `kind`; all but `batch` act on each example alone and ignore `train`.
+
+    Args:
+      train: whether BatchNorm uses (and updates) the statistics of the batch; else the running ones.
+      axis_name: the mapped axis that BatchNorm's statistics are shared over; None outside `pmap`.
+      affine: whether it learns a scale and a shift.
+    """
+    fields = {"use_scale": affine, "use_bias": affine, "dtype": dtype}
+    match kind:
+        case "batch":
+            return BatchNorm(use_running_average=not train, axis_name=axis_name, **fields)
+        case "group":
+            return GroupNorm(**fields)
+        case "layer":
+            return nn.LayerNorm(**fields)
+        case "instance":
+            return nn.InstanceNorm(**fields)
+        case "none":
+            return lambda x: x
+    raise ValueError(f"norm kind {kind!r} does not exist; the kinds are {', '.join(NORMS)}")
+
+
+def film(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
+    """`x [B, ..., C]` times `1 + scale [B, C]` plus `shift [B, C]`."""
+    shape = (x.shape[0], *[1] * (x.ndim - 2), x.shape[-1])
+    return x * (1 + scale.reshape(shape)) + shift.reshape(shape)
+
+
+class ConditionalNorm(nn.Module):
+    """A normalisation whose scale and shift are linear in a vector `[B, D]` (conditional BatchNorm, FiLM, AdaIN)."""
+
+    kind: str = "batch"
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, vector: jax.Array, train: bool) -> jax.Array:
+        x = norm(self.kind, train, self.axis_name, self.dtype, affine=False)(x)
+        # Small, so that it starts near the unconditional norm, but not zero: the condition gets a gradient at once.
+        modulation = nn.Dense(2 * x.shape[-1], dtype=self.dtype, kernel_init=nn.initializers.normal(0.02))(vector)
+        return film(x, *jnp.split(modulation, 2, axis=-1))
+
+
+def kernel_init(std: float) -> nn.initializers.Initializer:
+    """Normal with that standard deviation; with 0 by the number of inputs (LeCun et al., 1998), flax's default."""
+    return nn.initializers.normal(std) if std else nn.initializers.lecun_normal()
+
+
+def spectral_normalise(layer: nn.Module, train: bool, enabled: bool = True) -> Callable[..., jax.Array]:
+    """A `Conv`, `ConvTranspose` or `Dense` whose kernel has spectral norm 1 (Miyato et al. 2018).
+
+    Kernels are seen as `[everything else, out]`. One step of power iteration a call with `train`; its vector `u` and
+    `sigma` live in the collection `batch_stats`.
+    """
+    return functools.partial(nn.SpectralNorm(layer), update_stats=train) if enabled else layer
+
+
+def upsample(x: jax.Array) -> jax.Array:
+    """Nearest neighbour: `[B, H, W, C]` to `[B, 2H, 2W, C]`."""
+    b, h, w, c = x.shape
+    return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
+
+
+def downsample(x: jax.Array) -> jax.Array:
+    """Mean of 2 x 2 pixels: `[B, H, W, C]` to `[B, H/2, W/2, C]`; H and W must be even."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation residual block of SNGAN and BigGAN: (norm, relu, convolution) twice, plus a shortcut.
+
+    Args:
+      resample: None, `up` (before the first convolution) or `down` (after the second).
+      norm: a kind of `norm`; with a `vector` its scale and shift come from that.
+      activate_input: False for a block that sees raw pixels.
+    """
+
+    features: int
+    resample: str | None = None
+    norm: str = "batch"
+    spectral: bool = False
+    activate_input: bool = True
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool, vector: jax.Array | None = None) -> jax.Array:
+        if self.resample not in (None, "up", "down"):
+            raise ValueError(f"ResidualBlock.resample: expected None, 'up' or 'down', got {self.resample!r}")
+
+        def normalise(h):
+            if vector is None:
+                return norm(self.norm, train, self.axis_name, self.dtype)(h)
+            return ConditionalNorm(self.norm, self.axis_name, self.dtype)(h, vector, train)
+
+        def conv(h, kernel_size):
+            layer = Conv(self.features, kernel_size, dtype=self.dtype)
+            return spectral_normalise(layer, train, self.spectral)(h)
+
+        h = self.activation(normalise(x)) if self.activate_input else x
+        h = conv(upsample(h) if self.resample == "up" else h, 3)
+        h = conv(self.activation(normalise(h)), 3)
+        # A 1x1 convolution commutes with both resamplings: it runs on the smaller of the two sizes.
+        shortcut = downsample(x) if self.resample == "down" else x
+        if x.shape[-1] != self.features:
+            shortcut = conv(shortcut, 1)
+        h = downsample(h) if self.resample == "down" else h
+        return h + (upsample(shortcut) if self.resample == "up" else shortcut)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of `x [B, T, D]` over `context [B, N, E]`, giving `[B, T, D]`.
+
+    A query that has nothing to attend to gives exactly 0, the output's bias included.
+    """
+
+    num_heads: int
+    causal: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, context: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+        """`mask [B, N] bool`: True where `context` may be attended to."""
+        width = x.shape[-1]
+        if width % self.num_heads:
+            raise ValueError(f"attention: width {width} is not a multiple of num_heads {self.num_heads}; change either")
+        heads = functools.partial(nn.DenseGeneral, (self.num_heads, width // self.num_heads), dtype=self.dtype)
+        query, key, value = heads(name="query")(x), heads(name="key")(context), heads(name="value")(context)
+        allowed = None if mask is None else mask[:, None, None, :]
+        # The library gives such a query the mean of all values (its masked logits are finite): no NaN, no gradient.
+        y = jax.nn.dot_product_attention(query, key, value, mask=allowed, is_causal=self.causal)
+        y = nn.DenseGeneral(width, axis=(-2, -1), dtype=self.dtype, name="output")(y)
+        if mask is None:
+            return y
+        seen = jnp.cumsum(mask, axis=1) > 0 if self.causal else jnp.any(mask, axis=1, keepdims=True)
+        return jnp.where(seen[..., None], y, 0)
+
+
+class SelfAttention(nn.Module):
+    """`CrossAttention` of `x [B, N, D]` over itself."""
+
+    num_heads: int
+    causal: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+        return CrossAttention(self.num_heads, self.causal, self.dtype, name="attention")(x, x, mask)
+
+
+class MLP(nn.Module):
+    """Two dense layers; `out_features` None keeps the width of the input."""
+
+    hidden_features: int
+    out_features: int | None = None
+    activation: Callable[[jax.Array], jax.Array] = nn.gelu
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        h = self.activation(nn.Dense(self.hidden_features, dtype=self.dtype)(x))
+        h = nn.Dropout(self.dropout, deterministic=not train)(h)
+        return nn.Dense(self.out_features or x.shape[-1], dtype=self.dtype)(h)
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm block: self-attention, attention to a context where one is given, MLP."""
+
+    num_heads: int
+    mlp_ratio: int = 4
+    causal: bool = False
+    dropout: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        x: jax.Array,
+        mask: jax.Array | None = None,
+        context: jax.Array | None = None,
+        context_mask: jax.Array | None = None,
+        train: bool = False,
+    ) -> jax.Array:
+        """`x [B, T, D]`, `mask [B, T]`, `context [B, N, E]`, `context_mask [B, N]` to `[B, T, D]`."""
+        drop = nn.Dropout(self.dropout, deterministic=not train)
+        h = nn.LayerNorm(dtype=self.dtype, name="self_norm")(x)
+        x = x + drop(SelfAttention(self.num_heads, self.causal, self.dtype, name="self_attention")(h, mask))
+        if context is not None:
+            h = nn.LayerNorm(dtype=self.dtype, name="cross_norm")(x)
+            attention = CrossAttention(self.num_heads, dtype=self.dtype, name="cross_attention")
+            x = x + drop(attention(h, context, context_mask))
+        h = nn.LayerNorm(dtype=self.dtype, name="mlp_norm")(x)
+        return x + drop(MLP(self.mlp_ratio * x.shape[-1], dropout=self.dropout, dtype=self.dtype)(h, train))
+
+
+def embed(table: nn.Embed, words: jax.Array) -> jax.Array:
+    """Vectors of ids `[...]`, or of rows `[..., V]` of floats, one-hot or relaxed, which a gradient passes."""
+    if jnp.issubdtype(words.dtype, jnp.integer):
+        return table(words)
+    dtype = table.dtype or table.embedding.dtype
+    return words.astype(dtype) @ table.embedding.astype(dtype)
+
+
+def sinusoidal_embedding(positions: jax.Array, features: int, max_period: float = 10_000.0) -> jax.Array:
+    """`positions [...]` to `[..., features]` float32: cosines, then sines, of periods from 2 pi to 2 pi max_period."""
+    frequencies = jnp.exp(-math.log(max_period) * jnp.arange(features // 2) / max(features // 2 - 1, 1))
+    angles = positions[..., None].astype(jnp.float32) * frequencies
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+class TimeEmbedding(nn.Module):
+    """A time `[B]` in [0, 1] to a vector `[B, features]`."""
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, time: jax.Array) -> jax.Array:
+        h = sinusoidal_embedding(1000 * time, self.features)
+        return MLP(self.features, self.features, activation=nn.silu, dtype=self.dtype)(h)

@@ -1,0 +1,117 @@
+"""Decoding: from a model of the next token to whole sequences.
+
+The model is `step(cache, token [B], position) -> (logits [B, V] float32, cache)`, the cache a tree of arrays `[B, …]`;
+the first token is PADDING. Shapes are static, so that all of it compiles. With an `end`, sequences are an id per token,
+`end`, then padding, and the last place can only be `end`; without one they have no padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.modalities.tokenizer import PADDING
+
+LOWEST = -1e30  # of a log-probability: finite, so that differences of two are no NaN
+
+Step = Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, Any]]
+
+
+def truncate(logits: jax.Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> jax.Array:
+    """Logits `[..., V]` of the distribution to draw from.
+
+    Args:
+      temperature: divides the logits; above 0.
+      top_k: only the k likeliest (Fan et al., 2018); 0 is all.
+      top_p: only the fewest that together have this probability, the likeliest first, at the given temperature
+        (nucleus sampling, Holtzman et al., 2020); 1 is all.
+    """
+    logits = logits / temperature
+    if not top_k and top_p >= 1:
+        return logits
+    order = jnp.argsort(-logits, axis=-1)
+    probabilities = jnp.take_along_axis(jax.nn.softmax(logits, axis=-1), order, axis=-1)
+    before = jnp.cumsum(probabilities, axis=-1) - probabilities  # that of all likelier ones
+    kept = (before < top_p) & (jnp.arange(logits.shape[-1]) < (top_k or logits.shape[-1]))
+    kept = jnp.take_along_axis(kept.at[..., 0].set(True), jnp.argsort(order, axis=-1), axis=-1)
+    return jnp.where(kept, logits, LOWEST)
+
+
+def draw(
+    step: Step,
+    cache: Any,
+    keys: jax.Array,
+    length: int,
+    end: int | None,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> jax.Array:
+    """`[B, length] int32`, each token from `truncate`'s distribution; temperature 0 takes the likeliest (greedy).
+
+    Args:
+      keys: `[B]`, one per example.
+    """
+
+    def pick(logits, position):
+        if not temperature:
+            return jnp.argmax(logits, axis=-1)
+        step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, position)
+        return jax.vmap(jax.random.categorical)(step_keys, truncate(logits, temperature, top_k, top_p))
+
+    def body(carry, position):
+        cache, token, done = carry
+        logits, cache = step(cache, token, position)
+        token = pick(logits, position).astype(jnp.int32)
+        if end is not None:
+            token = jnp.where(position == length - 1, end, token)
+            token = jnp.where(done, PADDING, token)
+            done |= token == end
+        return (cache, token, done), token
+
+    start = jnp.full(keys.shape[0], PADDING, jnp.int32), jnp.zeros(keys.shape[0], bool)
+    return jax.lax.scan(body, (cache, *start), jnp.arange(length))[1].T
+
+
+def beam_search(
+    step: Step, cache: Any, batch_size: int, length: int, end: int | None, beam_size: int, length_penalty: float = 1.0
+) -> tuple[jax.Array, jax.Array]:
+    """The best sequence that a beam finds, `[B, length] int32`, and its score `[B]`.
+
+    Live beams compete by log-probability, ended ones by it divided by `length ** length_penalty`, END counted. Departs
+    from Wu et al., 2016 in that penalty, theirs being `((5 + length) / 6) ** length_penalty`, and in that every beam
+    runs to the full length.
+    """
+    cache = jax.tree.map(lambda x: jnp.repeat(x, beam_size, axis=0), cache)  # row b * beam_size + k
+    ids = jnp.full((batch_size, beam_size, length), PADDING, jnp.int32)
+    lowest = jnp.full((batch_size, beam_size), LOWEST)
+    best, chosen = jax.vmap(jax.lax.top_k, (0, None)), jax.vmap(lambda rows, index: rows[index])
+
+    def body(carry, position):
+        cache, token, live, live_ids, ended, ended_ids = carry
+        logits, cache = step(cache, token.reshape(-1), position)
+        log_p = jax.nn.log_softmax(logits).reshape(batch_size, beam_size, -1) + live[..., None]
+        if end is not None:
+            scores = jnp.concatenate([ended, log_p[..., end] / (position + 1.0) ** length_penalty], axis=1)
+            rows = jnp.concatenate([ended_ids, live_ids.at[:, :, position].set(end)], axis=1)
+            ended, index = best(scores, beam_size)
+            ended_ids = chosen(rows, index)
+            log_p = log_p.at[..., end].set(LOWEST)
+        live, index = best(log_p.reshape(batch_size, -1), beam_size)
+        live = jnp.maximum(live, LOWEST)
+        parent, token = jnp.divmod(index, log_p.shape[-1])
+        token = token.astype(jnp.int32)
+        live_ids = chosen(live_ids, parent).at[:, :, position].set(token)
+        flat = (parent + beam_size * jnp.arange(batch_size)[:, None]).reshape(-1)
+        cache = jax.tree.map(lambda x: x[flat], cache)
+        return (cache, token, live, live_ids, ended, ended_ids), None
+
+    # One live beam at first: others would be copies of it.
+    live = lowest.at[:, 0].set(0.0)
+    carry = cache, jnp.full((batch_size, beam_size), PADDING, jnp.int32), live, ids, lowest, ids
+    (_, _, live, live_ids, ended, ended_ids), _ = jax.lax.scan(body, carry, jnp.arange(length))
+    score, rows = (live, live_ids) if end is None else (ended, ended_ids)
+    return rows[:, 0], score[:, 0]

@@ -1,0 +1,97 @@
+"""The discriminator's side of adversarial objectives: the player and its losses, whatever the target is made by."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.networks.conditioning.conditioner import Conditional, Conditioner
+from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives.parts import losses
+from mmgen_jax.objectives.parts.masks import presence_weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """The player `discriminator`, and what a generator loses to it, whatever the target is made by.
+
+    Args:
+      target: the modality to generate; real examples that lack it (its mask) do not count in the loss.
+      loss_type: a key of `losses.ADVERSARIAL`.
+      gradient_penalty, r1: weights; 0 leaves the term out.
+      mismatch: weight of the wrong-condition term in [0, 1]; the fake term has the rest.
+    """
+
+    discriminator: nn.Module
+    target: str
+    conditioner: Conditioner | None = None
+    loss_type: str = "hinge"
+    gradient_penalty: float = 0.0
+    r1: float = 0.0
+    mismatch: float = 0.0
+    axis_name: str | None = None
+
+    def __post_init__(self):
+        if self.loss_type not in losses.ADVERSARIAL:
+            raise ValueError(
+                f"objective.loss_type: expected one of {', '.join(losses.ADVERSARIAL)}, got {self.loss_type!r}"
+            )
+        if not 0 <= self.mismatch <= 1:
+            raise ValueError(f"objective.mismatch: expected a weight in [0, 1], got {self.mismatch}")
+        if (self.gradient_penalty or self.r1) and getattr(self.discriminator, "norm", "") == "batch":
+            raise ValueError(
+                "objective.gradient_penalty, r1: need each example's own gradient, which a discriminator with norm "
+                "'batch' does not have; use another discriminator.norm"
+            )
+        if self.mismatch and self.conditioner is None:
+            raise ValueError("objective.mismatch: needs conditions to mismatch, got no encoders; set it to 0")
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {"discriminator": Conditional(self.conditioner, self.discriminator)}
+
+    def _generator_loss(self, params, extra, batch, fake, dropout):
+        """`(loss, metrics)`."""
+        logits, _ = self._apply("discriminator", params, extra, batch, fake, dropout)
+        loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
+        return loss, {"logits_fake": jnp.mean(logits)}
+
+    def _discriminator_loss(self, params, extra, batch, real, fake, mix_rng, dropout):
+        """`(loss, (extra, metrics))`; `dropout`: rngs of the real examples, and of the others."""
+        fake = jax.lax.stop_gradient(fake)
+        logits_real, new = self._apply("discriminator", params, extra, batch, real, dropout[0])
+        extra = extra | {"discriminator": new}
+        logits_fake, new = self._apply("discriminator", params, extra, batch, fake, dropout[1])
+        extra = extra | {"discriminator": new}
+        adversarial = losses.ADVERSARIAL[self.loss_type].discriminator
+        loss = adversarial(logits_real, logits_fake)
+        metrics = {"logits_real": jnp.mean(logits_real), "logits_fake": jnp.mean(logits_fake)}
+        if self.mismatch:
+            wrong = {
+                name: array if name.removesuffix(MASK_SUFFIX) == self.target else randomness.roll(array, self.axis_name)
+                for name, array in batch.items()
+            }
+            logits_wrong, _ = self._apply("discriminator", params, extra, wrong, real, dropout[1])
+            loss = (1 - self.mismatch) * loss + self.mismatch * adversarial(logits_real, logits_wrong)
+            metrics["logits_wrong"] = jnp.mean(logits_wrong)
+
+        def critic(x):
+            return self._apply("discriminator", params, extra, batch, x, dropout[0])[0]
+
+        if self.gradient_penalty:
+            mix = jax.vmap(jax.random.uniform)(randomness.example_keys(mix_rng, real.shape[0], self.axis_name))
+            penalty = losses.gradient_penalty(critic, real, fake, mix)
+            loss, metrics["gradient_penalty"] = loss + self.gradient_penalty * penalty, jnp.mean(penalty)
+        if self.r1:
+            penalty = losses.r1(critic, real)
+            loss, metrics["r1"] = loss + self.r1 * penalty, jnp.mean(penalty)
+        return jnp.mean(presence_weights(batch, self.target, self.axis_name) * loss), (extra, metrics)
+
+    def _apply(self, player, params, extra, batch, x, dropout):
+        variables = {"params": params[player], **extra[player]}
+        network = self.networks[player]
+        return network.apply(variables, batch, x, train=True, rngs=dropout, mutable=list(extra[player]))

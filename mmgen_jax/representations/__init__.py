@@ -1,0 +1,1 @@
+"""What a family models in place of the raw target."""

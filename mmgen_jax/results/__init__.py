@@ -1,0 +1,1 @@
+"""What sweeps write and people read: cells, lines, tables, sheets."""

@@ -1,0 +1,84 @@
+"""Encoders that start from another run's: `config.encoders.<name>.init_from = "workdir"` or `"workdir:module"`."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+
+import jax
+
+from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.training.state import TrainState
+
+
+def load(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
+    """The state with the encoders' parameters (and their averages) replaced, in every player that has them.
+
+    The module is looked for in the other run's parameters by its name; without one it is the encoder of the same name,
+    else the `target_encoder` of an autoencoder.
+
+    Raises:
+      ConfigError: no such run or module, or one of another architecture.
+    """
+    for name, reference in init_from.items():
+        workdir, _, module = reference.partition(":")
+        wanted = (module,) if module else (f"encoders_{name}", "target_encoder")
+        params, extra = _variables(pathlib.Path(workdir))
+        source = _find(params, wanted)
+        if source is None:
+            raise ConfigError(f"encoders.{name}.init_from: {workdir} has no module called {' or '.join(wanted)}")
+
+        def replace(trees, source, encoder=f"encoders_{name}", reference=reference):
+            return _replace(trees, encoder, source, reference) if source is not None else trees
+
+        statistics = _find(extra, wanted)  # of batch normalisation, where the encoder has it
+        averages = {
+            player: {"params": replace(ema["params"], source), "extra": replace(ema["extra"], statistics)}
+            for player, ema in state.ema.items()
+        }
+        state = state.replace(
+            params=replace(state.params, source), extra=replace(state.extra, statistics), ema=averages
+        )
+    return state
+
+
+def _variables(workdir: pathlib.Path):
+    from mmgen_jax.runs.workdir import restore  # it needs the whole system, which needs this file's errors
+
+    _, _, sampler, _ = restore(workdir)
+    return sampler.variables
+
+
+def _find(tree, names: tuple[str, ...]):
+    """The first subtree whose key is one of `names`."""
+    if not isinstance(tree, Mapping):
+        return None
+    for name in names:
+        if name in tree:
+            return tree[name]
+    return next((found for child in tree.values() if (found := _find(child, names)) is not None), None)
+
+
+def _replace(tree, name: str, source, reference: str):
+    if not isinstance(tree, Mapping):
+        return tree
+    return {
+        key: _matched(child, source, name, reference) if key == name else _replace(child, name, source, reference)
+        for key, child in tree.items()
+    }
+
+
+def _matched(old, new, name: str, reference: str):
+    """`new`, placed as `old` is; the buffers are copies, since the step donates its state."""
+    before, after = (
+        {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (old, new)
+    )
+    for path in sorted(set(before) | set(after)):
+        expected, got = (tree[path].shape if path in tree else "nothing" for tree in (before, after))
+        if expected != got:
+            raise ConfigError(
+                f"encoders.{name.removeprefix('encoders_')}.init_from={reference}: {path} expected {expected}, got "
+                f"{got}; give the encoder the fields it was trained with"
+            )
+    return jax.tree.map(lambda a, b: jax.device_put(b.copy(), a.sharding), old, new)

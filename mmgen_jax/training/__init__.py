@@ -1,0 +1,1 @@
+"""What the loop needs: state, optimizers, devices, checkpoints, metrics, augmentation."""

@@ -1,0 +1,77 @@
+"""Every config of the project, with every argument, made small: one step, one sample."""
+
+import re
+
+import numpy as np
+import pytest
+from tiny import ROOT, Training, assert_sample, config_module, references, shrink
+
+from mmgen_jax.config import loading, schema
+from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.training import parallel
+from mmgen_jax.training.state import averaged
+
+FILES = sorted((ROOT / "configs").glob("*.py"))
+
+
+def few_clips(source, folder):
+    """The first 24 of a set like GRID, as links."""
+    for kind in ("clips", "alignments"):
+        (folder / kind).mkdir()
+        for file in sorted((source / kind).iterdir())[:24]:
+            (folder / kind / file.name).symlink_to(file)
+    return folder
+
+
+@pytest.mark.parametrize("reference", references())
+def test_one_step(reference, request, monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    config = shrink(loading.load(reference))
+    folder = None if config.data.name == "scenes" else request.getfixturevalue("mmgen_data")
+    with config.unlocked():
+        config.parallel.num_devices = 1
+        if config.data.name == "grid_s1":  # all 1,000 clips take half a minute to decode
+            config.data.directory = str(few_clips(folder / "grid_s1", tmp_path))
+    training = Training(config)
+    state, metrics = training.run(1)
+    for name, values in metrics.items():
+        assert np.isfinite(values).all(), name
+    for player in training.objective.players:
+        # Far above rounding: normalisation before a linear output would leave that and nothing else.
+        assert metrics[f"{player}/grad_norm"][0] > 1e-4, player
+
+    batch = training.source.read(np.arange(3), np.zeros(3, np.int64))
+    sampler = Sampler(training.system, parallel.create("jit", 8, num_devices=1), batch_size=8)
+    sampler.load(*averaged(state))
+    if not sampler.supports("sample"):
+        for vectors in sampler.embed_pair(batch):
+            np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), np.ones(3), rtol=1e-3)
+        return
+    drawn = sampler(batch)
+    assert training.system.target in drawn
+    for name, array in drawn.items():  # several where one model has several labels
+        assert_sample(array, training.source.modalities[name], 3)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_docstring_holds_its_command(file):
+    commands = re.findall(r"mmgen train --config=(\S+) --workdir=\S+", config_module(file).__doc__ or "")
+    own = [command for command in commands if command.partition(":")[0] == f"configs/{file.name}"]
+    assert own, "expected `mmgen train --config=configs/… --workdir=…` of this file"
+    assert all((ROOT / command.partition(":")[0]).is_file() for command in commands)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_an_argument_that_does_not_exist_is_refused(file):
+    with pytest.raises(schema.ConfigError, match="expected"):
+        loading.load(f"{file}:no_such_argument")
+
+
+@pytest.mark.parametrize("reference", references())
+def test_config_survives_its_file(reference, monkeypatch):
+    """What the workdir keeps is the config: read back, it builds the same system."""
+    monkeypatch.chdir(ROOT)
+    config = loading.load(reference)
+    saved = loading.from_json(loading.to_json(config))
+    loading.check_same(config, saved, "workdir")
+    assert saved.to_dict() == config.to_dict()

@@ -1,0 +1,103 @@
+"""configs/folder.py: the quickstart's model on files that a user has, with no code written."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from media_files import clip, picture, sine, sound
+from tiny import ROOT, Training, metrics_lines
+
+from mmgen_jax.config import loading, override, schema
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve examples: pictures, of which two are missing, ten texts and five sounds, one of them a clip's."""
+    folder = tmp_path / "pets"
+    (folder / "more").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        stem = folder / ("more" if i % 2 else ".") / f"pet{i}"
+        if i not in (3, 8):
+            side = 20 + 8 * i
+            picture(f"{stem}.{'png' if i % 3 else 'jpg'}", rng.integers(0, 256, (side, 40, 3), np.uint8))
+        if i not in (0, 5):
+            stem.with_suffix(".txt").write_text(f"a {'small' if i % 2 else 'large'} pet, number {i}\n")
+        if i in (1, 4, 7, 8):
+            sound(f"{stem}.wav", sine(rate=16000, seconds=0.3 + 0.1 * i), rate=16000)
+    clip(folder / "pet10.mp4", samples=sine(rate=16000))
+    (folder / "notes.doc").write_text("not a modality")
+    return folder
+
+
+def remove(folder, *suffixes):
+    for path in folder.rglob("*"):
+        if path.suffix in suffixes:
+            path.unlink()
+
+
+@pytest.fixture(autouse=True)
+def in_project(cache, monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def load(folder):
+    config = loading.load(f"configs/folder.py:{folder}")
+    return override.override(config, {"parallel.num_devices": 1})
+
+
+def test_a_fresh_folder_trains_the_quickstarts_model_by_one_command(folder, tmp_path):
+    changes = {"steps": 2, "log_steps": 1, "num_samples": 2}
+    command = [sys.executable, "-m", "mmgen_jax", "train", f"--config=configs/folder.py:{folder}"]
+    command += [f"--workdir={tmp_path / 'run'}", *(f"--config.train.{k}={v}" for k, v in changes.items())]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in metrics_lines(tmp_path / "run") if "generator/loss" in line]
+    assert len(lines) == 2 and all(np.isfinite(line["generator/loss"]) for line in lines)
+    assert "test/reconstruction/psnr" in done.stdout
+
+
+def test_it_is_the_quickstarts_model_on_what_the_folder_has(folder):
+    config, quickstart = load(folder), loading.load("configs/quickstart.py")
+    for part in ("encoders", "fusion", "target_encoder", "generator", "objective", "optimizers"):
+        assert config[part].to_dict() == quickstart[part].to_dict(), part
+    batch = Training(config).source.read(np.arange(8), np.zeros(8, int))
+    assert {name for name in batch if "/" not in name} == {"text", "audio", "image"}
+    assert {"audio/mask", "text/mask", "image/mask"} <= set(batch)
+
+
+@pytest.mark.parametrize(
+    "missing, conditions", [((".wav", ".mp4"), {"text"}), ((".txt",), {"audio"}), ((".wav", ".mp4", ".txt"), set())]
+)
+def test_what_a_folder_has_none_of_is_no_condition(folder, missing, conditions):
+    remove(folder, *missing)
+    config = load(folder)
+    assert set(config.encoders) == conditions
+    assert set(Training(config).system.conditions) == conditions
+
+
+def test_clips_without_sound_are_no_sounds(folder):
+    remove(folder, ".wav", ".mp4")
+    clip(folder / "pet10.mp4")
+    assert set(load(folder).encoders) == {"text"}
+
+
+def test_the_batch_fits_a_small_folder_and_a_smaller_one_is_refused(folder):
+    assert load(folder).train.batch_size == 8
+    for i in range(40):
+        shutil.copy(folder / "pet2.png", folder / f"copy{i}.png")
+    assert load(folder).train.batch_size == 32
+    remove(folder, ".png", ".mp4", ".wav")
+    for i in range(4, 12):
+        for path in folder.rglob(f"pet{i}.*"):
+            path.unlink()
+    with pytest.raises(ValueError, match=r"expected at least batch_size = 8 examples, got \d; lower batch_size"):
+        next(Training(load(folder)).batches())
+
+
+@pytest.mark.parametrize("argument", ["", ":", ":no_such_folder", ":configs/folder.py"])
+def test_without_a_folder_it_says_what_it_expects(argument):
+    with pytest.raises(schema.ConfigError, match=r"configs/folder.py:FOLDER: expected a folder of files, got"):
+        loading.load(f"configs/folder.py{argument}")

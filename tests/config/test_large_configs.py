@@ -1,0 +1,85 @@
+"""The large sizes of configs: parameters and memory are counted from shapes, nothing is compiled or allocated."""
+
+import functools
+import math
+
+import jax
+import pytest
+from tiny import ROOT, config_module
+
+from mmgen_jax import train
+from mmgen_jax.config import loading, schema
+from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.runs import workdir
+
+FILES = sorted((ROOT / "configs").glob("*.py"))
+NAMES = [file.stem for file in FILES if "large" in getattr(config_module(file), "ARGUMENTS", ())]
+# Beside `large`, those of other networks.
+OTHERS = ("dcgan:digits64", "text_to_image_diffusion:scenes", "image_captioning:scenes_transformer")
+OTHERS += ("image_captioning:scenes_vit",)
+PAIRS = [(f"{name}.py", f"{name}.py:large") for name in NAMES]
+PAIRS += [(other.replace(":", ".py:"), other.replace(":", ".py:") + "_large") for other in OTHERS]
+SMALLEST_ACCELERATOR = 16e9  # bytes
+
+
+def load(reference):
+    return loading.load(f"{ROOT}/configs/{reference}")
+
+
+def fields(reference):
+    """The config, but for where it was loaded from."""
+    return load(reference).to_dict() | {"reference": ""}
+
+
+def arguments(name):
+    return [argument for argument in config_module(ROOT / f"configs/{name}.py").ARGUMENTS if argument != "large"]
+
+
+def built(reference, request):
+    """`(config, system, shapes of the training state)`."""
+    config = load(reference)
+    if config.data.name in ("clothing", "emoji"):  # those whose shapes are in their files
+        request.getfixturevalue("mmgen_data")
+    system = build_system(config, open_source(config).modalities)
+    return config, system, jax.eval_shape(functools.partial(workdir.create_state, config, system))
+
+
+def total(tree, of=lambda leaf: 1):
+    return sum(math.prod(leaf.shape) * of(leaf) for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize(("small", "large"), PAIRS, ids=[large for _, large in PAIRS])
+def test_large_is_larger_and_its_state_leaves_room_on_one_accelerator(small, large, request):
+    config, system, state = built(large, request)
+    _, _, default = built(small, request)
+    train.check_schedule(config, system)
+    images = [modality.shape for modality in system.modalities.values() if modality.kind == "image"]
+    assert [shape[:2] for shape in images] == [(64, 64)]
+    parameters = total(state.params)
+    assert 4 * total(default.params) <= parameters < 150e6
+    # Parameters, Adam's moments, averages and gradients; three quarters are left to what the examples need.
+    size = total((state, state.params), lambda leaf: leaf.dtype.itemsize)
+    assert 12 * parameters < size < SMALLEST_ACCELERATOR / 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_argument_has_a_large_size(name):
+    for argument in arguments(name):
+        small, large = fields(f"{name}.py:{argument}"), fields(f"{name}.py:{argument}_large")
+        size = {"image_size": 64} | ({"image_fit": "resize"} if small["data"]["name"] == "digits" else {})
+        assert large["data"] == small["data"] | size
+        assert large["train"]["steps"] >= small["train"]["steps"]
+        assert large["evaluators"] == small["evaluators"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_large_alone_is_of_the_default_data(name):
+    first = arguments(name)[0]
+    assert fields(f"{name}.py") == fields(f"{name}.py:{first}")
+    assert fields(f"{name}.py:large") == fields(f"{name}.py:{first}_large")
+
+
+@pytest.mark.parametrize("argument", ["cifar_large", "large_large", "digits_large_large", "large,digits", "_large"])
+def test_a_large_size_that_does_not_exist_is_refused(argument):
+    with pytest.raises(schema.ConfigError, match=f"one of scenes, digits, clothing, got '{argument}'"):
+        load(f"vae.py:{argument}")

@@ -1,0 +1,131 @@
+"""modalities/save.py: the files hold the samples, and a person can tell which is which."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import soundfile
+
+from mmgen_jax.modalities import save, tokenizer
+from mmgen_jax.modalities.modality import Modality
+
+TOKENIZER = tokenizer.build(["a red circle", "two blue squares"])
+MODALITIES = {
+    "caption": Modality("text", (8,), tokenizer=TOKENIZER),
+    "digit": Modality("label", (), classes=("zero", "one", "two")),
+    "edges": Modality("image", (28, 28, 1)),
+    "photo": Modality("image", (32, 48, 3)),
+    "speech": Modality("audio", (4000,), sample_rate=8000),
+    "clip": Modality("video", (4, 16, 16, 3), frame_rate=10),
+}
+RNG = np.random.default_rng(0)
+
+
+def sample(name, count):
+    return RNG.uniform(-1, 1, (count, *MODALITIES[name].shape)).astype(np.float32)
+
+
+def pixels(path):
+    return np.asarray(PIL.Image.open(path).convert("RGB"))
+
+
+def find(sheet, picture):
+    """Whether the enlarged `picture [H, W, C]` stands somewhere in the sheet, pixel by pixel."""
+    factor = -(-96 // min(picture.shape[:2]))
+    block = save.to_uint8(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    block = block.repeat(factor, 0).repeat(factor, 1)
+    h, w = block.shape[:2]
+    corners = np.argwhere((sheet[: -h + 1, : -w + 1] == block[0, 0]).all(-1))
+    return [(y, x) for y, x in corners if (sheet[y : y + h, x : x + w] == block).all()]
+
+
+def test_to_uint8_covers_the_range():
+    assert save.to_uint8(np.array([-2, -1, 0, 1, 3.0])).tolist() == [0, 0, 128, 255, 255]
+    every = np.arange(256)
+    assert (save.to_uint8((every / 127.5 - 1).astype(np.float32)) == every).all()
+
+
+@pytest.mark.parametrize("name", ["edges", "photo"])
+def test_every_picture_is_in_the_grid_enlarged(tmp_path, name):
+    pictures = sample(name, 5)
+    (path,) = save.save_samples(tmp_path / "out", 12, {name: pictures}, MODALITIES, prompts=["a prompt"] * 5)
+    assert path == tmp_path / "out" / f"0000012_{name}.png"
+    sheet = pixels(path)
+    assert len({place for picture in pictures for place in find(sheet, picture)}) == 5
+
+
+def test_the_prompt_is_drawn_under_its_picture(tmp_path):
+    black = -np.ones((2, 32, 48, 3), np.float32)
+    (plain,) = save.save_samples(tmp_path, 1, {"photo": black}, MODALITIES)
+    (prompted,) = save.save_samples(tmp_path, 2, {"photo": black}, MODALITIES, prompts=["", "a long prompt " * 40])
+    plain, prompted = pixels(plain), pixels(prompted)
+    added = prompted.shape[0] - plain.shape[0]
+    assert added == save.MOST_LINES * save.LINE_HEIGHT  # cut, so that one prompt cannot push the sheet apart
+    below = prompted[save.GAP + 96 :]
+    half = save.GAP + 144 + save.GAP // 2
+    assert (below[:, :half] == 255).all() and (below[:, half:] < 128).any()
+
+
+def test_conditions_stand_to_the_left_of_the_sample(tmp_path):
+    samples, conditions = sample("photo", 3), {"edges": sample("edges", 3), "digit": np.arange(3)}
+    (path,) = save.save_samples(tmp_path, None, {"photo": samples}, MODALITIES, conditions=conditions)
+    assert path.name == "photo.png"
+    sheet = pixels(path)
+    for i in range(3):
+        (left,), (right,) = find(sheet, conditions["edges"][i]), find(sheet, samples[i])
+        assert left[0] == right[0] and left[1] + 112 < right[1] < left[1] + 112 + 10
+
+
+def test_video_is_an_animation_of_every_frame(tmp_path):
+    shades = np.linspace(-1, 1, 4, dtype=np.float32)
+    clip = np.broadcast_to(shades[None, :, None, None, None], (2, 4, 16, 16, 3))
+    (path,) = save.save_samples(tmp_path, 3, {"clip": clip}, MODALITIES, prompts=["x", "y"])
+    with PIL.Image.open(path) as animation:
+        assert animation.n_frames == 4 and animation.info["duration"] == 100
+        seen = []
+        for t in range(4):
+            animation.seek(t)
+            seen.append(int(np.asarray(animation.convert("L"))[save.GAP + 40, save.GAP + 40]))
+    np.testing.assert_allclose(seen, save.to_uint8(shades), atol=3)
+
+
+def test_audio_reads_back_and_its_spectrogram_shows_the_pitch(tmp_path):
+    time = np.arange(4000) / 8000
+    tones = np.stack([0.8 * np.sin(2 * np.pi * hz * time) for hz in (500, 3000)]).astype(np.float32)
+    *waves, grid = save.save_samples(tmp_path, 7, {"speech": tones}, MODALITIES)
+    assert [path.name for path in waves] == ["0000007_speech_0.wav", "0000007_speech_1.wav"]
+    for path, tone in zip(waves, tones):
+        samples, rate = soundfile.read(path)
+        assert rate == 8000 and soundfile.info(path).subtype == "PCM_16"
+        np.testing.assert_allclose(samples, tone, atol=2**-15)
+    sheet = pixels(grid).astype(float)[:, :, 0]
+    for place, hz in zip((save.GAP, 2 * save.GAP + 128), (500, 3000)):
+        loudest = sheet[save.GAP : save.GAP + 96, place + 30 : place + 98].mean(1).argmax()
+        assert abs((96 - loudest) / 96 * 4000 - hz) < 120
+
+
+def test_text_and_labels_are_lines_and_show_what_they_were_made_from(tmp_path):
+    ids = np.stack([TOKENIZER.encode(line, 8) for line in ("a red circle", "two blue squares")])
+    conditions = {"photo": sample("photo", 2)}
+    lines, grid = save.save_samples(tmp_path, 1, {"caption": ids}, MODALITIES, conditions=conditions)
+    assert lines.read_text() == "a red circle\ntwo blue squares\n"
+    assert all(find(pixels(grid), photo) for photo in conditions["photo"])
+    (labels,) = save.save_samples(tmp_path, 1, {"digit": np.array([2, 0])}, MODALITIES, prompts=["p", "q"])
+    assert labels.read_text() == "p\ttwo\nq\tzero\n"
+
+
+def test_a_sample_that_is_not_finite_is_an_error(tmp_path):
+    broken = np.full((1, 32, 48, 3), np.nan, np.float32)
+    with pytest.raises(ValueError, match="'photo'"):
+        save.save_samples(tmp_path, 1, {"photo": broken}, MODALITIES)
+
+
+def test_describe_says_what_is_there():
+    batch = {
+        "caption": np.stack([TOKENIZER.encode("a red circle", 8)] * 2),
+        "digit": np.array([1, 2]),
+        "photo": sample("photo", 2),
+        "photo/mask": np.array([True, False]),
+    }
+    assert save.describe(batch, MODALITIES, 0) == "a red circle, digit one, [photo]"
+    assert save.describe(batch, MODALITIES, 1) == "a red circle, digit two"
+    assert save.describe({}, MODALITIES, 0) == ""

@@ -1,0 +1,387 @@
+"""Convolutions against flax's in every lowering; norms, attention and blocks against closed forms and definitions."""
+
+from __future__ import annotations
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mmgen_jax.networks.layers import blocks, convolution
+
+random = jax.random.normal
+# Compiling is most of the time of these tests, and the kernels are tiny.
+compile_fast = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@functools.partial(compile_fast, static_argnums=0, static_argnames="train")
+def init(module, seed, *args, **kwargs):
+    return module.init(seed, *args, **kwargs)
+
+
+@functools.partial(compile_fast, static_argnums=0, static_argnames=("train", "mutable"))
+def apply(module, variables, *args, **kwargs):
+    return module.apply(variables, *args, **kwargs)
+
+
+def key(i: int) -> jax.Array:
+    return jax.random.key(i)
+
+
+def assert_lowerings_agree(layer, reference: nn.Module, shape: tuple[int, ...], lowerings: tuple[str, ...]):
+    """Same parameters, and outputs and gradients (input, kernel, bias) within 1e-5 of the largest entry."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=shape).astype(np.float32)
+    structure = jax.eval_shape(reference.init, key(0), x)
+    variables = jax.tree.map(lambda leaf: generator.normal(size=leaf.shape).astype(np.float32), structure)
+    output = jax.eval_shape(reference.apply, structure, x)
+    weight = generator.normal(size=output.shape).astype(np.float32)
+
+    @functools.partial(compile_fast, static_argnums=0)
+    def evaluate(module, variables, x):
+        y = module.apply(variables, x)
+        return y, jax.grad(lambda v, x: jnp.sum(module.apply(v, x) * weight), (0, 1))(variables, x)
+
+    def close(own, reference):
+        assert own.shape == reference.shape
+        assert np.abs(own - reference).max() <= 1e-5 * np.abs(reference).max()
+
+    expected = evaluate(reference, variables, x)
+    for lowering in lowerings:
+        own = layer(lowering=lowering)
+        assert jax.eval_shape(own.init, key(0), x) == structure
+        jax.tree.map(close, evaluate(own, variables, x), expected)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize(
+    "kernel,stride,size,channels",
+    [(1, 1, 7, (3, 5)), (1, 2, 7, (3, 5)), (3, 1, 8, (3, 5)), (3, 2, 7, (40, 2)), (4, 1, 7, (1, 40)), (4, 2, 8, (3, 5))]
+    + [(4, 2, 7, (3, 5)), (5, 1, 8, (2, 3)), (5, 2, 8, (3, 5)), (5, 3, 7, (3, 5)), (2, 3, 8, (3, 5))],
+)
+def test_conv_is_flax_conv(kernel, stride, size, channels, padding):
+    layer = functools.partial(convolution.Conv, channels[1], kernel, stride, padding)
+    reference = nn.Conv(channels[1], (kernel, kernel), (stride, stride), padding)
+    assert_lowerings_agree(layer, reference, (2, size, size + 1, channels[0]), ("matmul", "auto"))
+
+
+@pytest.mark.parametrize(
+    "kernel,stride,size,channels",
+    [(1, 1, 3, (3, 5)), (1, 2, 3, (3, 5)), (3, 1, 4, (3, 5)), (3, 2, 4, (40, 2)), (4, 1, 3, (3, 5)), (4, 2, 4, (3, 5))]
+    + [
+        (4, 2, 3, (1, 40)),
+        (5, 2, 4, (3, 5)),
+        (5, 3, 3, (3, 5)),
+        (2, 3, 4, (3, 5)),
+        (4, 2, 1, (3, 5)),
+        (9, 4, 5, (2, 1)),
+    ],
+)
+def test_conv_transpose_is_flax_conv_transpose(kernel, stride, size, channels):
+    layer = functools.partial(convolution.ConvTranspose, channels[1], kernel, stride)
+    reference = nn.ConvTranspose(channels[1], (kernel, kernel), (stride, stride))
+    assert_lowerings_agree(layer, reference, (2, size, size + 1, channels[0]), ("exchange", "matmul", "auto"))
+
+
+@pytest.mark.parametrize("padding", [1, ((2, 0), (1, 3))])
+def test_explicit_padding(padding):
+    layer = functools.partial(convolution.Conv, 4, 4, 2, padding, use_bias=False)
+    reference = nn.Conv(4, (4, 4), (2, 2), padding, use_bias=False)
+    assert_lowerings_agree(layer, reference, (2, 8, 7, 3), ("matmul", "auto"))
+
+
+@pytest.mark.parametrize("kernel,strides,spatial", [((9,), (4,), (16,)), ((3, 4, 4), (1, 2, 2), (2, 3, 4))])
+def test_audio_and_video(kernel, strides, spatial):
+    shape = (2, *spatial, 3)
+    layer = functools.partial(convolution.Conv, 4, kernel, strides)
+    assert_lowerings_agree(layer, nn.Conv(4, kernel, strides), shape, ("matmul", "auto"))
+    layer = functools.partial(convolution.ConvTranspose, 4, kernel, strides)
+    assert_lowerings_agree(layer, nn.ConvTranspose(4, kernel, strides), shape, ("exchange", "matmul"))
+
+
+@pytest.mark.parametrize(
+    "layer,reference", [(convolution.Conv, nn.Conv), (convolution.ConvTranspose, nn.ConvTranspose)]
+)
+def test_parameters_start_as_flax_ones(layer, reference):
+    x = jnp.ones((1, 4, 4, 3))
+    own, expected = init(layer(5, 4, 2), key(0), x), init(reference(5, (4, 4), (2, 2)), key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, own, expected)
+
+
+@pytest.mark.parametrize("lowering", ["exchange", "matmul"])
+def test_conv_transpose_differentiates_twice_in_both_modes(lowering):
+    """Gradient penalties differentiate a gradient; Jacobian-vector products need forward mode."""
+    x, kernel = random(key(0), (2, 3, 4, 2)), random(key(1), (4, 4, 2, 3))
+    dx, dkernel = random(key(2), x.shape), random(key(3), kernel.shape)
+
+    @functools.partial(compile_fast, static_argnums=0)
+    def derivatives(lowering, x, kernel):
+        def apply(x, kernel):
+            return jnp.tanh(convolution.convolve_transposed(x, kernel, (2, 2), lowering))
+
+        def penalty(x, kernel):
+            return sum(jnp.sum(g**2) for g in jax.grad(lambda *a: jnp.sum(apply(*a) ** 2), (0, 1))(x, kernel))
+
+        second = jax.grad(penalty, (0, 1))(x, kernel)
+        along_kernel = jax.jvp(lambda kernel: apply(x, kernel), (kernel,), (dkernel,))[1]
+        return second, jax.jvp(apply, (x, kernel), (dx, dkernel)), along_kernel
+
+    def close(own, reference):
+        assert jnp.abs(own - reference).max() <= 1e-4 * jnp.abs(reference).max()
+
+    jax.tree.map(close, derivatives(lowering, x, kernel), derivatives("xla", x, kernel))
+
+
+@pytest.mark.parametrize("lowering", convolution.LOWERINGS)
+@pytest.mark.parametrize("layer", [convolution.Conv, convolution.ConvTranspose])
+def test_bfloat16_computes_in_bfloat16_and_keeps_float32_parameters(layer, lowering):
+    x = random(key(0), (2, 8, 8, 16))
+    half, full = layer(4, 4, 2, dtype=jnp.bfloat16, lowering=lowering), layer(4, 4, 2)
+    variables = init(half, key(1), x)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    gradient = compile_fast(jax.grad(lambda v: jnp.sum(half.apply(v, x).astype(jnp.float32))))(variables)
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
+    y = apply(half, variables, x)
+    assert y.dtype == jnp.bfloat16
+    np.testing.assert_allclose(y.astype(jnp.float32), apply(full, variables, x), atol=0.05)
+
+
+def test_auto_is_plain_xla_on_an_accelerator(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert convolution.choose("auto", (4, 4, 3, 8), (2, 2)) == "xla"
+    assert convolution.choose("matmul", (4, 4, 3, 8), (2, 2)) == "matmul"
+
+
+def test_convolution_errors_say_what_to_do():
+    with pytest.raises(ValueError, match=r"expected one of auto, xla.*got 'fast'"):
+        convolution.Conv(4, lowering="fast").init(key(0), jnp.ones((1, 8, 8, 3)))
+    with pytest.raises(ValueError, match=r"2 spatial axes.*\[1, 8, 3\].*tuples"):
+        convolution.Conv(4).init(key(0), jnp.ones((1, 8, 3)))
+
+
+def test_depth_to_space_inverts_space_to_depth_and_keeps_pixels_in_place():
+    x = jnp.arange(2 * 4 * 6 * 3.0).reshape(2, 4, 6, 3)
+    deep = convolution.space_to_depth(x, (2, 3))
+    np.testing.assert_array_equal(deep[1, 1, 0].reshape(2, 3, 3), x[1, 2:4, 0:3])
+    np.testing.assert_array_equal(convolution.depth_to_space(deep, (2, 3)), x)
+
+
+def test_upsample_repeats_and_downsample_averages():
+    x = random(key(0), (2, 3, 5, 4))
+    np.testing.assert_array_equal(blocks.upsample(x), x.repeat(2, 1).repeat(2, 2))
+    np.testing.assert_allclose(blocks.downsample(blocks.upsample(x)), x, rtol=1e-6)
+    pooled = nn.avg_pool(random(key(1), (2, 4, 6, 3)), (2, 2), (2, 2))
+    np.testing.assert_allclose(blocks.downsample(random(key(1), (2, 4, 6, 3))), pooled, rtol=1e-5, atol=1e-6)
+
+
+def test_batch_norm_under_pmap_is_that_of_the_global_batch():
+    x = 3 + 2 * random(key(0), (16, 4, 5))
+    weight = random(key(1), x.shape)
+    variables = init(blocks.norm("batch", train=True), key(0), x)
+
+    def evaluate(axis_name):
+        module = blocks.norm("batch", train=True, axis_name=axis_name)
+
+        def loss(x, weight):
+            y, updates = module.apply(variables, x, mutable=("batch_stats",))
+            return jnp.sum(y * weight), (y, updates["batch_stats"])
+
+        return lambda x, weight: jax.value_and_grad(loss, has_aux=True)(x, weight)
+
+    (_, (y, stats)), gradient = compile_fast(evaluate(None))(x, weight)
+    split = lambda a: a.reshape(8, 2, *a.shape[1:])  # noqa: E731
+    (_, (y8, stats8)), gradient8 = jax.pmap(evaluate("data"), axis_name="data")(split(x), split(weight))
+    np.testing.assert_allclose(y8.reshape(y.shape), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient8.reshape(y.shape), gradient, rtol=1e-4, atol=1e-5)
+    for device in range(8):
+        jax.tree.map(lambda a, b, d=device: np.testing.assert_allclose(a[d], b, rtol=1e-5), stats8, stats)
+    np.testing.assert_allclose(stats["mean"], 0.1 * x.mean((0, 1)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_batch_norm_keeps_float32_statistics_and_uses_them_in_evaluation(dtype):
+    x = (1 + 2 * random(key(0), (64, 3))).astype(dtype)
+    variables = init(blocks.norm("batch", train=True), key(0), x)
+    y, updates = apply(blocks.norm("batch", train=True, dtype=dtype), variables, x, mutable=("batch_stats",))
+    assert y.dtype == dtype
+    assert {leaf.dtype for leaf in jax.tree.leaves(updates)} == {jnp.dtype("float32")}
+    mean, var = updates["batch_stats"]["mean"], updates["batch_stats"]["var"]
+    evaluated = apply(blocks.norm("batch", train=False), {**variables, **updates}, x)
+    expected = (x.astype(jnp.float32) - mean) / jnp.sqrt(var + 1e-5)
+    np.testing.assert_allclose(evaluated, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kind,axes", [("batch", (0, 1, 2)), ("group", (1, 2, 4)), ("layer", (3,)), ("instance", (1, 2))]
+)
+def test_norms_give_zero_mean_and_unit_variance_over_their_axes(kind, axes):
+    x = 5 + 3 * random(key(0), (4, 6, 6, 64))
+    module = blocks.norm(kind, train=True)
+    variables = init(module, key(0), x)
+    y, _ = apply(module, variables, x, mutable=("batch_stats",))
+    y = y.reshape(4, 6, 6, 32, 2) if kind == "group" else y
+    np.testing.assert_allclose(y.mean(axes), 0, atol=1e-3)
+    np.testing.assert_allclose(y.var(axes), 1, rtol=1e-2)
+
+
+def test_group_norm_takes_any_number_of_channels_and_none_is_the_identity():
+    x = random(key(0), (2, 4, 4, 6))
+    module = blocks.norm("group", train=False)
+    y = apply(module, init(module, key(0), x), x)
+    np.testing.assert_allclose(y.reshape(2, 4, 4, 2, 3).mean((1, 2, 4)), 0, atol=1e-5)
+    assert blocks.norm("none", train=True)(x) is x
+    with pytest.raises(ValueError, match=r"'weight'.*batch, group"):
+        blocks.norm("weight", train=True)
+
+
+def test_conditional_norm_scales_and_shifts_by_the_vector():
+    x, vector = random(key(0), (3, 4, 4, 6)), random(key(1), (3, 5))
+    module = blocks.ConditionalNorm("instance")
+    variables = init(module, key(2), x, vector, train=True)
+    plain = apply(module, variables, x, jnp.zeros_like(vector), train=True)
+    dense = variables["params"]["Dense_0"]["kernel"]
+    scale, shift = jnp.split(vector @ dense, 2, axis=-1)
+    expected = plain * (1 + scale[:, None, None]) + shift[:, None, None]
+    np.testing.assert_allclose(apply(module, variables, x, vector, train=True), expected, rtol=1e-4, atol=1e-5)
+    gradient = compile_fast(jax.grad(lambda v: jnp.sum(module.apply(variables, x, v, train=True) ** 3)))(vector)
+    assert jnp.abs(gradient).min(axis=1).min() > 0
+
+
+@pytest.mark.parametrize(
+    "layer,shape",
+    [(lambda: convolution.Conv(6, 3, name="layer"), (2, 5, 5, 4)), (lambda: nn.Dense(6, name="layer"), (2, 8))],
+)
+def test_spectral_normalise_brings_the_largest_singular_value_to_one(layer, shape):
+    class Network(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return blocks.spectral_normalise(layer(), train)(x)
+
+    x, network, name = 1 + random(key(0), shape), Network(), "layer"
+    variables = init(network, key(1), x, train=False)
+    for _ in range(100):
+        _, stats = apply(network, variables, x, train=True, mutable=("batch_stats",))
+        variables = {**variables, **stats}
+    kernel = variables["params"][name]["kernel"].reshape(-1, 6)
+    sigma = jnp.linalg.svd(kernel, compute_uv=False)[0]
+    scaled = jax.tree.map(lambda p: p / sigma if p.ndim > 1 else p, variables["params"][name])
+    y = apply(network, variables, x, train=False)  # without `mutable`: evaluation changes no statistics
+    np.testing.assert_allclose(y, apply(layer(), {"params": scaled}, x), rtol=1e-3, atol=1e-4)
+    gradient = compile_fast(
+        jax.grad(lambda p: jnp.sum(network.apply({**variables, "params": p}, x, train=False) ** 2))
+    )(variables["params"])
+    # The output does not change with the kernel's scale, so the gradient is orthogonal to the kernel.
+    direction = gradient[name]["kernel"].reshape(-1, 6)
+    assert abs(jnp.sum(direction * kernel)) < 1e-3 * jnp.linalg.norm(direction) * jnp.linalg.norm(kernel)
+
+
+def attention_by_definition(params, x, context, allowed):
+    """Loops over examples, heads and queries; `allowed [B, T, N]`."""
+    params, x, context = jax.tree.map(np.asarray, (params, x, context))
+    query, key_, value = (
+        np.einsum("btd,dhk->bthk", a, params[name]["kernel"]) + params[name]["bias"]
+        for name, a in (("query", x), ("key", context), ("value", context))
+    )
+    y = np.zeros(x.shape)
+    for b, t in np.ndindex(x.shape[:2]):
+        (seen,) = np.nonzero(allowed[b, t])
+        for h in range(query.shape[2]) if len(seen) else ():
+            weights = np.exp(key_[b, seen, h] @ query[b, t, h] / np.sqrt(query.shape[-1]))
+            y[b, t] += weights / weights.sum() @ value[b, seen, h] @ params["output"]["kernel"][h]
+        y[b, t] += params["output"]["bias"] if len(seen) else 0
+    return y
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_is_its_definition_and_exactly_zero_with_nothing_to_attend_to(causal):
+    x, context = random(key(0), (3, 4, 8)), random(key(1), (3, 4, 6))
+    mask = jnp.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
+    module = blocks.CrossAttention(num_heads=2, causal=causal)
+    variables = jax.tree.map(lambda p: p + 0.1, init(module, key(2), x, context, mask))
+    allowed = np.broadcast_to(mask[:, None], (3, 4, 4)) & (np.tri(4, dtype=bool) if causal else True)
+    y = apply(module, variables, x, context, mask)
+    np.testing.assert_allclose(y, attention_by_definition(variables["params"], x, context, allowed), atol=1e-5)
+    assert not np.any(y[2])
+    assert not np.any(y[1, 0]) or not causal
+    gradient = compile_fast(jax.grad(lambda c: jnp.sum(module.apply(variables, x, c, mask) ** 2)))(context)
+    assert np.isfinite(gradient).all()
+    assert not np.any(gradient[~mask])
+    changed = jnp.where(mask[..., None], context, 1e3)
+    np.testing.assert_array_equal(apply(module, variables, x, changed, mask), y)
+
+
+def test_attention_refuses_a_width_that_the_heads_do_not_divide():
+    with pytest.raises(ValueError, match="width 6 is not a multiple of num_heads 4"):
+        blocks.SelfAttention(4).init(key(0), jnp.ones((1, 2, 6)))
+
+
+def test_causal_transformer_block_sees_no_later_token_and_reads_its_context():
+    x, context = random(key(0), (2, 5, 8)), random(key(1), (2, 3, 6))
+    context_mask = jnp.array([[1, 1, 0], [0, 0, 0]], bool)
+    block = blocks.TransformerBlock(num_heads=2, causal=True)
+    variables = init(block, key(2), x, None, context, context_mask)
+    y = apply(block, variables, x, None, context, context_mask)
+    later = apply(block, variables, x.at[:, 3:].add(1.0), None, context, context_mask)
+    np.testing.assert_array_equal(later[:, :3], y[:, :3])
+    assert not np.allclose(later[:, 3:], y[:, 3:])
+    other = apply(block, variables, x, None, context + 1, context_mask)
+    assert not np.allclose(other[0], y[0])
+    np.testing.assert_array_equal(other[1], y[1])
+
+
+def test_dropout_acts_in_training_only():
+    x = random(key(0), (2, 5, 8))
+    block = blocks.TransformerBlock(num_heads=2, dropout=0.5)
+    variables = init(block, key(1), x)
+    trained = apply(block, variables, x, train=True, rngs={"dropout": key(2)})
+    assert not np.allclose(trained, apply(block, variables, x))
+
+
+@pytest.mark.parametrize("resample,size", [(None, 8), ("up", 16), ("down", 4)])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_residual_block(resample, size, conditional):
+    x = random(key(0), (2, 8, 8, 4))
+    vector = random(key(1), (2, 3)) if conditional else None
+    block = blocks.ResidualBlock(6, resample, spectral=True)
+    variables = init(block, key(2), x, vector=vector, train=True)
+
+    def evaluate(params):
+        y, _ = block.apply({**variables, "params": params}, x, True, vector, mutable=["batch_stats"])
+        return jnp.sum(jnp.sin(y)), y
+
+    (_, y), gradient = compile_fast(jax.value_and_grad(evaluate, has_aux=True))(variables["params"])
+    assert y.shape == (2, size, size, 6)
+    kernels = [leaf for leaf in jax.tree.leaves(gradient) if leaf.ndim > 1]
+    assert all(jnp.linalg.norm(leaf) > 0 for leaf in kernels)
+
+
+@pytest.mark.parametrize("resample", [None, "up", "down"])
+def test_residual_block_without_its_branch_is_its_shortcut(resample):
+    x = random(key(0), (2, 8, 8, 4))
+    block = blocks.ResidualBlock(4, resample, norm="none")
+    variables = jax.tree.map(jnp.zeros_like, init(block, key(1), x, train=False))
+    shortcut = {None: lambda x: x, "up": blocks.upsample, "down": blocks.downsample}[resample]
+    np.testing.assert_array_equal(apply(block, variables, x, train=False), shortcut(x))
+    with pytest.raises(ValueError, match=r"resample.*'sideways'"):
+        blocks.ResidualBlock(4, "sideways").init(key(0), x, False)
+
+
+def test_sinusoidal_embedding_has_constant_norm_and_separates_positions():
+    embedding = blocks.sinusoidal_embedding(jnp.arange(200), 32)
+    np.testing.assert_allclose(jnp.sum(embedding**2, axis=-1), 16, rtol=1e-5)
+    products = np.array(embedding @ embedding.T)
+    np.fill_diagonal(products, 0)
+    assert products.max() < 16 - 0.1
+    # A shift is a rotation: the product of two positions depends on their distance only.
+    np.testing.assert_allclose(np.diagonal(products, 7), products[0, 7], rtol=1e-3)
+
+
+def test_time_embedding_depends_on_time():
+    module = blocks.TimeEmbedding(16)
+    time = jnp.array([0.0, 0.5, 1.0])
+    vectors = apply(module, init(module, key(0), time), time)
+    assert vectors.shape == (3, 16)
+    assert jnp.linalg.norm(vectors[0] - vectors[1]) > 1e-2 < jnp.linalg.norm(vectors[1] - vectors[2])

@@ -1,0 +1,85 @@
+"""Sheets of several models' samples from the same prompts."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import tiny
+
+from mmgen_jax import train
+from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.modalities import save
+from mmgen_jax.modalities.tokenizer import TextError
+from mmgen_jax.results import sheets
+from mmgen_jax.results.cells import load
+from mmgen_jax.runs.workdir import restore
+
+PROMPTS = ("a large red star", "a small blue circle")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run") / "vae"
+    train.train(tiny.config("vae", steps=1), workdir)
+    return workdir
+
+
+def test_a_sheet_shows_what_each_model_draws(run):
+    sheet = np.asarray(sheets.prompt_sheet({"a": run, "b": run}, PROMPTS, num=3, seed=5))
+    _, system, sampler, _ = restore(run)
+    sampler.seed = 5
+    tokenizer, length = system.modalities["text"].tokenizer, system.modalities["text"].shape[0]
+    ids = np.stack([tokenizer.encode(prompt, length) for prompt in PROMPTS])
+    drawn = sampler({"text": np.repeat(ids, 3, axis=0)})["image"].reshape(2, 3, 16, 16, 3)
+    for row, pictures in enumerate(drawn):
+        expected = save.to_uint8(np.concatenate(list(pictures), axis=1)).repeat(3, axis=0).repeat(3, axis=1)
+        height, width, _ = expected.shape  # 16 px thrice
+        top, right = sheets.LINE + row * (height + sheets.GAP), sheet.shape[1] - sheets.GAP
+        for left in (right - width, right - width - sheets.GAP - width):
+            np.testing.assert_array_equal(sheet[top : top + height, left : left + width], expected)
+
+
+def test_a_word_that_the_model_does_not_know_is_refused(run):
+    with pytest.raises(TextError, match="purple"):
+        sheets.prompt_sheet({"a": run}, ["a purple star"])
+
+
+def test_a_model_without_a_text_is_refused(tmp_path):
+    train.train(tiny.config("autoencoder", steps=1), tmp_path / "run")
+    with pytest.raises(ConfigError, match="draws images from one text"):
+        sheets.prompt_sheet({"a": tmp_path / "run"}, PROMPTS)
+
+
+def test_without_runs_there_is_no_sheet():
+    with pytest.raises(ConfigError, match="at least one run"):
+        sheets.prompt_sheet({}, PROMPTS)
+
+
+def test_the_first_finished_run_of_each_row(tmp_path):
+    (tmp_path / "sweep.py").write_text(
+        "def cells():\n"
+        "    return [\n"
+        "        {'label': 'real', 'config': 'configs/vae.py:scenes', 'baseline': 'mean_example', 'seeds': (0,)},\n"
+        "        {'label': 'VAE', 'config': 'configs/vae.py:scenes', 'seeds': (0, 1, 2)},\n"
+        "        {'label': 'GAN', 'config': 'configs/dcgan.py:scenes', 'seeds': (0,)},\n"
+        "    ]\n"
+    )
+    cells = load(tmp_path / "sweep.py")
+    for cell in cells[2:4]:  # seeds 1 and 2 of the VAE
+        (tmp_path / "runs" / cell.name).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="no finished run"):
+        sheets.first_runs(tmp_path / "sweep.py", tmp_path / "runs")
+    for cell in cells[2:4]:
+        (tmp_path / "runs" / cell.name / "evaluation.json").write_text("{}")
+    assert sheets.first_runs(tmp_path / "sweep.py", tmp_path / "runs") == {"VAE": tmp_path / "runs" / cells[2].name}
+
+
+def test_samples_are_written_beside_the_script(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sheets, "first_runs", lambda *_: {"a": run, "b": run, "c": run})
+    whole = np.asarray(PIL.Image.open(sheets.write(tmp_path / "sheet.py", "runs", PROMPTS, num=1)).convert("RGB"))
+    one = PIL.Image.open(sheets.write(tmp_path / "sheet.py", "runs", PROMPTS, num=1, labels=("b",))).convert("RGB")
+    assert (tmp_path / "samples.png").is_file()
+    exact = np.asarray(sheets.prompt_sheet({"a": run, "b": run, "c": run}, PROMPTS, num=1), float)
+    assert whole.shape == exact.shape and np.abs(whole - exact).mean() < 3  # 256 colours
+    assert one.width < whole.shape[1]
+    with pytest.raises(ConfigError, match="no finished run of d; there is one of a, b, c"):
+        sheets.write(tmp_path / "sheet.py", "runs", PROMPTS, labels=("a", "d"))
