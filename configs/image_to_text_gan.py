@@ -61,7 +61,7 @@ def get_config(arg="scenes"):
         "mismatch": 0.5,  # weight of the wrong-picture loss (Reed et al., 2016)
         "likelihood_weight": 1.0,
         "temperature": 0.5,  # of sampling, as in image_captioning.py
-        "relaxation": (1.0, 0.5),
+        "gumbel_temperature": (1.0, 0.5),
         "anneal_steps": (PRETRAINING, STEPS),
     }
     config.optimizers = {

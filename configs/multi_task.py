@@ -42,7 +42,7 @@ def get_config(arg="scenes"):
     config.objective = {
         "name": "recognition",
         "target": labels[0],
-        "also": dict.fromkeys(labels[1:], 1.0),
+        "auxiliary_labels": dict.fromkeys(labels[1:], 1.0),
         "label_smoothing": 0.1,
         "dropout": 0.2,
     }

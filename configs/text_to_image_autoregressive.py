@@ -30,18 +30,18 @@ LARGE = {
     "encoders.text.features": 256,
     "encoders.text.num_layers": 4,
     "fusion.features": 512,
-    "target_encoder.features": 256,
-    "target_encoder.channels": (128, 256),
-    "target_encoder.num_blocks": 2,
-    "target_decoder.width": 128,
-    "target_decoder.max_width": 256,
-    "target_decoder.num_blocks": 2,
+    "representation.encoder.features": 256,
+    "representation.encoder.channels": (128, 256),
+    "representation.encoder.num_blocks": 2,
+    "representation.decoder.width": 128,
+    "representation.decoder.max_width": 256,
+    "representation.decoder.num_blocks": 2,
     "generator.features": 512,
     "generator.num_layers": 12,
     "generator.num_heads": 8,
     "generator.dropout": 0.1,
-    "objective.codebook_size": 1024,
-    "objective.code_dim": 16,
+    "representation.codebook_size": 1024,
+    "representation.code_dim": 16,
     "optimizers.tokenizer.lr": 3e-4,
     "optimizers.tokenizer.warmup_steps": 500,
     "optimizers.tokenizer.stop_step": 20_000,
@@ -61,13 +61,16 @@ def get_config(arg="scenes"):
     config.data = presets.source(arg, "text", "image")
     config.encoders = {"text": {"name": "text.transformer", "features": 64, "num_layers": 1}}
     config.fusion = {"name": "concat", "features": 64}
-    config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1}
-    config.target_decoder = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1}
+    config.representation = {
+        "name": "vq_vae",
+        "encoder": {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1},
+        "decoder": {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1},
+        **codes,
+    }
     config.generator = {"name": "transformer", "features": 96, "num_layers": 3, "num_heads": 4}
     config.objective = {
         "name": "autoregressive",
         "target": "image",
-        **codes,
         "condition_dropout": 0.1,
         "guidance": 2.0,
         "top_p": 0.9,

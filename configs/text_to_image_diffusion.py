@@ -35,12 +35,12 @@ LARGE = {
     "train.steps": 100_000,
 }
 LARGE_LATENT = LARGE | {
-    "target_encoder.features": 256,
-    "target_encoder.channels": (128, 256),
-    "target_encoder.num_blocks": 2,
-    "target_decoder.width": 128,
-    "target_decoder.max_width": 256,
-    "target_decoder.num_blocks": 2,
+    "representation.encoder.features": 256,
+    "representation.encoder.channels": (128, 256),
+    "representation.encoder.num_blocks": 2,
+    "representation.decoder.width": 128,
+    "representation.decoder.max_width": 256,
+    "representation.decoder.num_blocks": 2,
     "generator.channels": (256, 512),  # of the 16 x 16 latents
     "optimizers.autoencoder.lr": 3e-4,
     "optimizers.autoencoder.warmup_steps": 500,
@@ -78,8 +78,11 @@ def get_config(arg="scenes_latent"):
         config.objective.guidance = 3.0
         config.train.steps = 20_000
     if arg.endswith("_latent"):
-        config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1}
-        config.target_decoder = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1}
+        config.representation = {
+            "name": "kl_autoencoder",
+            "encoder": {"name": "image.cnn", "features": 64, "channels": (32, 64), "num_blocks": 1},
+            "decoder": {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1},
+        }
         config.generator.update({"patch_size": 1, "num_blocks": 2})
         steps = {"autoencoder": 2000, "all": 12_000}
         if dataset == "digits":

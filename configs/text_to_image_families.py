@@ -24,13 +24,13 @@ FAMILIES = {
     "vae": ({"generator.width": 46, "objective.beta": 1.0}, 5250),  # a quarter of the pixels, a quarter of the beta
     "autoregressive": (
         {
-            "target_encoder.channels": (24, 48),
-            "target_encoder.norm": "none",
-            "target_decoder.width": 24,
-            "target_decoder.max_width": 48,
-            "target_decoder.norm": "none",
-            "objective.codebook_size": 512,
-            "objective.code_dim": 16,
+            "representation.encoder.channels": (24, 48),
+            "representation.encoder.norm": "none",
+            "representation.decoder.width": 24,
+            "representation.decoder.max_width": 48,
+            "representation.decoder.norm": "none",
+            "representation.codebook_size": 512,
+            "representation.code_dim": 16,
             "objective.top_p": 0.9,
             "generator.features": 64,
             "optimizers.tokenizer.lr": 5e-3,

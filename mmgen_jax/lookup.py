@@ -17,6 +17,7 @@ PACKAGES = {
     "fusion": ("mmgen_jax.networks.fusion", "Fusion"),
     "generators": ("mmgen_jax.networks.generators", "Generator"),
     "discriminators": ("mmgen_jax.networks.discriminators", "Discriminator"),
+    "representations": ("mmgen_jax.representations", "Representation"),
     "objectives": ("mmgen_jax.objectives", "Objective"),
     "evaluators": ("mmgen_jax.evaluators", "Evaluator"),
     "baselines": ("mmgen_jax.baselines", "Baseline"),

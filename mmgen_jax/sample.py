@@ -31,8 +31,8 @@ def sample(
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
     system = build_system(changed(config, changes or {}), modalities)
-    if not hasattr(system.objective, "sample"):
-        if not hasattr(system.objective, "embed_pair"):
+    if "sample" not in system.objective.abilities:
+        if "embed_pair" not in system.objective.abilities:
             raise schema.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
         raise schema.ConfigError(f"{workdir}: its objective embeds and draws nothing; use mmgen retrieve")
     conditions = system.conditions

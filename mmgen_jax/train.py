@@ -19,7 +19,7 @@ from mmgen_jax.modalities.modality import check_batch
 from mmgen_jax.runs import init_from
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import create_state, prepare_workdir
-from mmgen_jax.train_step import active_players, train_step
+from mmgen_jax.train_step import active_players, steps, train_step
 from mmgen_jax.training import checkpoint, metric_writer, parallel
 from mmgen_jax.training.optimizers import check_stages
 from mmgen_jax.training.progress import Progress
@@ -41,8 +41,8 @@ def train(config, workdir) -> TrainState:
     """
     workdir, every = pathlib.Path(workdir), config.train
     source = open_source(config)
-    invariant_to = tuple(getattr(source, "invariant_to", ()))
-    system = build_system(config, source.modalities, invariant_to=invariant_to)
+    label_preserving = tuple(getattr(source, "label_preserving", ()))
+    system = build_system(config, source.modalities, label_preserving=label_preserving)
     layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
     check_schedule(config, system)
     evaluate.build(config, system)  # what cannot be measured at the end is refused at the start
@@ -64,25 +64,42 @@ def train(config, workdir) -> TrainState:
         writer = stack.enter_context(metric_writer.MetricWriter(workdir, start))
         progress = stack.enter_context(Progress(every.steps, start))
         progress.write(summary(config, state, layout, start))
-        step_fn = layout.compile_step(
-            functools.partial(
-                train_step,
-                # The step averages over `axis_name` itself; sampling is always in the global view, so it has none.
-                objective=build_system(config, source.modalities, layout.axis_name).objective,
-                optimizers=system.optimizers,
-                seed=config.seed,
-                augment=system.augment,
-                axis_name=layout.axis_name,
-            ),
-            state,
-            every.steps_per_call,
+        step_fn = functools.partial(
+            train_step,
+            objective=system.objective,
+            optimizers=system.optimizers,
+            seed=config.seed,
+            augment=system.augment,
         )
         sampler = Sampler(system, layout, every.batch_size, config.seed)
-        pending, waited, since = [], 0.0, time.monotonic()
+        pending, since = [], time.monotonic()
 
-        step = start
-        while True:
+        loop = steps(
+            layout.compile_step(step_fn, state, every.steps_per_call),
+            state,
+            batches,
+            start=start,
+            stop=every.steps,
+            per_call=every.steps_per_call,
+            players=lambda step: active_players(step, system.optimizers, system.objective.players),
+        )
+        for step, state, metrics in loop:
             last = step >= every.steps
+            if metrics is not None:
+                pending.append(metrics)
+                if step % every.log_steps == 0 or last or step % every.checkpoint_steps == 0:
+                    means, not_finite = metric_writer.summarise(pending)
+                    if not_finite is not None:
+                        raise NotFinite(diagnosis(not_finite, step, len(pending), every.steps_per_call, state))
+                    now = time.monotonic()
+                    means["steps_per_second"] = len(pending) * every.steps_per_call / (now - since)
+                    means["data_wait"] = batches.waited() / (now - since)  # share of the time spent waiting for data
+                    writer.write(step, means)
+                    progress.update(step, means)
+                    pending, since = [], now
+                else:
+                    progress.update(step)
+
             if last and step > start:
                 # First: what is trained outlives a failed evaluation.
                 checkpoints.save(step, state, batches.get_state())
@@ -97,29 +114,6 @@ def train(config, workdir) -> TrainState:
             if not last and is_due(step, start, every.checkpoint_steps, last):
                 # State and data position together, before the next batch is taken: that makes a resume exact.
                 checkpoints.save(step, state, batches.get_state())
-            if last:
-                break
-
-            before = time.monotonic()
-            batch = next(batches)
-            waited += time.monotonic() - before
-            players = active_players(step, system.optimizers, system.objective.players)
-            state, metrics = step_fn(state, batch, players)
-            pending.append(metrics)
-            step += every.steps_per_call
-
-            if step % every.log_steps == 0 or step >= every.steps or step % every.checkpoint_steps == 0:
-                means, not_finite = metric_writer.summarise(pending)
-                if not_finite is not None:
-                    raise NotFinite(diagnosis(not_finite, step, len(pending), every.steps_per_call, state))
-                now = time.monotonic()
-                means["steps_per_second"] = len(pending) * every.steps_per_call / (now - since)
-                means["data_wait"] = waited / (now - since)  # share of the time that the step waited for data
-                writer.write(step, means)
-                progress.update(step, means)
-                pending, waited, since = [], 0.0, now
-            else:
-                progress.update(step)
     return state
 
 
@@ -149,7 +143,7 @@ def check_schedule(config, system) -> None:
             raise schema.ConfigError(
                 f"config.train.steps_per_call: {player} is not updated in every step, which needs steps_per_call=1"
             )
-    check_stages(system.optimizers, getattr(system.objective, "stages", ()), every.steps)
+    check_stages(system.optimizers, system.objective.stages, every.steps)
 
 
 def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.ExitStack):
@@ -193,16 +187,11 @@ def save_samples(workdir: pathlib.Path, step: int, config, system, sampler, writ
     named = {k: system.modalities[k] for k in system.conditions}
     prompts = [save.describe(batch, named, i) for i in indices] if conditions else None
     paths = save.save_samples(workdir / "samples", step, sampler(batch), system.modalities, prompts, conditions)
-    if sampler.supports("reconstruct") and system.modalities[system.target].kind in ("image", "video"):
-        name = f"{system.target}_reconstructed"
-        paths += save.save_samples(
-            workdir / "samples",
-            step,
-            {name: sampler.reconstruct(batch)[system.target]},
-            {**system.modalities, name: system.modalities[system.target]},
-            prompts,
-            {system.target: batch[system.target]},
-        )
+    if sampler.supports("reconstruct"):
+        reconstructed = {f"{name}_reconstructed": array for name, array in sampler.reconstruct(batch).items()}
+        shown = {**system.modalities, **{f"{name}_reconstructed": system.modalities[name] for name in system.targets}}
+        beside = {name: batch[name] for name in system.targets if name in batch}
+        paths += save.save_samples(workdir / "samples", step, reconstructed, shown, prompts, beside)
     writer.write_samples(step, paths)
     return paths
 

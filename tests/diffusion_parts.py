@@ -33,7 +33,7 @@ class Exact(nn.Module):
     prediction: str = "velocity"
 
     @nn.compact
-    def __call__(self, z, time, fused, train: bool = False):
+    def __call__(self, z, time, condition, train: bool = False):
         offset = self.param("offset", nn.initializers.zeros, ())
         a, s, da, ds = diffusion.PATHS[self.path](time.reshape(-1, *[1] * (z.ndim - 1)))
         centred = (z - a * self.mean) / ((a * self.std) ** 2 + s**2)
@@ -45,8 +45,8 @@ class Dense(nn.Module):
     """Of z, time and conditions, elementwise mixed by two dense layers."""
 
     @nn.compact
-    def __call__(self, z, time, fused, train: bool = False):
-        parts = [z.reshape(len(z), -1), time[:, None], *([] if fused is None else [fused.pooled])]
+    def __call__(self, z, time, condition, train: bool = False):
+        parts = [z.reshape(len(z), -1), time[:, None], *([] if condition is None else [condition.pooled])]
         hidden = nn.tanh(nn.Dense(16)(jnp.concatenate(parts, axis=-1)))
         return nn.Dense(z[0].size)(hidden).reshape(z.shape)
 
@@ -57,8 +57,8 @@ class Recorder(nn.Module):
     calls: ClassVar[list] = []
 
     @nn.compact
-    def __call__(self, z, time, fused, train: bool = False):
-        self.calls.append(fused.mask)
+    def __call__(self, z, time, condition, train: bool = False):
+        self.calls.append(condition.mask)
         return self.param("scale", nn.initializers.ones, ()) * z
 
 

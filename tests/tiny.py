@@ -21,12 +21,12 @@ from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities.modality import Modality, check_batch
 from mmgen_jax.runs.workdir import create_state
-from mmgen_jax.train_step import active_players, train_step
+from mmgen_jax.train_step import active_players, steps, train_step
 from mmgen_jax.training import parallel
 
 ROOT = pathlib.Path(__file__).parent.parent
 PARTS = {"fusion": "fusion", "generator": "generators", "discriminator": "discriminators", "objective": "objectives"}
-PARTS |= {"target_encoder": "encoders", "target_decoder": "generators"}
+PARTS |= {"target_encoder": "encoders"}
 # The largest value that a field of a component or a data source keeps. All widths get the same, so those that had to be
 # equal still are, and 16 is divided by every usual number of heads. A tuple keeps its length: it may set the depth.
 LARGEST = {
@@ -43,6 +43,7 @@ def shrink(config, **train):
         for part, package in PARTS.items():
             if small.get(part):
                 _shrink(small[part], lookup.find(package, small[part].name))
+        _shrink_representation(small.get("representation"))
         for encoder in small.encoders.values():
             _shrink(encoder, lookup.find("encoders", encoder.name))
         source = lookup.find("data", small.data.name)
@@ -55,6 +56,16 @@ def shrink(config, **train):
         for optimizer in small.optimizers.values():  # every player in every step
             optimizer.update(dict.fromkeys(("start_step", "stop_step"), 0))
     return small.lock()
+
+
+def _shrink_representation(fields) -> None:
+    if not fields:
+        return
+    _shrink(fields, lookup.find("representations", fields.name))
+    for part, package in schema.REPRESENTATION_PACKAGES.items():
+        if part in fields:
+            _shrink(fields[part], lookup.find(package, fields[part].name))
+    _shrink_representation(fields.get("of"))
 
 
 def _shrink(fields, cls) -> None:
@@ -116,17 +127,17 @@ class Training:
 
     @functools.cached_property
     def system(self):
-        invariant_to = tuple(getattr(self.source, "invariant_to", ()))
-        return build_system(self.config, self.source.modalities, invariant_to=invariant_to)
+        label_preserving = tuple(getattr(self.source, "label_preserving", ()))
+        return build_system(self.config, self.source.modalities, label_preserving=label_preserving)
 
     @functools.cached_property
     def layout(self):
         fields = self.config.parallel
         return parallel.create(fields.mode, self.config.train.batch_size, fields.fsdp, fields.num_devices)
 
-    @functools.cached_property
+    @property
     def objective(self):
-        return build_system(self.config, self.source.modalities, self.layout.axis_name).objective
+        return self.system.objective
 
     def batches(self):
         size, steps = self.config.train.batch_size, self.config.train.steps_per_call
@@ -136,24 +147,29 @@ class Training:
     def init(self):
         return self.layout.init(functools.partial(create_state, self.config, self.system))
 
-    def run(self, steps: int, batches=None):
-        """`(state, metrics)` after `steps` on the config's batches or on `batches`; a metric is a list over steps."""
-        state = self.init()
+    def run(self, num_steps: int, batches=None):
+        """`(state, metrics)` after `num_steps` on the config's batches or `batches`; a metric is a list over steps."""
+        state, per_call = self.init(), self.config.train.steps_per_call
         step = functools.partial(
             train_step,
             objective=self.objective,
             optimizers=self.system.optimizers,
             seed=self.config.seed,
             augment=self.system.augment,
-            axis_name=self.layout.axis_name,
         )
-        per_call = self.config.train.steps_per_call
-        compiled = self.layout.compile_step(step, state, per_call)
+        on_devices = (self.layout.put(batch, steps_axis=per_call > 1) for batch in batches or self.batches())
         collected = {}
-        for number, batch in zip(range(0, steps, per_call), batches or self.batches()):
-            players = active_players(number, self.system.optimizers, self.system.objective.players)
-            state, metrics = compiled(state, self.layout.put(batch, steps_axis=per_call > 1), players)
-            for name, value in jax.device_get(metrics).items():
+        loop = steps(
+            self.layout.compile_step(step, state, per_call),
+            state,
+            on_devices,
+            stop=num_steps,
+            per_call=per_call,
+            players=lambda number: active_players(number, self.system.optimizers, self.objective.players),
+        )
+        for _, last, metrics in loop:
+            state = last
+            for name, value in jax.device_get(metrics or {}).items():
                 collected.setdefault(name, []).extend(np.atleast_1d(value).tolist())
         return state, collected
 

@@ -8,6 +8,7 @@ import pathlib
 
 import ml_collections
 
+from mmgen_jax.config import migration
 from mmgen_jax.config.override import flatten, override
 from mmgen_jax.config.schema import MAY_CHANGE, MAY_CHANGE_PARTS, PARTS, ConfigError, base
 from mmgen_jax.lookup import nearest
@@ -42,7 +43,7 @@ def from_json(text: str) -> ml_collections.ConfigDict:
             return {k: tuples(v) for k, v in value.items()}
         return tuple(map(tuples, value)) if isinstance(value, list) else value
 
-    return ml_collections.ConfigDict(tuples(json.loads(text))).lock()
+    return ml_collections.ConfigDict(tuples(migration.upgraded(json.loads(text)))).lock()
 
 
 def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

@@ -10,6 +10,7 @@ from typing import Any
 import ml_collections
 
 from mmgen_jax import lookup
+from mmgen_jax.config import schema
 from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.lookup import nearest
 
@@ -36,11 +37,10 @@ def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> m
 
 def _default(path: list[str], node: ml_collections.ConfigDict, field: str) -> Any:
     """The default of a field that a component or optimizer has and the config leaves out."""
-    from mmgen_jax.config import schema
-    from mmgen_jax.training import optimizers
+    from mmgen_jax.training import optimizers  # it imports jax, and a command that only reads configs need not
 
     cls = optimizers.Optimizer if path[:1] == ["optimizers"] and len(path) == 2 else None
-    if "name" in node and (package := schema.PACKAGES.get(path[0])):
+    if "name" in node and path and (package := _package(path)):
         cls = lookup.find(package, node.name)
     defaults = {f.name: f.default for f in dataclasses.fields(cls) if f.init} if cls else {}
     defaults |= schema.PLACEMENT if path[0] == "encoders" else {}
@@ -50,6 +50,13 @@ def _default(path: list[str], node: ml_collections.ConfigDict, field: str) -> An
         return value
     settable = [name for name, default in defaults.items() if isinstance(default, (bool, int, float, str, tuple))]
     return _child(node, field, ".".join(path), settable)
+
+
+def _package(path: list[str]) -> str | None:
+    """The package whose component stands at a place of a config."""
+    if path[0] == "representation":
+        return schema.REPRESENTATION_PACKAGES.get(path[-1], "representations")
+    return schema.PACKAGES.get(path[0])
 
 
 def _child(node: ml_collections.ConfigDict, name: str, path: str, settable: Iterable[str] = ()):

@@ -14,8 +14,9 @@ PARTS = {
     "augment",
     "encoders",
     "fusion",
+    "aligned",
+    "representation",
     "target_encoder",
-    "target_decoder",
     "generator",
     "discriminator",
     "objective",
@@ -86,9 +87,11 @@ PACKAGES = {
     "encoders": "encoders",
     "fusion": "fusion",
     "target_encoder": "encoders",
-    "target_decoder": "generators",
+    "representation": "representations",
     "generator": "generators",
     "discriminator": "discriminators",
     "objective": "objectives",
     "evaluators": "evaluators",
 }
+# The same for the networks of a representation; `of` is another representation.
+REPRESENTATION_PACKAGES = {"encoder": "encoders", "decoder": "generators"}

@@ -9,10 +9,11 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from mmgen_jax import lookup
-from mmgen_jax.config.schema import DTYPES, PLACEMENT, ConfigError
+from mmgen_jax import contracts, lookup
+from mmgen_jax.config.schema import DTYPES, PLACEMENT, REPRESENTATION_PACKAGES, ConfigError
 from mmgen_jax.data.subset import Subset
 from mmgen_jax.modalities.modality import DTYPE, MASK_SUFFIX, Batch, Modality
+from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.readout import CellTokens
 from mmgen_jax.training.augment import Augmentation
@@ -24,12 +25,12 @@ class System:
     """What is trained: an objective with its networks, and an optimizer per player.
 
     Args:
-      conditions: the modalities that an encoder reads.
+      conditions: the modalities that an encoder or an aligned source reads.
       init_from: `{encoder: "workdir:module"}`, parameters to start from.
       augment: of the training batches, `(batch, keys) -> batch`.
     """
 
-    objective: Any
+    objective: contracts.Objective
     optimizers: Mapping[str, Optimizer]
     modalities: Mapping[str, Modality]
     conditions: tuple[str, ...]
@@ -37,17 +38,31 @@ class System:
     augment: Augmentation | None
 
     @property
-    def target(self) -> str:
-        return self.objective.target
+    def targets(self) -> tuple[str, ...]:
+        """Every modality that the objective draws."""
+        return self.objective.targets
 
-    def without_target(self, batch: Batch) -> dict[str, np.ndarray]:
-        """The batch as one samples from it: conditions as they are, the target zero and masked."""
+    @property
+    def target(self) -> str:
+        """The first of `targets`, for what deals with one."""
+        return self.targets[0]
+
+    def without_targets(self, batch: Batch, given: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+        """The batch as one samples from it: conditions and `given` targets as they are, other targets zero and masked.
+
+        A target that is also a condition stays as it stands in the batch.
+        """
         size = len(next(iter(batch.values())))
-        kept = {k: v for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self.conditions}
-        modality = self.modalities[self.target]
-        target = np.zeros((size, *modality.shape), DTYPE[modality.kind])
-        # A target that is also a condition stays as it is given.
-        return {self.target: target, self.target + MASK_SUFFIX: np.zeros(size, bool)} | kept
+        shown = {*self.conditions, *given}
+        kept = {k: v for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in shown}
+        hidden = {}
+        for name in self.targets:
+            modality = self.modalities[name]
+            hidden[name] = np.zeros((size, *modality.shape), DTYPE[modality.kind])
+            hidden[name + MASK_SUFFIX] = np.zeros(size, bool)
+            if name in kept:
+                del hidden[name + MASK_SUFFIX]
+        return hidden | kept
 
 
 def open_source(config: ml_collections.ConfigDict, split: str = "", names: tuple[str, ...] = ()):
@@ -78,50 +93,89 @@ def held_out_split(config: ml_collections.ConfigDict) -> str:
 def build_system(
     config: ml_collections.ConfigDict,
     modalities: Mapping[str, Modality],
-    axis_name: str | None = None,
-    invariant_to: tuple[str, ...] | None = None,
+    label_preserving: tuple[str, ...] | None = None,
 ) -> System:
     """Networks, objective and optimizers; nothing is compiled or allocated.
 
     Args:
-      axis_name: of the mapped axis, for what averages over devices itself (`pmap`).
-      invariant_to: the data source's, see `augment.Augmentation`; None leaves augmentation out, as all but training do.
+      label_preserving: the data source's, see `augment.Augmentation`; None leaves augmentation out, as all but training
+        do.
 
     Raises:
       ConfigError, lookup.LookupFailed: a name, field or modality that does not exist.
     """
     if config.dtype not in DTYPES:
         raise ConfigError(f"config.dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
-    common = {"dtype": DTYPES[config.dtype], "axis_name": axis_name}
-    target = _modality(config.objective.get("target"), "objective.target", modalities)
+    common = {"dtype": DTYPES[config.dtype]}
+    names = config.objective.get("targets") or (config.objective.get("target"),)
+    targets = {name: _modality(name, "objective.target", modalities) for name in names}
+    representations = _representations(config, targets, common)
+    target = next(iter(targets.values()))
+    facts = common | _facts(target)
+    if representation := representations[names[0]]:
+        facts |= _space_facts(representation.space)
     networks = {
         "modality": target,
         "modalities": modalities,
-        "axis_name": axis_name,
         "conditioner": _conditioner(config, modalities, common),
-        "target_encoder": _optional("encoders", config.get("target_encoder"), common | _facts(target)),
-        "target_decoder": _optional("generators", config.get("target_decoder"), common | _facts(target)),
-        "generator": _optional("generators", config.get("generator"), common | _facts(target)),
-        "discriminator": _optional("discriminators", config.get("discriminator"), common | _facts(target)),
+        "representation": representation,
+        "representations": representations,
+        "target_encoder": _optional("encoders", config.get("target_encoder"), facts),
+        "generator": _optional("generators", config.get("generator"), facts),
+        "discriminator": _optional("discriminators", config.get("discriminator"), facts),
     }
     networks = {key: value for key, value in networks.items() if value is not None}
     objective = lookup.build("objectives", config.objective, **networks)
-    taken = {field.name for field in dataclasses.fields(objective)} | {"modality", "modalities", "axis_name"}
+    taken = {field.name for field in dataclasses.fields(objective)} | {"modality", "modalities", "representations"}
     if unused := sorted(set(networks) - taken):
         part = "encoders" if unused[0] == "conditioner" else unused[0]
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")
-    if config.objective.target in _reads(config).values() and "generator" in networks:
-        raise ConfigError(
-            f"config.encoders: {config.objective.target!r} is the target and cannot be a condition of itself"
-        )
+    conditions = tuple(dict.fromkeys((*_reads(config).values(), *_aligned(config))))
+    if len(targets) == 1 and names[0] in conditions and "sample" in objective.abilities and "generator" in networks:
+        raise ConfigError(f"config.encoders: {names[0]!r} is the target and cannot be a condition of itself")
     return System(
         objective,
         _optimizers(config, objective.players),
         modalities,
-        tuple(dict.fromkeys(_reads(config).values())),
+        conditions,
         {name: encoder.init_from for name, encoder in config.encoders.items() if encoder.get("init_from")},
-        Augmentation(config.augment, modalities, invariant_to) if config.augment and invariant_to is not None else None,
+        Augmentation(config.augment, modalities, label_preserving)
+        if config.augment and label_preserving is not None
+        else None,
     )
+
+
+def _representations(config, targets: Mapping[str, Modality], common) -> dict[str, Any]:
+    """`{target: representation}`, None where the target's own array is modelled."""
+    fields = config.get("representation")
+    if not fields:
+        return dict.fromkeys(targets)
+    if len(targets) == 1:
+        name, modality = next(iter(targets.items()))
+        return {name: _representation(fields, modality, common, "representation")}
+    if unknown := sorted(set(fields) - set(targets)):
+        raise ConfigError(
+            f"config.representation: several targets have one each ({', '.join(targets)}), got {unknown[0]!r}"
+        )
+    return {
+        name: _representation(fields[name], modality, common, f"representation.{name}") if name in fields else None
+        for name, modality in targets.items()
+    }
+
+
+def _representation(fields, modality: Modality, common, where: str):
+    """A representation of a target, and those that it stands on (`of`)."""
+    if not isinstance(fields, ml_collections.ConfigDict):
+        raise ConfigError(f"config.{where}: expected a group of fields with a name, got {fields!r}")
+    inner = _representation(fields["of"], modality, common, f"{where}.of") if fields.get("of") else None
+    of = inner or lookup.find("representations", "identity")(modality)
+    facts = common | _facts(modality) | {"shape": of.space.shape}
+    context = {"modality": modality, "of": of, "sample_rate": modality.sample_rate}
+    for part, package in REPRESENTATION_PACKAGES.items():
+        if fields.get(part):
+            context[part] = lookup.build(package, fields[part], **facts)
+    own = {key: value for key, value in fields.items() if key not in ("of", *REPRESENTATION_PACKAGES)}
+    return lookup.build("representations", own, **context)
 
 
 def _reads(config) -> dict[str, str]:
@@ -129,33 +183,45 @@ def _reads(config) -> dict[str, str]:
     return {name: encoder.get("modality") or name for name, encoder in config.encoders.items()}
 
 
+def _aligned(config) -> tuple[str, ...]:
+    names = config.get("aligned", ())
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def _conditioner(config, modalities, common) -> Conditioner | None:
-    if not config.encoders:
+    aligned = _aligned(config)
+    if not config.encoders and not aligned:
         return None
-    if not config.get("fusion"):
+    if config.encoders and not config.get("fusion"):
         raise ConfigError("config.fusion: expected a fusion to join the encoders, e.g. fusion.name='concat'")
     reads = _reads(config)
     own = {name: _modality(name, "encoders", modalities) for name in reads.values()}
+    for name in aligned:
+        own[name] = _modality(name, "aligned", modalities)
+        if not isinstance(own[name].space, Continuous) or own[name].space.rank == 0:
+            raise ConfigError(
+                f"config.aligned: {name!r} is of kind {own[name].kind!r}, which has no grid; read it by an encoder"
+            )
     encoders = {
         name: lookup.build(
             "encoders", {k: v for k, v in encoder.items() if k not in PLACEMENT}, **common, **_facts(own[reads[name]])
         )
         for name, encoder in config.encoders.items()
     }
-    fusion = {k: v for k, v in config.fusion.items() if k != "modality_dropout"}
+    fusion = {k: v for k, v in config.fusion.items() if k != "modality_dropout"} if config.encoders else None
     return Conditioner(
         encoders,
-        lookup.build("fusion", fusion, **common),
+        _optional("fusion", fusion, common),
         reads,
         own,
-        _dropout(config),
+        _dropout(config) if config.encoders else 0.0,
         tuple(name for name, encoder in config.encoders.items() if encoder.get("frozen")),
         {
             name: CellTokens(encoder.readout, common["dtype"])
             for name, encoder in config.encoders.items()
             if encoder.get("readout")
         },
-        common["axis_name"],
+        aligned,
     )
 
 
@@ -189,6 +255,11 @@ def _facts(modality: Modality) -> dict[str, Any]:
         "sample_rate": modality.sample_rate,
         "frame_rate": modality.frame_rate,
     }
+
+
+def _space_facts(space) -> dict[str, Any]:
+    """What a component that works on a representation's space may need to know of it."""
+    return {"shape": space.shape, "vocab_size": space.num_ids if isinstance(space, Discrete) else 0}
 
 
 def _optimizers(config, players: tuple[str, ...]) -> dict[str, Optimizer]:

@@ -73,7 +73,7 @@ class Source(local.LocalSource):
     layout: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
     home: ClassVar[str] = "https://github.com/alexeygrigorev/clothing-dataset-small"
     # A mirrored or recoloured garment is of the same kind, and the captions name the kind alone.
-    invariant_to: ClassVar[tuple[str, ...]] = ("flip", "hue")
+    label_preserving: ClassVar[tuple[str, ...]] = ("flip", "hue")
 
     caption_labels: ClassVar[tuple[str, ...]] = ("clothing",)
 

@@ -83,7 +83,7 @@ class Source:
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
     available: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "video", "digit")
     # No caption tells a path, and paths are as likely in either direction of time. A mirrored 2 is no 2.
-    invariant_to: ClassVar[tuple[str, ...]] = ("reverse",)
+    label_preserving: ClassVar[tuple[str, ...]] = ("reverse",)
     caption_labels: ClassVar[tuple[str, ...]] = ("digit",)
 
     split: str = "train"

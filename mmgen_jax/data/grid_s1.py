@@ -71,7 +71,7 @@ class Source(local.LocalSource):
     layout: ClassVar[tuple[str, ...]] = ("clips", "alignments")
     home: ClassVar[str] = "https://zenodo.org/records/3625687"
     # Neither a mirrored nor a recoloured face says anything else; a reversed one does.
-    invariant_to: ClassVar[tuple[str, ...]] = ("flip", "hue")
+    label_preserving: ClassVar[tuple[str, ...]] = ("flip", "hue")
 
     num_frames: int = 16
     image_size: int = 48

@@ -38,7 +38,7 @@ class LocalSource:
     available: ClassVar[tuple[str, ...]]
     layout: ClassVar[tuple[str, ...]]  # of the folder
     home: ClassVar[str]
-    invariant_to: ClassVar[tuple[str, ...]] = ()  # see `augment.MEANING`
+    label_preserving: ClassVar[tuple[str, ...]] = ()  # see `augment.MEANING`
 
     split: str = "train"
     names: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import functools
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -161,6 +162,7 @@ class prefetch_to_device:
             raise ValueError(f"prefetch_to_device: size: expected at least 1, got {size}")
         self._iterator, self._put, self._size = iterator, put, size
         self._state = iterator.get_state()
+        self._waited = 0.0
         self._pending: collections.deque[futures.Future] = collections.deque()
         self._executor = futures.ThreadPoolExecutor(1, thread_name_prefix="prefetch-to-device")
 
@@ -172,10 +174,17 @@ class prefetch_to_device:
         return self
 
     def __next__(self) -> Any:
+        before = time.monotonic()
         batch = self.peek()
+        self._waited += time.monotonic() - before
         self._state = self._pending.popleft().result()[1]
         self._fill()
         return batch
+
+    def waited(self) -> float:
+        """Seconds that `next` has waited for a batch since the last call of this method."""
+        waited, self._waited = self._waited, 0.0
+        return waited
 
     def peek(self) -> Any:
         """The batch that `next` will return."""

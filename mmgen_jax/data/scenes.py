@@ -81,7 +81,7 @@ class Source:
         return {name: known[name] for name in self.names or NAMES}
 
     @property
-    def invariant_to(self) -> tuple[str, ...]:
+    def label_preserving(self) -> tuple[str, ...]:
         """Mirrored or reversed, a clip shows another motion, which caption, sound and label tell; without them both are
         allowed. Another hue never is: the colour is a factor.
         """

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.modalities.tokenizer import Tokenizer, from_dict
+from mmgen_jax.modalities.space import Continuous, Discrete
+from mmgen_jax.modalities.tokenizer import END, Tokenizer, from_dict
 
 RANK = {"text": 1, "image": 3, "audio": 1, "video": 4, "label": 0}  # of one example
 DTYPE = {"text": np.int32, "image": np.float32, "audio": np.float32, "video": np.float32, "label": np.int32}
@@ -59,6 +60,15 @@ class Modality:
             raise ValueError(
                 f"a modality of kind {self.kind!r} has {RANK[self.kind]} axes per example, got shape {self.shape}"
             )
+
+    @property
+    def space(self) -> Continuous | Discrete:
+        """Of the array itself."""
+        if self.kind == "text":
+            return Discrete(self.shape[0], self.vocab_size, END)
+        if self.kind == "label":
+            return Discrete(1, self.num_classes)
+        return Continuous((*self.shape, 1) if self.kind == "audio" else self.shape)
 
     @property
     def num_classes(self) -> int:

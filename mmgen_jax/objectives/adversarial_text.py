@@ -31,12 +31,11 @@ import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
-from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, PADDING
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives import autoregressive
 from mmgen_jax.objectives.parts import decoding, discriminator
-from mmgen_jax.objectives.parts.masks import present
+from mmgen_jax.objectives.parts.masks import zero_masked
 
 
 def straight_through(logits: jax.Array, temperature: jax.Array | float) -> jax.Array:
@@ -71,21 +70,20 @@ def unroll(step: decoding.Step, cache: Any, noise: jax.Array, temperature: jax.A
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Objective(discriminator.Adversary):
-    """A captioner, what an adversary changes in it, and that discriminator; see `adversarial.Adversary`.
+class Objective(discriminator.WithDiscriminator):
+    """A captioner, what an adversary changes in it, and that discriminator; see `adversarial.WithDiscriminator`.
 
     Args:
       likelihood_weight: of the negative log-likelihood per token in the generator's loss.
-      relaxation: temperature of the relaxed words at the first and the last of `anneal_steps`.
+      gumbel_temperature: of the relaxed words at the first and the last of `anneal_steps`.
       anneal_steps: steps of the run between which it goes from the one to the other, geometrically.
       strength: how much of the generator's change is added when sampling; 0 is the captioner by likelihood alone.
       temperature, top_k, top_p, beam_size, length_penalty: of sampling, see `autoregressive.Objective`.
     """
 
     generator: nn.Module
-    modality: Modality
     likelihood_weight: float = 0.1
-    relaxation: tuple[float, float] = (1.0, 1.0)
+    gumbel_temperature: tuple[float, float] = (1.0, 1.0)
     anneal_steps: tuple[int, int] = (0, 0)
     strength: float = 1.0
     temperature: float = 1.0
@@ -94,21 +92,26 @@ class Objective(discriminator.Adversary):
     beam_size: int = 1
     length_penalty: float = 1.0
 
-    players: ClassVar[tuple[str, ...]] = ("pretraining", "discriminator", "generator")
-    stages: ClassVar[tuple[tuple[str, str], ...]] = (("pretraining", "generator"),)
+    own_players: ClassVar[tuple[str, ...]] = ("pretraining", "discriminator", "generator")
     sampling: ClassVar[tuple[str, ...]] = (
         *("strength", "temperature", "top_k", "top_p", "beam_size", "length_penalty"),
     )
 
     def __post_init__(self):
         super().__post_init__()
-        if self.modality.kind != "text":
+        if self.discrete().end is None:
             raise ValueError(f"objective.target: expected a text, {self.target!r} is of kind {self.modality.kind!r}")
-        if len(self.relaxation) != 2 or min(self.relaxation) <= 0:
-            raise ValueError(f"objective.relaxation: expected two temperatures above 0, got {self.relaxation}")
+        if len(self.gumbel_temperature) != 2 or min(self.gumbel_temperature) <= 0:
+            raise ValueError(
+                f"objective.gumbel_temperature: expected two temperatures above 0, got {self.gumbel_temperature}"
+            )
         if len(self.anneal_steps) != 2 or self.anneal_steps[0] > self.anneal_steps[1]:
             raise ValueError(f"objective.anneal_steps: expected a first and a last step, got {self.anneal_steps}")
         _ = self.captioner  # refuses what it cannot sample with
+
+    @property
+    def stages(self) -> tuple[tuple[str, str], ...]:
+        return (("pretraining", "generator"),)
 
     @functools.cached_property
     def captioner(self) -> autoregressive.Objective:
@@ -129,49 +132,49 @@ class Objective(discriminator.Adversary):
             "generator": {"params": change},
         }
 
-    def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
+    def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
         if player == "pretraining":
-            return self._likelihood(params[player], extra, batch, rng)
+            return self._likelihood(params[player], collections, batch, rng)
         noise_rng, likelihood_rng, mix_rng, shared, *dropout = jax.random.split(rng, 7)
         dropout = [{"dropout": key, "modality_dropout": shared} for key in dropout]
-        fake = self.draw(params, extra, batch, noise_rng, self._relaxation(step))
+        fake = self.draw(params, collections, batch, noise_rng, self._temperature(step))
         if player == "discriminator":
-            real = self._one_hot(present(batch, self.target))
-            return self._discriminator_loss(params, extra, batch, real, fake, mix_rng, dropout[:2])
-        loss, metrics = self._generator_loss(params, extra, batch, fake, dropout[2])
+            real = self._one_hot(zero_masked(batch, self.target))
+            return self._discriminator_loss(params, collections, batch, real, fake, mix_rng, dropout[:2])
+        loss, metrics = self._generator_loss(params, collections, batch, fake, dropout[2])
         metrics["words_per_example"] = jnp.mean(jnp.sum(1.0 - fake[..., PADDING], axis=1))
         if self.likelihood_weight:
-            nll, (extra, details) = self._likelihood(self._sum(params), extra, batch, likelihood_rng)
+            nll, (collections, details) = self._likelihood(self._sum(params), collections, batch, likelihood_rng)
             loss, metrics = loss + self.likelihood_weight * nll, metrics | details
-        return loss, (extra, metrics)
+        return loss, (collections, metrics)
 
-    def draw(self, params, extra, batch, rng: jax.Array, relaxation=1.0) -> jax.Array:
+    def draw(self, params, collections, batch, rng: jax.Array, temperature=1.0) -> jax.Array:
         """One-hot words `[B, T, V]` that a gradient passes, see `unroll`."""
         length, size = self.modality.shape[0], self.modality.vocab_size
-        variables = {"params": self._sum(params), **extra["pretraining"]}
+        variables = {"params": self._sum(params), **collections["pretraining"]}
         apply = functools.partial(self.captioner.network.apply, variables)
-        keys = randomness.example_keys(rng, len(next(iter(batch.values()))), self.axis_name)
+        keys = randomness.example_keys(rng, len(next(iter(batch.values()))))
         noise = jax.vmap(lambda key: jax.random.gumbel(key, (length, size)))(keys)
-        return unroll(functools.partial(apply, method="step"), apply(batch, method="init_cache"), noise, relaxation)
+        return unroll(functools.partial(apply, method="step"), apply(batch, method="init_cache"), noise, temperature)
 
-    def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
+    def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """See `autoregressive.Objective.sample`."""
         parameters = self._sum(params, self.strength)
-        return self.captioner.sample({"generator": parameters}, {"generator": extra["pretraining"]}, batch, rng)
+        return self.captioner.sample({"generator": parameters}, {"generator": collections["pretraining"]}, batch, rng)
 
-    def _likelihood(self, parameters, extra, batch, rng):
+    def _likelihood(self, parameters, collections, batch, rng):
         loss, (new, metrics) = self.captioner.loss(
-            "generator", {"generator": parameters}, {"generator": extra["pretraining"]}, batch, rng
+            "generator", {"generator": parameters}, {"generator": collections["pretraining"]}, batch, rng
         )
-        return loss, (extra | {"pretraining": new["generator"]}, metrics)
+        return loss, ({**collections, "pretraining": new["generator"]}, metrics)
 
     def _sum(self, params, strength: float = 1.0):
         """The captioner's parameters with the generator's change."""
         change = traverse_util.unflatten_dict(params["generator"], sep="/")
         return jax.tree.map(lambda own, add: own + strength * add, params["pretraining"], change)
 
-    def _relaxation(self, step):
-        (first, last), (start, stop) = self.anneal_steps, self.relaxation
+    def _temperature(self, step):
+        (first, last), (start, stop) = self.anneal_steps, self.gumbel_temperature
         done = jnp.clip((step - first) / max(last - first, 1), 0.0, 1.0)
         return start * (stop / start) ** done
 

@@ -1,4 +1,4 @@
-"""Contrastive embedding of two views of an example: its conditions, fused, and its target.
+"""Contrastive embedding of two views of an example: its conditions, condition, and its target.
 
 Two towers give unit vectors; a pair of one example should be more alike than its pairs with all other examples of the
 global batch. `info_nce` is the symmetric cross-entropy of CLIP (Radford et al., 2021), `sigmoid` the pairwise loss of
@@ -20,13 +20,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.tokens import masked_mean
-from mmgen_jax.objectives.parts.masks import present
+from mmgen_jax.networks.layers import mapped
+from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
+from mmgen_jax.objectives.parts.family import Family
+from mmgen_jax.objectives.parts.masks import zero_masked
 
 LOSSES = ("info_nce", "sigmoid")
-LARGEST_SCALE = 100.0  # of the logits, as in CLIP
+MAX_SCALE = 100.0  # of the logits, as in CLIP
 
 
 class Network(nn.Module):
@@ -56,14 +59,14 @@ class Network(nn.Module):
     def __call__(self, batch, target, mask, train: bool = False):
         """Both embeddings `[B, E]`, and the scale and the bias of their logits."""
         # Straight through, so that a scale at its limit can come down again.
-        beyond = jax.lax.stop_gradient(jnp.maximum(self.log_scale - math.log(LARGEST_SCALE), 0))
+        beyond = jax.lax.stop_gradient(jnp.maximum(self.log_scale - math.log(MAX_SCALE), 0))
         scale = jnp.exp(self.log_scale - beyond)
         bias = 0.0 if self.bias is None else self.logit_bias
         return self.embed_conditions(batch, train), self.embed_target(target, mask, train), scale, bias
 
 
-@dataclasses.dataclass(frozen=True)
-class Objective:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective(Family):
     """InfoNCE or the sigmoid loss between the fused conditions and one modality.
 
     Args:
@@ -75,23 +78,23 @@ class Objective:
       bias: of the sigmoid's logits at the start; SigLIP -10.
     """
 
-    conditioner: Conditioner
     target_encoder: nn.Module
-    modality: Modality
-    target: str
     embedding_dim: int = 128
     loss_type: str = "info_nce"
     temperature: float = 0.07
     bias: float = -10.0
-    axis_name: str | None = None
 
-    players: ClassVar[tuple[str, ...]] = ("encoder",)
+    own_players: ClassVar[tuple[str, ...]] = ("encoder",)
 
     def __post_init__(self):
         if self.loss_type not in LOSSES:
             raise ValueError(f"objective.loss_type: expected one of {', '.join(LOSSES)}, got {self.loss_type!r}")
-        if self.target in self.conditioner.reads.values():
+        if self.target in self.conditioner.names:
             raise ValueError(f"objective.target: {self.target!r} is also a condition, which would retrieve itself")
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        return frozenset({"embed", "embed_pair"})
 
     @property
     def network(self) -> Network:
@@ -99,22 +102,17 @@ class Objective:
         return Network(self.conditioner, self.target_encoder, self.embedding_dim, self.temperature, bias)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
-        keys = dict.fromkeys(("params", "dropout", "modality_dropout"), rng)
-        return {"encoder": self.network.init(keys, batch, *self._target(batch), train=True)}
+        return {"encoder": self.network.init(init_keys(rng), batch, *self._target(batch), train=True)}
 
-    def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
+    def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
         """Mean over examples; `accuracy` is how often an example's target is the likest one of the global batch."""
-        (conditions, targets, scale, bias), new = self.network.apply(
-            {"params": params["encoder"], **extra["encoder"]},
-            batch,
-            *self._target(batch),
-            train=True,
-            rngs=dict(zip(("dropout", "modality_dropout"), jax.random.split(rng))),
-            mutable=list(extra["encoder"]),
+        rngs = dict(zip(("dropout", "modality_dropout"), jax.random.split(rng)))
+        (conditions, targets, scale, bias), collections = apply_train(
+            self.network, "encoder", params, collections, batch, *self._target(batch), rngs=rngs
         )
         counts = self._counts(batch)
-        all_conditions, all_targets, all_counts = (self._gathered(x) for x in (conditions, targets, counts))
-        own = jnp.arange(len(counts)) + (jax.lax.axis_index(self.axis_name) * len(counts) if self.axis_name else 0)
+        all_conditions, all_targets, all_counts = (mapped.gather(x) for x in (conditions, targets, counts))
+        own = jnp.arange(len(counts)) + mapped.index() * len(counts)
         logits = scale * conditions @ all_targets.T + bias  # [B, global B]
         if self.loss_type == "info_nce":
             backwards = scale * targets @ all_conditions.T
@@ -125,32 +123,28 @@ class Objective:
         weights = counts / jnp.maximum(jnp.mean(all_counts), 1e-6)
         nearest = jnp.argmax(jnp.where(all_counts, logits, -jnp.inf), axis=1)
         metrics = {"accuracy": jnp.mean(weights * (nearest == own)), "scale": scale}
-        return jnp.mean(weights * losses), (extra | {"encoder": new}, metrics)
+        return jnp.mean(weights * losses), (collections, metrics)
 
-    def embed(self, params, extra, batch, rng: jax.Array) -> jax.Array:
+    def embed(self, params, collections, batch, rng: jax.Array) -> jax.Array:
         """The conditions' unit vector `[B, embedding_dim]`."""
-        return self._apply(params, extra, batch, method="embed_conditions")
+        return self._apply(params, collections, batch, method="embed_conditions")
 
-    def embed_pair(self, params, extra, batch, rng: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def embed_pair(self, params, collections, batch, rng: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The unit vectors of the conditions and of the target, `[B, embedding_dim]` each."""
-        return self._apply(params, extra, batch, *self._target(batch))[:2]
+        return self._apply(params, collections, batch, *self._target(batch))[:2]
 
-    def _apply(self, params, extra, *args, method="__call__"):
-        return self.network.apply({"params": params["encoder"], **extra["encoder"]}, *args, method=method)
+    def _apply(self, params, collections, *args, method="__call__"):
+        return apply(self.network, "encoder", params, collections, *args, method=method)
 
     def _target(self, batch) -> tuple[jax.Array, jax.Array]:
-        return present(batch, self.target), _mask(batch, self.target)
+        return zero_masked(batch, self.target), _mask(batch, self.target)
 
     def _counts(self, batch) -> jax.Array:
         """`[B] bool`."""
         has_condition = jnp.zeros(batch[self.target].shape[0], bool)
-        for name in set(self.conditioner.reads.values()) & set(batch):
+        for name in set(self.conditioner.names) & set(batch):
             has_condition |= _mask(batch, name)
         return _mask(batch, self.target) & has_condition
-
-    def _gathered(self, x: jax.Array) -> jax.Array:
-        """Of the global batch, in its order."""
-        return jax.lax.all_gather(x, self.axis_name, tiled=True) if self.axis_name else x
 
 
 def _mask(batch, name: str) -> jax.Array:

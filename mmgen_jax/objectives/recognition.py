@@ -15,10 +15,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.layers import randomness
-from mmgen_jax.objectives.parts.masks import presence_weights, present
+from mmgen_jax.networks.layers import mapped, randomness
+from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
+from mmgen_jax.objectives.parts.family import Family
+from mmgen_jax.objectives.parts.masks import example_weights, zero_masked
 from mmgen_jax.objectives.parts.mixup import mix, mixup_weights
 
 MIXUP = 0x313  # keeps its draws apart from those of dropout
@@ -41,38 +43,35 @@ class Network(nn.Module):
         return {name: nn.Dense(self.num_classes[name], name=head)(hidden) for name, head in heads.items()}, pooled
 
 
-@dataclasses.dataclass(frozen=True)
-class Objective:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective(Family):
     """Cross-entropy of one label, or the weighted sum of several.
 
     Args:
       target: the label modality; examples that lack it (its mask) do not count.
-      also: `{label: weight}` of further labels; that of `target` is 1.
+      auxiliary_labels: `{label: weight}` of further labels; that of `target` is 1.
       label_smoothing: weight of the uniform distribution in the training target (Szegedy et al., 2016).
       dropout: on the fused vector.
       mixup: in training each example is mixed with another one of the batch, its images, sounds and clips as its
         labels, by a weight from Beta(mixup, mixup); 0 does not mix. Needs conditions without texts and labels.
     """
 
-    conditioner: Conditioner
-    modality: Modality
-    target: str
-    also: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    auxiliary_labels: Mapping[str, float] = dataclasses.field(default_factory=dict)
     label_smoothing: float = 0.0
     dropout: float = 0.0
     mixup: float = 0.0
-    modalities: Mapping[str, Modality] = dataclasses.field(default_factory=dict)
-    axis_name: str | None = None
 
-    players: ClassVar[tuple[str, ...]] = ("classifier",)
+    own_players: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def __post_init__(self):
         if self.modality.kind != "label":
             raise ValueError(f"objective.target: expected a label, {self.target!r} is of kind {self.modality.kind!r}")
         labels = [name for name, modality in self.modalities.items() if modality.kind == "label"]
-        if unknown := [name for name in self.also if name not in labels or name == self.target]:
+        if unknown := [name for name in self.auxiliary_labels if name not in labels or name == self.target]:
             others = ", ".join(name for name in labels if name != self.target) or "none"
-            raise ValueError(f"objective.also: expected labels beside the target ({others}), got {unknown[0]!r}")
+            raise ValueError(
+                f"objective.auxiliary_labels: expected labels beside the target ({others}), got {unknown[0]!r}"
+            )
         if self.mixup < 0:
             raise ValueError(f"objective.mixup: expected at least 0, got {self.mixup}")
         kinds = {name: modality.kind for name, modality in self.conditioner.modalities.items()}
@@ -82,60 +81,65 @@ class Objective:
             )
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.target, *self.auxiliary_labels)
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        return frozenset({"sample", "embed"})
+
+    @property
     def network(self) -> Network:
-        others = {name: self.modalities[name].num_classes for name in self.also}
+        others = {name: self.modalities[name].num_classes for name in self.auxiliary_labels}
         return Network(self.conditioner, {self.target: self.modality.num_classes} | others, self.dropout)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
-        return {
-            "classifier": self.network.init(
-                dict.fromkeys(("params", "dropout", "modality_dropout"), rng), batch, train=True
-            )
-        }
+        return {"classifier": self.network.init(init_keys(rng), batch, train=True)}
 
-    def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
+    def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
         weight = None
         if self.mixup:
             size = batch[self.target].shape[0]
-            keys = randomness.example_keys(jax.random.fold_in(rng, MIXUP), size, self.axis_name)
+            keys = randomness.example_keys(jax.random.fold_in(rng, MIXUP), size)
             weight = mixup_weights(keys, self.mixup)
-        (logits, _), new = self.network.apply(
-            {"params": params["classifier"], **extra["classifier"]},
+        (logits, _), collections = apply_train(
+            self.network,
+            "classifier",
+            params,
+            collections,
             batch if weight is None else self._mixed(batch, weight),
-            train=True,
             rngs=dict(zip(("dropout", "modality_dropout"), jax.random.split(rng))),
-            mutable=list(extra["classifier"]),
         )
         loss, metrics = 0.0, {}
-        for name, share in ({self.target: 1.0} | dict(self.also)).items():
+        for name, share in ({self.target: 1.0} | dict(self.auxiliary_labels)).items():
             true = jax.nn.one_hot(batch[name], logits[name].shape[-1])
-            true = presence_weights(batch, name, self.axis_name)[:, None] * true
-            true = true if weight is None else mix(true, weight, self.axis_name)
+            true = example_weights(batch, name)[:, None] * true
+            true = true if weight is None else mix(true, weight)
             uniform = true.sum(axis=-1, keepdims=True) / true.shape[-1]
             smooth = (1.0 - self.label_smoothing) * true + self.label_smoothing * uniform
             loss += share * jnp.mean(optax.softmax_cross_entropy(logits[name], smooth))
             predicted = jnp.argmax(logits[name], axis=-1)
             accuracy = jnp.mean(jnp.take_along_axis(true, predicted[:, None], axis=-1))
             metrics["accuracy" if name == self.target else f"accuracy_{name}"] = accuracy
-        return loss, (extra | {"classifier": new}, metrics)
+        return loss, (collections, metrics)
 
     def _mixed(self, batch: Batch, weight: jax.Array) -> Batch:
         """The batch with its conditions mixed; what one of the two examples lacks counts as zero."""
         mixed = dict(batch)
-        for name in set(self.conditioner.reads.values()) & set(batch):
-            mixed[name] = mix(present(batch, name), weight, self.axis_name)
+        for name in set(self.conditioner.names) & set(batch):
+            mixed[name] = mix(zero_masked(batch, name), weight)
             if (mask := batch.get(name + MASK_SUFFIX)) is not None:
-                mixed[name + MASK_SUFFIX] = mask | randomness.roll(mask, self.axis_name)
+                mixed[name + MASK_SUFFIX] = mask | mapped.roll(mask)
         return mixed
 
-    def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
+    def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """The likeliest class of each label; `rng` is not used."""
-        logits, _ = self._apply(params, extra, batch)
+        logits, _ = self._apply(params, collections, batch)
         return {name: jnp.argmax(values, axis=-1).astype(jnp.int32) for name, values in logits.items()}
 
-    def embed(self, params, extra, batch, rng: jax.Array) -> jax.Array:
+    def embed(self, params, collections, batch, rng: jax.Array) -> jax.Array:
         """The fused vector `[B, D]`."""
-        return self._apply(params, extra, batch)[1]
+        return self._apply(params, collections, batch)[1]
 
-    def _apply(self, params, extra, batch):
-        return self.network.apply({"params": params["classifier"], **extra["classifier"]}, batch)
+    def _apply(self, params, collections, batch):
+        return apply(self.network, "classifier", params, collections, batch)

@@ -14,10 +14,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.networks.layers import randomness
+from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
-from mmgen_jax.objectives.parts.masks import presence_weights, present, to_range
+from mmgen_jax.objectives.parts.apply import apply, apply_train
+from mmgen_jax.objectives.parts.family import Family
+from mmgen_jax.objectives.parts.masks import batch_size, example_weights, to_range
 
 ERRORS = {"l2": lambda x: x**2, "l1": jnp.abs}
 
@@ -28,7 +29,6 @@ class Network(nn.Module):
     target_encoder: nn.Module
     generator: nn.Module
     latent_dim: int
-    axis_name: str | None
     momentum: float = 0.99
 
     def setup(self):
@@ -50,8 +50,7 @@ class Network(nn.Module):
 
     def _observe(self, latent, weights):
         moments = jnp.mean(weights * latent, axis=0), (weights * latent).T @ latent / latent.shape[0]
-        if self.axis_name:
-            moments = jax.lax.pmean(moments, self.axis_name)
+        moments = mapped.mean(moments)
         for variable, moment in zip((self.mean, self.second_moment), moments):
             variable.value = self.momentum * variable.value + (1 - self.momentum) * moment
 
@@ -64,61 +63,70 @@ class Network(nn.Module):
         return self.generator(mean + noise @ root.T, None)
 
 
-@dataclasses.dataclass(frozen=True)
-class Objective:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective(Family):
     """Reconstruction error of one modality, summed over its elements.
 
     Args:
-      target: the modality to encode and decode; examples that lack it (its mask) do not count.
+      target_encoder: of the target's array on its grid, to tokens; they are flattened.
+      generator: `(latent [B, latent_dim], None, train) -> [B, *space.shape]`.
       error: `l2` or `l1`.
       noise: standard deviation of Gaussian noise on the encoder's input, in units of the [-1, 1] range.
     """
 
     target_encoder: nn.Module
     generator: nn.Module
-    modality: Modality
-    target: str
     latent_dim: int = 32
     error: str = "l2"
     noise: float = 0.0
-    axis_name: str | None = None
 
-    players: ClassVar[tuple[str, ...]] = ("generator",)
+    own_players: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __post_init__(self):
         if self.error not in ERRORS:
             raise ValueError(f"objective.error: expected one of {', '.join(ERRORS)}, got {self.error!r}")
+        if self.conditioner is not None:
+            raise ValueError("config.encoders: objective 'reconstruction' has no use for it; take it out")
+        self.continuous()
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        return frozenset({"sample", "reconstruct"})
 
     @property
     def network(self) -> Network:
-        return Network(self.target_encoder, self.generator, self.latent_dim, self.axis_name)
+        return Network(self.target_encoder, self.generator, self.latent_dim)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
-        return {"generator": self.network.init({"params": rng, "dropout": rng}, batch[self.target], train=True)}
+        code = jnp.zeros((batch_size(batch), *self.code.space.shape))
+        own = self.network.init({"params": rng, "dropout": rng}, code, train=True)
+        return {**self.code.init(rng, batch[self.target]), "generator": own}
 
-    def loss(self, player: str, params, extra, batch, rng: jax.Array, step=0):
+    def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
+        if player in self.code.players:
+            return self.code_loss(player, params, collections, batch, rng)
         noise_rng, dropout_rng = jax.random.split(rng)
-        target, weights = present(batch, self.target), presence_weights(batch, self.target, self.axis_name)
-        noise = randomness.normal(noise_rng, target.shape[0], target.shape[1:], self.axis_name) if self.noise else 0.0
-        output, new = self.network.apply(
-            {"params": params["generator"], **extra["generator"]},
-            target + self.noise * noise,
-            weights,
-            train=True,
-            rngs={"dropout": dropout_rng},
-            mutable=list(extra["generator"]),
+        target, weights = self.encode_target(params, collections, batch), example_weights(batch, self.target)
+        noise = randomness.normal(noise_rng, target.shape[0], target.shape[1:]) if self.noise else 0.0
+        noisy = target + self.noise * noise
+        output, collections = apply_train(
+            self.network, "generator", params, collections, noisy, weights, rngs={"dropout": dropout_rng}
         )
-        error = ERRORS[self.error](to_range(output) - target)
+        error = ERRORS[self.error](self._to_space(output) - target)
         loss = jnp.mean(weights * losses.per_example(error))
-        return loss, (extra | {"generator": new}, {"error_per_element": loss / error[0].size})
+        return loss, (collections, {"error_per_element": loss / error[0].size})
 
-    def sample(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
+    def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """Decoded draws from the Gaussian fitted to the latents."""
-        noise = randomness.normal(rng, next(iter(batch.values())).shape[0], (self.latent_dim,), self.axis_name)
-        return {self.target: to_range(self._apply(params, extra, noise, method="generate"))}
+        noise = randomness.normal(rng, batch_size(batch), (self.latent_dim,))
+        return self._decoded(params, collections, noise, method="generate")
 
-    def reconstruct(self, params, extra, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        return {self.target: to_range(self._apply(params, extra, batch[self.target]))}
+    def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
+        return self._decoded(params, collections, self.code.encode(params, collections, batch[self.target]))
 
-    def _apply(self, params, extra, *args, method="__call__"):
-        return self.network.apply({"params": params["generator"], **extra["generator"]}, *args, method=method)
+    def _decoded(self, params, collections, x, method="__call__"):
+        output = apply(self.network, "generator", params, collections, x, method=method)
+        return {self.target: self.code.decode(params, collections, self._to_space(output))}
+
+    def _to_space(self, output):
+        return to_range(output) if self.code.space.bounded else output.astype(jnp.float32)

@@ -1,27 +1,30 @@
-"""The autoencoder around latent diffusion (Rombach et al., 2022): an image to and from a small grid of latents.
+"""The autoencoder around latent diffusion (Rombach et al., 2022): a grid to and from a smaller grid of latents.
 
-Departs from the paper: no adversarial or perceptual loss; diffusion learns the posterior's means, each channel brought
-to mean 0 and variance 1 by running statistics.
+Departs from the paper: no adversarial or perceptual loss; what models the latents sees the posterior's means, each
+channel brought to mean 0 and variance 1 by running statistics.
 """
 
 from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.generators.grid import doublings
-from mmgen_jax.representations.vq_vae import num_tokens
-
-
-def grid_shape(encoder: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Sides of the grid of tokens that an encoder gives for an image of `shape`; nothing is computed."""
-    num = doublings(num_tokens(encoder, shape), *shape[:2])
-    return shape[0] >> num, shape[1] >> num
+from mmgen_jax.modalities.space import Continuous
+from mmgen_jax.networks.layers import mapped, randomness
+from mmgen_jax.objectives.parts import losses
+from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
+from mmgen_jax.objectives.parts.masks import to_range
+from mmgen_jax.representations.grid import check_of, grid_shape
+from mmgen_jax.representations.identity import Representation as Identity
 
 
 class Autoencoder(nn.Module):
-    """An image encoder, a diagonal Gaussian per cell of its grid, and a decoder from that grid.
+    """An encoder, a diagonal Gaussian per cell of its grid, and a decoder from that grid.
 
     Args:
       channels: of the latents.
@@ -31,7 +34,6 @@ class Autoencoder(nn.Module):
     target_encoder: nn.Module
     target_decoder: nn.Module
     channels: int
-    axis_name: str | None = None
     momentum: float = 0.99
 
     def setup(self):
@@ -45,11 +47,11 @@ class Autoencoder(nn.Module):
         return jnp.split(self.posterior(tokens.values.astype(jnp.float32)), 2, axis=-1)
 
     def __call__(self, target, weights, noise, train: bool = False):
-        """`(output [B, H, W, C], mean, log_var)`.
+        """`(output like the target, mean, log_var)`.
 
         Args:
           weights: `[B]` with mean 1, of the examples in the statistics.
-          noise: standard normal, `[B, h, w, channels]`.
+          noise: standard normal, of as many elements as the latents have.
         """
         mean, log_var = self.distribution(target, train)
         if train and not self.is_initializing():
@@ -58,8 +60,7 @@ class Autoencoder(nn.Module):
         return self.target_decoder(latent, None, train=train), mean, log_var
 
     def _observe(self, latent, weights):
-        moments = [jnp.mean(weights * power, axis=(0, 1)) for power in (latent, latent**2)]
-        moments = jax.lax.pmean(moments, self.axis_name) if self.axis_name else moments
+        moments = mapped.mean([jnp.mean(weights * power, axis=(0, 1)) for power in (latent, latent**2)])
         for variable, moment in zip((self.mean, self.second_moment), moments):
             variable.value = self.momentum * variable.value + (1 - self.momentum) * moment
 
@@ -67,11 +68,80 @@ class Autoencoder(nn.Module):
         return jnp.sqrt(jnp.maximum(self.second_moment.value - self.mean.value**2, 1e-8))
 
     def encode(self, target):
-        """`[B, h, w, channels]`, normalised posterior means."""
+        """`[B, *grid, channels]`, normalised posterior means."""
         latent = (self.distribution(target)[0] - self.mean.value) / self._scale()
         return latent.reshape(len(target), *grid_shape(self.target_encoder, target.shape[1:]), self.channels)
 
     def decode(self, latent):
-        """The inverse: `[B, h, w, channels] -> [B, H, W, C]`, unbounded."""
+        """The inverse: `[B, *grid, channels]` to what the target is like, unbounded."""
         latent = latent * self._scale() + self.mean.value
         return self.target_decoder(latent.reshape(len(latent), -1, self.channels), None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Representation:
+    """Latents of a grid, by the player `autoencoder`, which must have been trained when another player reads them.
+
+    It has no `ema_decay`: latents of averaged parameters are other latents.
+
+    Args:
+      encoder: of the grid to tokens `[B, N, D]`; decoder: of `[B, N, latent_dim]` back to the grid.
+      of: the representation whose continuous space is encoded.
+      latent_dim: channels of the latents.
+      kl_weight: of the KL per latent element, beside the squared error of an element.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    of: Identity
+    latent_dim: int = 4
+    kl_weight: float = 1e-4
+
+    own_player: ClassVar[str] = "autoencoder"
+
+    def __post_init__(self):
+        check_of(self)
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return (*self.of.players, self.own_player)
+
+    @functools.cached_property
+    def space(self) -> Continuous:
+        return Continuous((*grid_shape(self.encoder, self.of.space.shape), self.latent_dim), bounded=False)
+
+    @property
+    def network(self) -> Autoencoder:
+        return Autoencoder(self.encoder, self.decoder, self.latent_dim)
+
+    def init(self, rng: jax.Array, target: jax.Array) -> dict[str, Any]:
+        grid, ones = jnp.zeros((len(target), *self.of.space.shape)), jnp.ones(len(target))
+        noise = jnp.zeros((len(target), *self.space.shape))
+        own = self.network.init(init_keys(rng), grid, ones, noise, train=True)
+        return {**self.of.init(rng, target), self.own_player: own}
+
+    def loss(self, player: str, params, collections, target: jax.Array, weights: jax.Array, rng: jax.Array):
+        """Squared error per element, and the weighted KL; `weights [B]`, with mean 1, of the examples."""
+        if player != self.own_player:
+            return self.of.loss(player, params, collections, target, weights, rng)
+        noise_rng, dropout_rng = jax.random.split(rng)
+        grid = self.of.encode(params, collections, target)
+        noise = randomness.normal(noise_rng, len(grid), self.space.shape)
+        (output, mean, log_var), collections = apply_train(
+            self.network, player, params, collections, grid, weights, noise, rngs={"dropout": dropout_rng}
+        )
+        output = to_range(output) if self.of.space.bounded else output
+        error = jnp.mean(weights * (losses.per_example((output - grid) ** 2) / grid[0].size))
+        kl = jnp.mean(weights * losses.per_example(losses.kl_standard_normal(mean, log_var)) / mean[0].size)
+        metrics = {"error_per_element": error, "kl_per_element": kl}
+        return error + self.kl_weight * kl, (collections, metrics)
+
+    def encode(self, params, collections, target: jax.Array) -> jax.Array:
+        """`[B, *grid, latent_dim]`, each channel with mean 0 and variance 1."""
+        grid = self.of.encode(params, collections, target)
+        return apply(self.network, self.own_player, params, collections, grid, method="encode")
+
+    def decode(self, params, collections, code: jax.Array) -> jax.Array:
+        """The inverse of `encode`, up to what the latents lose."""
+        grid = apply(self.network, self.own_player, params, collections, code, method="decode")
+        return self.of.decode(params, collections, to_range(grid) if self.of.space.bounded else grid)

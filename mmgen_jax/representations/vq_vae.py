@@ -1,4 +1,4 @@
-"""Vector quantisation, and the autoencoder around it that turns images into tokens (VQ-VAE, van den Oord et al., 2017).
+"""Vector quantisation, and the autoencoder around it that turns a grid into codes (VQ-VAE, van den Oord et al., 2017).
 
 The codes follow the encoder by moving averages (van den Oord et al., appendix A.1) and take no gradient. A code that is
 hardly used is put on a random vector of the batch (Dhariwal et al., 2020, Jukebox), which is also how the codebook
@@ -7,10 +7,21 @@ begins: unused codes are all that it has before the first step.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from typing import Any, ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from mmgen_jax.modalities.space import Discrete
+from mmgen_jax.networks.layers import mapped
+from mmgen_jax.objectives.parts import losses
+from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
+from mmgen_jax.objectives.parts.masks import to_range
+from mmgen_jax.representations.grid import check_of, num_tokens
+from mmgen_jax.representations.identity import Representation as Identity
 
 TINY = 1e-8
 
@@ -28,7 +39,6 @@ class VectorQuantizer(nn.Module):
     features: int
     decay: float = 0.99
     restart_below: float = 0.1
-    axis_name: str | None = None
 
     def setup(self):
         # Moving averages over all vectors: of which code is nearest, and of the vectors where it is.
@@ -64,9 +74,7 @@ class VectorQuantizer(nn.Module):
         ids = self.nearest(flat)
         quantised = self.codes[ids].reshape(vectors.shape)
         one_hot = jax.nn.one_hot(ids, self.num_codes) * weights[:, None]
-        moments = jnp.mean(one_hot, axis=0), one_hot.T @ flat / len(flat)
-        if self.axis_name:
-            moments = jax.lax.pmean(moments, self.axis_name)
+        moments = mapped.mean((jnp.mean(one_hot, axis=0), one_hot.T @ flat / len(flat)))
         if update:
             for variable, moment in zip((self.usage, self.sums), moments):
                 variable.value = self.decay * variable.value + (1 - self.decay) * moment
@@ -83,16 +91,14 @@ class VectorQuantizer(nn.Module):
 
     def _draw(self, flat: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
         """`num_codes` rows of the global batch, the same on every device."""
-        num, rng = len(flat), self.make_rng("codebook")
-        devices = jax.lax.axis_size(self.axis_name) if self.axis_name else 1
-        rows = jax.random.randint(rng, (self.num_codes,), 0, num * devices)
-        if not self.axis_name:
+        num = len(flat)
+        rows = jax.random.randint(self.make_rng("codebook"), (self.num_codes,), 0, num * mapped.size())
+        if mapped.axis() is None:
             return flat[rows], weights[rows]
-        rows = rows - num * jax.lax.axis_index(self.axis_name)
+        rows = rows - num * mapped.index()
         here = (rows >= 0) & (rows < num)
         rows = jnp.clip(rows, 0, num - 1)
-        own = jnp.where(here[:, None], flat[rows], 0), jnp.where(here, weights[rows], 0)
-        return jax.lax.psum(own, self.axis_name)
+        return mapped.total((jnp.where(here[:, None], flat[rows], 0), jnp.where(here, weights[rows], 0)))
 
     def lookup(self, ids: jax.Array) -> jax.Array:
         """`[...] int32 -> [..., features]`."""
@@ -100,7 +106,7 @@ class VectorQuantizer(nn.Module):
 
 
 class VQVAE(nn.Module):
-    """An image encoder, the quantiser, and a decoder from a grid of codes (`generators/grid.py`).
+    """An encoder, the quantiser, and a decoder from a grid of codes (`generators/grid.py`).
 
     Args:
       num_codes, code_dim: of the codebook; the encoder's tokens are projected to `code_dim` (Yu et al., 2022).
@@ -111,11 +117,10 @@ class VQVAE(nn.Module):
     num_codes: int
     code_dim: int
     decay: float = 0.99
-    axis_name: str | None = None
 
     def setup(self):
         self.projection = nn.Dense(self.code_dim)
-        self.quantizer = VectorQuantizer(self.num_codes, self.code_dim, self.decay, axis_name=self.axis_name)
+        self.quantizer = VectorQuantizer(self.num_codes, self.code_dim, self.decay)
 
     def vectors(self, target: jax.Array, train: bool = False) -> jax.Array:
         """`[B, N, code_dim]` float32, before quantisation."""
@@ -127,17 +132,81 @@ class VQVAE(nn.Module):
         return self.quantizer.nearest(self.vectors(target))
 
     def decode(self, ids: jax.Array) -> jax.Array:
-        """The inverse: `[B, N] -> [B, H, W, C]`, unbounded."""
+        """The inverse: `[B, N]` to the target's grid, unbounded."""
         return self.target_decoder(self.quantizer.lookup(ids), None)
 
     def __call__(self, target: jax.Array, weights: jax.Array, train: bool = False):
-        """`(output [B, H, W, C], distance [B, N], perplexity)`; see `VectorQuantizer`."""
+        """`(output like the target, distance [B, N], perplexity)`; see `VectorQuantizer`."""
         quantised, distance, perplexity = self.quantizer(self.vectors(target, train), weights, train)
         return self.target_decoder(quantised, None, train=train), distance, perplexity
 
 
-def num_tokens(encoder: nn.Module, shape: tuple[int, ...]) -> int:
-    """How many tokens an encoder gives for a modality of `shape`; nothing is computed."""
-    array, mask = np.zeros((1, *shape), np.float32), np.ones(1, bool)
-    tokens = jax.eval_shape(lambda: encoder.init_with_output(jax.random.key(0), array, mask)[0])
-    return tokens.values.shape[1]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Representation:
+    """Codes of a grid, by the player `tokenizer`, which must have been trained when another player reads its codes.
+
+    It has no `ema_decay`: codes of averaged parameters are other codes.
+
+    Args:
+      encoder: of the grid to tokens `[B, N, D]`; decoder: of `[B, N, code_dim]` back to the grid.
+      of: the representation whose continuous space is quantised.
+      codebook_size, code_dim, codebook_decay: of the quantiser.
+      commitment: weight of the distance between the encoder's vectors and their codes, beside the squared error of an
+        element.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    of: Identity
+    codebook_size: int = 256
+    code_dim: int = 16
+    codebook_decay: float = 0.99
+    commitment: float = 0.25
+
+    own_player: ClassVar[str] = "tokenizer"
+
+    def __post_init__(self):
+        check_of(self)
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return (*self.of.players, self.own_player)
+
+    @functools.cached_property
+    def space(self) -> Discrete:
+        return Discrete(num_tokens(self.encoder, self.of.space.shape), self.codebook_size)
+
+    @property
+    def network(self) -> VQVAE:
+        return VQVAE(self.encoder, self.decoder, self.codebook_size, self.code_dim, self.codebook_decay)
+
+    def init(self, rng: jax.Array, target: jax.Array) -> dict[str, Any]:
+        grid = jnp.zeros((len(target), *self.of.space.shape))
+        own = self.network.init(init_keys(rng), grid, jnp.ones(len(target)), train=True)
+        return {**self.of.init(rng, target), self.own_player: own}
+
+    def loss(self, player: str, params, collections, target: jax.Array, weights: jax.Array, rng: jax.Array):
+        """Squared error per element, and the commitment; `weights [B]`, with mean 1, of the examples."""
+        if player != self.own_player:
+            return self.of.loss(player, params, collections, target, weights, rng)
+        dropout_rng, codebook_rng = jax.random.split(rng)
+        grid = self.of.encode(params, collections, target)
+        rngs = {"dropout": dropout_rng, "codebook": codebook_rng}
+        (output, distance, perplexity), collections = apply_train(
+            self.network, player, params, collections, grid, weights, rngs=rngs
+        )
+        output = to_range(output) if self.of.space.bounded else output
+        error = losses.per_example((output - grid) ** 2) / grid[0].size
+        error, distance = jnp.mean(weights * error), jnp.mean(weights * jnp.mean(distance, axis=-1))
+        metrics = {"error_per_element": error, "code_distance": distance, "codebook_perplexity": perplexity}
+        return error + self.commitment * distance, (collections, metrics)
+
+    def encode(self, params, collections, target: jax.Array) -> jax.Array:
+        """`[B, length] int32` in [0, codebook_size)."""
+        grid = self.of.encode(params, collections, target)
+        return apply(self.network, self.own_player, params, collections, grid, method="encode")
+
+    def decode(self, params, collections, code: jax.Array) -> jax.Array:
+        """The inverse of `encode`, up to what the codes lose."""
+        grid = apply(self.network, self.own_player, params, collections, code, method="decode")
+        return self.of.decode(params, collections, to_range(grid) if self.of.space.bounded else grid)

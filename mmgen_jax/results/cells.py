@@ -15,7 +15,7 @@ from typing import Any
 
 import ml_collections
 
-from mmgen_jax.config import loading, override, schema
+from mmgen_jax.config import loading, migration, override, schema
 
 FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
 SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that trains nothing
@@ -72,7 +72,7 @@ class Cell:
         return f"{readable}_seed={self.seed}_{self.trained_hash[:8]}"
 
     def _digest(self, leave_out: set[str]) -> str:
-        fields = override.flatten(json.loads(loading.to_json(self.config)))
+        fields = migration.hashed(override.flatten(json.loads(loading.to_json(self.config))))
         fields = {k: v for k, v in fields.items() if not _under(k, leave_out)}
         if self.baseline:
             measured = MEASURED | ({"encoders"} if self.baseline == "linear_probe" else set())

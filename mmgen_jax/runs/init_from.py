@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import jax
 
 from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.runs.workdir import restore
 from mmgen_jax.training.state import TrainState
 
 
@@ -23,7 +24,7 @@ def load(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
     for name, reference in init_from.items():
         workdir, _, module = reference.partition(":")
         wanted = (module,) if module else (f"encoders_{name}", "target_encoder")
-        params, extra = _variables(pathlib.Path(workdir))
+        params, collections = _variables(pathlib.Path(workdir))
         source = _find(params, wanted)
         if source is None:
             raise ConfigError(f"encoders.{name}.init_from: {workdir} has no module called {' or '.join(wanted)}")
@@ -31,20 +32,18 @@ def load(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
         def replace(trees, source, encoder=f"encoders_{name}", reference=reference):
             return _replace(trees, encoder, source, reference) if source is not None else trees
 
-        statistics = _find(extra, wanted)  # of batch normalisation, where the encoder has it
+        statistics = _find(collections, wanted)  # of batch normalisation, where the encoder has it
         averages = {
-            player: {"params": replace(ema["params"], source), "extra": replace(ema["extra"], statistics)}
+            player: {"params": replace(ema["params"], source), "stats": replace(ema["stats"], statistics)}
             for player, ema in state.ema.items()
         }
         state = state.replace(
-            params=replace(state.params, source), extra=replace(state.extra, statistics), ema=averages
+            params=replace(state.params, source), stats=replace(state.stats, statistics), ema=averages
         )
     return state
 
 
 def _variables(workdir: pathlib.Path):
-    from mmgen_jax.runs.workdir import restore  # it needs the whole system, which needs this file's errors
-
     _, _, sampler, _ = restore(workdir)
     return sampler.variables
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import numpy as np
 
@@ -22,8 +24,8 @@ class Sampler:
         self.batch_size = -(-batch_size // layout.num_devices) * layout.num_devices
         self._compiled = {}
 
-    def load(self, params, extra) -> Sampler:
-        self._variables = params, extra
+    def load(self, params, collections) -> Sampler:
+        self._variables = params, collections
         return self.rewind()
 
     def rewind(self) -> Sampler:
@@ -32,22 +34,22 @@ class Sampler:
 
     @property
     def variables(self):
-        """`(params, extra)` that it samples with."""
+        """`(params, collections)` that it samples with."""
         return self._variables
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        """Samples of the target given the batch's conditions; the target itself is not shown to the model."""
-        return self._run("sample", self.system.without_target(batch))
+    def __call__(self, batch: Batch, given: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+        """Samples of the targets given the batch's conditions; of the targets, the model sees only those `given`."""
+        return self._run("sample", self.system.without_targets(batch, given), given=given)
 
     def supports(self, method: str) -> bool:
-        return hasattr(self.system.objective, method)
+        return method in self.system.objective.abilities
 
     def reconstruct(self, batch: Batch) -> dict[str, np.ndarray]:
         return self._run("reconstruct", batch)
 
     def embed(self, batch: Batch) -> np.ndarray:
         """`[B, D]`, what the conditions are as one vector."""
-        return self._run("embed", self.system.without_target(batch))
+        return self._run("embed", self.system.without_targets(batch))
 
     def embed_pair(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """`[B, D]` each, what the conditions are and what the target is, to compare by cosine."""
@@ -57,11 +59,13 @@ class Sampler:
         """`[B]` nats."""
         return self._run("elbo", batch)
 
-    def _run(self, method: str, batch: Batch):
+    def _run(self, method: str, batch: Batch, **static):
         if not self.supports(method):
             raise ValueError(f"{type(self.system.objective).__module__} has no {method!r}; leave out what asks for it")
-        if method not in self._compiled:
-            self._compiled[method] = jax.jit(getattr(self.system.objective, method))
+        key = method, *static.values()
+        if key not in self._compiled:
+            function = functools.partial(getattr(self.system.objective, method), **static)
+            self._compiled[key] = jax.jit(function)
         known = {k: np.asarray(v) for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self._names}
         total = len(next(iter(known.values())))
         pieces = []
@@ -69,12 +73,12 @@ class Sampler:
             rows = {k: _padded(v[start : start + self.batch_size], self.batch_size) for k, v in known.items()}
             rng = jax.random.fold_in(jax.random.key(self.seed), self._calls)
             self._calls += 1
-            pieces.append(jax.device_get(self._compiled[method](*self._variables, self.layout.put(rows), rng)))
+            pieces.append(jax.device_get(self._compiled[key](*self._variables, self.layout.put(rows), rng)))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:total], *pieces)
 
     @property
     def _names(self) -> set[str]:
-        return {self.system.target, *self.system.conditions}
+        return {*self.system.targets, *self.system.conditions}
 
 
 def _padded(rows: np.ndarray, size: int) -> np.ndarray:

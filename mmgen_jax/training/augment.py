@@ -60,7 +60,7 @@ class Augmentation:
     Args:
       settings: `{modality: {operation: strength}}`, as listed above.
       modalities: all of the set, also those without a setting.
-      invariant_to: the operations of `MEANING` after which the set's other modalities still describe the example.
+      label_preserving: the operations of `MEANING` after which the set's other modalities still describe the example.
 
     Raises:
       ValueError: see `check`.
@@ -68,10 +68,10 @@ class Augmentation:
 
     settings: Mapping[str, Mapping[str, Any]]
     modalities: Mapping[str, Modality]
-    invariant_to: Iterable[str] = ()
+    label_preserving: Iterable[str] = ()
 
     def __post_init__(self):
-        check(self.settings, self.modalities, frozenset(self.invariant_to))
+        check(self.settings, self.modalities, frozenset(self.label_preserving))
 
     def __call__(self, batch: Batch, keys: jax.Array) -> dict[str, jax.Array]:
         augmented = dict(batch)
@@ -83,13 +83,13 @@ class Augmentation:
 
 
 def check(
-    settings: Mapping[str, Mapping[str, Any]], modalities: Mapping[str, Modality], invariant_to: frozenset[str]
+    settings: Mapping[str, Mapping[str, Any]], modalities: Mapping[str, Modality], label_preserving: frozenset[str]
 ) -> None:
     """Refuses settings that cannot be applied, or that would make the modalities of an example disagree.
 
     Raises:
       ValueError: an unknown modality or operation, a strength out of range, or an operation of `MEANING` where another
-        image or video does not get the same, or where another modality may describe it and `invariant_to` lacks it.
+        image or video does not get the same, or where another modality may describe it and `label_preserving` lacks it.
     """
     for name, operations in settings.items():
         if name not in modalities:
@@ -116,10 +116,10 @@ def check(
             if operation == "synonym" and strength and not operations.get("synonyms"):
                 raise ValueError(f"{where}: needs augment.{name}.synonyms, groups of words such as (('big', 'large'),)")
             if operation in MEANING and strength:
-                _check_meaning(name, operation, settings, modalities, invariant_to)
+                _check_meaning(name, operation, settings, modalities, label_preserving)
 
 
-def _check_meaning(name, operation, settings, modalities, invariant_to) -> None:
+def _check_meaning(name, operation, settings, modalities, label_preserving) -> None:
     strength = settings[name][operation]
     for other, modality in modalities.items():
         if other == name or (operation == "hue" and modality.kind in ("image", "video") and modality.shape[-1] == 1):
@@ -131,10 +131,10 @@ def _check_meaning(name, operation, settings, modalities, invariant_to) -> None:
                     f"{where}: {other!r} shows the same example and would not follow; set augment.{other}.{operation} "
                     f"to {strength} too, or leave both out"
                 )
-        elif operation not in invariant_to:
+        elif operation not in label_preserving:
             raise ValueError(
                 f"{where}: {other!r} may describe {MEANING[operation]}, which it changes; leave it out, or state "
-                f"invariant_to = ({operation!r},) in the data source"
+                f"label_preserving = ({operation!r},) in the data source"
             )
 
 

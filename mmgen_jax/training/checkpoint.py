@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -110,15 +111,17 @@ class Checkpointer:
         if not metadata:  # a process was killed while it deleted this old checkpoint
             raise CheckpointError(f"{self._directory / str(step)}: is incomplete; restore a newer step of {steps}")
         abstract, treedef = _named_leaves(abstract_state)
-        _check_leaves(self._directory / str(step), abstract, metadata["leaves"])
+        names = {_current(name): name for name in metadata["leaves"]}
+        saved = {name: metadata["leaves"][stored] for name, stored in names.items()}
+        _check_leaves(self._directory / str(step), abstract, saved)
         default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         abstract = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or default)
             for name, leaf in abstract.items()
         }
-        stored = {name: leaf for name, leaf in abstract.items() if leaf.size}
+        stored = {names[name]: leaf for name, leaf in abstract.items() if leaf.size}
         restored = self._checkpointer.load_checkpointables(step, {"state": stored})["state"]
-        leaves = [restored[name] if leaf.size else _empty(leaf) for name, leaf in abstract.items()]
+        leaves = [restored[names[name]] if leaf.size else _empty(leaf) for name, leaf in abstract.items()]
         return jax.tree.unflatten(treedef, leaves), metadata["data_state"]
 
     def wait(self) -> None:
@@ -146,6 +149,11 @@ def _named_leaves(tree: Any) -> tuple[dict[str, Any], Any]:
     if len(named) != len(paths):
         raise ValueError("checkpoint: two leaves have the same path; names in the state must not contain '/'")
     return named, treedef
+
+
+def _current(name: str) -> str:
+    """The name of a leaf: `stats` were called `extra` in version 0.1."""
+    return re.sub(r"^(ema/[^/]+/)?extra/", lambda found: f"{found[1] or ''}stats/", name)
 
 
 def _spec(leaf: Any) -> str:

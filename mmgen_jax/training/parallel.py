@@ -13,6 +13,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mmgen_jax.networks.layers.mapped import mapped
+
 BATCH_AXES = ("data", "fsdp")
 PMAP_AXIS = "data"
 
@@ -23,17 +25,12 @@ class Parallel:
 
     Args:
       mode: `jit`: global view, arrays sharded on the mesh; `pmap`: per-device view, state replicated, gradients,
-        metrics and batch statistics averaged over `axis_name`.
+        metrics and batch statistics averaged over the mapped axis.
       mesh: axes `data` and `fsdp`; the batch is split over both, the state over `fsdp`.
     """
 
     mode: str
     mesh: Mesh
-
-    @property
-    def axis_name(self) -> str | None:
-        """What the step averages over itself; None where the compiler does."""
-        return PMAP_AXIS if self.mode == "pmap" else None
 
     @property
     def num_devices(self) -> int:
@@ -93,9 +90,10 @@ class Parallel:
         """
 
         def call(state, batch, players):
-            if steps_per_call == 1:
-                return step(state, batch, players=players)
-            return jax.lax.scan(lambda carry, rows: step(carry, rows, players=players), state, batch)
+            with mapped(PMAP_AXIS if self.mode == "pmap" else None):
+                if steps_per_call == 1:
+                    return step(state, batch, players=players)
+                return jax.lax.scan(lambda carry, rows: step(carry, rows, players=players), state, batch)
 
         if self.mode == "jit":
             shardings = jax.tree.map(lambda leaf: leaf.sharding, state)

@@ -65,7 +65,7 @@ def test_a_changed_photo_is_decoded_again(made, tmp_path):
 
 def test_flip_and_hue_are_allowed_where_the_source_says_so(made):
     source = clothing.Source(directory=made)
-    augment.check({"image": {"flip": 0.5, "hue": 0.1}}, source.modalities, frozenset(source.invariant_to))
+    augment.check({"image": {"flip": 0.5, "hue": 0.1}}, source.modalities, frozenset(source.label_preserving))
     with pytest.raises(ValueError, match="flip"):
         augment.check(
             {"image": {"flip": 0.5}}, source.modalities | {"video": Modality("video", (2, 8, 8, 3))}, frozenset()

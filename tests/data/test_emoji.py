@@ -120,7 +120,7 @@ def test_flips_are_refused(made):
     source = emoji.Source(directory=made)
     with pytest.raises(ValueError, match="may describe sides and directions"):
         flips = {"image": {"flip": 0.5}, "image_128": {"flip": 0.5}}
-        augment.check(flips, source.modalities, frozenset(source.invariant_to))
+        augment.check(flips, source.modalities, frozenset(source.label_preserving))
 
 
 def test_real_set(mmgen_data):

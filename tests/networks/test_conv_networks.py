@@ -7,7 +7,7 @@ import pytest
 import tiny
 from flax import traverse_util
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators import word_region
 from mmgen_jax.networks.discriminators.conv import Discriminator, Trunk
 from mmgen_jax.networks.generators.conv import Generator
@@ -42,17 +42,17 @@ def test_initial_weights_are_by_the_number_of_inputs_where_none_is_asked():
 
 
 def searched(num=5, words=3):
-    """`(module, variables, pictures, Fused)` of a word-region discriminator; every other example lacks one word."""
+    """`(module, variables, pictures, Condition)` of a word-region discriminator; every other example lacks one word."""
     module = word_region.Discriminator(width=4, features=6)
     keys = jax.random.split(jax.random.key(2), 3)
     mask = jnp.ones((num, words), bool).at[::2, -1].set(False)
-    fused = Fused(jax.random.normal(keys[0], (num, words, 7)), mask, jnp.zeros((num, 7)))
+    condition = Condition(jax.random.normal(keys[0], (num, words, 7)), mask, jnp.zeros((num, 7)))
     pictures = jax.random.normal(keys[1], (num, 16, 16, 3))
-    return module, module.init(keys[2], pictures, fused), pictures, fused
+    return module, module.init(keys[2], pictures, condition), pictures, condition
 
 
 def test_words_attend_to_regions():
-    module, variables, pictures, fused = searched()
+    module, variables, pictures, condition = searched()
     params = variables["params"]
     maps = Trunk(width=4).apply({"params": params["Trunk_0"]}, pictures)
     h = np.asarray(maps).reshape(len(pictures), -1, maps.shape[-1])
@@ -61,10 +61,10 @@ def test_words_attend_to_regions():
     def dense(name, x):
         return x @ np.asarray(params[name]["kernel"]) + np.asarray(params[name]["bias"])
 
-    for i, logit in enumerate(module.apply(variables, pictures, fused)):
-        regions, words = dense("regions", h[i]), dense("words", np.asarray(fused.tokens[i]))
+    for i, logit in enumerate(module.apply(variables, pictures, condition)):
+        regions, words = dense("regions", h[i]), dense("words", np.asarray(condition.tokens[i]))
         matches = []
-        for word in words[np.asarray(fused.mask[i])]:
+        for word in words[np.asarray(condition.mask[i])]:
             scores = regions @ word / np.sqrt(6)
             attention = np.exp(scores) / np.exp(scores).sum()
             matches.append(attention @ scores)
@@ -72,13 +72,13 @@ def test_words_attend_to_regions():
 
 
 def test_masked_words_and_the_order_of_words_do_not_count():
-    module, variables, pictures, fused = searched()
-    expected = module.apply(variables, pictures, fused)
-    garbage = jnp.where(fused.mask[..., None], fused.tokens, 1e6)
-    np.testing.assert_array_equal(module.apply(variables, pictures, fused.replace(tokens=garbage)), expected)
-    turned = fused.replace(tokens=fused.tokens[:, ::-1], mask=fused.mask[:, ::-1])
+    module, variables, pictures, condition = searched()
+    expected = module.apply(variables, pictures, condition)
+    garbage = jnp.where(condition.mask[..., None], condition.tokens, 1e6)
+    np.testing.assert_array_equal(module.apply(variables, pictures, condition.replace(tokens=garbage)), expected)
+    turned = condition.replace(tokens=condition.tokens[:, ::-1], mask=condition.mask[:, ::-1])
     np.testing.assert_allclose(module.apply(variables, pictures, turned), expected, rtol=1e-5)
-    without = module.apply(variables, pictures, fused.replace(mask=jnp.zeros_like(fused.mask)))
+    without = module.apply(variables, pictures, condition.replace(mask=jnp.zeros_like(condition.mask)))
     assert np.isfinite(without).all() and np.abs(without - expected).min() > 1e-4
     with pytest.raises(ValueError, match="needs conditions"):
         module.apply(variables, pictures, None)

@@ -29,7 +29,7 @@ from mmgen_jax import lookup
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import Tokenizer
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
 
 FUSIONS = lookup.available("fusion")
 MODALITIES = {
@@ -39,8 +39,8 @@ MODALITIES = {
 }
 
 
-def examples(fused: Fused, chosen) -> Fused:
-    return jax.tree.map(lambda x: np.asarray(x)[chosen], fused)
+def examples(condition: Condition, chosen) -> Condition:
+    return jax.tree.map(lambda x: np.asarray(x)[chosen], condition)
 
 
 @pytest.mark.parametrize("name", FUSIONS)
@@ -50,13 +50,13 @@ def test_masked_tokens_have_no_influence(name, seed, garbage):
     _, variables, apply = built(name)
     tokens = random_tokens(seed)
     changed = {n: Tokens(np.where(t.mask[..., None], t.values, garbage), t.mask) for n, t in tokens.items()}
-    fused = apply(variables, tokens)
-    assert_same(fused, apply(variables, changed))
-    assert fused.pooled.shape == (BATCH, FEATURES) and fused.tokens.shape == (*fused.mask.shape, FEATURES)
-    assert all(np.isfinite(x).all() for x in jax.tree.leaves(fused))
-    assert not np.asarray(fused.tokens)[~np.asarray(fused.mask)].any()
+    condition = apply(variables, tokens)
+    assert_same(condition, apply(variables, changed))
+    assert condition.pooled.shape == (BATCH, FEATURES) and condition.tokens.shape == (*condition.mask.shape, FEATURES)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(condition))
+    assert not np.asarray(condition.tokens)[~np.asarray(condition.mask)].any()
     present = np.any([t.mask.any(axis=1) for t in tokens.values()], axis=0)
-    assert_same(np.asarray(fused.mask).any(axis=1), present)
+    assert_same(np.asarray(condition.mask).any(axis=1), present)
 
 
 @pytest.mark.parametrize("name", FUSIONS)
@@ -67,14 +67,14 @@ def test_examples_do_not_meet(name, seed):
     _, variables, apply = built(name)
     tokens, others = random_tokens(seed), random_tokens(seed + 1)
     mixed = jax.tree.map(lambda x, y: np.concatenate([x[:2], y[2:]]), tokens, others)
-    fused, fused_mixed = apply(variables, tokens), apply(variables, mixed)
-    assert_same(examples(fused, slice(2)), examples(fused_mixed, slice(2)))
+    condition, fused_mixed = apply(variables, tokens), apply(variables, mixed)
+    assert_same(examples(condition, slice(2)), examples(fused_mixed, slice(2)))
 
     nothing = {n: Tokens(t.values, np.zeros_like(t.mask)) for n, t in tokens.items()}
     constant = apply(variables, nothing).pooled
     np.testing.assert_allclose(constant, np.broadcast_to(constant[:1], constant.shape), rtol=1e-6, atol=1e-7)
     absent = ~np.any([t.mask.any(axis=1) for t in tokens.values()], axis=0)
-    np.testing.assert_allclose(fused.pooled[absent], constant[absent], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(condition.pooled[absent], constant[absent], rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", FUSIONS)
@@ -196,9 +196,9 @@ def test_conditioner_end_to_end(name):
     @jax.jit
     def outputs_and_gradients(params, batch):
         def loss(params):
-            fused = network.apply({"params": params}, batch)
-            weights = jnp.sin(jnp.arange(fused.pooled.size, dtype=jnp.float32)).reshape(fused.pooled.shape)
-            return (weights * fused.pooled).sum() + (fused.pooled**2).sum(), fused
+            condition = network.apply({"params": params}, batch)
+            weights = jnp.sin(jnp.arange(condition.pooled.size, dtype=jnp.float32)).reshape(condition.pooled.shape)
+            return (weights * condition.pooled).sum() + (condition.pooled**2).sum(), condition
 
         return jax.value_and_grad(loss, has_aux=True)(params)
 
@@ -222,8 +222,8 @@ def test_conditioner_end_to_end(name):
 def test_compute_dtype(name):
     """All that a fusion gives is in its `dtype`, its parameters are float32."""
     fusion = lookup.build("fusion", {"name": name}, features=FEATURES, num_heads=2, dtype=jnp.bfloat16)
-    fused, variables = jax.eval_shape(fusion.init_with_output, jax.random.key(0), random_tokens(0))
-    assert fused.tokens.dtype == fused.pooled.dtype == jnp.bfloat16
+    condition, variables = jax.eval_shape(fusion.init_with_output, jax.random.key(0), random_tokens(0))
+    assert condition.tokens.dtype == condition.pooled.dtype == jnp.bfloat16
     assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
@@ -234,8 +234,10 @@ def test_absent_is_masked_in_an_optimised_program():
     params = random_variables(network, batch)["params"]
 
     def loss(params, batch):
-        fused = network.apply({"params": params}, batch)
-        return (jnp.sin(jnp.arange(fused.pooled.size)) * fused.pooled.ravel()).sum() + (fused.pooled**2).sum(), fused
+        condition = network.apply({"params": params}, batch)
+        return (jnp.sin(jnp.arange(condition.pooled.size)) * condition.pooled.ravel()).sum() + (
+            condition.pooled**2
+        ).sum(), condition
 
     step = jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options={"xla_backend_optimization_level": 3})
     (_, masked), _ = step(params, with_garbage(batch, {"photo"}))

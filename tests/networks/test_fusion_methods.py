@@ -37,17 +37,17 @@ def one_present(chosen: str) -> dict[str, Tokens]:
 @pytest.mark.parametrize("name", ["late", "mixture_of_experts"])
 def test_one_present_modality_decides_alone(name):
     _, variables, apply = built(name)
-    fused = apply(variables, one_present("digit"))
-    np.testing.assert_allclose(fused.pooled, fused.tokens[:, NAMES.index("digit")], rtol=1e-6)
+    condition = apply(variables, one_present("digit"))
+    np.testing.assert_allclose(condition.pooled, condition.tokens[:, NAMES.index("digit")], rtol=1e-6)
 
 
 def test_late_is_the_weighted_mean_of_predictions():
     _, variables, apply = built("late")
     variables = {"params": variables["params"] | {"logits": jnp.log(jnp.array([1.0, 2.0, 5.0]))}}
     tokens = {n: Tokens(t.values, np.ones_like(t.mask)) for n, t in random_tokens(1).items()}
-    fused = apply(variables, tokens)
-    expected = np.einsum("m,bmd->bd", [1 / 8, 2 / 8, 5 / 8], fused.tokens)
-    np.testing.assert_allclose(fused.pooled, expected, rtol=1e-5, atol=1e-6)
+    condition = apply(variables, tokens)
+    expected = np.einsum("m,bmd->bd", [1 / 8, 2 / 8, 5 / 8], condition.tokens)
+    np.testing.assert_allclose(condition.pooled, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_film_changes_tokens_only_by_other_modalities():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators.unet import Generator
 
 RNG = np.random.default_rng(0)
@@ -15,7 +15,7 @@ def inputs(size=8, channels=3, num=2):
     x = RNG.normal(size=(num, size, size, channels)).astype(np.float32)
     tokens = RNG.normal(size=(num, 5, 6)).astype(np.float32)
     mask = np.broadcast_to(np.array([True, True, True, False, False]), (num, 5))
-    return x, np.linspace(0.2, 0.7, num, dtype=np.float32), Fused(tokens, mask, tokens.mean(axis=1))
+    return x, np.linspace(0.2, 0.7, num, dtype=np.float32), Condition(tokens, mask, tokens.mean(axis=1))
 
 
 SMALL = Generator(channels=(16, 32), features=16)
@@ -30,7 +30,7 @@ def params():
 @pytest.fixture(scope="module")
 def apply(params):
     compiled = jax.jit(SMALL.apply)
-    return lambda x=X, time=TIME, fused=FUSED: np.asarray(compiled(params, x, time, fused))
+    return lambda x=X, time=TIME, condition=FUSED: np.asarray(compiled(params, x, time, condition))
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def apply(params):
     ],
 )
 def test_the_output_has_the_shape_of_the_input(size, channels, fields):
-    x, time, fused = inputs(size, channels)
+    x, time, condition = inputs(size, channels)
     generator = Generator(**fields)
-    for condition in (fused, None):
-        output, _ = jax.eval_shape(lambda c=condition: generator.init_with_output(jax.random.key(0), x, time, c))
+    for given in (condition, None):
+        output, _ = jax.eval_shape(lambda c=given: generator.init_with_output(jax.random.key(0), x, time, c))
         assert output.shape == x.shape and output.dtype == jnp.float32
 
 
@@ -62,15 +62,15 @@ def test_the_output_depends_on_input_time_and_conditions(apply):
     others = {
         "x": apply(x=X[::-1]),
         "time": apply(time=TIME + 0.1),
-        "pooled": apply(fused=FUSED.replace(pooled=FUSED.pooled + 1)),
-        "tokens": apply(fused=FUSED.replace(tokens=FUSED.tokens[:, [1, 0, 0, 3, 4]])),
-        "mask": apply(fused=FUSED.replace(mask=np.ones((2, 5), bool))),
+        "pooled": apply(condition=FUSED.replace(pooled=FUSED.pooled + 1)),
+        "tokens": apply(condition=FUSED.replace(tokens=FUSED.tokens[:, [1, 0, 0, 3, 4]])),
+        "mask": apply(condition=FUSED.replace(mask=np.ones((2, 5), bool))),
     }
     for name, other in others.items():
         assert np.abs(other - first).max() > 1e-5, name
     hidden = FUSED.tokens.copy()
     hidden[:, 3:] = 7.0
-    np.testing.assert_array_equal(apply(fused=FUSED.replace(tokens=hidden)), first)
+    np.testing.assert_array_equal(apply(condition=FUSED.replace(tokens=hidden)), first)
 
 
 def test_examples_do_not_see_each_other(apply):

@@ -14,7 +14,7 @@ from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, PADDING
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators import sequence
 from mmgen_jax.networks.encoders import label
 from mmgen_jax.networks.fusion import concat
@@ -174,23 +174,25 @@ def test_the_generator_learns_what_the_discriminator_wants():
 
 def test_the_discriminator_reads_words_and_conditions_and_no_padding():
     network = sequence.Discriminator(features=16, dropout=0.5, spectral_norm=True)
-    fused = Fused(jnp.zeros((B, 1, 5)), jnp.ones((B, 1), bool), jnp.asarray(RNG.normal(size=(B, 5)), jnp.float32))
+    condition = Condition(
+        jnp.zeros((B, 1, 5)), jnp.ones((B, 1), bool), jnp.asarray(RNG.normal(size=(B, 5)), jnp.float32)
+    )
     words = np.eye(V, dtype=np.float32)[CAPTIONS]
-    variables = jax.jit(network.init)(jax.random.key(0), words, fused)
+    variables = jax.jit(network.init)(jax.random.key(0), words, condition)
     call = jax.jit(network.apply)
-    logits = call(variables, words, fused)
+    logits = call(variables, words, condition)
     assert logits.shape == (B,) and np.std(logits) > 0.01
     longer = np.concatenate([words, np.eye(V, dtype=np.float32)[np.full((B, 4), PADDING)]], axis=1)
-    np.testing.assert_allclose(call(variables, longer, fused), logits, atol=1e-5)
+    np.testing.assert_allclose(call(variables, longer, condition), logits, atol=1e-5)
     exchanged = variables["params"]["embed"]["kernel"].at[PADDING].set(9.0)
     variables = {**variables, "params": variables["params"] | {"embed": {"kernel": exchanged}}}
-    np.testing.assert_array_equal(call(variables, words, fused), logits)
+    np.testing.assert_array_equal(call(variables, words, condition), logits)
 
     first = np.concatenate([words[:, 1:2], words[:, :1], words[:, 2:]], axis=1)  # another order of words
     several = CAPTIONS[:, 0] != CAPTIONS[:, 1]
-    assert np.all(np.abs(call(variables, first, fused) - logits)[several] > 1e-5)
-    assert np.all(np.abs(call(variables, words, fused.replace(pooled=-fused.pooled)) - logits) > 1e-5)
-    gradient = jax.grad(lambda words: jnp.sum(call(variables, words, fused)))(words)
+    assert np.all(np.abs(call(variables, first, condition) - logits)[several] > 1e-5)
+    assert np.all(np.abs(call(variables, words, condition.replace(pooled=-condition.pooled)) - logits) > 1e-5)
+    gradient = jax.grad(lambda words: jnp.sum(call(variables, words, condition)))(words)
     assert np.all(np.abs(gradient).max(axis=-1)[CAPTIONS != PADDING] > 1e-6)
 
 

@@ -13,7 +13,7 @@ import pytest
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, PADDING, Tokenizer
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
 from mmgen_jax.networks.encoders import label
 from mmgen_jax.networks.fusion import concat
 from mmgen_jax.networks.generators import recurrent, transformer
@@ -23,7 +23,7 @@ from mmgen_jax.objectives.parts.guidance import drop_conditions
 V, T, B = 11, 6, 4
 RNG = np.random.default_rng(0)
 IDS = RNG.integers(1, V, (B, T)).astype(np.int32)
-FUSED = Fused(
+FUSED = Condition(
     jnp.asarray(RNG.normal(size=(B, 3, 5)), jnp.float32),
     jnp.asarray([[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]], bool),
     jnp.asarray(RNG.normal(size=(B, 5)), jnp.float32),
@@ -37,9 +37,9 @@ DECODERS = {
 
 @functools.cache
 def decoder(name, conditional=True):
-    """`(call(tokens, fused), variables)`; weights large enough for every input to matter."""
-    network, fused = DECODERS[name], FUSED if conditional else None
-    variables = jax.jit(network.init)(jax.random.key(0), IDS, fused)
+    """`(call(tokens, condition), variables)`; weights large enough for every input to matter."""
+    network, condition = DECODERS[name], FUSED if conditional else None
+    variables = jax.jit(network.init)(jax.random.key(0), IDS, condition)
     variables = jax.tree.map(lambda leaf: 2 * leaf, variables)
     return jax.jit(functools.partial(network.apply, variables)), variables
 
@@ -47,11 +47,11 @@ def decoder(name, conditional=True):
 @pytest.mark.parametrize("name, conditional", [*((name, True) for name in DECODERS), ("prefix", False)])
 def test_a_step_with_the_cache_is_the_full_forward(name, conditional):
     call, variables = decoder(name, conditional)
-    network, fused = DECODERS[name], FUSED if conditional else None
+    network, condition = DECODERS[name], FUSED if conditional else None
 
     @jax.jit
     def cached(tokens):
-        cache = network.apply(variables, fused, B, method="init_cache")
+        cache = network.apply(variables, condition, B, method="init_cache")
         assert all(leaf.shape[0] == B for leaf in jax.tree.leaves(cache))  # so that a beam can be moved
 
         def body(cache, inputs):
@@ -60,7 +60,7 @@ def test_a_step_with_the_cache_is_the_full_forward(name, conditional):
 
         return jax.lax.scan(body, cache, (tokens.T, jnp.arange(T)))[1].swapaxes(0, 1)
 
-    full = call(IDS, fused)
+    full = call(IDS, condition)
     assert full.shape == (B, T, V) and np.std(full) > 0.1
     np.testing.assert_allclose(cached(IDS), full, atol=1e-5)
 
@@ -109,7 +109,7 @@ class Patches(nn.Module):
 
 class FromPatches(nn.Module):
     @nn.compact
-    def __call__(self, tokens, fused, train: bool = False):
+    def __call__(self, tokens, condition, train: bool = False):
         return nn.Dense(4)(tokens).reshape(-1, 2, 2, 2, 2).swapaxes(2, 3).reshape(-1, 4, 4, 1)
 
 
@@ -119,7 +119,7 @@ class Fixed(nn.Module):
     vocab_size: int = TEXT.vocab_size
 
     @nn.compact
-    def __call__(self, tokens, fused, train: bool = False):
+    def __call__(self, tokens, condition, train: bool = False):
         logits = self.param("logits", nn.initializers.normal(1.0), (self.vocab_size,))
         return jnp.broadcast_to(logits, (*tokens.shape, self.vocab_size))
 

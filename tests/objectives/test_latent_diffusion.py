@@ -36,7 +36,7 @@ class Pixels(nn.Module):
     """The way back."""
 
     @nn.compact
-    def __call__(self, tokens, fused, train: bool = False):
+    def __call__(self, tokens, condition, train: bool = False):
         return depth_to_space(nn.Dense(4)(tokens).reshape(len(tokens), 2, 2, 4), (2, 2))
 
 

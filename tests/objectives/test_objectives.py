@@ -16,7 +16,7 @@ from mmgen_jax.networks.encoders import label
 from mmgen_jax.networks.fusion import concat
 from mmgen_jax.objectives import adversarial, recognition, reconstruction, variational
 from mmgen_jax.objectives.parts import losses
-from mmgen_jax.objectives.parts.masks import presence_weights, present
+from mmgen_jax.objectives.parts.masks import example_weights
 
 SIZE, LATENT = 4, 2
 SOUND = Modality("audio", (SIZE,), sample_rate=SIZE)
@@ -38,14 +38,14 @@ class Generator(nn.Module):
     """Linear in the latent and the conditions."""
 
     @nn.compact
-    def __call__(self, latent, fused, train: bool = False):
-        return nn.Dense(SIZE)(latent if fused is None else jnp.concatenate([latent, fused.pooled], axis=-1))
+    def __call__(self, latent, condition, train: bool = False):
+        return nn.Dense(SIZE)(latent if condition is None else jnp.concatenate([latent, condition.pooled], axis=-1))
 
 
 class Discriminator(nn.Module):
     @nn.compact
-    def __call__(self, target, fused, train: bool = False):
-        x = target if fused is None else jnp.concatenate([target, fused.pooled], axis=-1)
+    def __call__(self, target, condition, train: bool = False):
+        x = target if condition is None else jnp.concatenate([target, condition.pooled], axis=-1)
         return nn.Dense(1)(nn.leaky_relu(nn.Dense(8)(x)))[:, 0]
 
 
@@ -127,12 +127,12 @@ def test_a_masked_target_does_not_contribute(family, player, fields, garbage):
 
 
 def test_presence_weights_have_mean_one():
-    weights = presence_weights({"sound": X, "sound/mask": PRESENT}, "sound", None)
+    weights = example_weights({"sound": X, "sound/mask": PRESENT}, "sound", None)
     np.testing.assert_allclose(weights, np.where(PRESENT, 6 / 4, 0), rtol=1e-6)
-    np.testing.assert_array_equal(presence_weights({"sound": X}, "sound", None), np.ones(6))
-    nobody = presence_weights({"sound": X, "sound/mask": np.zeros(6, bool)}, "sound", None)
+    np.testing.assert_array_equal(example_weights({"sound": X}, "sound", None), np.ones(6))
+    nobody = example_weights({"sound": X, "sound/mask": np.zeros(6, bool)}, "sound", None)
     np.testing.assert_array_equal(nobody, np.zeros(6))
-    np.testing.assert_array_equal(present({"sound": X, "sound/mask": PRESENT}, "sound")[~PRESENT], 0)
+    np.testing.assert_array_equal(zero_masked({"sound": X, "sound/mask": PRESENT}, "sound")[~PRESENT], 0)
 
 
 @pytest.mark.parametrize(

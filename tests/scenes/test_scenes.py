@@ -190,7 +190,7 @@ def test_wrong_fields_are_named():
 def test_what_an_augmentation_would_make_untrue_is_refused():
     def check(names, settings):
         source = scenes.Source(names=names)
-        augment.check(settings, source.modalities, frozenset(source.invariant_to))
+        augment.check(settings, source.modalities, frozenset(source.label_preserving))
 
     flip = {"image": {"flip": 0.5}}
     for names in (("image", "text"), ("image", "audio"), ("image", "motion")):

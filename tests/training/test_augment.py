@@ -268,15 +268,15 @@ REFUSED = [
     ({"image": {"flip": 0.5}}, ("flip",), "'video' shows the same example .* augment.video.flip to 0.5"),
     ({"image": {"flip": 0.5}, "video": {"flip": 0.4}}, ("flip",), "augment.video.flip to 0.5"),
     ({"image": {"flip": 0.5}, "video": {"flip": 0.5}}, (), "may describe sides and directions"),
-    ({"video": {"reverse": 0.5}}, ("flip",), r"invariant_to = \('reverse',\)"),
+    ({"video": {"reverse": 0.5}}, ("flip",), r"label_preserving = \('reverse',\)"),
     ({"image": {"hue": 0.1}, "video": {"hue": 0.1}}, (), "may describe colours"),
 ]
 
 
-@pytest.mark.parametrize("settings, invariant_to, part", REFUSED)
-def test_what_cannot_be_applied_is_refused_in_one_line(settings, invariant_to, part):
+@pytest.mark.parametrize("settings, label_preserving, part", REFUSED)
+def test_what_cannot_be_applied_is_refused_in_one_line(settings, label_preserving, part):
     with pytest.raises(ValueError, match=part) as error:
-        augment.Augmentation(settings, MODALITIES, invariant_to)
+        augment.Augmentation(settings, MODALITIES, label_preserving)
     assert "\n" not in str(error.value)
 
 

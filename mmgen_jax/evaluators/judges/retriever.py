@@ -106,7 +106,7 @@ def load(data: Mapping[str, Any], image: str, text: str, training: Training = Tr
 def train(source_train, source_test, image: str, text: str, training: Training = Training()) -> Retriever:
     """Trains a judge on one source and measures it on all of another; deterministic from `training.seed`."""
     config = _config(image, text, source_train.modalities, training)
-    system = build_system(config, source_train.modalities, invariant_to=())
+    system = build_system(config, source_train.modalities, label_preserving=())
     size = min(training.batch_size, len(source_train))
     layout = parallel.create("jit", size, num_devices=1)
     state = layout.init(functools.partial(workdir.create_state, config, system))

@@ -1,4 +1,4 @@
-"""Tokens, Fused, and the network that makes them: encoders, then a fusion."""
+"""Tokens, Condition, and the network that makes them: encoders, then a fusion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
 from mmgen_jax.networks.conditioning.modality_dropout import drop_modalities
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
 from mmgen_jax.networks.layers.randomness import example_keys
 
 
@@ -23,27 +23,33 @@ class Conditioner(nn.Module):
 
     Args:
       encoders: `{name: encoder}`, an encoder being `(array, mask [B]) -> Tokens`.
-      fusion: `{name: Tokens} -> Fused`.
+      fusion: `{name: Tokens} -> Condition`; None where no encoder reads anything.
       reads: the modality that each encoder reads; several may read one.
-      modalities: what those modalities look like.
+      modalities: what the modalities that are read look like.
       modality_dropout: in training, the probability that an example lacks an encoder's tokens, one for all or by name
         (never all of them are gone); drawn from the rng `modality_dropout`, which the players of a step share, so that
         they see the same conditions.
       frozen: encoders that are always applied as in evaluation, and get no gradient.
       readouts: `{name: (tokens [B, N, D], mask [B]) -> Tokens}`, trained on top of an encoder, frozen or not. One that
         has a kernel for each token keeps their layout, which fusions that average over tokens lose otherwise.
+      aligned: modalities that networks see at their own grid, beside any tokens.
     """
 
     encoders: Mapping[str, nn.Module]
-    fusion: nn.Module
+    fusion: nn.Module | None
     reads: Mapping[str, str]
     modalities: Mapping[str, Modality]
     modality_dropout: float | Mapping[str, float] = 0.0
     frozen: tuple[str, ...] = ()
     readouts: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)
-    axis_name: str | None = None
+    aligned: tuple[str, ...] = ()
 
-    def __call__(self, batch: Batch, train: bool = False) -> Fused:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The modalities that are read, each once."""
+        return tuple(dict.fromkeys((*self.reads.values(), *self.aligned)))
+
+    def __call__(self, batch: Batch, train: bool = False) -> Condition:
         batch_size = next(iter(batch.values())).shape[0]
         tokens = {}
         for name, encoder in self.encoders.items():
@@ -58,9 +64,14 @@ class Conditioner(nn.Module):
                 values = jnp.where(token_mask[..., None], self.readouts[name](values, mask).values, 0)
             tokens[name] = Tokens(values, token_mask)
         if train and self.modality_dropout:
-            keys = example_keys(self.make_rng("modality_dropout"), batch_size, self.axis_name)
+            keys = example_keys(self.make_rng("modality_dropout"), batch_size)
             tokens = drop_modalities(keys, tokens, self.modality_dropout)
-        return self.fusion(tokens, train=train)
+        condition = Condition(None, None, None) if self.fusion is None else self.fusion(tokens, train=train)
+        return condition.replace(aligned=self._aligned(batch, batch_size))
+
+    def _aligned(self, batch: Batch, batch_size: int) -> dict[str, jnp.ndarray]:
+        sources = {name: masked(batch, name, self.modalities[name], batch_size)[0] for name in self.aligned}
+        return {name: x.reshape(batch_size, *self.modalities[name].space.shape) for name, x in sources.items()}
 
 
 def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tuple[jnp.ndarray, jnp.ndarray]:
@@ -78,11 +89,11 @@ def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tupl
 
 
 class Conditional(nn.Module):
-    """A network that reads the fused conditions: `network(x, fused)`, with `fused` None where nothing conditions it."""
+    """A network and its own conditioner: `network(x, condition)`, with `condition` None where nothing conditions it."""
 
     conditioner: Conditioner | None
     network: nn.Module
 
     def __call__(self, batch: Batch, x: jnp.ndarray, train: bool = False):
-        fused = self.conditioner(batch, train=train) if self.conditioner else None
-        return self.network(x, fused, train=train)
+        condition = self.conditioner(batch, train=train) if self.conditioner else None
+        return self.network(x, condition, train=train)

@@ -1,6 +1,8 @@
-"""What encoders and fusions give: Tokens and Fused; averages and softmaxes over masked tokens."""
+"""What encoders and fusions give, Tokens and Condition; averages and softmaxes over masked tokens."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import flax
 import jax
@@ -16,12 +18,31 @@ class Tokens:
 
 
 @flax.struct.dataclass
-class Fused:
-    """What a fusion gives: `tokens [B, N, D]`, their `mask [B, N] bool`, and one vector `pooled [B, D]`."""
+class Condition:
+    """What generators and discriminators read.
 
-    tokens: jnp.ndarray
-    mask: jnp.ndarray
-    pooled: jnp.ndarray
+    Args:
+      tokens: `[B, N, D]`, from the fusion; None, as `mask` and `pooled`, where only aligned sources condition.
+      mask: `[B, N] bool`, False where there is nothing to attend to.
+      pooled: `[B, D]`, the conditions as one vector.
+      aligned: `{name: [B, *grid, C]}`, sources at their own grid, zero where masked. Networks that can use them bring
+        them to their grid (`networks/layers/aligned.py`), the others ignore them.
+    """
+
+    tokens: jnp.ndarray | None
+    mask: jnp.ndarray | None
+    pooled: jnp.ndarray | None
+    aligned: dict[str, jnp.ndarray] = dataclasses.field(default_factory=dict)
+
+
+def pooled_of(condition: Condition | None) -> jnp.ndarray | None:
+    """The conditions as one vector `[B, D]`, None where there is none."""
+    return None if condition is None else condition.pooled
+
+
+def tokens_of(condition: Condition | None) -> tuple[jnp.ndarray | None, jnp.ndarray | None]:
+    """`(tokens, mask)` of the conditions, None where there are none."""
+    return (None, None) if condition is None else (condition.tokens, condition.mask)
 
 
 def masked_mean(values: jnp.ndarray, mask: jnp.ndarray) -> jnp.ndarray:

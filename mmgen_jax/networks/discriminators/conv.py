@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators.conv import coarsest
 from mmgen_jax.networks.layers import blocks, convolution
 
@@ -26,7 +26,6 @@ class Trunk(nn.Module):
     norm: str = "none"
     spectral_norm: bool = False
     init_std: float = 0.0
-    axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -44,7 +43,7 @@ class Trunk(nn.Module):
             )
             x = blocks.spectral_normalise(conv, train, self.spectral_norm)(x)
             if i:
-                x = blocks.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
+                x = blocks.norm(self.norm, train=train, dtype=self.dtype)(x)
             x = nn.leaky_relu(x, 0.2)
         return x
 
@@ -64,12 +63,11 @@ class Discriminator(nn.Module):
     spectral_norm: bool = False
     hidden: int = 256
     init_std: float = 0.0
-    axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
-        fields = {"init_std": self.init_std, "axis_name": self.axis_name, "dtype": self.dtype}
+    def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
+        fields = {"init_std": self.init_std, "dtype": self.dtype}
         x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
         x = x.reshape(len(x), -1).astype(jnp.float32)
 
@@ -77,7 +75,7 @@ class Discriminator(nn.Module):
             layer = nn.Dense(features, kernel_init=blocks.kernel_init(self.init_std))
             return blocks.spectral_normalise(layer, train, self.spectral_norm)(x)
 
-        if fused is not None:
-            x = jnp.concatenate([x, fused.pooled.astype(jnp.float32)], axis=-1)
+        if condition is not None:
+            x = jnp.concatenate([x, condition.pooled.astype(jnp.float32)], axis=-1)
             x = nn.leaky_relu(dense(self.hidden, x), 0.2)
         return dense(1, x)[:, 0]

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
 from mmgen_jax.networks.layers import blocks
 
@@ -23,19 +23,18 @@ class Discriminator(nn.Module):
     max_width: int = 512
     norm: str = "none"
     spectral_norm: bool = False
-    axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
-        if fused is None:
+    def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
+        if condition is None:
             raise ValueError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
-        fields = {"axis_name": self.axis_name, "dtype": self.dtype}
+        fields = {"dtype": self.dtype}
         x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
         x = x.reshape(len(x), -1).astype(jnp.float32)
 
         def dense(features, x):
             return blocks.spectral_normalise(nn.Dense(features), train, self.spectral_norm)(x)
 
-        condition = dense(x.shape[-1], fused.pooled.astype(jnp.float32))
-        return dense(1, x)[:, 0] + jnp.sum(x * condition, axis=-1) * x.shape[-1] ** -0.5
+        vector = dense(x.shape[-1], condition.pooled.astype(jnp.float32))
+        return dense(1, x)[:, 0] + jnp.sum(x * vector, axis=-1) * x.shape[-1] ** -0.5

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mmgen_jax.modalities.tokenizer import PADDING
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers import blocks
 
 
@@ -36,7 +36,7 @@ class Discriminator(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+    def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         if self.window % 2 == 0:
             raise ValueError(f"discriminators/sequence: expected an odd window, got {self.window}")
         drop = nn.Dropout(self.dropout, deterministic=not train)
@@ -59,7 +59,7 @@ class Discriminator(nn.Module):
         x = jnp.concatenate([mean, jnp.max(nn.relu(x), axis=1)], axis=-1)
         x = nn.leaky_relu(dense(drop(x), dtype=jnp.float32), 0.2)
         logits = dense(x, 1, jnp.float32)[:, 0]
-        if fused is None:
+        if condition is None:
             return logits
-        condition = dense(fused.pooled.astype(jnp.float32), dtype=jnp.float32)
-        return logits + jnp.sum(x * condition, axis=-1) * self.features**-0.5
+        vector = dense(condition.pooled.astype(jnp.float32), dtype=jnp.float32)
+        return logits + jnp.sum(x * vector, axis=-1) * self.features**-0.5

@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
 from mmgen_jax.networks.layers import blocks
 
@@ -35,14 +35,13 @@ class Discriminator(nn.Module):
     norm: str = "none"
     spectral_norm: bool = False
     features: int = 64
-    axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, target: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
-        if fused is None:
+    def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
+        if condition is None:
             raise ValueError("discriminators/word_region: needs conditions, got no encoders; use 'conv'")
-        fields = {"axis_name": self.axis_name, "dtype": self.dtype}
+        fields = {"dtype": self.dtype}
         x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
         x = x.reshape(len(x), -1, x.shape[-1]).astype(jnp.float32)
 
@@ -50,10 +49,10 @@ class Discriminator(nn.Module):
             return blocks.spectral_normalise(nn.Dense(features, name=name), train, self.spectral_norm)(x)
 
         regions = dense(self.features, x, "regions")
-        words = dense(self.features, fused.tokens.astype(jnp.float32), "words")
+        words = dense(self.features, condition.tokens.astype(jnp.float32), "words")
         scale = self.features**-0.5
         attention = nn.softmax(scale * jnp.einsum("bnd,brd->bnr", words, regions), axis=-1)
         agreement = scale * jnp.einsum("bnr,brd,bnd->bn", attention, regions, words)
-        num_words = jnp.maximum(fused.mask.sum(-1), 1)
-        match = jnp.where(fused.mask, agreement, 0).sum(-1) / num_words
+        num_words = jnp.maximum(condition.mask.sum(-1), 1)
+        match = jnp.where(condition.mask, agreement, 0).sum(-1) / num_words
         return dense(1, x.reshape(len(x), -1), "realism")[:, 0] + match

@@ -17,8 +17,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
-from mmgen_jax.networks.fusion.tokens import Projection, fused, join, summaries
+from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 
 
 class Fusion(nn.Module):
@@ -29,7 +29,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         projected = Projection(self.features, self.dtype)(tokens)
         vectors, present = summaries(projected)  # [B, M, D], [B, M]
         product = 1.0
@@ -41,4 +41,4 @@ class Fusion(nn.Module):
         summed = product.reshape(-1, self.rank, self.features).sum(axis=1)
         root = summed / jnp.sqrt(jnp.abs(summed) + 1e-6)  # sign(x) √|x|, its gradient finite at 0
         pooled = nn.Dense(self.features, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(root))
-        return fused(join(projected), pooled)
+        return as_condition(join(projected), pooled)

@@ -14,8 +14,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_mean
-from mmgen_jax.networks.fusion.tokens import Projection, fused, join, summaries
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 
 
@@ -33,7 +33,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         projected = Projection(self.features, self.dtype)(tokens)
         _, present = summaries(projected)  # [B, M]
         batch_size, size = present.shape[0], self.num_bottlenecks
@@ -55,4 +55,4 @@ class Fusion(nn.Module):
         vectors = jnp.concatenate([vectors, bottleneck.mean(axis=1, keepdims=True)], axis=1)
         present = jnp.pad(present, ((0, 0), (0, 1)), constant_values=True)
         pooled = nn.LayerNorm(dtype=self.dtype)(masked_mean(vectors, present))
-        return fused(join(projected), pooled)
+        return as_condition(join(projected), pooled)

@@ -11,8 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
-from mmgen_jax.networks.fusion.tokens import Projection, fused, join
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 
 
@@ -27,7 +27,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         context = join(Projection(self.features, self.dtype)(tokens))
         queries = self.param("queries", nn.initializers.normal(0.02), (self.num_queries, self.features))
         queries = jnp.broadcast_to(queries.astype(self.dtype), (context.mask.shape[0], *queries.shape))
@@ -37,4 +37,4 @@ class Fusion(nn.Module):
             )
         queries = nn.LayerNorm(dtype=self.dtype)(queries)
         mask = jnp.broadcast_to(context.mask.any(axis=1, keepdims=True), queries.shape[:2])
-        return fused(Tokens(queries, mask), queries.mean(axis=1))
+        return as_condition(Tokens(queries, mask), queries.mean(axis=1))

@@ -12,8 +12,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_mean
-from mmgen_jax.networks.fusion.tokens import Projection, fused, join
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 
 
@@ -27,7 +27,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         joined = join(Projection(self.features, self.dtype)(tokens))
         values = joined.values
         for _ in range(self.num_layers):
@@ -35,4 +35,4 @@ class Fusion(nn.Module):
                 values, joined.mask, train=train
             )
         values = nn.LayerNorm(dtype=self.dtype)(values)
-        return fused(Tokens(values, joined.mask), masked_mean(values, joined.mask))
+        return as_condition(Tokens(values, joined.mask), masked_mean(values, joined.mask))

@@ -13,8 +13,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_mean
-from mmgen_jax.networks.fusion.tokens import Projection, fused, join, summaries
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 from mmgen_jax.networks.layers.blocks import MLP
 
 
@@ -25,7 +25,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         projected = Projection(self.features, self.dtype)(tokens)
         vectors, present = summaries(projected)  # [B, M, D], [B, M]
         modulated = {}
@@ -36,4 +36,4 @@ class Fusion(nn.Module):
             modulated[name] = Tokens((1 + scale) * projected[name].values + shift, projected[name].mask)
         vectors, present = summaries(modulated)
         pooled = MLP(self.features, dtype=self.dtype)(masked_mean(vectors, present))
-        return fused(join(modulated), pooled)
+        return as_condition(join(modulated), pooled)

@@ -12,8 +12,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, masked_softmax
-from mmgen_jax.networks.fusion.tokens import Projection, fused, join, summaries
+from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 
 
 class Fusion(nn.Module):
@@ -23,11 +23,11 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         projected = Projection(self.features, self.dtype)(tokens)
         vectors, present = summaries(projected)  # [B, M, D], [B, M]
         batch_size, num_modalities, _ = vectors.shape
         flat = jnp.concatenate([vectors.reshape(batch_size, -1), present.astype(vectors.dtype)], axis=-1)
         logits = nn.Dense(self.features * num_modalities, dtype=self.dtype)(flat)
         gates = masked_softmax(logits.reshape(batch_size, self.features, num_modalities), present[:, None])
-        return fused(join(projected), jnp.einsum("bmd,bdm->bd", jnp.tanh(vectors), gates))
+        return as_condition(join(projected), jnp.einsum("bmd,bdm->bd", jnp.tanh(vectors), gates))

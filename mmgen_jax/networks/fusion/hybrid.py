@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mmgen_jax import lookup
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
 from mmgen_jax.networks.fusion import late
-from mmgen_jax.networks.fusion.tokens import fused, join
+from mmgen_jax.networks.fusion.tokens import as_condition, join
 
 
 class Fusion(nn.Module):
@@ -24,10 +24,10 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         joint_fusion = lookup.build("fusion", {"name": self.joint}, features=self.features, dtype=self.dtype)
         by_all = joint_fusion(tokens, train=train)
         by_each = late.Fusion(self.features, self.dtype)(tokens, train=train)
         weight = nn.sigmoid(self.param("logit", nn.initializers.zeros, ())).astype(by_all.pooled.dtype)
         both = join({"all": Tokens(by_all.tokens, by_all.mask), "each": Tokens(by_each.tokens, by_each.mask)})
-        return fused(both, weight * by_all.pooled + (1 - weight) * by_each.pooled)
+        return as_condition(both, weight * by_all.pooled + (1 - weight) * by_each.pooled)

@@ -10,8 +10,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_softmax
-from mmgen_jax.networks.fusion.tokens import Projection, fused, summaries
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_softmax
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, summaries
 from mmgen_jax.networks.layers.blocks import MLP
 
 
@@ -22,7 +22,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         vectors, present = summaries(Projection(self.features, self.dtype)(tokens))  # [B, M, D], [B, M]
         predictions = jnp.stack(
             [
@@ -33,4 +33,4 @@ class Fusion(nn.Module):
         )
         logits = self.param("logits", nn.initializers.zeros, (len(tokens),))
         weights = masked_softmax(jnp.broadcast_to(logits, present.shape), present).astype(predictions.dtype)
-        return fused(Tokens(predictions, present), jnp.einsum("bm,bmd->bd", weights, predictions))
+        return as_condition(Tokens(predictions, present), jnp.einsum("bm,bmd->bd", weights, predictions))

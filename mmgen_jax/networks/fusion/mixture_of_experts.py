@@ -11,8 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_mean, masked_softmax
-from mmgen_jax.networks.fusion.tokens import Projection, fused, summaries
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean, masked_softmax
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, summaries
 from mmgen_jax.networks.layers.blocks import MLP
 
 
@@ -23,7 +23,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         vectors, present = summaries(Projection(self.features, self.dtype)(tokens))  # [B, M, D], [B, M]
         context = masked_mean(vectors, present)
         experts, logits = [], []
@@ -33,4 +33,4 @@ class Fusion(nn.Module):
             logits.append(nn.Dense(1, dtype=self.dtype, name=f"{name}_gate")(seen))
         experts = jnp.stack(experts, axis=1)
         gate = masked_softmax(jnp.concatenate(logits, axis=-1), present)
-        return fused(Tokens(experts, present), jnp.einsum("bm,bmd->bd", gate, experts))
+        return as_condition(Tokens(experts, present), jnp.einsum("bm,bmd->bd", gate, experts))

@@ -13,8 +13,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
-from mmgen_jax.networks.fusion.tokens import Projection, fused, join, summaries
+from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 
 
 class Fusion(nn.Module):
@@ -28,7 +28,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, tokens, train: bool = False) -> Fused:
+    def __call__(self, tokens, train: bool = False) -> Condition:
         projected = Projection(self.features, self.dtype)(tokens)
         vectors, present = summaries(projected)  # [B, M, D], [B, M]
         size = self.features // 2 if self.log_var else self.features
@@ -39,7 +39,7 @@ class Fusion(nn.Module):
         mu, log_var = jnp.split(jnp.stack(experts, axis=1).astype(jnp.float32), 2, axis=-1)
         mu, log_var = product_of_experts(mu, jnp.clip(log_var, -10, 10), present)
         pooled = jnp.concatenate([mu, log_var], axis=-1) if self.log_var else mu
-        return fused(join(projected), pooled.astype(self.dtype))
+        return as_condition(join(projected), pooled.astype(self.dtype))
 
 
 def product_of_experts(mu: jnp.ndarray, log_var: jnp.ndarray, present: jnp.ndarray) -> tuple[jnp.ndarray, jnp.ndarray]:

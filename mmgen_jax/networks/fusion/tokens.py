@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, Tokens, masked_mean
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean
 
 
 class Projection(nn.Module):
@@ -48,6 +48,6 @@ def join(projected: Mapping[str, Tokens]) -> Tokens:
     return Tokens(values, jnp.concatenate([part.mask for part in parts], axis=1))
 
 
-def fused(tokens: Tokens, pooled: jnp.ndarray) -> Fused:
-    """`Fused` with masked tokens zero."""
-    return Fused(jnp.where(tokens.mask[..., None], tokens.values, 0), tokens.mask, pooled)
+def as_condition(tokens: Tokens, pooled: jnp.ndarray) -> Condition:
+    """`Condition` with masked tokens zero."""
+    return Condition(jnp.where(tokens.mask[..., None], tokens.values, 0), tokens.mask, pooled)

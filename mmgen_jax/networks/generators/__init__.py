@@ -1,12 +1,12 @@
-"""Generators and decoders: `(latent [B, Z], fused: Fused | None, train) -> [B, *shape]`, unbounded.
+"""Generators and decoders: `(latent [B, Z], condition: Condition | None, train) -> [B, *shape]`, unbounded.
 
-The objective brings the output to the target's range. `shape`, `dtype` and `axis_name` are filled by the surroundings.
+The objective brings the output to the target's range. `shape` and `dtype` are filled by the surroundings.
 
 A generator of sequences (`transformer`, `recurrent`) gives the logits of the next id instead, of all places at once or
 one by one; each array of its cache is `[B, …]`:
 
-    (tokens [B, T] int32, fused, train) -> logits [B, T, V]      `tokens` are the sequence with PADDING before it
-    init_cache(fused, batch_size) -> cache
+    (tokens [B, T] int32, condition, train) -> logits [B, T, V]      `tokens` are the sequence with PADDING before it
+    init_cache(condition, batch_size) -> cache
     step(cache, token [B], position) -> (logits [B, V], cache)        `token` may be rows [B, V], see `layers.embed`
 
 `grid` takes tokens `[B, N, D]` for its latent.

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers import blocks, convolution
 
 
@@ -52,7 +52,6 @@ class Generator(nn.Module):
     batch_conditions: bool = False
     input_bias: bool = True
     init_std: float = 0.0
-    axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
@@ -61,7 +60,7 @@ class Generator(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, latent: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+    def __call__(self, latent: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         height, width, channels = self.shape
         (low, doublings), (low_width, doublings_width) = coarsest(height), coarsest(width)
         doublings = min(doublings, doublings_width)
@@ -69,18 +68,18 @@ class Generator(nn.Module):
         if self.conditions_at not in ("input", "norm", "both"):
             raise ValueError(f"generator.conditions_at: expected input, norm or both, got {self.conditions_at!r}")
         x, vector = latent, None
-        if fused is not None:
-            condition = fused.pooled.astype(jnp.float32)
+        if condition is not None:
+            pooled = condition.pooled.astype(jnp.float32)
             if self.batch_conditions:
-                condition = blocks.norm("batch", train, self.axis_name, affine=False)(condition)
-            joined = jnp.concatenate([latent, condition], axis=-1)
+                pooled = blocks.norm("batch", train, affine=False)(pooled)
+            joined = jnp.concatenate([latent, pooled], axis=-1)
             x = latent if self.conditions_at == "norm" else joined
-            vector = {"input": None, "norm": condition, "both": condition}[self.conditions_at]
+            vector = {"input": None, "norm": pooled, "both": pooled}[self.conditions_at]
 
         def normalise(x):
             if vector is None:
-                return blocks.norm(self.norm, train=train, axis_name=self.axis_name, dtype=self.dtype)(x)
-            return blocks.ConditionalNorm(self.norm, self.axis_name, self.dtype)(x, vector, train)
+                return blocks.norm(self.norm, train=train, dtype=self.dtype)(x)
+            return blocks.ConditionalNorm(self.norm, self.dtype)(x, vector, train)
 
         # Channels at each size but the last: `width` before the output, doubling towards the coarsest.
         features = [min(self.max_width, self.width << i) for i in reversed(range(max(doublings, 1)))]

@@ -6,27 +6,28 @@ group by default), and stand at every size but the last.
 
 from __future__ import annotations
 
+import math
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers import blocks, convolution
 
 
-def doublings(num_tokens: int, height: int, width: int) -> int:
-    """How often the grid of so many tokens is doubled to give the image: 49 -> 2 for 28 x 28 pixels.
+def doublings(num_tokens: int, *sides: int) -> int:
+    """How often the grid of so many tokens is doubled to give sides of so many cells: 49 -> 2 for 28 x 28 pixels.
 
     Raises:
       ValueError: no grid of so many tokens does.
     """
-    sizes = [
-        (height >> n) * (width >> n) for n in range(height.bit_length()) if not (height % (1 << n) or width % (1 << n))
-    ]
+    halvings = range(max(sides).bit_length())
+    sizes = [math.prod(side >> n for side in sides) for n in halvings if not any(side % (1 << n) for side in sides)]
     if num_tokens not in sizes:
         raise ValueError(
             f"generators/grid: expected one of {', '.join(map(str, sizes))} tokens, which doubling brings to "
-            f"{height} x {width} pixels, got {num_tokens}; change the encoder's number of stages"
+            f"{' x '.join(map(str, sides))} cells, got {num_tokens}; change the encoder's number of stages"
         )
     return sizes.index(num_tokens)
 
@@ -46,7 +47,6 @@ class Generator(nn.Module):
     max_width: int = 128
     num_blocks: int = 1
     norm: str = "group"
-    axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
@@ -55,10 +55,10 @@ class Generator(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, tokens: jax.Array, fused: Fused | None = None, train: bool = False) -> jax.Array:
+    def __call__(self, tokens: jax.Array, condition: Condition | None = None, train: bool = False) -> jax.Array:
         height, width, channels = self.shape
         num = doublings(tokens.shape[1], height, width)
-        vector = None if fused is None else fused.pooled
+        vector = None if condition is None else condition.pooled
         features = [min(self.max_width, self.width << i) for i in reversed(range(max(num, 1)))]
         x = tokens.reshape(tokens.shape[0], height >> num, width >> num, -1).astype(self.dtype)
         x = convolution.Conv(features[0], 3, dtype=self.dtype, name="input")(x)
@@ -66,9 +66,7 @@ class Generator(nn.Module):
             if stage:
                 x = convolution.ConvTranspose(size, kernel_size=4, strides=2, dtype=self.dtype)(nn.silu(x))
             for _ in range(self.num_blocks):
-                block = blocks.ResidualBlock(
-                    size, norm=self.norm, axis_name=self.axis_name, dtype=self.dtype, activation=nn.silu
-                )
+                block = blocks.ResidualBlock(size, norm=self.norm, dtype=self.dtype, activation=nn.silu)
                 x = block(x, train, vector)
         x = nn.silu(x)
         if not num:

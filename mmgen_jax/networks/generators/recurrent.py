@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused, masked_softmax
+from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax
 from mmgen_jax.networks.layers import blocks
 
 
@@ -62,10 +62,10 @@ class Generator(nn.Module):
         self.word, self.seen = (nn.Dense(self.features, dtype=self.dtype) for _ in range(2))
         self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
 
-    def __call__(self, tokens: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+    def __call__(self, tokens: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         """Logits `[B, T, V]` float32 of a sequence, given `tokens [B, T]`, the same with PADDING before it."""
         words = self.drop(self.embed(tokens), deterministic=not train)
-        cache = self.init_cache(fused, len(tokens))
+        cache = self.init_cache(condition, len(tokens))
         scan = nn.scan(
             lambda cell, state, word, memory: cell(state, word, memory),
             variable_broadcast="params",
@@ -76,13 +76,13 @@ class Generator(nn.Module):
         _, output = scan(self.cell, cache["state"], words, cache["memory"])
         return self._logits(words, output, train)
 
-    def init_cache(self, fused: Fused | None, batch_size: int) -> dict[str, Any]:
+    def init_cache(self, condition: Condition | None, batch_size: int) -> dict[str, Any]:
         """What `step` reads and writes: state and conditions."""
-        if fused is None:
+        if condition is None:
             return {"state": (jnp.zeros((batch_size, self.features)),) * 2, "memory": None}
-        cell, hidden = jnp.split(self.first_state(fused.pooled.astype(jnp.float32)), 2, axis=-1)
-        values = fused.tokens.astype(self.dtype)
-        return {"state": (cell, jnp.tanh(hidden)), "memory": (values, self.key(values), fused.mask)}
+        cell, hidden = jnp.split(self.first_state(condition.pooled.astype(jnp.float32)), 2, axis=-1)
+        values = condition.tokens.astype(self.dtype)
+        return {"state": (cell, jnp.tanh(hidden)), "memory": (values, self.key(values), condition.mask)}
 
     def step(self, cache: dict[str, Any], token: jax.Array, position: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
         """Logits `[B, V]` of the next token, given the one before, `[B]` or `[B, V]`; the position does not matter."""

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers.blocks import MLP, embed
 
 
@@ -115,11 +115,11 @@ class Generator(nn.Module):
         self.norm = nn.LayerNorm(dtype=self.dtype)
         self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
 
-    def __call__(self, tokens: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+    def __call__(self, tokens: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         """Logits `[B, T, V]` float32 of a sequence, given `tokens [B, T]`, the same with PADDING before it."""
         num = tokens.shape[1]
         x = self.drop(self.embed(tokens) + self.positions[:num].astype(self.dtype), deterministic=not train)
-        prefix, mask, context, context_allowed = self._conditions(fused, len(tokens))
+        prefix, mask, context, context_allowed = self._conditions(condition, len(tokens))
         x = jnp.concatenate([prefix, x], axis=1)
         before, total = prefix.shape[1], prefix.shape[1] + num
         rows, columns = jnp.arange(total)[:, None], jnp.arange(total)
@@ -128,9 +128,9 @@ class Generator(nn.Module):
         x, _ = self._run(x, allowed, context, context_allowed, train=train)
         return self._logits(x[:, before:])
 
-    def init_cache(self, fused: Fused | None, batch_size: int) -> dict[str, Any]:
+    def init_cache(self, condition: Condition | None, batch_size: int) -> dict[str, Any]:
         """What `step` reads and writes: the conditions, and room for the keys and values of every token."""
-        prefix, mask, context, context_allowed = self._conditions(fused, batch_size)
+        prefix, mask, context, context_allowed = self._conditions(condition, batch_size)
         before, total = mask.shape[1], mask.shape[1] + self.shape[0]
         room = jnp.zeros((batch_size, total, self.num_heads, self.features // self.num_heads), self.dtype)
         blocks = [(room, room)] * self.num_layers
@@ -150,15 +150,15 @@ class Generator(nn.Module):
         )
         return self._logits(x)[:, 0], cache | {"blocks": blocks}
 
-    def _conditions(self, fused: Fused | None, batch_size: int):
+    def _conditions(self, condition: Condition | None, batch_size: int):
         """Prefix `[B, P, D]` and its mask, then what each block attends to and its mask; P is 0 with `cross`."""
         nothing = jnp.zeros((batch_size, 0, self.features), self.dtype), jnp.zeros((batch_size, 0), bool)
-        if fused is None:
+        if condition is None:
             return *nothing, None, None
-        conditions = self.condition(fused.tokens)
+        conditions = self.condition(condition.tokens)
         if self.attend == "prefix":
-            return conditions, fused.mask, None, None
-        return *nothing, [block.remember(conditions) for block in self.blocks], fused.mask[:, None, None]
+            return conditions, condition.mask, None, None
+        return *nothing, [block.remember(conditions) for block in self.blocks], condition.mask[:, None, None]
 
     def _run(self, x, allowed, context, context_allowed, past=None, position=None, train: bool = False):
         kept = []

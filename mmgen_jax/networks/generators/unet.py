@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Fused
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
 
@@ -42,11 +42,11 @@ class Generator(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, time: jax.Array, fused: Fused | None, train: bool = False) -> jax.Array:
+    def __call__(self, x: jax.Array, time: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         self._check(x.shape)
         vector = blocks.TimeEmbedding(self.features, dtype=self.dtype, name="time")(time)
-        if fused is not None:
-            vector = vector + nn.Dense(self.features, dtype=self.dtype, name="condition")(fused.pooled)
+        if condition is not None:
+            vector = vector + nn.Dense(self.features, dtype=self.dtype, name="condition")(condition.pooled)
         vector = nn.silu(vector)
 
         def block(h, features):
@@ -63,7 +63,7 @@ class Generator(nn.Module):
             for _ in range(self.num_blocks):
                 h = block(h, features)
                 skips.append(h)
-        h = self._attend(h, fused, train)
+        h = self._attend(h, condition, train)
         for level, features in reversed(list(enumerate(self.channels))):
             if level < len(self.channels) - 1:
                 h = blocks.upsample(conv(features, kernel_size=1)(h))  # they commute; this order has fewer cells
@@ -74,10 +74,10 @@ class Generator(nn.Module):
         output = conv(outputs, kernel_init=nn.initializers.normal(1e-2), name="output")(h)
         return depth_to_space(output, patch)
 
-    def _attend(self, h, fused, train):
+    def _attend(self, h, condition, train):
         attention = blocks.TransformerBlock(self.num_heads, mlp_ratio=2, dtype=self.dtype, name="attention")
         cells = h.reshape(h.shape[0], -1, h.shape[-1])
-        context = (None, None) if fused is None else (fused.tokens, fused.mask)
+        context = (None, None) if condition is None else (condition.tokens, condition.mask)
         return attention(cells, None, *context, train=train).reshape(h.shape)
 
     def _check(self, shape):

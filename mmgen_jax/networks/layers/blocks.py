@@ -14,13 +14,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.networks.layers import mapped
 from mmgen_jax.networks.layers.convolution import Conv as Conv
 from mmgen_jax.networks.layers.convolution import ConvTranspose as ConvTranspose
 
 NORMS = ("batch", "group", "layer", "instance", "none")
 
-# Momentum and epsilon of DCGAN's and torch's BatchNorm; statistics are float32 whatever `dtype` is. With an
-# `axis_name` they are means over that mapped axis too, so a pmapped step normalises by the global batch.
+# Momentum and epsilon of DCGAN's and torch's BatchNorm; statistics are float32 whatever `dtype` is, and of the global
+# batch on every layout of devices.
 BatchNorm = functools.partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 
@@ -38,20 +39,17 @@ class GroupNorm(nn.Module):
         return nn.GroupNorm(groups, use_scale=self.use_scale, use_bias=self.use_bias, dtype=self.dtype)(x)
 
 
-def norm(
-    kind: str, train: bool, axis_name: str | None = None, dtype: Any = jnp.float32, affine: bool = True
-) -> Callable[[jax.Array], jax.Array]:
+def norm(kind: str, train: bool, dtype: Any = jnp.float32, affine: bool = True) -> Callable[[jax.Array], jax.Array]:
     """The normalisation called `kind`; all but `batch` act on each example alone and ignore `train`.
 
     Args:
       train: whether BatchNorm uses (and updates) the statistics of the batch; else the running ones.
-      axis_name: the mapped axis that BatchNorm's statistics are shared over; None outside `pmap`.
       affine: whether it learns a scale and a shift.
     """
     fields = {"use_scale": affine, "use_bias": affine, "dtype": dtype}
     match kind:
         case "batch":
-            return BatchNorm(use_running_average=not train, axis_name=axis_name, **fields)
+            return BatchNorm(use_running_average=not train, axis_name=mapped.axis(), **fields)
         case "group":
             return GroupNorm(**fields)
         case "layer":
@@ -73,12 +71,11 @@ class ConditionalNorm(nn.Module):
     """A normalisation whose scale and shift are linear in a vector `[B, D]` (conditional BatchNorm, FiLM, AdaIN)."""
 
     kind: str = "batch"
-    axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, vector: jax.Array, train: bool) -> jax.Array:
-        x = norm(self.kind, train, self.axis_name, self.dtype, affine=False)(x)
+        x = norm(self.kind, train, self.dtype, affine=False)(x)
         # Small, so that it starts near the unconditional norm, but not zero: the condition gets a gradient at once.
         modulation = nn.Dense(2 * x.shape[-1], dtype=self.dtype, kernel_init=nn.initializers.normal(0.02))(vector)
         return film(x, *jnp.split(modulation, 2, axis=-1))
@@ -124,7 +121,6 @@ class ResidualBlock(nn.Module):
     norm: str = "batch"
     spectral: bool = False
     activate_input: bool = True
-    axis_name: str | None = None
     dtype: Any = jnp.float32
     activation: Callable[[jax.Array], jax.Array] = nn.relu
 
@@ -135,8 +131,8 @@ class ResidualBlock(nn.Module):
 
         def normalise(h):
             if vector is None:
-                return norm(self.norm, train, self.axis_name, self.dtype)(h)
-            return ConditionalNorm(self.norm, self.axis_name, self.dtype)(h, vector, train)
+                return norm(self.norm, train, self.dtype)(h)
+            return ConditionalNorm(self.norm, self.dtype)(h, vector, train)
 
         def conv(h, kernel_size):
             layer = Conv(self.features, kernel_size, dtype=self.dtype)

@@ -9,14 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from mmgen_jax.modalities.modality import MASK_SUFFIX
-from mmgen_jax.networks.conditioning.conditioner import Conditional, Conditioner
-from mmgen_jax.networks.layers import randomness
+from mmgen_jax.networks.conditioning.conditioner import Conditional
+from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
-from mmgen_jax.objectives.parts.masks import presence_weights
+from mmgen_jax.objectives.parts.apply import apply_train
+from mmgen_jax.objectives.parts.family import Family
+from mmgen_jax.objectives.parts.masks import example_weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Adversary:
+class WithDiscriminator(Family):
     """The player `discriminator`, and what a generator loses to it, whatever the target is made by.
 
     Args:
@@ -27,13 +29,10 @@ class Adversary:
     """
 
     discriminator: nn.Module
-    target: str
-    conditioner: Conditioner | None = None
     loss_type: str = "hinge"
     gradient_penalty: float = 0.0
     r1: float = 0.0
     mismatch: float = 0.0
-    axis_name: str | None = None
 
     def __post_init__(self):
         if self.loss_type not in losses.ADVERSARIAL:
@@ -54,44 +53,39 @@ class Adversary:
     def networks(self) -> dict[str, nn.Module]:
         return {"discriminator": Conditional(self.conditioner, self.discriminator)}
 
-    def _generator_loss(self, params, extra, batch, fake, dropout):
+    def _generator_loss(self, params, collections, batch, fake, dropout):
         """`(loss, metrics)`."""
-        logits, _ = self._apply("discriminator", params, extra, batch, fake, dropout)
+        logits, _ = self._apply_train("discriminator", params, collections, batch, fake, dropout)
         loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
         return loss, {"logits_fake": jnp.mean(logits)}
 
-    def _discriminator_loss(self, params, extra, batch, real, fake, mix_rng, dropout):
-        """`(loss, (extra, metrics))`; `dropout`: rngs of the real examples, and of the others."""
+    def _discriminator_loss(self, params, collections, batch, real, fake, mix_rng, dropout):
+        """`(loss, (collections, metrics))`; `dropout`: rngs of the real examples, and of the others."""
         fake = jax.lax.stop_gradient(fake)
-        logits_real, new = self._apply("discriminator", params, extra, batch, real, dropout[0])
-        extra = extra | {"discriminator": new}
-        logits_fake, new = self._apply("discriminator", params, extra, batch, fake, dropout[1])
-        extra = extra | {"discriminator": new}
+        logits_real, collections = self._apply_train("discriminator", params, collections, batch, real, dropout[0])
+        logits_fake, collections = self._apply_train("discriminator", params, collections, batch, fake, dropout[1])
         adversarial = losses.ADVERSARIAL[self.loss_type].discriminator
         loss = adversarial(logits_real, logits_fake)
         metrics = {"logits_real": jnp.mean(logits_real), "logits_fake": jnp.mean(logits_fake)}
         if self.mismatch:
             wrong = {
-                name: array if name.removesuffix(MASK_SUFFIX) == self.target else randomness.roll(array, self.axis_name)
+                name: array if name.removesuffix(MASK_SUFFIX) == self.target else mapped.roll(array)
                 for name, array in batch.items()
             }
-            logits_wrong, _ = self._apply("discriminator", params, extra, wrong, real, dropout[1])
+            logits_wrong, _ = self._apply_train("discriminator", params, collections, wrong, real, dropout[1])
             loss = (1 - self.mismatch) * loss + self.mismatch * adversarial(logits_real, logits_wrong)
             metrics["logits_wrong"] = jnp.mean(logits_wrong)
 
         def critic(x):
-            return self._apply("discriminator", params, extra, batch, x, dropout[0])[0]
+            return self._apply_train("discriminator", params, collections, batch, x, dropout[0])[0]
 
         if self.gradient_penalty:
-            mix = jax.vmap(jax.random.uniform)(randomness.example_keys(mix_rng, real.shape[0], self.axis_name))
-            penalty = losses.gradient_penalty(critic, real, fake, mix)
+            penalty = losses.gradient_penalty(critic, real, fake, randomness.uniform(mix_rng, real.shape[0]))
             loss, metrics["gradient_penalty"] = loss + self.gradient_penalty * penalty, jnp.mean(penalty)
         if self.r1:
             penalty = losses.r1(critic, real)
             loss, metrics["r1"] = loss + self.r1 * penalty, jnp.mean(penalty)
-        return jnp.mean(presence_weights(batch, self.target, self.axis_name) * loss), (extra, metrics)
+        return jnp.mean(example_weights(batch, self.target) * loss), (collections, metrics)
 
-    def _apply(self, player, params, extra, batch, x, dropout):
-        variables = {"params": params[player], **extra[player]}
-        network = self.networks[player]
-        return network.apply(variables, batch, x, train=True, rngs=dropout, mutable=list(extra[player]))
+    def _apply_train(self, player, params, collections, batch, x, dropout):
+        return apply_train(self.networks[player], player, params, collections, batch, x, rngs=dropout)

@@ -6,23 +6,22 @@ from collections.abc import Iterable
 
 import jax
 
-from mmgen_jax.modalities.modality import MASK_SUFFIX
-from mmgen_jax.networks.layers.randomness import example_keys
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
+from mmgen_jax.networks.layers import randomness
 
 
-def drop_conditions(batch, names: Iterable[str], dropped: jax.Array) -> dict[str, jax.Array]:
+def drop_conditions(batch: Batch, names: Iterable[str], dropped: jax.Array) -> dict[str, jax.Array]:
     """The batch without any of the modalities `names` in the examples where `dropped [B] bool`."""
     masks = {name + MASK_SUFFIX: batch.get(name + MASK_SUFFIX, True) & ~dropped for name in set(names) & set(batch)}
     return {**batch, **masks}
 
 
-def drop_some_conditions(objective, batch, rng: jax.Array):
+def drop_some_conditions(objective, batch: Batch, rng: jax.Array) -> Batch:
     """`drop_conditions` of each example with probability `objective.condition_dropout`, for `objective.guidance`."""
     if not objective.condition_dropout:
         return batch
-    keys = example_keys(rng, batch[objective.target].shape[0], objective.axis_name)
-    dropped = jax.vmap(jax.random.uniform)(keys) < objective.condition_dropout
-    return drop_conditions(batch, objective.conditioner.reads.values(), dropped)
+    dropped = randomness.uniform(rng, batch[objective.target].shape[0]) < objective.condition_dropout
+    return drop_conditions(batch, objective.conditioner.names, dropped)
 
 
 def check_guidance(objective) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
+from mmgen_jax.networks.layers import mapped
+
+
+def batch_size(batch: Batch) -> int:
+    return next(iter(batch.values())).shape[0]
 
 
 def to_range(output: jax.Array) -> jax.Array:
@@ -13,18 +18,16 @@ def to_range(output: jax.Array) -> jax.Array:
     return jnp.tanh(output.astype(jnp.float32))
 
 
-def present(batch, name: str) -> jax.Array:
+def zero_masked(batch: Batch, name: str) -> jax.Array:
     """A modality's array, zero where it is masked: what stands there must not matter, not even a NaN."""
     mask, array = batch.get(name + MASK_SUFFIX), batch[name]
     return array if mask is None else jnp.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0)
 
 
-def presence_weights(batch, target: str, axis_name: str | None) -> jax.Array:
+def example_weights(batch: Batch, target: str) -> jax.Array:
     """`[B]`, 0 where the target is masked, with mean 1 over the global batch."""
     mask = batch.get(target + MASK_SUFFIX)
     if mask is None:
         return jnp.ones(batch[target].shape[0])
-    share = jnp.mean(mask.astype(jnp.float32))
-    if axis_name:
-        share = jax.lax.pmean(share, axis_name)
+    share = mapped.mean_over_batch(mask.astype(jnp.float32))
     return mask / jnp.maximum(share, 1e-6)

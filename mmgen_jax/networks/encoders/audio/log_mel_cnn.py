@@ -22,14 +22,13 @@ class Encoder(nn.Module):
     n_mels: int = 40
     channels: tuple[int, ...] = (32, 64, 128)
     norm: str = "group"
-    axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, array, mask, train: bool = False) -> Tokens:
         decibels = log_mel(array, self.sample_rate, self.n_fft, self.hop_length, self.n_mels)
         spectrogram = scaled(decibels)[..., None].astype(self.dtype)  # [B, T, n_mels, 1]
-        trunk = Trunk(self.channels, 0, self.norm, self.axis_name, self.dtype, name="trunk")
+        trunk = Trunk(self.channels, 0, self.norm, self.dtype, name="trunk")
         grid = trunk(spectrogram, train)
         values = nn.Dense(self.features, dtype=self.dtype)(grid.reshape(*grid.shape[:2], -1))
         positions = self.param("positions", nn.initializers.normal(0.02), values.shape[1:])

@@ -24,7 +24,6 @@ class Trunk(nn.Module):
     channels: tuple[int, ...] = (32, 64, 128)
     num_blocks: int = 0
     norm: str = "group"
-    axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -32,11 +31,9 @@ class Trunk(nn.Module):
         grid = images.reshape(-1, *images.shape[-3:])
         for width in self.channels:
             grid = Conv(width, 4, strides=2, dtype=self.dtype)(grid)
-            grid = nn.silu(norm(self.norm, train, self.axis_name, self.dtype)(grid))
+            grid = nn.silu(norm(self.norm, train, self.dtype)(grid))
             for _ in range(self.num_blocks):
-                grid = ResidualBlock(
-                    width, norm=self.norm, axis_name=self.axis_name, dtype=self.dtype, activation=nn.silu
-                )(grid, train)
+                grid = ResidualBlock(width, norm=self.norm, dtype=self.dtype, activation=nn.silu)(grid, train)
         return grid.reshape(*images.shape[:-3], *grid.shape[1:])
 
 
@@ -47,12 +44,11 @@ class Encoder(nn.Module):
     channels: tuple[int, ...] = (32, 64, 128)
     num_blocks: int = 0
     norm: str = "group"
-    axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, array, mask, train: bool = False) -> Tokens:
-        trunk = Trunk(self.channels, self.num_blocks, self.norm, self.axis_name, self.dtype, name="trunk")
+        trunk = Trunk(self.channels, self.num_blocks, self.norm, self.dtype, name="trunk")
         grid = trunk(array, train)
         values = nn.Dense(self.features, dtype=self.dtype)(grid.reshape(grid.shape[0], -1, grid.shape[-1]))
         positions = self.param("positions", nn.initializers.normal(0.02), values.shape[1:])

@@ -25,7 +25,6 @@ class Encoder(nn.Module):
     channels: tuple[int, ...] = (32, 64, 128)
     time_strides: tuple[int, ...] = (2, 2, 1)
     norm: str = "group"
-    axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -33,7 +32,7 @@ class Encoder(nn.Module):
         grid = array
         for width, stride in zip(self.channels, self.time_strides, strict=True):
             grid = Conv(width, (3, 4, 4), strides=(stride, 2, 2), dtype=self.dtype)(grid)
-            grid = nn.silu(norm(self.norm, train, self.axis_name, self.dtype)(grid))
+            grid = nn.silu(norm(self.norm, train, self.dtype)(grid))
         values = nn.Dense(self.features, dtype=self.dtype)(grid.reshape(grid.shape[0], -1, grid.shape[-1]))
         positions = self.param("positions", nn.initializers.normal(0.02), values.shape[1:])
         token_mask = jnp.broadcast_to(mask[:, None], values.shape[:2])

@@ -22,12 +22,11 @@ class Encoder(nn.Module):
     channels: tuple[int, ...] = (32, 64, 128)
     num_layers: int = 1
     norm: str = "group"
-    axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, array, mask, train: bool = False) -> Tokens:
-        trunk = Trunk(self.channels, 0, self.norm, self.axis_name, self.dtype, name="trunk")
+        trunk = Trunk(self.channels, 0, self.norm, self.dtype, name="trunk")
         grid = trunk(array, train)  # [B, T, h, w, channels]
         frames = nn.Dense(self.features, dtype=self.dtype)(grid.reshape(*grid.shape[:2], -1))
         values = Recurrent(self.features, "lstm", self.num_layers, self.dtype)(nn.silu(frames))

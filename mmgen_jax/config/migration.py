@@ -1,0 +1,83 @@
+"""Configs of version 0.1 read as today's, and today's fields under their names of version 0.1 for config hashes.
+
+So a workdir of version 0.1 resumes, samples and evaluates, and a line of `results.jsonl` still belongs to its config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Field of then: field of now.
+RENAMED = {
+    "data.invariant_to": "data.label_preserving",
+    "objective.also": "objective.auxiliary_labels",
+    "objective.relaxation": "objective.gumbel_temperature",
+}
+# By representation: the objective that had an autoencoder of its own, and the fields that moved.
+_NETWORKS = {"target_encoder": "representation.encoder", "target_decoder": "representation.decoder"}
+MOVED = {
+    "vq_vae": (
+        "autoregressive",
+        _NETWORKS
+        | {
+            f"objective.{field}": f"representation.{field}"
+            for field in ("codebook_size", "code_dim", "codebook_decay", "commitment")
+        },
+    ),
+    "kl_autoencoder": (
+        "diffusion",
+        _NETWORKS | {f"objective.{field}": f"representation.{field}" for field in ("latent_dim", "kl_weight")},
+    ),
+}
+
+
+def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as nested dicts, with the fields of version 0.1 under today's names; today's come back as they are."""
+    config = _move(config, RENAMED)
+    for representation, (objective, moves) in MOVED.items():
+        if config.get("target_decoder") and config.get("objective", {}).get("name") == objective:
+            config = _move(config, moves)
+            config["representation"] = {"name": representation, **config["representation"]}
+    return config
+
+
+def hashed(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Today's fields `{"a.b.c": value}` under their names of version 0.1, where they had one."""
+    moves = {now: then for then, now in RENAMED.items()}
+    name = flat.get("representation.name")
+    objective, moved = MOVED.get(name, ("", {}))
+    if (
+        objective
+        and flat.get("objective.name") == objective
+        and not any(k.startswith("representation.of.") for k in flat)
+    ):
+        flat = {key: value for key, value in flat.items() if key != "representation.name"}
+        moves |= {now: then for then, now in moved.items()}
+    return {_renamed(key, moves): value for key, value in flat.items()}
+
+
+def _renamed(key: str, moves: Mapping[str, str]) -> str:
+    for old, new in moves.items():
+        if key == old or key.startswith(f"{old}."):
+            return new + key.removeprefix(old)
+    return key
+
+
+def _move(config: Mapping[str, Any], moves: Mapping[str, str]) -> dict[str, Any]:
+    moved: dict[str, Any] = {}
+
+    def visit(tree: Mapping[str, Any], prefix: str) -> None:
+        for key, value in tree.items():
+            path = f"{prefix}{key}"
+            if isinstance(value, Mapping) and value and path not in moves:
+                visit(value, f"{path}.")
+            else:
+                *parents, last = _renamed(path, moves).split(".")
+                node = moved
+                for parent in parents:
+                    node = node.setdefault(parent, {})
+                node[last] = value
+
+    visit(config, "")
+    return moved

@@ -1,0 +1,227 @@
+"""What a component must be, as typed protocols: shapes stand in the signatures, prose where types cannot say it.
+
+A component is found by its module path (`lookup.py`) and checked against its protocol by the type checker. The batch
+axis is `B`; a batch is `{name: array [B, ...]}`, with `<name>/mask [B] bool` where examples lack a modality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Protocol
+
+import jax
+import numpy as np
+
+from mmgen_jax.modalities.modality import Batch, Modality
+from mmgen_jax.modalities.space import Continuous, Discrete
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
+
+Params = Mapping[str, Any]  # {player: parameters}
+Collections = Mapping[str, Any]  # {player: {flax collection: tree}}, what is no parameter (`training/state.py`)
+Loss = tuple[jax.Array, tuple[dict[str, Any], dict[str, jax.Array]]]  # (loss [], (collections, metrics))
+
+Key = Annotated[jax.Array, "[] key"]
+Keys = Annotated[jax.Array, "[B] keys, one per example"]
+Mask = Annotated[jax.Array, "[B] bool, False where the example lacks the modality"]
+Weights = Annotated[jax.Array, "[B] float32, mean 1 over the global batch"]
+Target = Annotated[jax.Array, "[B, *modality.shape]"]
+Code = Annotated[jax.Array, "[B, *space.shape]"]
+Grid = Annotated[jax.Array, "[B, *grid, C] float32, grid of rank 0 to 3"]
+Latent = Annotated[jax.Array, "[B, Z] float32"]
+Times = Annotated[jax.Array, "[B] float32 in [0, 1]"]
+Ids = Annotated[jax.Array, "[B, T] int32"]
+Logits = Annotated[jax.Array, "[B] float32"]
+Vectors = Annotated[jax.Array, "[B, D] float32"]
+
+ABILITIES = ("sample", "reconstruct", "elbo", "embed", "embed_pair")
+
+
+class Source(Protocol):
+    """A data set's split, read by index; `data/<name>.py`, class `Source`."""
+
+    splits: tuple[str, ...]
+    modalities: Mapping[str, Modality]
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Annotated[np.ndarray, "[B] int"], epochs: Annotated[np.ndarray, "[B] int"]) -> Batch:
+        """A pure function of (index, epoch): whoever reads, in whatever order, gets the same examples."""
+        ...
+
+
+class Encoder(Protocol):
+    """One modality to tokens; `networks/encoders/<kind>/<name>.py`, class `Encoder`."""
+
+    def __call__(self, array: Target, mask: Mask, train: bool = False) -> Tokens: ...
+
+
+class Fusion(Protocol):
+    """The tokens of every encoder to one condition; `networks/fusion/<name>.py`, class `Fusion`."""
+
+    def __call__(self, tokens: Mapping[str, Tokens], train: bool = False) -> Condition: ...
+
+
+class Generator(Protocol):
+    """A latent and the conditions to a grid, unbounded; `networks/generators/<name>.py`, class `Generator`."""
+
+    def __call__(self, latent: Latent, condition: Condition | None, train: bool = False) -> Grid: ...
+
+
+class Denoiser(Protocol):
+    """A generator for diffusion: what z is like, at a time."""
+
+    def __call__(self, z: Grid, time: Times, condition: Condition | None, train: bool = False) -> Grid: ...
+
+
+class SequenceGenerator(Protocol):
+    """A generator of ids: logits of the next one, of all places at once or one by one with a cache of `[B, ...]`."""
+
+    def __call__(
+        self, tokens: Ids, condition: Condition | None, train: bool = False
+    ) -> Annotated[jax.Array, "[B, T, V]"]: ...
+
+    def init_cache(self, condition: Condition | None, batch_size: int) -> Any: ...
+
+    def step(
+        self, cache: Any, token: Annotated[jax.Array, "[B] int32"], position: jax.Array
+    ) -> tuple[Annotated[jax.Array, "[B, V]"], Any]: ...
+
+
+class Discriminator(Protocol):
+    """Target and conditions to logits; `networks/discriminators/<name>.py`, class `Discriminator`."""
+
+    def __call__(self, target: Grid, condition: Condition | None, train: bool = False) -> Logits: ...
+
+
+class Representation(Protocol):
+    """What a family models in place of the target's array; `representations/<name>.py`, class `Representation`."""
+
+    @property
+    def space(self) -> Continuous | Discrete: ...
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """Trained before the family's own players, which read its codes; none where nothing is learned."""
+        ...
+
+    def init(self, rng: Key, target: Target) -> dict[str, Any]:
+        """`{player: variables}`"""
+        ...
+
+    def loss(
+        self, player: str, params: Params, collections: Collections, target: Target, weights: Weights, rng: Key
+    ) -> Loss: ...
+
+    def encode(self, params: Params, collections: Collections, target: Target) -> Code: ...
+
+    def decode(self, params: Params, collections: Collections, code: Code) -> Target: ...
+
+
+class Objective(Protocol):
+    """A family; `objectives/<name>.py`, a frozen dataclass `Objective` (its base: `objectives/parts/family.py`).
+
+    `abilities` says which of `sample`, `reconstruct`, `elbo`, `embed` and `embed_pair` it has; nothing is probed.
+    """
+
+    @property
+    def targets(self) -> tuple[str, ...]: ...
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """In update order; each has an entry in `config.optimizers`."""
+        ...
+
+    @property
+    def stages(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of players of which the first must stand still when the second begins (`optimizers.check_stages`)."""
+        ...
+
+    @property
+    def abilities(self) -> frozenset[str]: ...
+
+    def init(self, rng: Key, batch: Batch) -> dict[str, Any]:
+        """`{player: variables}`"""
+        ...
+
+    def loss(
+        self, player: str, params: Params, collections: Collections, batch: Batch, rng: Key, step: jax.Array
+    ) -> Loss:
+        """Differentiated in `params[player]` alone."""
+        ...
+
+
+class Draws(Objective, Protocol):
+    """The ability `sample`."""
+
+    def sample(
+        self, params: Params, collections: Collections, batch: Batch, rng: Key, given: tuple[str, ...] = ()
+    ) -> dict[str, Target]:
+        """Every target; of the targets it reads only those that are `given`."""
+        ...
+
+
+class Reconstructs(Objective, Protocol):
+    """The ability `reconstruct`."""
+
+    def reconstruct(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> dict[str, Target]: ...
+
+
+class Bounds(Objective, Protocol):
+    """The ability `elbo`."""
+
+    def elbo(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Logits:
+        """Nats per example."""
+        ...
+
+
+class Embeds(Objective, Protocol):
+    """The ability `embed`."""
+
+    def embed(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Vectors:
+        """The conditions as one vector."""
+        ...
+
+
+class EmbedsPairs(Objective, Protocol):
+    """The ability `embed_pair`."""
+
+    def embed_pair(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> tuple[Vectors, Vectors]:
+        """Unit vectors of the conditions and of the target."""
+        ...
+
+
+class Draw(Protocol):
+    """What evaluators call: `runs.sampler.Sampler`, or a baseline."""
+
+    batch_size: int
+
+    def rewind(self) -> Any: ...
+
+    def supports(self, method: str) -> bool: ...
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]: ...
+
+    def reconstruct(self, batch: Batch) -> dict[str, np.ndarray]: ...
+
+    def embed(self, batch: Batch) -> np.ndarray: ...
+
+    def embed_pair(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def elbo(self, batch: Batch) -> np.ndarray: ...
+
+
+class Evaluator(Protocol):
+    """A metric; `evaluators/<name>.py`, a frozen dataclass `Evaluator`.
+
+    An entry is `{"value": float, "n": int, …}` with what makes it comparable: an interval, a baseline or chance on the
+    same examples, the judge and its accuracy.
+    """
+
+    splits: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Modalities to read beside those that the model trains on."""
+        ...
+
+    def __call__(self, sampler: Draw, batches: Iterator[Batch]) -> dict[str, dict[str, Any]]: ...

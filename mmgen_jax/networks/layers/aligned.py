@@ -1,0 +1,45 @@
+"""Aligned sources brought to a network's own grid (`Condition.aligned`)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Condition
+
+
+def at_grid(condition: Condition | None, grid: tuple[int, ...], dtype=jnp.float32) -> jax.Array | None:
+    """All aligned sources as channels `[B, *grid, C]`, in the order of their names; None where there are none."""
+    if condition is None or not condition.aligned:
+        return None
+    return jnp.concatenate(
+        [to_grid(source, grid, name) for name, source in sorted(condition.aligned.items())], axis=-1
+    ).astype(dtype)
+
+
+def join(x: jax.Array, condition: Condition | None) -> jax.Array:
+    """`x [B, *grid, C]` with the aligned sources as further channels."""
+    sources = at_grid(condition, x.shape[1:-1], x.dtype)
+    return x if sources is None else jnp.concatenate([x, sources], axis=-1)
+
+
+def to_grid(source: jax.Array, grid: tuple[int, ...], name: str = "source") -> jax.Array:
+    """`[B, *own, C]` resized to `[B, *grid, C]`, linearly, with an antialiasing filter where it shrinks.
+
+    A clip on a grid of time alone has its pictures as channels; a picture on a clip's grid stands still.
+
+    Raises:
+      ValueError: a source of another rank that does not fit in either way.
+    """
+    rank, wanted = source.ndim - 2, len(grid)
+    if rank == 3 and wanted == 1:
+        source = source.reshape(*source.shape[:2], -1)
+    elif rank == 2 and wanted == 3:
+        source = jnp.broadcast_to(source[:, None], (source.shape[0], grid[0], *source.shape[1:]))
+    elif rank != wanted:
+        raise ValueError(
+            f"config.aligned: {name!r} has a grid of {rank} axes, the network's has {wanted}; read it by an encoder "
+            "(config.encoders) instead"
+        )
+    shape = (source.shape[0], *grid, source.shape[-1])
+    return source if source.shape == shape else jax.image.resize(source, shape, "linear")
