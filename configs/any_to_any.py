@@ -1,0 +1,208 @@
+"""Any modality from any others, by every family that applies: one line names the data, target, conditions and family.
+
+    mmgen train --config=configs/any_to_any.py:digits,target=audio,family=diffusion --workdir=runs/digits_speech
+    mmgen sample --workdir=runs/digits_speech --text="the number seven" --out=out
+    mmgen train --config=configs/any_to_any.py:scenes,target=image,family=variational,conditions=text+audio --workdir=runs/x
+
+Argument: `digits` (MNIST, spoken digits, moving digits and captions, joined by class) or `scenes` (built in; the
+default), then behind commas, in any order, each with a default:
+
+    target=image          what is drawn: text, image, audio or video
+    family=adversarial    adversarial, variational, reconstruction, autoregressive or diffusion
+    conditions=text       what it is drawn from, joined by `+`; the default is text, and image where text is drawn
+
+`--config.fusion.name=gated` (and so on) joins several conditions in another way. A sound is modelled as its log-mel
+spectrogram and comes back by Griffin-Lim; `autoregressive` models codes of the target (a VQ-VAE, trained in the run's
+first stage), `diffusion` of a clip latents (a KL autoencoder, likewise). Refused: families of continuous values
+where text is drawn (`autoregressive` draws it, and `adversarial` is the adversarial captioner), and conditions of
+`reconstruction`, which encodes the target itself.
+
+Expected: `experiments/any_to_any`, one matrix for each family.
+"""
+
+from mmgen_jax.config import presets, schema
+
+KINDS = ("text", "image", "audio", "video")
+FAMILIES = ("adversarial", "variational", "reconstruction", "autoregressive", "diffusion")
+# Small enough for a CPU core: fields of the data, and what its families need to know of it.
+DATA = {"scenes": {"num_frames": 8}, "digits": {"video_size": 32, "num_frames": 8}}
+CELLS = [
+    f"{data},target={target},family={family}"
+    for data in ("scenes", "digits")
+    for target in KINDS
+    for family in FAMILIES
+    if target != "text" or family in ("adversarial", "autoregressive")
+]
+ARGUMENTS = (
+    *[cell for cell in CELLS if cell.startswith("scenes")],
+    "digits,target=audio,family=diffusion",
+    "digits,target=video,family=adversarial",
+    "digits,target=image,family=variational,conditions=text+audio",
+    "scenes,target=audio,family=autoregressive,conditions=image+video",
+)
+ENCODERS = {
+    "text": {"name": "text.embedding", "features": 64},
+    "image": {"name": "image.cnn", "features": 64, "channels": (32, 64)},
+    "audio": {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32)},
+    "video": {"name": "video.frame_lstm", "features": 64, "channels": (16, 32)},
+}
+PLAN = {"text": 3000, "image": 6000, "audio": 5000, "video": 4000}  # steps, of a run in one stage
+
+
+def get_config(arg="scenes"):
+    config = schema.base()
+    data, target, family, conditions = read(arg)
+    config.data = {"name": data, "names": tuple(dict.fromkeys((*conditions, target))), **DATA[data]}
+    if data == "scenes" and target == "text":
+        config.data.tell_motion = "video" in conditions or "audio" in conditions  # a picture does not show it
+    if conditions:
+        config.encoders = {name: ENCODERS[name] for name in conditions}
+        config.fusion = {"name": "concat", "features": 64}
+    if target == "audio":
+        config.representation = {"name": "log_mel"}
+    config.objective = {"target": target}
+    config.train.batch_size = 32
+    config.train.steps = PLAN[target]
+    {
+        "adversarial": adversarial_text if target == "text" else adversarial,
+        "variational": variational,
+        "reconstruction": reconstruction,
+        "autoregressive": autoregressive,
+        "diffusion": diffusion,
+    }[family](config, data, target)
+    config.evaluators = presets.target_judges(data, target, drawn=family != "reconstruction")
+    return config
+
+
+def read(arg):
+    """`(data, target, family, conditions)` of an argument."""
+    data, *parts = arg.split(",")
+    presets.choose(data, DATA, "any_to_any")
+    fields = dict(part.partition("=")[::2] for part in parts)
+    for name in fields:
+        presets.choose(name, dict.fromkeys(("target", "family", "conditions")), "any_to_any")
+    target, family = fields.get("target", "image"), fields.get("family", "adversarial")
+    presets.choose(target, dict.fromkeys(KINDS), "any_to_any")
+    presets.choose(family, dict.fromkeys(FAMILIES), "any_to_any")
+    default = "" if family == "reconstruction" else "image" if target == "text" else "text"
+    conditions = tuple(filter(None, fields.get("conditions", default).split("+")))
+    for name in conditions:
+        presets.choose(name, dict.fromkeys(kind for kind in KINDS if kind != target), "any_to_any")
+    where = f"configs/any_to_any.py:{arg}"
+    if target == "text" and family not in ("adversarial", "autoregressive"):
+        raise schema.ConfigError(
+            f"{where}: {family} models continuous values, and a text is a sequence of ids; use family=autoregressive"
+        )
+    if family == "reconstruction" and conditions:
+        raise schema.ConfigError(f"{where}: reconstruction encodes its target and has no conditions; leave them out")
+    if family == "adversarial" and target == "text" and not conditions:
+        raise schema.ConfigError(f"{where}: the adversarial captioner needs conditions; leave `conditions=` out")
+    return data, target, family, conditions
+
+
+def adversarial(config, data, target):
+    """Projection discriminator and matching-aware loss, as in `text_to_image_gan.py`."""
+    config.generator = {"name": "conv", "width": 32, "max_width": 128, "norm": "batch"}
+    config.discriminator = {"name": "conv", "width": 32, "max_width": 128, "norm": "batch"}
+    config.objective.update({"name": "adversarial", "latent_dim": 64, "loss_type": "non_saturating"})
+    if config.encoders:
+        config.generator.update({"conditions_at": "norm", "batch_conditions": True})
+        config.discriminator.name = "projection"
+        config.objective.mismatch = 0.5
+    rate = 6e-4 if data == "scenes" else 3e-4
+    adam = {"lr": rate, "b1": 0.5}
+    config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.998}}
+
+
+def adversarial_text(config, data, target):
+    """The captioner of `image_to_text_gan.py`, from any conditions."""
+    config.generator = {"name": "recurrent", "features": 128, "dropout": 0.1}
+    config.discriminator = {"name": "sequence", "features": 128, "dropout": 0.2}
+    begin, end = PLAN["text"], PLAN["text"] + 1000
+    config.objective.update(
+        {
+            "name": "adversarial_text",
+            "loss_type": "non_saturating",
+            "mismatch": 0.5,
+            "likelihood_weight": 1.0,
+            "temperature": 0.5,
+            "gumbel_temperature": (1.0, 0.5),
+            "anneal_steps": (begin, end),
+        }
+    )
+    config.optimizers = {
+        "pretraining": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 100, "clip_norm": 1.0, "stop_step": begin},
+        "discriminator": {"lr": 1e-3, "b1": 0.5, "start_step": begin - 1000},
+        "generator": {"lr": 3e-5, "b1": 0.5, "clip_norm": 1.0, "start_step": begin, "ema_decay": 0.998},
+    }
+    config.train.steps = end
+
+
+def variational(config, data, target):
+    """Gaussian VAE whose latent is left with what the conditions do not say."""
+    config.target_encoder = {"name": "trunk", "features": 32, "channels": (32, 64), "norm": "none"}
+    config.generator = {"name": "conv", "width": 32, "max_width": 128}
+    config.objective.update({"name": "variational", "latent_dim": 16, "scale": 0.25, "beta": 2.0})
+    if config.encoders:
+        config.generator.conditions_at = "both"
+    config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
+
+
+def reconstruction(config, data, target):
+    """Autoencoder, and draws from a Gaussian fitted to its latents."""
+    config.target_encoder = {"name": "trunk", "features": 32, "channels": (32, 64), "norm": "none"}
+    config.generator = {"name": "conv", "width": 32, "max_width": 128}
+    config.objective.update({"name": "reconstruction", "latent_dim": 32})
+    config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
+
+
+def autoregressive(config, data, target):
+    """A transformer over codes, or an LSTM over the words of a text."""
+    config.objective.name = "autoregressive"
+    optimizer = {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 100, "clip_norm": 1.0, "weight_decay": 0.01}
+    if target == "text":
+        config.generator = {"name": "recurrent", "features": 128, "dropout": 0.1}
+        config.objective.temperature = 0.5
+        config.optimizers = {"generator": optimizer | {"ema_decay": 0.998}}
+        return
+    config.representation = stacked(config, {"name": "vq_vae", "codebook_size": 128, "code_dim": 8})
+    config.generator = {"name": "transformer", "features": 96, "num_layers": 3, "num_heads": 4}
+    config.objective.top_p = 0.9
+    if config.encoders:
+        config.objective.update({"condition_dropout": 0.1, "guidance": 2.0})
+    begin = 1500
+    config.optimizers = {
+        "tokenizer": {"lr": 3e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin},
+        "generator": optimizer | {"ema_decay": 0.998, "start_step": begin},
+    }
+    config.train.steps = begin + 4000
+
+
+def diffusion(config, data, target):
+    """Flow matching: of pixels, of a log-mel spectrogram, or of a clip's latents."""
+    config.objective.update({"name": "diffusion", "sampling_steps": 25})
+    if config.encoders:
+        config.objective.update({"condition_dropout": 0.1, "guidance": 2.0})
+    generator = {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 200, "clip_norm": 1.0, "ema_decay": 0.998}
+    config.optimizers = {"generator": generator}
+    if target == "image":
+        config.generator = {"name": "unet", "channels": (32, 64)}
+    elif target == "audio":
+        config.generator = {"name": "unet", "channels": (96, 128), "patch_size": 1, "num_blocks": 2}
+    else:
+        config.representation = stacked(config, {"name": "kl_autoencoder", "latent_dim": 4})
+        config.generator = {"name": "unet", "channels": (64, 96), "patch_size": 1}
+        begin = 1500
+        config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
+        config.optimizers.generator.start_step = begin
+        config.train.steps = begin + 3000
+
+
+def stacked(config, fields):
+    """A learned representation, upon the one that the target has already."""
+    networks = {
+        "encoder": {"name": "trunk", "features": 64, "channels": (32, 64), "num_blocks": 1},
+        "decoder": {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1},
+    }
+    of = {"of": config.representation.to_dict()} if "representation" in config else {}
+    return {**fields, **networks, **of}
