@@ -1,1 +1,3 @@
 """Multimodal generation in JAX."""
+
+__version__ = "0.1.0"
