@@ -20,6 +20,7 @@ COMMANDS = {
     "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
     "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",
     "sweep": "--sweep=experiments/T/sweep.py --workdir=DIR [--shard=i/n]: the cells of a table that are missing",
+    "report": "[--check]: writes the tables of all experiments and the matrix in README.md, or checks them",
 }
 CONFIG_PREFIX = "--config."
 
@@ -42,6 +43,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_alias("manual-dir", "manual_dir")
 flags.DEFINE_string("sweep", None, "sweep: a file `experiments/T/sweep.py`")
+flags.DEFINE_bool("check", False, "report: write nothing, and fail where a page is not current")
 flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")
 
 
@@ -91,6 +93,7 @@ def _main(argv: list[str], changes: dict[str, str]) -> None:
             "prepare-data": _prepare_data,
             "check-data": lambda: _check_data(changes),
             "sweep": _sweep,
+            "report": _report,
         }[argv[1]]()
     except KeyboardInterrupt:
         sys.exit(130)
@@ -185,3 +188,10 @@ def _sweep() -> None:
     from mmgen_jax import sweep
 
     sweep.run(FLAGS.sweep, FLAGS.workdir, FLAGS.shard)
+
+
+def _report() -> None:
+    from mmgen_jax import report
+
+    for page in report.report(check=FLAGS.check):
+        print(page)

@@ -12,6 +12,7 @@ from mmgen_jax.config import schema
 from mmgen_jax.config.system import build_system
 from mmgen_jax.modalities import save
 from mmgen_jax.runs.prompts import read_given
+from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import changed, read_workdir, restore, zeros
 
 
@@ -39,11 +40,22 @@ def sample(
     if conditions and not given:
         kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
         raise schema.ConfigError(f"sample: the model draws from conditions, give at least one of {kinds}")
-    batch = {
-        name: np.repeat(value[None], num, axis=0) for name, value in read_given(given, conditions, modalities).items()
-    }
-    _, system, sampler, _ = restore(workdir, min(num, config.train.batch_size), changes)  # what fits in memory
+    # As many at once as fit in memory.
+    _, system, sampler, _ = restore(workdir, min(num, config.train.batch_size), changes)
+    batch, samples = draw(sampler, given, num, seed)
+    prompts = [save.describe(batch, modalities, i) for i in range(num)] if conditions else None
+    return save.save_samples(out, None, samples, modalities, prompts, batch)
+
+
+def draw(sampler: Sampler, given: Mapping[str, Any], num: int, seed: int = 0):
+    """`(batch, {target: [num, …]})`: what is given, repeated, and samples of it.
+
+    Raises:
+      ConfigError, features.text.TextError, data.decode.DataError: as `sample`.
+    """
+    system = sampler.system
+    arrays = read_given(given, system.conditions, system.modalities)
+    batch = {name: np.repeat(value[None], num, axis=0) for name, value in arrays.items()}
+    batch = batch or {system.target: zeros(system.modalities[system.target], num)}
     sampler.seed = seed
-    prompts = [save.describe(batch, modalities, i) for i in range(num)] if batch else None
-    batch = batch or {system.target: zeros(modalities[system.target], num)}
-    return save.save_samples(out, None, sampler(batch), modalities, prompts, batch)
+    return batch, sampler(batch)

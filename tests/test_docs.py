@@ -6,8 +6,9 @@ import pytest
 from tiny import ROOT
 
 from mmgen_jax import cli
+from mmgen_jax.results.report import anchor
 
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*/README.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*/README.md")])
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 TREES = "configs|docs|experiments|mmgen_jax|notebooks|tests"
 
@@ -31,3 +32,16 @@ def test_layout_is_the_tree():
     assert set(inner) == {folder.parent.name for folder in (ROOT / "mmgen_jax").glob("*/__init__.py")}
     files = re.findall(r"\b(\w+\.py)\b", re.sub(r"<\w+>/\{.*|<kind>.*", "", layout))
     assert files and not [name for name in files if not (ROOT / "mmgen_jax" / name).is_file()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_links_to_sections_lead_to_headings(page):
+    for target, fragment in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text()):
+        other = (page.parent / target if target else page).read_text()
+        assert fragment in [anchor(title) for title in re.findall(r"^#+ (.+)$", other, re.MULTILINE)], (
+            f"{target}#{fragment}"
+        )
+
+
+def test_the_readme_can_be_read_at_once():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

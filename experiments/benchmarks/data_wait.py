@@ -23,7 +23,7 @@ from mmgen_jax import train
 from mmgen_jax.config import loading, override
 from mmgen_jax.config.system import open_source
 from mmgen_jax.data.cache import arrays
-from mmgen_jax.results.lines import FILE, append, commit, hardware, read
+from mmgen_jax.results.lines import FILE, append, commit, hardware
 from mmgen_jax.training import metric_writer
 
 FOLDER = pathlib.Path(__file__).parent
@@ -83,32 +83,13 @@ def _forget(folder: pathlib.Path) -> None:
             os.close(descriptor)
 
 
-def table() -> str:
-    """The newest line of each config as Markdown."""
-    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == NAME}
-    head = ("config", "step, ms", "first pass, cold", "second pass", "last pass", "decoding, s", "load", "commit")
-    rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for reference, line in newest.items():
-        entry = line["metrics"]
-        last = max(int(key.split("/")[0].removeprefix("epoch_")) for key in entry if "/" in key)
-        waits = [f"{100 * entry[f'epoch_{epoch}/data_wait']:.2f} %" for epoch in (1, 2, last)]
-        waits[0] += f" ({entry['epoch_1/wait_s']:.2f} s)"
-        cells = [f"`{reference}`", entry[f"epoch_{last}/step_ms"], *waits, entry["decoding_s"], entry["load_average"]]
-        rows.append("| " + " | ".join(map(str, [*cells, line["commit"]])) + " |")
-    hardware = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
-    return "\n".join(rows) + f"\n\nHardware: {hardware}."
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=3, help="passes over the data, at least 2")
     parser.add_argument("--only", default="", help="measure the configs whose name contains this")
     parser.add_argument("--append", action="store_true", help=f"append to {FILE}")
-    parser.add_argument(
-        "--table", action="store_true", help="print the table of what was measured, and measure nothing"
-    )
     args = parser.parse_args()
-    for reference in () if args.table else [config for config in CONFIGS if args.only in config]:
+    for reference in [config for config in CONFIGS if args.only in config]:
         began = time.monotonic()
         measured = measure(reference, args.epochs)
         jax.clear_caches()
@@ -117,8 +98,6 @@ def main() -> None:
         print(reference, measured, flush=True)
         if args.append:
             append(FOLDER / FILE, line | {"metrics": measured})
-    if args.table or args.append:
-        print(table())
 
 
 if __name__ == "__main__":

@@ -2,9 +2,17 @@
 
 import pathlib
 
-from mmgen_jax.results import cells, tables
+from mmgen_jax.results import cells
 from mmgen_jax.results.lines import FILE, read
+from mmgen_jax.results.tables import markdown
 
+TITLE = "Captions"
+ABOUT = """
+Pictures in, captions out, on the test split. *exact*: the caption is a true one, word for word. *all factors right*:
+the caption states shape, colour and size, each rightly; *compositional* asks for pairs of shape and colour that
+training never shows. *nearest training picture* is the baseline: the caption of the training picture with the least
+squared distance.
+"""
 FOLDER = pathlib.Path(__file__).parent
 COLUMNS = {
     "BLEU-1 ↑": "test/captions/bleu_1",
@@ -19,7 +27,7 @@ COLUMNS = {
 }
 
 
-def table() -> str:
+def tables() -> str:
     """A table per data set; first the caption of the nearest training picture, as it was measured beside each model."""
     lines, rows = read(FOLDER / FILE), {}
     for cell in cells.load(FOLDER / "sweep.py"):
@@ -32,7 +40,7 @@ def table() -> str:
         by_seed = {line["seed"]: nearest(line) for line in measured}  # the same for every model of a seed
         first = {"nearest training picture": [line["config_hash"] for line in by_seed.values()]}
         columns = {k: v for k, v in COLUMNS.items() if dataset == "scenes" or "factors" not in v}
-        shown.append(f"**{dataset}**\n\n" + tables.markdown(first | models, [*by_seed.values(), *measured], columns))
+        shown.append(f"**{dataset}**\n\n" + markdown(first | models, [*by_seed.values(), *measured], columns))
     return "\n\n".join(shown)
 
 
@@ -43,4 +51,4 @@ def nearest(line):
 
 
 if __name__ == "__main__":
-    print(table())
+    print(tables())

@@ -2,9 +2,14 @@
 
 import pathlib
 
-from mmgen_jax.results import tables
 from mmgen_jax.results.lines import FILE, read
+from mmgen_jax.results.tables import table
 
+TITLE = "Fusing features of clothing"
+ABOUT = """
+Five features of a photo, each alone and all joined in eleven ways: test accuracy, and image-to-image retrieval among
+the 372 test photos. The best single feature is at 0.684, every fusion above it, seven of them by 4 points or more.
+"""
 COLUMNS = {
     "accuracy ↑": "test/accuracy/accuracy",
     "recall@1 ↑": "test/retrieval/recall@1",
@@ -27,7 +32,10 @@ def chance(lines) -> str:
     )
 
 
-if __name__ == "__main__":
+def tables() -> str:
     folder = pathlib.Path(__file__).parent
-    print(tables.table(folder, COLUMNS))
-    print("\n" + chance(read(folder / FILE)))
+    return f"{table(folder, COLUMNS)}\n\n{chance(read(folder / FILE))}"
+
+
+if __name__ == "__main__":
+    print(tables())

@@ -2,13 +2,23 @@
 
 import pathlib
 
-from mmgen_jax.results import tables
+from mmgen_jax.results.tables import table
 
+TITLE = "Recognition"
+ABOUT = """
+The class of a picture from the picture alone. *recall@1* is of image-to-image retrieval among the test examples. Rows
+of digits and of clothing do not compare.
+"""
 COLUMNS = {
     "accuracy ↑": "test/accuracy/accuracy",
     "recall@1 ↑": "test/retrieval/recall@1",
     "training, s": "seconds",
 }
 
+
+def tables() -> str:
+    return table(pathlib.Path(__file__).parent, COLUMNS)
+
+
 if __name__ == "__main__":
-    print(tables.table(pathlib.Path(__file__).parent, COLUMNS))
+    print(tables())

@@ -2,9 +2,15 @@
 
 import pathlib
 
-from mmgen_jax.results import cells, tables
+from mmgen_jax.results import cells
 from mmgen_jax.results.lines import FILE, read
+from mmgen_jax.results.tables import markdown
 
+TITLE = "Retrieval between pictures and texts"
+ABOUT = """
+How often the true text of a picture is among the k nearest of all test texts, and the reverse: among 172 emoji, and
+among 1,000 scenes of 60 kinds, where captions allow 0.060, 0.300 and 0.598 in expectation.
+"""
 FOLDER = pathlib.Path(__file__).parent
 DIRECTIONS = {"to_target": "picture to text", "from_target": "text to picture"}
 COLUMNS = {
@@ -14,7 +20,7 @@ COLUMNS = {
 } | {"training, s": "seconds"}
 
 
-def table() -> str:
+def tables() -> str:
     """A table per data set, the recall of a random order first."""
     lines, rows = read(FOLDER / FILE), {}
     for cell in cells.load(FOLDER / "sweep.py"):
@@ -25,7 +31,7 @@ def table() -> str:
         hashes = {config_hash for found in losses.values() for config_hash in found}
         measured = [line for line in lines if line["config_hash"] in hashes]
         first = [random_order(line) for line in measured[:1]]
-        shown.append(f"**{dataset}**\n\n" + tables.markdown({"chance": ["chance"]} | losses, first + measured, COLUMNS))
+        shown.append(f"**{dataset}**\n\n" + markdown({"chance": ["chance"]} | losses, first + measured, COLUMNS))
     return "\n\n".join(shown)
 
 
@@ -36,4 +42,4 @@ def random_order(line):
 
 
 if __name__ == "__main__":
-    print(table())
+    print(tables())

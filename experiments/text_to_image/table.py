@@ -2,8 +2,13 @@
 
 import pathlib
 
-from mmgen_jax.results import tables
+from mmgen_jax.results.tables import table
 
+TITLE = "Text to image on digits"
+ABOUT = """
+*asked digit recognised*: the share of 1,000 samples in which a classifier sees the digit that the caption asks for.
+That classifier is right on 99.47 % of the MNIST test images, and the distances are in its features.
+"""
 COLUMNS = {
     "asked digit recognised ↑": "test/accuracy/accuracy",
     "Fréchet distance ↓": "test/frechet/frechet_distance",
@@ -12,5 +17,10 @@ COLUMNS = {
     "training, s": "seconds",
 }
 
+
+def tables() -> str:
+    return table(pathlib.Path(__file__).parent, COLUMNS)
+
+
 if __name__ == "__main__":
-    print(tables.table(pathlib.Path(__file__).parent, COLUMNS))
+    print(tables())

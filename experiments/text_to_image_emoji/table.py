@@ -2,8 +2,15 @@
 
 import pathlib
 
-from mmgen_jax.results import lines, tables
+from mmgen_jax.results.lines import FILE, read
+from mmgen_jax.results.tables import table
 
+TITLE = "Text to image on emoji"
+ABOUT = """
+How often a retrieval model finds the name that a glyph was drawn from, among all 172 test names. The retrieval model
+has seen the training pictures with their names, which is probably why a training picture looked up by the nearest
+name does better than the real picture.
+"""
 COLUMNS = {
     "recall@1 ↑": "test/retrieval/recall@1",
     "recall@5 ↑": "test/retrieval/recall@5",
@@ -14,13 +21,17 @@ COLUMNS = {
 
 def beside(folder: pathlib.Path) -> str:
     """What the judge makes of the real pictures, and chance."""
-    entries = next((line["metrics"] for line in lines.read(folder / lines.FILE)), {})
+    entries = next((line["metrics"] for line in read(folder / FILE)), {})
     ranks = {heading.split()[0]: entries[metric] for heading, metric in COLUMNS.items() if metric in entries}
     real = ", ".join(f"{rank} {entry['reference']:.3f}" for rank, entry in ranks.items())
     chance = ", ".join(f"{rank} {entry['chance']:.3f}" for rank, entry in ranks.items())
     return f"The real pictures of the same names: {real}. Chance: {chance}." if ranks else ""
 
 
-if __name__ == "__main__":
+def tables() -> str:
     folder = pathlib.Path(__file__).parent
-    print(tables.table(folder, COLUMNS), beside(folder), sep="\n\n")
+    return f"{table(folder, COLUMNS)}\n\n{beside(folder)}"
+
+
+if __name__ == "__main__":
+    print(tables())

@@ -1,15 +1,15 @@
 """The table of docs/data.md says what the sources give."""
 
 import importlib
-import pathlib
 import re
 
 import numpy as np
 import pytest
+from tiny import ROOT
 
 from mmgen_jax.data import local
 
-ROWS = re.findall(r"(?m)^\| (.+) \|$", (pathlib.Path(__file__).parent.parent / "docs" / "data.md").read_text())
+ROWS = re.findall(r"(?m)^\| (.+) \|$", (ROOT / "docs" / "data.md").read_text())
 LOCAL = ("clothing", "emoji", "grid_s1", "sounds", "hymnal")
 
 

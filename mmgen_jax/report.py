@@ -1,0 +1,31 @@
+"""Results as pages: tables of all experiments, and what is supported and measured."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from mmgen_jax.results import report as pages_of
+from mmgen_jax.results.report import ReportError
+
+
+def report(root: str | os.PathLike = ".", check: bool = False) -> list[pathlib.Path]:
+    """Writes the pages that are made of configs and results lines, where they differ; returns those.
+
+    Args:
+      root: the folder of the repository, also the working directory.
+      check: writes nothing.
+
+    Raises:
+      ReportError: with `check`, a page that differs from what its configs and lines make of it.
+    """
+    root = pathlib.Path(root)
+    pages = pages_of.pages(root)
+    stale = [page for page, text in pages.items() if not page.is_file() or page.read_text(encoding="utf-8") != text]
+    if check and stale:
+        names = ", ".join(str(page.relative_to(root)) for page in stale)
+        raise ReportError(f"{names}: not what its configs and results lines give; run mmgen report")
+    for page in stale:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(pages[page], encoding="utf-8")
+    return stale
