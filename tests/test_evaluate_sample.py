@@ -12,6 +12,8 @@ import tiny
 from mmgen_jax import evaluate, sample, train
 from mmgen_jax.config.override import override
 from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.runs import prompts
+from mmgen_jax.runs import workdir as workdirs
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import read_workdir, restore
 from mmgen_jax.training import checkpoint, parallel
@@ -123,9 +125,10 @@ def test_words_that_an_open_vocabulary_lacks_are_named(run, tmp_path, monkeypatc
     config, modalities = read_workdir(run[0])
     text = modalities["text"]
     text = dataclasses.replace(text, tokenizer=dataclasses.replace(text.tokenizer, open=True, _ids={}))
-    monkeypatch.setattr(sample, "read_workdir", lambda _: (config, modalities | {"text": text}))
+    for module in (sample, workdirs):
+        monkeypatch.setattr(module, "read_workdir", lambda _: (config, modalities | {"text": text}))
     named = []
-    monkeypatch.setattr(sample.logging, "warning", lambda message, *words: named.append(words))
+    monkeypatch.setattr(prompts.logging, "warning", lambda message, *words: named.append(words))
     sample.sample(run[0], tmp_path / "out", {"text": "a red star"}, num=1)
     assert not named
     sample.sample(run[0], tmp_path / "out", {"text": "a purple velvet star"}, num=1)

@@ -206,7 +206,7 @@ def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, st
         return found
 
     inputs = [encoder.get("modality") or name for name, encoder in config.encoders.items()]
-    inputs += config.get("aligned", ())
+    inputs += [aligned] if isinstance(aligned := config.get("aligned", ()), str) else aligned
     targets = config.objective.get("targets") or (config.objective.target,)
     kinds = [tuple(sorted(set(map(kind, names)), key=ORDER.index)) for names in (inputs, targets)]
     return Task(kinds[0], kinds[1]), config.objective.name
