@@ -35,6 +35,10 @@ class ResultsError(MmgenError, ValueError):
     """A results file that cannot be read or added to."""
 
 
+class ReportError(MmgenError, ValueError):
+    """A page of results that cannot be written, or is not current."""
+
+
 class PrepareError(MmgenError, RuntimeError):
     """A data set that cannot be prepared."""
 

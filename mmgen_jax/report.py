@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 
+from mmgen_jax.errors import ReportError
 from mmgen_jax.results import report as pages_of
-from mmgen_jax.results.report import ReportError
 
 
 def report(root: str | os.PathLike = ".", check: bool = False) -> list[pathlib.Path]:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mmgen_jax.config import loading
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.errors import ReportError
 from mmgen_jax.results import cells, lines
 
 RESULTS, README, DATA = "docs/results.md", "README.md", "docs/data.md"
@@ -38,11 +38,8 @@ OUTPUTS = {
     "recognition": ("label",),
 }
 NEED_INPUT = ("contrastive", "recognition", "adversarial_text")
+NO_INPUT = ("reconstruction",)  # it encodes its target
 PLANNED = {"image": "image", "audio": "any", "video": "any"}  # output: input, rows that stand until a config fills them
-
-
-class ReportError(ValueError):
-    """A page that cannot be written, or is not current."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,8 +164,8 @@ def _cell(task: Task, family: str, trains, measured: Mapping[tuple[Task, str], s
         return f"[measured]({measured[task, family]})"
     if (task, family) in trains:
         return "trains"
-    wanted = set(task.outputs) <= set(OUTPUTS.get(family, ())) and (task.inputs or family not in NEED_INPUT)
-    return "planned" if wanted else ""
+    unfit = NO_INPUT if task.inputs else NEED_INPUT
+    return "planned" if set(task.outputs) <= set(OUTPUTS.get(family, ())) and family not in unfit else ""
 
 
 def _measured(folder: pathlib.Path) -> list:
@@ -223,5 +220,5 @@ def kinds(root: pathlib.Path) -> dict[tuple[str, str], str]:
         for name in columns[1].split(", "):
             found[current, name.strip("`")] = columns[2]
     if not found:
-        raise ConfigError(f"{DATA}: expected the table of data sets, with columns set, modality, kind")
+        raise ReportError(f"{DATA}: expected the table of data sets, with columns set, modality, kind")
     return found

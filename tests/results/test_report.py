@@ -6,8 +6,9 @@ import pytest
 from tiny import ROOT, mmgen
 
 from mmgen_jax import report as verb
+from mmgen_jax.errors import ReportError
 from mmgen_jax.results import report
-from mmgen_jax.results.report import ReportError, Task
+from mmgen_jax.results.report import Task
 
 TABLE = """
 import pathlib
