@@ -70,7 +70,7 @@ def get_config(arg="scenes"):
         "autoregressive": autoregressive,
         "diffusion": diffusion,
     }[family](config, data, target)
-    config.evaluators = presets.target_judges(data, target, drawn=family != "reconstruction")
+    config.evaluators = presets.target_judges(data, target, conditions)
     return config
 
 

@@ -66,3 +66,18 @@ def enlarged(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> m
     if config.data.name == "digits":
         size["data.image_fit"] = "resize"
     return override(config, size | dict(changes))
+
+
+def target_judges(dataset: str, target: str, conditions: tuple[str, ...]) -> dict[str, Any]:
+    """`config.evaluators` for a model of any target of `digits` or `scenes`: whether what was asked for is recognised.
+
+    Without conditions, the target is judged as the model reconstructs it.
+    """
+    if target == "text":
+        by = next(name for name in conditions if name != "text")
+        name = "captions" if dataset == "digits" else "scenes_captions"
+        return {"captions": {"name": name, "by": by}}
+    fields = {} if conditions else {"from_target": True}
+    if dataset == "scenes":
+        return {"coherence": {"name": "scenes_coherence", **fields}}
+    return {"accuracy": {"name": "classifier_accuracy", "label": LABELS[dataset], **fields}}

@@ -1,0 +1,26 @@
+"""Any modality from each other one, by every family that applies: one cell for each of source, target and family.
+
+The order is that of interest: digits from text, digits from pictures and sounds, then the same on scenes.
+"""
+
+SEEDS = (0,)
+FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")
+GIVEN = ("text", "image", "audio")
+TARGETS = ("image", "audio", "video", "text")
+
+
+def cells():
+    for data in ("digits", "scenes"):
+        for given in GIVEN:
+            for target in TARGETS:
+                for family in FAMILIES if target != "text" else ("autoregressive",):
+                    if given != target:
+                        yield cell(data, given, target, family)
+
+
+def cell(data, given, target, family):
+    return {
+        "label": f"{data}: {given} to {target}, {family}",
+        "config": f"configs/any_to_any.py:{data},target={target},family={family},conditions={given}",
+        "seeds": SEEDS,
+    }
