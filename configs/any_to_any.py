@@ -2,7 +2,7 @@
 
     mmgen train --config=configs/any_to_any.py:digits,target=audio,family=diffusion --workdir=runs/digits_speech
     mmgen sample --workdir=runs/digits_speech --text="the number seven" --out=out
-    mmgen train --config=configs/any_to_any.py:scenes,target=image,family=variational,conditions=text+audio --workdir=runs/x
+    mmgen train --config=configs/any_to_any.py:scenes,family=variational,conditions=text+audio --workdir=runs/scenes
 
 Argument: `digits` (MNIST, spoken digits, moving digits and captions, joined by class) or `scenes` (built in; the
 default), then behind commas, in any order, each with a default:

@@ -7,10 +7,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 from mmgen_jax import lookup
+from mmgen_jax.config.schema import Config
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
 from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
@@ -19,7 +19,7 @@ LISTED = 20  # ignored files that are named
 BATCH_SIZE = 64
 
 
-def check(config: ml_collections.ConfigDict, out: str | pathlib.Path | None = None) -> int:
+def check(config: Config, out: str | pathlib.Path | None = None) -> int:
     """What `check_source` does for the config's data, and whether its model and batch size fit that data.
 
     Returns:

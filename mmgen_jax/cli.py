@@ -7,6 +7,7 @@ import sys
 
 from absl import app, flags
 
+from mmgen_jax.errors import MmgenError
 from mmgen_jax.lookup import nearest
 
 COMMANDS = {
@@ -97,18 +98,8 @@ def _main(argv: list[str], changes: dict[str, str]) -> None:
         }[argv[1]]()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
-        if not _raised_here(error):
-            raise
+    except (MmgenError, OSError) as error:
         _fail(str(error))
-
-
-def _raised_here(error: BaseException) -> bool:
-    """Whether our own code raised it, to tell a person what to do; what a library raises shows its traceback."""
-    frame = error.__traceback__
-    while frame.tb_next:
-        frame = frame.tb_next
-    return pathlib.Path(frame.tb_frame.f_code.co_filename).is_relative_to(pathlib.Path(__file__).parent)
 
 
 def _fail(message: str):

@@ -12,15 +12,15 @@ import numpy as np
 from mmgen_jax import lookup
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
+from mmgen_jax.contracts import Draw
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities.modality import check_batch
-from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import restore
 
 FILE = "evaluation.json"
 
 
-def run(config, system: System, sampler: Sampler, split: str = "") -> dict[str, dict[str, Any]]:
+def run(config, system: System, sampler: Draw, split: str = "") -> dict[str, dict[str, Any]]:
     """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}`, on one split or on each evaluator's own.
 
     Raises:

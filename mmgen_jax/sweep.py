@@ -158,6 +158,7 @@ def _sample(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[s
 
     from mmgen_jax import evaluate
 
+    assert cell.trained is not None
     if not _finished(workdir, cell.trained.placed(workdir.parent)):
         _train(cell.trained, workdir, origin)
     about = _origins(workdir, origin) | {"seconds": training_seconds(workdir), "steps": cell.config.train.steps}

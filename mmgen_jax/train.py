@@ -185,7 +185,7 @@ def save_samples(workdir: pathlib.Path, step: int, config, system, sampler, writ
     batch = source.read(indices, np.zeros(len(indices), int))
     conditions = {k: v for k, v in batch.items() if k in system.conditions}
     named = {k: system.modalities[k] for k in system.conditions}
-    prompts = [save.describe(batch, named, i) for i in indices] if conditions else None
+    prompts = [save.describe(batch, named, int(i)) for i in indices] if conditions else None
     paths = save.save_samples(workdir / "samples", step, sampler(batch), system.modalities, prompts, conditions)
     if sampler.supports("reconstruct"):
         reconstructed = {f"{name}_reconstructed": array for name, array in sampler.reconstruct(batch).items()}

@@ -17,13 +17,13 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 from mmgen_jax import evaluate as _evaluate
 from mmgen_jax import sample as _sample
 from mmgen_jax import train as _train
 from mmgen_jax.config import loading
+from mmgen_jax.config.schema import Config
 from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import restore
@@ -34,7 +34,7 @@ __all__ = ["encode", "evaluate", "load", "sample", "train"]
 Run = str | os.PathLike | Sampler
 
 
-def train(config: str | ml_collections.ConfigDict, workdir: str | os.PathLike) -> TrainState:
+def train(config: str | Config, workdir: str | os.PathLike) -> TrainState:
     """Trains a config, given or named as `configs/X.py:argument`; goes on where the workdir has a run of it."""
     return _train.train(loading.load(config) if isinstance(config, str) else config, pathlib.Path(workdir))
 

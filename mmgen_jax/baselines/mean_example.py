@@ -34,7 +34,7 @@ class Baseline(BaselineSampler):
     @functools.cached_property
     def _mean(self) -> np.ndarray:
         num = min(len(self._source), MAX_AVERAGED)
-        total = 0.0
+        total = np.zeros(())
         for start in range(0, num, self.batch_size):
             indices = np.arange(start, min(start + self.batch_size, num))
             total += self._source.read(indices, np.zeros_like(indices))[self.target].sum(0, dtype=np.float64)

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pathlib
+import runpy
 
 import ml_collections
 
 from mmgen_jax.config import migration
 from mmgen_jax.config.override import flatten, override
-from mmgen_jax.config.schema import MAY_CHANGE, MAY_CHANGE_PARTS, PARTS, ConfigError, base
+from mmgen_jax.config.schema import MAY_CHANGE, MAY_CHANGE_PARTS, PARTS, Config, ConfigError, base
 from mmgen_jax.lookup import nearest
 
 
-def load(reference: str) -> ml_collections.ConfigDict:
+def load(reference: str) -> Config:
     """The locked config of `path/to/file.py` or `path/to/file.py:argument`."""
     path, _, argument = reference.partition(":")
     file = pathlib.Path(path)
     if not file.is_file():
         found = sorted(str(f) for f in (file.parent if file.parent.is_dir() else pathlib.Path("configs")).glob("*.py"))
         raise ConfigError(f"--config: no file {path}; there are: {', '.join(found) or 'no configs here'}")
-    spec = importlib.util.spec_from_file_location(f"config_{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
+    module = runpy.run_path(str(file), run_name=f"config_{file.stem}")
+    if "get_config" not in module:
         raise ConfigError(f"--config: {path} has no function get_config(arg='')")
-    if argument and not hasattr(module, "ARGUMENTS"):
+    if argument and "ARGUMENTS" not in module:
         raise ConfigError(f"--config: {path} takes no argument, got {argument!r}; expected --config={path}")
-    config = module.get_config(argument) if argument else module.get_config()
+    config = module["get_config"](argument) if argument else module["get_config"]()
     config.reference = reference
     return checked(config)
 
 
-def to_json(config: ml_collections.ConfigDict) -> str:
+def to_json(config: Config) -> str:
     return json.dumps(config.to_dict(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def from_json(text: str) -> ml_collections.ConfigDict:
+def from_json(text: str) -> Config:
     def tuples(value):
         if isinstance(value, dict):
             return {k: tuples(v) for k, v in value.items()}
@@ -46,7 +44,7 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(tuples(migration.upgraded(json.loads(text)))).lock()
 
 
-def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+def checked(config: Config) -> Config:
     if unknown := sorted(set(config) - PARTS):
         hint = nearest(unknown[0], PARTS)
         raise ConfigError(f"config.{unknown[0]}: no such part; {hint}the parts are: {', '.join(sorted(PARTS))}")
@@ -55,7 +53,7 @@ def checked(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     return config.lock()
 
 
-def check_same(config: ml_collections.ConfigDict, saved: ml_collections.ConfigDict, workdir) -> None:
+def check_same(config: Config, saved: Config, workdir) -> None:
     """Raises ConfigError where a run in `workdir` would go on with another config than it began with."""
     now, before = flatten(json.loads(to_json(config))), flatten(json.loads(to_json(saved)))
     scheduled = [key for key, value in before.items() if key.endswith(".schedule") and value != "constant"]

@@ -45,7 +45,7 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
 def hashed(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Today's fields `{"a.b.c": value}` under their names of version 0.1, where they had one."""
     moves = {now: then for then, now in RENAMED.items()}
-    name = flat.get("representation.name")
+    name = str(flat.get("representation.name"))
     objective, moved = MOVED.get(name, ("", {}))
     if (
         objective

@@ -11,11 +11,11 @@ import ml_collections
 
 from mmgen_jax import lookup
 from mmgen_jax.config import schema
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.config.schema import Config, ConfigError
 from mmgen_jax.lookup import nearest
 
 
-def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
+def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """A copy with fields changed: `{"optimizers.generator.lr": "2e-4"}`; text is read as the field's type.
 
     Raises:
@@ -35,7 +35,7 @@ def override(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> m
     return config.lock()
 
 
-def _default(path: list[str], node: ml_collections.ConfigDict, field: str) -> Any:
+def _default(path: list[str], node: Config, field: str) -> Any:
     """The default of a field that a component or optimizer has and the config leaves out."""
     from mmgen_jax.training import optimizers  # it imports jax, and a command that only reads configs need not
 
@@ -59,7 +59,7 @@ def _package(path: list[str]) -> str | None:
     return schema.PACKAGES.get(path[0])
 
 
-def _child(node: ml_collections.ConfigDict, name: str, path: str, settable: Iterable[str] = ()):
+def _child(node: Config, name: str, path: str, settable: Iterable[str] = ()):
     """The field `name` of a part; the error lists what there is, and what else can be set (`settable`)."""
     if name in node:
         return node[name]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import ml_collections
-
 from mmgen_jax.config.override import override
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.config.schema import Config, ConfigError
 
 LABELS = {"digits": "digit", "clothing": "clothing"}  # the label that a judge is trained on
 
@@ -60,7 +58,7 @@ def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bo
     return name, name != argument
 
 
-def enlarged(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
+def enlarged(config: Config, changes: Mapping[str, Any]) -> Config:
     """A copy sized for one accelerator: 64 px, batches of 256, bfloat16, and `changes` as `override` takes them."""
     size = {"dtype": "bfloat16", "train.batch_size": 256, "data.image_size": 64}
     if config.data.name == "digits":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import jax.numpy as jnp
 import ml_collections
+
+# An `ml_collections.ConfigDict`, whose fields are attributes of any type: `config.train.steps`.
+Config: TypeAlias = Any
 
 # The parts a config may have; each is read in one place (`system.py`, or the loop for the plain numbers).
 PARTS = {
@@ -46,7 +51,7 @@ class ConfigError(ValueError):
     """A config, or a change to one, that cannot be used; one line that says what to do."""
 
 
-def base() -> ml_collections.ConfigDict:
+def base() -> Config:
     """The fields that every config has, with their defaults."""
     return ml_collections.ConfigDict(
         {

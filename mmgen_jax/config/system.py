@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 
 from mmgen_jax import contracts, lookup
-from mmgen_jax.config.schema import DTYPES, PLACEMENT, REPRESENTATION_PACKAGES, ConfigError
+from mmgen_jax.config.schema import DTYPES, PLACEMENT, REPRESENTATION_PACKAGES, Config, ConfigError
 from mmgen_jax.data.subset import Subset
 from mmgen_jax.modalities.modality import DTYPE, MASK_SUFFIX, Batch, Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
@@ -65,7 +65,7 @@ class System:
         return hidden | kept
 
 
-def open_source(config: ml_collections.ConfigDict, split: str = "", names: tuple[str, ...] = ()):
+def open_source(config: Config, split: str = "", names: tuple[str, ...] = ()):
     """The data source of a split (the first where none is named), with modalities beyond the config's own.
 
     `config.data.fraction` is not the source's: of the first split, the one to train on, only that part is read.
@@ -78,20 +78,20 @@ def open_source(config: ml_collections.ConfigDict, split: str = "", names: tuple
     if split not in cls.splits:
         raise ConfigError(f"split {split!r}: {config.data.name} has the splits {', '.join(cls.splits)}")
     own = tuple(config.data.get("names", ()))
-    fields = dict(config.data) | {"names": tuple(dict.fromkeys(own + tuple(names))) if own else ()}
-    fraction = fields.pop("fraction", 1.0)
+    fields: dict[str, Any] = dict(config.data) | {"names": tuple(dict.fromkeys(own + tuple(names))) if own else ()}
+    fraction = float(fields.pop("fraction", 1.0))
     whole = lookup.build("data", fields, split=split, seed=config.seed)
     return Subset(whole, fraction, config.seed) if fraction != 1 and split == cls.splits[0] else whole
 
 
-def held_out_split(config: ml_collections.ConfigDict) -> str:
+def held_out_split(config: Config) -> str:
     """`test` where the data has it, else its last split."""
     splits = lookup.find("data", config.data.get("name")).splits
     return "test" if "test" in splits else splits[-1]
 
 
 def build_system(
-    config: ml_collections.ConfigDict,
+    config: Config,
     modalities: Mapping[str, Modality],
     label_preserving: tuple[str, ...] | None = None,
 ) -> System:
@@ -198,7 +198,8 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
     own = {name: _modality(name, "encoders", modalities) for name in reads.values()}
     for name in aligned:
         own[name] = _modality(name, "aligned", modalities)
-        if not isinstance(own[name].space, Continuous) or own[name].space.rank == 0:
+        space = own[name].space
+        if not isinstance(space, Continuous) or space.rank == 0:
             raise ConfigError(
                 f"config.aligned: {name!r} is of kind {own[name].kind!r}, which has no grid; read it by an encoder"
             )

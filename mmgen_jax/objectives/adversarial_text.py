@@ -148,7 +148,7 @@ class Objective(discriminator.WithDiscriminator):
             loss, metrics = loss + self.likelihood_weight * nll, metrics | details
         return loss, (collections, metrics)
 
-    def draw(self, params, collections, batch, rng: jax.Array, temperature=1.0) -> jax.Array:
+    def draw(self, params, collections, batch, rng: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
         """One-hot words `[B, T, V]` that a gradient passes, see `unroll`."""
         length, size = self.modality.shape[0], self.modality.vocab_size
         variables = {"params": self._sum(params), **collections["pretraining"]}

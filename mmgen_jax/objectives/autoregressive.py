@@ -1,8 +1,8 @@
 """Autoregressive models: the likelihood of a sequence of tokens, each given those before it and the conditions.
 
 A text's ids are its tokens (captioning: Vinyals et al., 2015). Anything else becomes tokens by its representation,
-such as `vq_vae` (van den Oord et al., 2017). Its codes stand in rows from the top left (Ramesh et al., 2021); its player
-is trained in the first stage of the run (`optimizers.tokenizer.stop_step`, `optimizers.generator.start_step`).
+such as `vq_vae` (van den Oord et al., 2017). Its codes stand in rows from the top left (Ramesh et al., 2021). Its
+player is trained in the first stage of the run (`optimizers.tokenizer.stop_step`, `optimizers.generator.start_step`).
 
 Id 0 begins every sequence and pads it; it is never drawn. A code c is id c + 1.
 """
@@ -141,7 +141,7 @@ class Objective(Family):
         num, space = batch_size(batch), self.discrete()
         cache = self._apply(params, collections, batch, method="init_cache")
         if self.guidance != 1:
-            nothing = drop_conditions(batch, self.conditioner.names, jnp.ones(num, bool))
+            nothing = drop_conditions(batch, self.conditions.names, jnp.ones(num, bool))
             without = self._apply(params, collections, nothing, method="init_cache")
             # Side by side, so that a row of the cache is still an example.
             cache = jax.tree.map(lambda *rows: jnp.stack(rows, axis=1), cache, without)

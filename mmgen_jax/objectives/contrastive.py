@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import masked_mean
+from mmgen_jax.networks.conditioning.tokens import masked_mean, pooled
 from mmgen_jax.networks.layers import mapped
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.family import Family
@@ -50,7 +50,7 @@ class Network(nn.Module):
 
     def embed_conditions(self, batch, train: bool = False) -> jax.Array:
         """`[B, E]` float32, unit vectors."""
-        return _unit(self.condition_head(self.conditioner(batch, train=train).pooled.astype(jnp.float32)))
+        return _unit(self.condition_head(pooled(self.conditioner(batch, train=train)).astype(jnp.float32)))
 
     def embed_target(self, target, mask, train: bool = False) -> jax.Array:
         tokens = self.target_encoder(target, mask, train=train)
@@ -89,7 +89,7 @@ class Objective(Family):
     def __post_init__(self):
         if self.loss_type not in LOSSES:
             raise ValueError(f"objective.loss_type: expected one of {', '.join(LOSSES)}, got {self.loss_type!r}")
-        if self.target in self.conditioner.names:
+        if self.target in self.conditions.names:
             raise ValueError(f"objective.target: {self.target!r} is also a condition, which would retrieve itself")
 
     @property
@@ -99,7 +99,7 @@ class Objective(Family):
     @property
     def network(self) -> Network:
         bias = self.bias if self.loss_type == "sigmoid" else None
-        return Network(self.conditioner, self.target_encoder, self.embedding_dim, self.temperature, bias)
+        return Network(self.conditions, self.target_encoder, self.embedding_dim, self.temperature, bias)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         return {"encoder": self.network.init(init_keys(rng), batch, *self._target(batch), train=True)}
@@ -142,7 +142,7 @@ class Objective(Family):
     def _counts(self, batch) -> jax.Array:
         """`[B] bool`."""
         has_condition = jnp.zeros(batch[self.target].shape[0], bool)
-        for name in set(self.conditioner.names) & set(batch):
+        for name in set(self.conditions.names) & set(batch):
             has_condition |= _mask(batch, name)
         return _mask(batch, self.target) & has_condition
 

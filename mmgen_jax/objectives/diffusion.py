@@ -159,7 +159,7 @@ class Objective(Family):
         conditions = self._apply(params, collections, batch, method="encode_conditions")
         guided = self.guidance != 1
         if guided:
-            nothing = drop_conditions(batch, self.conditioner.names, jnp.ones(batch_size(batch), bool))
+            nothing = drop_conditions(batch, self.conditions.names, jnp.ones(batch_size(batch), bool))
             without = self._apply(params, collections, nothing, method="encode_conditions")
             conditions = jax.tree.map(lambda *rows: jnp.concatenate(rows), conditions, without)
 

@@ -17,6 +17,7 @@ import optax
 
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.conditioning.tokens import pooled
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.family import Family
@@ -36,11 +37,11 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, batch, train: bool = False):
-        pooled = self.conditioner(batch, train=train).pooled.astype(jnp.float32)
-        hidden = nn.Dropout(self.dropout, deterministic=not train)(pooled)
+        vector = pooled(self.conditioner(batch, train=train)).astype(jnp.float32)
+        hidden = nn.Dropout(self.dropout, deterministic=not train)(vector)
         target = next(iter(self.num_classes))
         heads = {name: "head" if name == target else f"head_{name}" for name in self.num_classes}
-        return {name: nn.Dense(self.num_classes[name], name=head)(hidden) for name, head in heads.items()}, pooled
+        return {name: nn.Dense(self.num_classes[name], name=head)(hidden) for name, head in heads.items()}, vector
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class Objective(Family):
             )
         if self.mixup < 0:
             raise ValueError(f"objective.mixup: expected at least 0, got {self.mixup}")
-        kinds = {name: modality.kind for name, modality in self.conditioner.modalities.items()}
+        kinds = {name: modality.kind for name, modality in self.conditions.modalities.items()}
         if self.mixup and (fixed := [name for name, kind in kinds.items() if kind not in MIXABLE]):
             raise ValueError(
                 f"objective.mixup: {fixed[0]!r} is of kind {kinds[fixed[0]]!r}, which has no mean; set it to 0"
@@ -91,7 +92,7 @@ class Objective(Family):
     @property
     def network(self) -> Network:
         others = {name: self.modalities[name].num_classes for name in self.auxiliary_labels}
-        return Network(self.conditioner, {self.target: self.modality.num_classes} | others, self.dropout)
+        return Network(self.conditions, {self.target: self.modality.num_classes} | others, self.dropout)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         return {"classifier": self.network.init(init_keys(rng), batch, train=True)}
@@ -126,7 +127,7 @@ class Objective(Family):
     def _mixed(self, batch: Batch, weight: jax.Array) -> Batch:
         """The batch with its conditions mixed; what one of the two examples lacks counts as zero."""
         mixed = dict(batch)
-        for name in set(self.conditioner.names) & set(batch):
+        for name in set(self.conditions.names) & set(batch):
             mixed[name] = mix(zero_masked(batch, name), weight)
             if (mask := batch.get(name + MASK_SUFFIX)) is not None:
                 mixed[name + MASK_SUFFIX] = mask | mapped.roll(mask)

@@ -36,7 +36,7 @@ class Network(nn.Module):
         self.mean = self.variable("latent_stats", "mean", jnp.zeros, self.latent_dim)
         self.second_moment = self.variable("latent_stats", "second_moment", jnp.eye, self.latent_dim)
 
-    def encode(self, target, train: bool = False):
+    def encode(self, target: jax.Array, train: bool = False):
         """`[B, latent_dim]` float32."""
         tokens = self.target_encoder(target, jnp.ones(target.shape[0], bool), train=train)
         return self.latent(tokens.values.reshape(target.shape[0], -1).astype(jnp.float32))

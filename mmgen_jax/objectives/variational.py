@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
+from mmgen_jax.networks.conditioning.tokens import pooled
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
@@ -56,7 +57,7 @@ class Network(nn.Module):
     def prior_parameters(self, condition):
         """Mean and log-variance of p(z | conditions), each `[B, latent_dim]`; None for the standard normal prior."""
         return (
-            jnp.split(self.prior(condition.pooled.astype(jnp.float32)), 2, axis=-1) if self.conditional_prior else None
+            jnp.split(self.prior(pooled(condition).astype(jnp.float32)), 2, axis=-1) if self.conditional_prior else None
         )
 
     def decode(self, latent, condition, train: bool = False):

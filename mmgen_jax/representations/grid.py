@@ -23,6 +23,12 @@ def grid_shape(encoder: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(side >> num for side in shape[:-1])
 
 
+def continuous(representation) -> Continuous:
+    """The space of a representation that `check_of` let pass."""
+    assert isinstance(representation.space, Continuous)
+    return representation.space
+
+
 def check_of(representation) -> None:
     """Raises ValueError where a learned representation cannot stand on its `of`."""
     space, name = representation.of.space, type(representation).__module__.rpartition(".")[2]

@@ -14,13 +14,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax import contracts
 from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.masks import to_range
-from mmgen_jax.representations.grid import check_of, grid_shape
-from mmgen_jax.representations.identity import Representation as Identity
+from mmgen_jax.representations.grid import check_of, continuous, grid_shape
 
 
 class Autoencoder(nn.Module):
@@ -93,7 +93,7 @@ class Representation:
 
     encoder: nn.Module
     decoder: nn.Module
-    of: Identity
+    of: contracts.Representation
     latent_dim: int = 4
     kl_weight: float = 1e-4
 
@@ -108,14 +108,14 @@ class Representation:
 
     @functools.cached_property
     def space(self) -> Continuous:
-        return Continuous((*grid_shape(self.encoder, self.of.space.shape), self.latent_dim), bounded=False)
+        return Continuous((*grid_shape(self.encoder, continuous(self.of).shape), self.latent_dim), bounded=False)
 
     @property
     def network(self) -> Autoencoder:
         return Autoencoder(self.encoder, self.decoder, self.latent_dim)
 
     def init(self, rng: jax.Array, target: jax.Array) -> dict[str, Any]:
-        grid, ones = jnp.zeros((len(target), *self.of.space.shape)), jnp.ones(len(target))
+        grid, ones = jnp.zeros((len(target), *continuous(self.of).shape)), jnp.ones(len(target))
         noise = jnp.zeros((len(target), *self.space.shape))
         own = self.network.init(init_keys(rng), grid, ones, noise, train=True)
         return {**self.of.init(rng, target), self.own_player: own}
@@ -130,7 +130,7 @@ class Representation:
         (output, mean, log_var), collections = apply_train(
             self.network, player, params, collections, grid, weights, noise, rngs={"dropout": dropout_rng}
         )
-        output = to_range(output) if self.of.space.bounded else output
+        output = to_range(output) if continuous(self.of).bounded else output
         error = jnp.mean(weights * (losses.per_example((output - grid) ** 2) / grid[0].size))
         kl = jnp.mean(weights * losses.per_example(losses.kl_standard_normal(mean, log_var)) / mean[0].size)
         metrics = {"error_per_element": error, "kl_per_element": kl}
@@ -144,4 +144,4 @@ class Representation:
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
         """The inverse of `encode`, up to what the latents lose."""
         grid = apply(self.network, self.own_player, params, collections, code, method="decode")
-        return self.of.decode(params, collections, to_range(grid) if self.of.space.bounded else grid)
+        return self.of.decode(params, collections, to_range(grid) if continuous(self.of).bounded else grid)

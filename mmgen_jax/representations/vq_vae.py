@@ -15,13 +15,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax import contracts
 from mmgen_jax.modalities.space import Discrete
 from mmgen_jax.networks.layers import mapped
 from mmgen_jax.objectives.parts import losses
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.masks import to_range
-from mmgen_jax.representations.grid import check_of, num_tokens
-from mmgen_jax.representations.identity import Representation as Identity
+from mmgen_jax.representations.grid import check_of, continuous, num_tokens
 
 TINY = 1e-8
 
@@ -157,7 +157,7 @@ class Representation:
 
     encoder: nn.Module
     decoder: nn.Module
-    of: Identity
+    of: contracts.Representation
     codebook_size: int = 256
     code_dim: int = 16
     codebook_decay: float = 0.99
@@ -174,14 +174,14 @@ class Representation:
 
     @functools.cached_property
     def space(self) -> Discrete:
-        return Discrete(num_tokens(self.encoder, self.of.space.shape), self.codebook_size)
+        return Discrete(num_tokens(self.encoder, continuous(self.of).shape), self.codebook_size)
 
     @property
     def network(self) -> VQVAE:
         return VQVAE(self.encoder, self.decoder, self.codebook_size, self.code_dim, self.codebook_decay)
 
     def init(self, rng: jax.Array, target: jax.Array) -> dict[str, Any]:
-        grid = jnp.zeros((len(target), *self.of.space.shape))
+        grid = jnp.zeros((len(target), *continuous(self.of).shape))
         own = self.network.init(init_keys(rng), grid, jnp.ones(len(target)), train=True)
         return {**self.of.init(rng, target), self.own_player: own}
 
@@ -195,7 +195,7 @@ class Representation:
         (output, distance, perplexity), collections = apply_train(
             self.network, player, params, collections, grid, weights, rngs=rngs
         )
-        output = to_range(output) if self.of.space.bounded else output
+        output = to_range(output) if continuous(self.of).bounded else output
         error = losses.per_example((output - grid) ** 2) / grid[0].size
         error, distance = jnp.mean(weights * error), jnp.mean(weights * jnp.mean(distance, axis=-1))
         metrics = {"error_per_element": error, "code_distance": distance, "codebook_perplexity": perplexity}
@@ -209,4 +209,4 @@ class Representation:
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
         """The inverse of `encode`, up to what the codes lose."""
         grid = apply(self.network, self.own_player, params, collections, code, method="decode")
-        return self.of.decode(params, collections, to_range(grid) if self.of.space.bounded else grid)
+        return self.of.decode(params, collections, to_range(grid) if continuous(self.of).bounded else grid)

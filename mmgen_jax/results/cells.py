@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
 import re
+import runpy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ml_collections
-
 from mmgen_jax.config import loading, migration, override, schema
+from mmgen_jax.config.schema import Config
 
 FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
 SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that trains nothing
@@ -39,12 +38,12 @@ class Cell:
     overrides: Mapping[str, Any]
     seed: int
     baseline: str
-    config: ml_collections.ConfigDict
+    config: Config
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # field to the name of the cell it starts from
     trained: Cell | None = None  # the run that this one only samples from in another way, if so
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the other way: what differs from `trained`
 
-    def placed(self, workdir: pathlib.Path) -> ml_collections.ConfigDict:
+    def placed(self, workdir: pathlib.Path) -> Config:
         """The config with the cells it starts from as folders of the sweep's workdir."""
         return override.override(self.config, {field: str(workdir / name) for field, name in self.needs.items()})
 
@@ -95,13 +94,11 @@ def load(file: str | os.PathLike) -> list[Cell]:
     if not file.is_file():
         found = ", ".join(sorted(map(str, pathlib.Path("experiments").glob("*/sweep.py"))))
         raise SweepError(f"--sweep: no file {file}; there are: {found or 'none in experiments/'}")
-    spec = importlib.util.spec_from_file_location(f"sweep_{file.parent.name}", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "cells"):
+    module = runpy.run_path(str(file), run_name=f"sweep_{file.parent.name}")
+    if "cells" not in module:
         raise SweepError(f"--sweep: {file} has no function cells()")
     groups = []
-    for number, entry in enumerate(module.cells()):
+    for number, entry in enumerate(module["cells"]()):
         groups.append(_cells(entry, f"{file}, entry {number}", [cell for group in groups for cell in group]))
     labels, cells = [group[0].label for group in groups], [cell for group in groups for cell in group]
     if repeated := [label for label in labels if labels.count(label) > 1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 
@@ -37,8 +38,8 @@ def load(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
             player: {"params": replace(ema["params"], source), "stats": replace(ema["stats"], statistics)}
             for player, ema in state.ema.items()
         }
-        state = state.replace(
-            params=replace(state.params, source), stats=replace(state.stats, statistics), ema=averages
+        state = dataclasses.replace(
+            state, params=replace(state.params, source), stats=replace(state.stats, statistics), ema=averages
         )
     return state
 

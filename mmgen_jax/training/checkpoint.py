@@ -107,7 +107,7 @@ class Checkpointer:
         steps = [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
         if step not in steps:
             raise CheckpointError(f"{self._directory}: has no checkpoint of step {step}; it has {steps or 'none'}")
-        metadata = self._checkpointer.checkpointables_metadata(step).custom_metadata
+        metadata: Any = self._checkpointer.checkpointables_metadata(step).custom_metadata
         if not metadata:  # a process was killed while it deleted this old checkpoint
             raise CheckpointError(f"{self._directory / str(step)}: is incomplete; restore a newer step of {steps}")
         abstract, treedef = _named_leaves(abstract_state)

@@ -14,16 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from mmgen_jax.training.optimizers import Optimizer
 
 BUFFERS = "buffers"
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class TrainState:
     """Arrays only; every mapping is keyed by player.
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 from absl import logging
 
 from mmgen_jax.config import schema
+from mmgen_jax.config.schema import Config
 from mmgen_jax.config.system import System, build_system
 from mmgen_jax.data import pipeline
 from mmgen_jax.evaluators import retrieval_recall
@@ -129,7 +129,7 @@ def train(source_train, source_test, image: str, text: str, training: Training =
     return dataclasses.replace(judge, accuracy=float(found.mean()), num_test=len(source_test))
 
 
-def _config(image: str, text: str, modalities: Mapping[str, Modality], training: Training) -> ml_collections.ConfigDict:
+def _config(image: str, text: str, modalities: Mapping[str, Modality], training: Training) -> Config:
     words = modalities[text].tokenizer.unit == "word"
     config = schema.base()
     config.seed = training.seed

@@ -67,7 +67,7 @@ class Conditioner(nn.Module):
             keys = example_keys(self.make_rng("modality_dropout"), batch_size)
             tokens = drop_modalities(keys, tokens, self.modality_dropout)
         condition = Condition(None, None, None) if self.fusion is None else self.fusion(tokens, train=train)
-        return condition.replace(aligned=self._aligned(batch, batch_size))
+        return dataclasses.replace(condition, aligned=self._aligned(batch, batch_size))
 
     def _aligned(self, batch: Batch, batch_size: int) -> dict[str, jnp.ndarray]:
         sources = {name: masked(batch, name, self.modalities[name], batch_size)[0] for name in self.aligned}

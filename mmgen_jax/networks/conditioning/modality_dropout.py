@@ -30,5 +30,5 @@ def drop_modalities(
     dropped = {}
     for name, kept in zip(names, keep):
         mask = tokens[name].mask & kept[:, None]
-        dropped[name] = tokens[name].replace(values=jnp.where(mask[..., None], tokens[name].values, 0), mask=mask)
+        dropped[name] = Tokens(jnp.where(mask[..., None], tokens[name].values, 0), mask)
     return dropped

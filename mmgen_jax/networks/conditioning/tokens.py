@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-import flax
 import jax
 import jax.numpy as jnp
+from flax import struct
+
+from mmgen_jax.errors import ConfigError
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Tokens:
     """What an encoder gives: `values [B, N, D]` and `mask [B, N] bool`, False where there is nothing to attend to."""
 
@@ -17,7 +19,7 @@ class Tokens:
     mask: jnp.ndarray
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Condition:
     """What generators and discriminators read.
 
@@ -38,6 +40,17 @@ class Condition:
 def pooled_of(condition: Condition | None) -> jnp.ndarray | None:
     """The conditions as one vector `[B, D]`, None where there is none."""
     return None if condition is None else condition.pooled
+
+
+def pooled(condition: Condition) -> jnp.ndarray:
+    """The conditions as one vector `[B, D]`.
+
+    Raises:
+      ConfigError: there are only aligned sources.
+    """
+    if condition.pooled is None:
+        raise ConfigError("config.aligned: aligned sources alone give no vector of the conditions; add an encoder")
+    return condition.pooled
 
 
 def tokens_of(condition: Condition | None) -> tuple[jnp.ndarray | None, jnp.ndarray | None]:

@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mmgen_jax import lookup
-from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
+from mmgen_jax.networks.conditioning.tokens import Condition, pooled
 from mmgen_jax.networks.fusion import late
-from mmgen_jax.networks.fusion.tokens import as_condition, join
+from mmgen_jax.networks.fusion.tokens import as_condition, as_tokens, join
 
 
 class Fusion(nn.Module):
@@ -28,6 +28,6 @@ class Fusion(nn.Module):
         joint_fusion = lookup.build("fusion", {"name": self.joint}, features=self.features, dtype=self.dtype)
         by_all = joint_fusion(tokens, train=train)
         by_each = late.Fusion(self.features, self.dtype)(tokens, train=train)
-        weight = nn.sigmoid(self.param("logit", nn.initializers.zeros, ())).astype(by_all.pooled.dtype)
-        both = join({"all": Tokens(by_all.tokens, by_all.mask), "each": Tokens(by_each.tokens, by_each.mask)})
-        return as_condition(both, weight * by_all.pooled + (1 - weight) * by_each.pooled)
+        weight = nn.sigmoid(self.param("logit", nn.initializers.zeros, ())).astype(pooled(by_all).dtype)
+        both = join({"all": as_tokens(by_all), "each": as_tokens(by_each)})
+        return as_condition(both, weight * pooled(by_all) + (1 - weight) * pooled(by_each))

@@ -48,6 +48,12 @@ def join(projected: Mapping[str, Tokens]) -> Tokens:
     return Tokens(values, jnp.concatenate([part.mask for part in parts], axis=1))
 
 
+def as_tokens(condition: Condition) -> Tokens:
+    """The tokens of a fusion's condition."""
+    assert condition.tokens is not None and condition.mask is not None
+    return Tokens(condition.tokens, condition.mask)
+
+
 def as_condition(tokens: Tokens, pooled: jnp.ndarray) -> Condition:
     """`Condition` with masked tokens zero."""
     return Condition(jnp.where(tokens.mask[..., None], tokens.values, 0), tokens.mask, pooled)

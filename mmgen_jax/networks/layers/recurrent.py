@@ -23,7 +23,7 @@ class Recurrent(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, values, lengths=None):
+    def __call__(self, values: Any, lengths=None) -> Any:
         if self.cell not in CELLS:
             raise ValueError(f"recurrent cell {self.cell!r} does not exist; the cells are {', '.join(CELLS)}")
         cell = CELLS[self.cell]

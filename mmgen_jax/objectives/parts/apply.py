@@ -19,7 +19,7 @@ def apply(network: nn.Module, player: str, params, collections, *args, method: s
 
 
 def apply_train(
-    network: nn.Module, player: str, params, collections, *args, rngs: Mapping[str, jax.Array]
+    network: nn.Module, player: str, params, collections, *args, rngs: Mapping[Any, jax.Array]
 ) -> tuple[Any, dict[str, Any]]:
     """The network's output as in training, and `collections` with those of `player` updated."""
     own = collections[player]

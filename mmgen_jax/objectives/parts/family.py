@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import jax
 
 from mmgen_jax import lookup
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
@@ -70,6 +71,18 @@ class Family:
         return {self.target: self.code.decode(params, collections, self.encode_target(params, collections, batch))}
 
     @property
+    def conditions(self) -> Conditioner:
+        """The conditioner of a family that cannot do without.
+
+        Raises:
+          ConfigError: there is none.
+        """
+        if self.conditioner is None:
+            name = type(self).__module__.rpartition(".")[2]
+            raise ConfigError(f"config.encoders: objective {name!r} reads conditions; add an encoder and a fusion")
+        return self.conditioner
+
+    @property
     def code(self):
         """The representation, the identity where none is set."""
         return self.representation or lookup.find("representations", "identity")(self.modality)
@@ -78,13 +91,13 @@ class Family:
         """The representation's space, for families that model arrays of such ranks.
 
         Raises:
-          ValueError: the space is discrete, or of another rank.
+          ConfigError: the space is discrete, or of another rank.
         """
         space = self.code.space
         name = type(self).__module__.rpartition(".")[2]
         if not isinstance(space, Continuous) or (ranks and space.rank not in ranks):
             wanted = "values" + (f" on a grid of rank {', '.join(map(str, ranks))}" if ranks else "")
-            raise ValueError(
+            raise ConfigError(
                 f"objective {name!r}: models {wanted}, and {self.target!r} ({self.modality.kind}) gives {space}; "
                 "choose another config.representation or objective"
             )
@@ -94,12 +107,12 @@ class Family:
         """The representation's space, for families that model sequences of ids.
 
         Raises:
-          ValueError: the space is continuous.
+          ConfigError: the space is continuous.
         """
         space = self.code.space
         if not isinstance(space, Discrete):
             name = type(self).__module__.rpartition(".")[2]
-            raise ValueError(
+            raise ConfigError(
                 f"objective {name!r}: models ids, and {self.target!r} ({self.modality.kind}) gives {space}; set "
                 "config.representation, e.g. representation.name='vq_vae' with an encoder and a decoder"
             )

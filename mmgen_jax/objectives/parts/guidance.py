@@ -21,7 +21,7 @@ def drop_some_conditions(objective, batch: Batch, rng: jax.Array) -> Batch:
     if not objective.condition_dropout:
         return batch
     dropped = randomness.uniform(rng, batch[objective.target].shape[0]) < objective.condition_dropout
-    return drop_conditions(batch, objective.conditioner.names, dropped)
+    return drop_conditions(batch, objective.conditions.names, dropped)
 
 
 def check_guidance(objective) -> None:
