@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 X = np.tanh(RNG.normal(size=(8, *SHAPE))).astype(np.float32)
 DIGITS = np.arange(8, dtype=np.int32) % 3
 BATCH = {"image": X, "digit": DIGITS, "letter": DIGITS[::-1].copy()}
-EXACT = {"generator": {"generator": {"offset": jnp.zeros(())}}}, {"generator": {}}  # params, extra of Exact
+EXACT = {"generator": {"generator": {"offset": jnp.zeros(())}}}, {"generator": {}}  # params, collections of Exact
 PRESENT = np.array([True, False, True, True, False, True, True, True])
 
 
@@ -69,11 +69,12 @@ def make(generator=None, conditional=False, **fields):
         fields["conditioner"] = Conditioner(
             encoders, concat.Fusion(features=8), dict(zip(names, names)), dict.fromkeys(names, DIGIT)
         )
-    return diffusion.Objective(generator or Dense(), IMAGE, "image", **fields)
+    fields = {"generator": generator or Dense(), "modality": IMAGE, "target": "image"} | fields
+    return diffusion.Objective(**fields)
 
 
 def initial(objective, batch=BATCH, seed=0):
-    """`(params, extra)`."""
+    """`(params, collections)`."""
     variables = jax.jit(objective.init)(jax.random.key(seed), batch)
     params = {player: tree["params"] for player, tree in variables.items()}
     return params, {player: {k: v for k, v in tree.items() if k != "params"} for player, tree in variables.items()}

@@ -53,7 +53,7 @@ def test_what_a_folder_holds_is_what_was_trained(run, restored):
     for a, b in zip(jax.tree.leaves(sampler._variables), expected):
         np.testing.assert_array_equal(a, b)
     # The average, not the last parameters.
-    assert any(not np.array_equal(a, b) for a, b in zip(expected, jax.tree.leaves((state.params, state.extra))))
+    assert any(not np.array_equal(a, b) for a, b in zip(expected, jax.tree.leaves((state.params, state.collections))))
 
 
 def test_a_restored_run_draws_what_the_loop_drew(run, restored):

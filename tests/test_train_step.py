@@ -29,13 +29,13 @@ class Players:
             "second": {"params": {"x": jnp.array([1.0, 2.0])}},
         }
 
-    def loss(self, player, params, extra, batch, rng, step):
+    def loss(self, player, params, collections, batch, rng, step):
         own, other = params[player]["x"], params["first"]["x"]
         value = jnp.sum(own**2) if player == "first" else jnp.sum(own * other)
         if player == "first":
-            extra = extra | {"first": {"seen": {"count": extra["first"]["seen"]["count"] + 1}}}
+            collections = collections | {"first": {"seen": {"count": collections["first"]["seen"]["count"] + 1}}}
         metrics = {"first": other[0], "draw": jax.random.uniform(rng), "batch": batch["x"].mean(), "step": step}
-        return value, (extra, metrics)
+        return value, (collections, metrics)
 
 
 BATCH = {"x": np.ones(4, np.float32)}
@@ -109,7 +109,7 @@ def test_players_take_turns_and_later_ones_see_the_update():
     np.testing.assert_allclose(after.params["first"]["x"], first, rtol=1e-6)
     np.testing.assert_allclose(after.params["second"]["x"], adam(np.array([1.0, 2.0]), [first], 0.1), rtol=1e-6)
     assert metrics["first/first"] == 3.0 and metrics["second/first"] == after.params["first"]["x"][0]
-    assert after.step == 1 and after.extra["first"]["seen"]["count"] == 1
+    assert after.step == 1 and after.collections["first"]["seen"]["count"] == 1
 
 
 def test_metrics_are_flat_scalars_by_player():
@@ -164,9 +164,9 @@ def test_average_in_closed_form():
         x = decay * x + (1 - decay) * np.asarray(state.params["first"]["x"])
         count = decay * count + (1 - decay) * (number + 1)
     np.testing.assert_allclose(state.ema["first"]["params"]["x"], x, rtol=1e-5)
-    np.testing.assert_allclose(state.ema["first"]["extra"]["seen"]["count"], count, rtol=1e-5)
-    params, extra = averaged(state)
-    assert params["first"] is state.ema["first"]["params"] and extra["first"] is state.ema["first"]["extra"]
+    np.testing.assert_allclose(state.ema["first"]["collections"]["seen"]["count"], count, rtol=1e-5)
+    params, collections = averaged(state)
+    assert params["first"] is state.ema["first"]["params"] and collections["first"] is state.ema["first"]["collections"]
     assert params["second"] is state.params["second"]
 
 

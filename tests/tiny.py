@@ -20,6 +20,7 @@ from mmgen_jax.config import schema
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities.modality import Modality, check_batch
+from mmgen_jax.networks.layers.mapped import mapped
 from mmgen_jax.runs.workdir import create_state
 from mmgen_jax.train_step import active_players, steps, train_step
 from mmgen_jax.training import parallel
@@ -172,6 +173,16 @@ class Training:
             for name, value in jax.device_get(metrics or {}).items():
                 collected.setdefault(name, []).extend(np.atleast_1d(value).tolist())
         return state, collected
+
+
+def mapped_by(transform, function):
+    """`function` of arrays with a device axis, by `jax.pmap` or `jax.vmap`: averages are of the global batch in it."""
+
+    def inside(*arguments):
+        with mapped("data"):
+            return function(*arguments)
+
+    return transform(inside, axis_name="data")
 
 
 def assert_sample(array: np.ndarray, modality: Modality, num: int) -> None:

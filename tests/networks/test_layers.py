@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import mapped_by
 
 from mmgen_jax.networks.layers import blocks, convolution
 
@@ -182,18 +183,14 @@ def test_batch_norm_under_pmap_is_that_of_the_global_batch():
     weight = random(key(1), x.shape)
     variables = init(blocks.norm("batch", train=True), key(0), x)
 
-    def evaluate(axis_name):
-        module = blocks.norm("batch", train=True, axis_name=axis_name)
+    def loss(x, weight):
+        y, updates = blocks.norm("batch", train=True).apply(variables, x, mutable=("batch_stats",))
+        return jnp.sum(y * weight), (y, updates["batch_stats"])
 
-        def loss(x, weight):
-            y, updates = module.apply(variables, x, mutable=("batch_stats",))
-            return jnp.sum(y * weight), (y, updates["batch_stats"])
-
-        return lambda x, weight: jax.value_and_grad(loss, has_aux=True)(x, weight)
-
-    (_, (y, stats)), gradient = compile_fast(evaluate(None))(x, weight)
+    evaluate = jax.value_and_grad(loss, has_aux=True)
+    (_, (y, stats)), gradient = compile_fast(evaluate)(x, weight)
     split = lambda a: a.reshape(8, 2, *a.shape[1:])  # noqa: E731
-    (_, (y8, stats8)), gradient8 = jax.pmap(evaluate("data"), axis_name="data")(split(x), split(weight))
+    (_, (y8, stats8)), gradient8 = mapped_by(jax.pmap, evaluate)(split(x), split(weight))
     np.testing.assert_allclose(y8.reshape(y.shape), y, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(gradient8.reshape(y.shape), gradient, rtol=1e-4, atol=1e-5)
     for device in range(8):

@@ -51,7 +51,7 @@ def make(generator="recurrent", **fields):
 
 @functools.cache
 def initial(generator="recurrent"):
-    """`(params, extra)`, the generator's change not 0."""
+    """`(params, collections)`, the generator's change not 0."""
     variables = jax.jit(make(generator).init)(jax.random.key(0), BATCH)
     params = {player: tree["params"] for player, tree in variables.items()}
     assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(params["generator"]))
@@ -75,9 +75,9 @@ def test_a_word_is_one_hot_and_its_gradient_that_of_the_softmax():
 
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_texts_are_drawn_from_the_captioner_and_end(generator):
-    objective, (params, extra) = make(generator), initial(generator)
+    objective, (params, collections) = make(generator), initial(generator)
     params = params | {"generator": jax.tree.map(lambda leaf: 5 * leaf, params["generator"])}  # some end early
-    words = np.asarray(jax.jit(objective.draw)(params, extra, BATCH, jax.random.key(3)))
+    words = np.asarray(jax.jit(objective.draw)(params, collections, BATCH, jax.random.key(3)))
     assert words.shape == (B, T, V)
     assert set(np.unique(words)) == {0.0, 1.0} and np.all(words.sum(axis=-1) == 1)
     ids = words.argmax(axis=-1)
@@ -97,12 +97,12 @@ def test_texts_are_drawn_from_the_captioner_and_end(generator):
 
 
 def test_pretraining_is_the_autoregressive_objective():
-    objective, (params, extra) = make(), initial()
+    objective, (params, collections) = make(), initial()
     shared = {"generator": objective.generator, "modality": TEXT, "target": "text"}
     captioner = autoregressive.Objective(conditioner=objective.conditioner, **shared)
-    own = {"generator": params["pretraining"]}, {"generator": extra["pretraining"]}
+    own = {"generator": params["pretraining"]}, {"generator": collections["pretraining"]}
     key = jax.random.key(1)
-    value, (_, metrics) = jax.jit(objective.loss, static_argnums=0)("pretraining", params, extra, BATCH, key)
+    value, (_, metrics) = jax.jit(objective.loss, static_argnums=0)("pretraining", params, collections, BATCH, key)
     expected, (_, expected_metrics) = jax.jit(captioner.loss, static_argnums=0)("generator", *own, BATCH, key)
     np.testing.assert_array_equal(value, expected)
     assert metrics.keys() == expected_metrics.keys()
@@ -111,20 +111,20 @@ def test_pretraining_is_the_autoregressive_objective():
         changed = dataclasses.replace(objective, temperature=0.7, **fields)
         return np.asarray(jax.jit(changed.sample)(*state, BATCH, key)["text"])
 
-    without = sample(objective, params, extra, strength=0.0)
+    without = sample(objective, params, collections, strength=0.0)
     np.testing.assert_array_equal(without, sample(captioner, *own))
-    assert np.any(without != sample(objective, params, extra))
+    assert np.any(without != sample(objective, params, collections))
 
 
 def test_each_phase_trains_its_own_player():
-    objective, (params, extra) = make(mismatch=0.5, likelihood_weight=0.5), initial()
+    objective, (params, collections) = make(mismatch=0.5, likelihood_weight=0.5), initial()
 
     @functools.partial(jax.jit, static_argnums=0)
     def gradients(player, batch):
         """With respect to all players' parameters, and metrics."""
 
         def loss(params):
-            value, (_, metrics) = objective.loss(player, params, extra, batch, jax.random.key(2), 5)
+            value, (_, metrics) = objective.loss(player, params, collections, batch, jax.random.key(2), 5)
             return value, metrics
 
         grads, metrics = jax.grad(loss, has_aux=True)(params)
@@ -150,14 +150,14 @@ def test_each_phase_trains_its_own_player():
 
 def test_the_generator_learns_what_the_discriminator_wants():
     """Against one that likes texts of the one word `d`."""
-    objective, (params, extra) = make(likelihood_weight=0.0), initial()
+    objective, (params, collections) = make(likelihood_weight=0.0), initial()
     wanted = TOKENIZER.encode("d", T)[0]
     optimizer = optax.adam(0.02)
 
     @jax.jit
     def step(change, opt, number):
         def loss(change):
-            words = objective.draw(params | {"generator": change}, extra, BATCH, jax.random.fold_in(key, number))
+            words = objective.draw(params | {"generator": change}, collections, BATCH, jax.random.fold_in(key, number))
             return -jnp.mean(words[:, 0, wanted] + words[:, 1, END]) / 2
 
         value, grads = jax.value_and_grad(loss)(change)
@@ -197,8 +197,8 @@ def test_the_discriminator_reads_words_and_conditions_and_no_padding():
 
 
 def test_relaxation_goes_from_its_first_to_its_last():
-    objective = make(relaxation=(1.0, 0.25), anneal_steps=(10, 20))
-    temperatures = [objective._relaxation(jnp.int32(step)) for step in (0, 10, 15, 20, 99)]
+    objective = make(gumbel_temperature=(1.0, 0.25), anneal_steps=(10, 20))
+    temperatures = [objective._temperature(jnp.int32(step)) for step in (0, 10, 15, 20, 99)]
     np.testing.assert_allclose(temperatures, [1.0, 1.0, 0.5, 0.25, 0.25], rtol=1e-6)
 
 
@@ -206,7 +206,7 @@ def test_relaxation_goes_from_its_first_to_its_last():
     "fields, expected",
     [
         ({"modality": CLASS}, "expected a text, 'text' is of kind 'label'"),
-        ({"relaxation": (1.0, 0.0)}, "relaxation: expected two temperatures above 0"),
+        ({"gumbel_temperature": (1.0, 0.0)}, "gumbel_temperature: expected two temperatures above 0"),
         ({"anneal_steps": (5, 4)}, "anneal_steps: expected a first and a last step"),
         ({"temperature": -1.0}, "temperature: expected at least 0"),
         ({"loss_type": "hing"}, "loss_type: expected one of"),

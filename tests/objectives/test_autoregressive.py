@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from grid_parts import IMAGE, codes
+from tiny import mapped_by
 
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, PADDING, Tokenizer
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.encoders import label
 from mmgen_jax.networks.fusion import concat
 from mmgen_jax.networks.generators import recurrent, transformer
@@ -83,7 +85,6 @@ def test_logits_know_the_past_and_the_conditions_and_nothing_else(name):
 
 TOKENIZER = Tokenizer("word", tuple("abcdefgh"))
 TEXT = Modality("text", (T,), tokenizer=TOKENIZER)
-IMAGE = Modality("image", (4, 4, 1))
 CLASS = Modality("label", classes=tuple("01234567"))
 WORDS = ["a b c", "a b", "c", "d e f g h", "b b", "h a", "f", "g g g g"]
 CAPTIONS = np.stack([TOKENIZER.encode(words, T) for words in WORDS])
@@ -96,21 +97,6 @@ PICTURES = np.sign(RNG.normal(size=(8, 4, 4, 1))).astype(np.float32)
 def conditioner():
     encoders = {"class": label.Encoder(num_classes=8, features=16)}
     return Conditioner(encoders, concat.Fusion(features=16), reads={"class": "class"}, modalities={"class": CLASS})
-
-
-class Patches(nn.Module):
-    """Four patches of 2 x 2 pixels."""
-
-    @nn.compact
-    def __call__(self, array, mask, train: bool = False):
-        values = array.reshape(-1, 2, 2, 2, 2).swapaxes(2, 3).reshape(-1, 4, 4)
-        return Tokens(nn.Dense(8)(values), jnp.broadcast_to(mask[:, None], values.shape[:2]))
-
-
-class FromPatches(nn.Module):
-    @nn.compact
-    def __call__(self, tokens, condition, train: bool = False):
-        return nn.Dense(4)(tokens).reshape(-1, 2, 2, 2, 2).swapaxes(2, 3).reshape(-1, 4, 4, 1)
 
 
 class Fixed(nn.Module):
@@ -130,16 +116,14 @@ def captioning(**fields):
 
 
 def drawing(**fields):
+    space = codes().space
     return autoregressive.Objective(
-        *(
-            DECODERS["prefix"].clone(vocab_size=0, num_layers=1),
-            IMAGE,
-            "image",
-            conditioner(),
-            Patches(),
-            FromPatches(),
-        ),
-        **{"codebook_size": 24, "code_dim": 4} | fields,
+        generator=DECODERS["prefix"].clone(vocab_size=space.num_ids, shape=space.shape, num_layers=1),
+        modality=IMAGE,
+        target="image",
+        conditioner=conditioner(),
+        representation=codes(),
+        **fields,
     )
 
 
@@ -150,34 +134,34 @@ def initial(objective, batch):
 
 
 def fit(objective, batch, steps, players, state=None, lr=0.02):
-    """`(params, extra), last metrics` after so many steps on one batch."""
-    params, extra = state or initial(objective, batch)
+    """`(params, collections), last metrics` after so many steps on one batch."""
+    params, collections = state or initial(objective, batch)
     optimizer = optax.adam(lr)
     opt = {player: optimizer.init(params[player]) for player in players}
 
     @jax.jit
-    def step(params, extra, opt, number):
+    def step(params, collections, opt, number):
         metrics = {}
         for player in players:
 
-            def loss(own, player=player, params=params, extra=extra):
+            def loss(own, player=player, params=params, collections=collections):
                 key = jax.random.fold_in(jax.random.key(1), number)
-                return objective.loss(player, params | {player: own}, extra, batch, key, number)
+                return objective.loss(player, params | {player: own}, collections, batch, key, number)
 
-            (_, (extra, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(params[player])
+            (_, (collections, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(params[player])
             updates, opt[player] = optimizer.update(grads, opt[player])
             params = params | {player: optax.apply_updates(params[player], updates)}
-        return params, extra, opt, metrics
+        return params, collections, opt, metrics
 
     for number in range(steps):
-        params, extra, opt, metrics = step(params, extra, opt, number)
-    return (params, extra), metrics
+        params, collections, opt, metrics = step(params, collections, opt, number)
+    return (params, collections), metrics
 
 
 def test_the_loss_is_the_mean_over_tokens_with_the_end_and_without_padding():
     objective = captioning(generator=Fixed(), conditioner=None)
-    params, extra = initial(objective, BATCH)
-    loss, (_, metrics) = objective.loss("generator", params, extra, BATCH, jax.random.key(0))
+    params, collections = initial(objective, BATCH)
+    loss, (_, metrics) = objective.loss("generator", params, collections, BATCH, jax.random.key(0))
     logits = np.asarray(params["generator"]["generator"]["logits"], np.float64)
     log_p = logits - np.log(np.sum(np.exp(logits[1:])))  # PADDING is never drawn
     counted = CAPTIONS[CAPTIONS != PADDING]
@@ -186,7 +170,9 @@ def test_the_loss_is_the_mean_over_tokens_with_the_end_and_without_padding():
     np.testing.assert_allclose(metrics["accuracy"], np.mean(counted == 1 + np.argmax(logits[1:])), rtol=1e-6)
     mask = np.arange(8) % 3 > 0
     spoiled = np.where(mask[:, None], CAPTIONS, 3)
-    masked, _ = objective.loss("generator", params, extra, {"text": spoiled, "text/mask": mask}, jax.random.key(0))
+    masked, _ = objective.loss(
+        "generator", params, collections, {"text": spoiled, "text/mask": mask}, jax.random.key(0)
+    )
     counted = CAPTIONS[mask][CAPTIONS[mask] != PADDING]
     np.testing.assert_allclose(masked, -log_p[counted].mean(), rtol=1e-5)
 
@@ -200,19 +186,18 @@ SPREAD = {
 @pytest.mark.parametrize("player", SPREAD)
 def test_losses_do_not_depend_on_how_the_batch_is_spread(player):
     objective, batch = SPREAD[player]
-    params, extra = initial(objective, batch)
+    params, collections = initial(objective, batch)
 
-    def value_and_grad(objective, batch):
+    def value_and_grad(batch):
         def loss(own):
-            return objective.loss(player, params | {player: own}, extra, batch, jax.random.key(0))
+            return objective.loss(player, params | {player: own}, collections, batch, jax.random.key(0))
 
         (value, (new, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(params[player])
         return value, grads, new, metrics
 
-    whole = jax.jit(functools.partial(value_and_grad, objective))(batch)
-    part = functools.partial(value_and_grad, dataclasses.replace(objective, axis_name="data"))
+    whole = jax.jit(value_and_grad)(batch)
     parts = {name: array.reshape(4, 2, *array.shape[1:]) for name, array in batch.items()}
-    spread = jax.jit(jax.vmap(part, axis_name="data"))(parts)
+    spread = jax.jit(mapped_by(jax.vmap, value_and_grad))(parts)
     for got, expected in zip(jax.tree.leaves(spread), jax.tree.leaves(whole)):
         np.testing.assert_allclose(jnp.mean(got, axis=0), expected, rtol=1e-3, atol=1e-5)
 
@@ -278,8 +263,7 @@ def test_dropped_conditions_are_masked():
 @pytest.mark.parametrize(
     "fields, expected",
     [
-        ({"modality": CLASS, "target": "class"}, "expected a text or an image, 'class' is of kind 'label'"),
-        ({"target_encoder": Patches()}, "expected both for an image and none for a text"),
+        ({"modality": IMAGE, "target": "image"}, r"models ids, and 'image' \(image\) gives values \[4, 4, 1\]"),
         ({"temperature": -1.0}, "temperature: expected at least 0, got -1.0"),
         ({"top_p": 0.0}, r"top_p: expected in \(0, 1\], got 0.0"),
         ({"beam_size": 0}, "beam_size: expected at least 1"),

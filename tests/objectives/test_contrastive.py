@@ -6,11 +6,12 @@ import functools
 import jax
 import numpy as np
 import pytest
-from tiny import Training
+from tiny import Training, mapped_by
 
 from mmgen_jax.config import override, schema
-from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.config.system import open_source
 from mmgen_jax.evaluators import retrieval_recall
+from mmgen_jax.networks.layers import mapped
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import parallel
 from mmgen_jax.training.state import averaged
@@ -43,7 +44,7 @@ def started():
 
 def measure(objective, state, batch):
     run = jax.jit(functools.partial(objective.loss, "encoder"))
-    value, (_, metrics) = run(state.params, state.extra, batch, jax.random.key(0))
+    value, (_, metrics) = run(state.params, state.collections, batch, jax.random.key(0))
     return float(value), {name: float(metric) for name, metric in metrics.items()}
 
 
@@ -60,7 +61,7 @@ def test_a_scale_at_its_limit_stays_there_and_can_come_down():
 
     def run(log_scale):
         params = {"encoder": dict(state.params["encoder"]) | {"log_scale": log_scale}}
-        return training.objective.loss("encoder", params, state.extra, batch, jax.random.key(0))[0]
+        return training.objective.loss("encoder", params, state.collections, batch, jax.random.key(0))[0]
 
     at, beyond = (jax.value_and_grad(run)(np.float32(np.log(scale))) for scale in (100, 150))
     np.testing.assert_allclose(at, beyond, rtol=1e-4)
@@ -71,7 +72,7 @@ def test_a_scale_at_its_limit_stays_there_and_can_come_down():
 def test_loss_is_its_definition_over_the_examples_that_count(loss_type):
     training, state, batch, counts = started()
     objective, state = of_type(training, state, loss_type)
-    pair = jax.jit(objective.embed_pair)(state.params, state.extra, batch, None)
+    pair = jax.jit(objective.embed_pair)(state.params, state.collections, batch, None)
     a, b = (np.asarray(vectors, np.float64)[counts] for vectors in pair)
     np.testing.assert_allclose(np.linalg.norm(a, axis=1), 1, rtol=1e-4)
     logits = 10 * a @ b.T
@@ -100,7 +101,7 @@ def test_what_stands_in_masked_examples_does_not_matter(loss_type):
     @jax.jit
     @jax.grad
     def gradient(params):
-        return objective.loss("encoder", params, state.extra, other, jax.random.key(0))[0]
+        return objective.loss("encoder", params, state.collections, other, jax.random.key(0))[0]
 
     gradients = gradient(state.params)["encoder"]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
@@ -112,21 +113,16 @@ def test_negatives_and_gradients_are_of_the_global_batch_under_pmap(loss_type):
     training, state, batch, _ = started()
     objective, state = of_type(training, state, loss_type)
 
-    def gradient(objective, batch):
+    def gradient(batch):
         def loss(params):
-            value, (_, metrics) = objective.loss("encoder", params, state.extra, batch, jax.random.key(0))
+            value, (_, metrics) = objective.loss("encoder", params, state.collections, batch, jax.random.key(0))
             return value, metrics | {"loss": value}
 
         return jax.grad(loss, has_aux=True)(state.params)
 
-    expected = jax.jit(functools.partial(gradient, objective))(batch)
-    mapped = dataclasses.replace(
-        of_type(training, state, loss_type)[0],
-        axis_name="data",
-        conditioner=build_system(training.config, training.source.modalities, "data").objective.conditioner,
-    )
+    expected = jax.jit(gradient)(batch)
     parts = {name: rows.reshape(8, 2, *rows.shape[1:]) for name, rows in batch.items()}
-    got = jax.pmap(lambda rows: jax.lax.pmean(gradient(mapped, rows), "data"), axis_name="data")(parts)
+    got = mapped_by(jax.pmap, lambda rows: mapped.mean(gradient(rows)))(parts)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected)):
         np.testing.assert_allclose(a[0], b, rtol=2e-3, atol=2e-6)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from diffusion_parts import (
     BATCH,
+    DIGIT,
     DIGITS,
     EXACT,
     PRESENT,
@@ -21,7 +22,6 @@ from diffusion_parts import (
     value_and_grad,
 )
 
-from mmgen_jax.networks.generators import grid
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives import diffusion
 
@@ -45,7 +45,7 @@ def test_loss_of_the_best_prediction_is_the_variance_that_no_prediction_explains
     # The target is p x + q e: what is left of its variance once z = a x + s e is known.
     p, q = (np.zeros_like(t), np.ones_like(t)) if prediction == "noise" else (da, ds)
     if prediction == "data":  # the velocity that x implies, where e is (z - a x) / s
-        p, q = da - ds * a / np.maximum(s, diffusion.LEAST_S), np.zeros_like(t)
+        p, q = da - ds * a / np.maximum(s, diffusion.MIN_S), np.zeros_like(t)
     left = (p * std) ** 2 + q**2 - (p * a * std**2 + q * s) ** 2 / ((a * std) ** 2 + s**2)
     np.testing.assert_allclose(value, left.mean(), rtol=0.05)
     slope = np.mean(p**2) if prediction == "data" else 1  # of the loss, by the square of what is added to the best
@@ -144,10 +144,10 @@ def test_the_loss_of_predicted_data_is_that_of_its_velocity(path):
 
 def test_without_guidance_the_velocity_is_the_conditional_one():
     objective = make(conditional=True)
-    params, extra = initial(objective)
+    params, collections = initial(objective)
     z, time = jnp.asarray(X), jnp.linspace(0.1, 0.9, 8)
     expected = objective.network.apply({"params": params["generator"]}, BATCH, z, time)
-    np.testing.assert_array_equal(objective.velocity(params, extra, BATCH)(z, time), expected)
+    np.testing.assert_array_equal(objective.velocity(params, collections, BATCH)(z, time), expected)
 
 
 def test_dropped_conditions_are_absent_ones():
@@ -203,7 +203,7 @@ def test_a_masked_target_does_not_contribute(garbage):
         ({"condition_dropout": 1.0, "conditional": True}, "condition_dropout: expected in [0, 1)"),
         ({"guidance": 2.0}, "need conditions, got no encoders"),
         ({"guidance": 2.0, "conditional": True}, "trained with objective.condition_dropout"),
-        ({"target_decoder": grid.Generator(SHAPE)}, "expected both (latent diffusion) or none"),
+        ({"target": "digit", "modality": DIGIT}, "models values, and 'digit' (label) gives 1 ids of 3; choose another"),
     ],
 )
 def test_settings_that_do_not_exist_are_refused(fields, expected):

@@ -1,10 +1,8 @@
-"""Latent diffusion: the autoencoder, its latents, and the two stages of a run."""
+"""Latent diffusion: a diffusion of what `kl_autoencoder` gives, and the two stages of a run."""
 
 import dataclasses
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from diffusion_parts import (
@@ -15,64 +13,42 @@ from diffusion_parts import (
     initial,
     make,
 )
-from tiny import Training, shrink
+from grid_parts import latents
+from tiny import Training, mapped_by, shrink
 
 from mmgen_jax.config import schema
-from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.generators import unet
-from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
-
-
-class Cells(nn.Module):
-    """Each 2 x 2 block of pixels, through a dense layer, as a token."""
-
-    @nn.compact
-    def __call__(self, array, mask, train: bool = False):
-        cells = space_to_depth(array, (2, 2)).reshape(len(array), 4, -1)
-        return Tokens(nn.Dense(8)(cells), jnp.broadcast_to(mask[:, None], (len(array), 4)))
-
-
-class Pixels(nn.Module):
-    """The way back."""
-
-    @nn.compact
-    def __call__(self, tokens, condition, train: bool = False):
-        return depth_to_space(nn.Dense(4)(tokens).reshape(len(tokens), 2, 2, 4), (2, 2))
 
 
 def latent(**fields):
-    return make(target_encoder=Cells(), target_decoder=Pixels(), latent_dim=3, **fields)
+    return make(representation=latents(), **fields)
 
 
-def test_latents_are_normalised_by_channel_and_decode_to_what_they_came_from():
+def test_it_models_the_latents_and_gives_pictures():
     objective = latent()
-    params, extra = initial(objective)
-    step = jax.jit(lambda extra: objective.loss("autoencoder", params, extra, BATCH, jax.random.key(0))[1][0])
-    for _ in range(1200):
-        extra = step(extra)
-    variables = {"params": params["autoencoder"], **extra["autoencoder"]}
-    latents = objective.autoencoder.apply(variables, X, method="encode")
-    assert latents.shape == (8, *objective.shape) == (8, 2, 2, 3)
-    np.testing.assert_allclose(np.mean(latents, axis=(0, 1, 2)), np.zeros(3), atol=1e-3)
-    np.testing.assert_allclose(np.std(latents, axis=(0, 1, 2)), np.ones(3), atol=1e-3)
-    mean, _ = objective.autoencoder.apply(variables, X, method="distribution")
-    decoded = Pixels().apply({"params": params["autoencoder"]["target_decoder"]}, mean, None)
-    reconstructed = objective.reconstruct(params, extra, {"image": X}, jax.random.key(0))["image"]
-    np.testing.assert_allclose(reconstructed, np.tanh(decoded), atol=1e-5)
+    assert objective.players == ("autoencoder", "generator") and objective.stages == (("autoencoder", "generator"),)
+    state = initial(objective)
+    encoded = objective.encode_target(*state, BATCH)
+    assert encoded.shape == (8, 2, 2, 3)
+    reconstructed = objective.reconstruct(*state, {"image": X}, jax.random.key(0))["image"]
+    np.testing.assert_array_equal(reconstructed, objective.representation.decode(*state, encoded))
+    loss, (_, metrics) = objective.loss("autoencoder", *state, BATCH, jax.random.key(0))
+    expected, _ = objective.representation.loss("autoencoder", *state, X, np.ones(8, np.float32), jax.random.key(0))
+    assert loss == expected and set(metrics) == {"error_per_element", "kl_per_element"}
 
 
-def test_the_loss_of_the_autoencoder_is_the_error_and_the_weighted_divergence():
-    state = initial(latent())
-    loss, (_, metrics) = latent(kl_weight=0.25).loss("autoencoder", *state, BATCH, jax.random.key(0))
-    np.testing.assert_allclose(loss, metrics["error_per_element"] + 0.25 * metrics["kl_per_element"], rtol=1e-6)
-    variables = {"params": state[0]["autoencoder"], **state[1]["autoencoder"]}
-    mean, log_var = latent().autoencoder.apply(variables, X, method="distribution")
-    kl = 0.5 * np.mean(np.exp(log_var) + mean**2 - 1 - log_var)
-    np.testing.assert_allclose(metrics["kl_per_element"], kl, rtol=1e-5)
+def test_the_diffusion_does_not_train_the_autoencoder():
+    objective = latent()
+    params, collections = initial(objective)
+    grads = jax.grad(lambda params: objective.loss("generator", params, collections, BATCH, jax.random.key(0))[0])(
+        params
+    )
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(grads["autoencoder"]))
+    assert any(np.any(leaf != 0) for leaf in jax.tree.leaves(grads["generator"]))
 
 
 def test_pixels_have_nothing_to_reconstruct_from():
-    assert hasattr(latent(), "reconstruct") and not hasattr(make(), "reconstruct")
+    assert "reconstruct" in latent().abilities and "reconstruct" not in make().abilities
 
 
 @pytest.mark.parametrize("player", ["autoencoder", "generator"])
@@ -80,14 +56,14 @@ def test_the_loss_does_not_depend_on_the_number_of_devices(player):
     batch = BATCH | {"image/mask": PRESENT}
     fields = {"conditional": True, "condition_dropout": 0.5}
     state = initial(latent(**fields), batch)
-    expected, (extra, _) = latent(**fields).loss(player, *state, batch, jax.random.key(0))
-    objective = latent(**fields, axis_name="data")
+    expected, (collections, _) = latent(**fields).loss(player, *state, batch, jax.random.key(0))
+    objective = latent(**fields)
     halves = jax.tree.map(lambda rows: rows.reshape(2, 4, *rows.shape[1:]), batch)
-    losses, (extras, _) = jax.vmap(
-        lambda half: objective.loss(player, *state, half, jax.random.key(0)), axis_name="data"
-    )(halves)
+    losses, (spread, _) = mapped_by(jax.vmap, lambda half: objective.loss(player, *state, half, jax.random.key(0)))(
+        halves
+    )
     np.testing.assert_allclose(losses.mean(), expected, rtol=1e-5)
-    for one, both in zip(jax.tree.leaves(extra), jax.tree.leaves(extras), strict=True):
+    for one, both in zip(jax.tree.leaves(collections), jax.tree.leaves(spread), strict=True):
         np.testing.assert_allclose(both[0], one, rtol=1e-5, atol=1e-7)
 
 
@@ -96,8 +72,11 @@ def test_one_run_trains_the_autoencoder_and_then_the_diffusion_of_its_latents():
     config.data = {"name": "scenes", "names": ("text", "image")}
     config.encoders = {"text": {"name": "text.embedding"}}
     config.fusion = {"name": "concat"}
-    config.target_encoder = {"name": "image.cnn", "channels": (16, 16)}
-    config.target_decoder = {"name": "grid"}
+    config.representation = {
+        "name": "kl_autoencoder",
+        "encoder": {"name": "image.cnn", "channels": (16, 16)},
+        "decoder": {"name": "grid"},
+    }
     config.generator = {"name": "unet", "channels": (16,), "patch_size": 1}
     config.objective = {"name": "diffusion", "target": "image", "condition_dropout": 0.1}
     config.optimizers = {"autoencoder": {"lr": 1e-3}, "generator": {"lr": 1e-3, "ema_decay": 0.9}}
@@ -106,7 +85,7 @@ def test_one_run_trains_the_autoencoder_and_then_the_diffusion_of_its_latents():
     config.parallel.num_devices = 1
     training = Training(config.lock())
     states = [training.init()] + [training.run(steps)[0] for steps in (2, 4)]
-    first, second, last = ((state.params, state.extra) for state in states)
+    first, second, last = ((state.params, state.collections) for state in states)
     for before, after, moving, still in (
         (first, second, "autoencoder", "generator"),
         (second, last, "generator", "autoencoder"),

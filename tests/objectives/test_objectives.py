@@ -16,13 +16,14 @@ from mmgen_jax.networks.encoders import label
 from mmgen_jax.networks.fusion import concat
 from mmgen_jax.objectives import adversarial, recognition, reconstruction, variational
 from mmgen_jax.objectives.parts import losses
-from mmgen_jax.objectives.parts.masks import example_weights
+from mmgen_jax.objectives.parts.masks import example_weights, zero_masked
 
 SIZE, LATENT = 4, 2
 SOUND = Modality("audio", (SIZE,), sample_rate=SIZE)
 DIGIT = Modality("label", classes=("a", "b", "c"))
 RNG = np.random.default_rng(0)
 X = np.tanh(RNG.normal(size=(6, SIZE))).astype(np.float32)
+GRID = X[..., None]  # what the families model
 PRESENT = np.array([True, False, True, True, False, True])
 
 
@@ -31,7 +32,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, array, mask, train: bool = False):
-        return Tokens(array[:, None], mask[:, None])
+        return Tokens(array.reshape(len(array), 1, -1), mask[:, None])
 
 
 class Generator(nn.Module):
@@ -39,13 +40,15 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latent, condition, train: bool = False):
-        return nn.Dense(SIZE)(latent if condition is None else jnp.concatenate([latent, condition.pooled], axis=-1))
+        x = latent if condition is None else jnp.concatenate([latent, condition.pooled], axis=-1)
+        return nn.Dense(SIZE)(x)[..., None]  # a sound's grid has a channel axis
 
 
 class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, target, condition, train: bool = False):
-        x = target if condition is None else jnp.concatenate([target, condition.pooled], axis=-1)
+        flat = target.reshape(len(target), -1)
+        x = flat if condition is None else jnp.concatenate([flat, condition.pooled], axis=-1)
         return nn.Dense(1)(nn.leaky_relu(nn.Dense(8)(x)))[:, 0]
 
 
@@ -57,7 +60,7 @@ def conditioner():
 def make(family, conditional=False, **fields):
     given = {"modality": SOUND, "target": "sound", "generator": Generator()}
     if family is recognition:
-        return recognition.Objective(conditioner(), DIGIT, "digit", **fields)
+        return recognition.Objective(conditioner=conditioner(), modality=DIGIT, target="digit", **fields)
     if conditional:
         given["conditioner"] = conditioner()
     given |= {"discriminator": Discriminator()} if family is adversarial else {"target_encoder": Encoder()}
@@ -65,15 +68,15 @@ def make(family, conditional=False, **fields):
 
 
 def initial(objective, batch, seed=0):
-    """`(params, extra)`."""
+    """`(params, collections)`."""
     variables = jax.jit(objective.init)(jax.random.key(seed), batch)
     params = {player: tree["params"] for player, tree in variables.items()}
     return params, {player: {k: v for k, v in tree.items() if k != "params"} for player, tree in variables.items()}
 
 
 def loss_of(objective, batch, player="generator", seed=0, step=0, state=None):
-    params, extra = state or initial(objective, batch)
-    value, (_, metrics) = objective.loss(player, params, extra, batch, jax.random.key(seed), step)
+    params, collections = state or initial(objective, batch)
+    value, (_, metrics) = objective.loss(player, params, collections, batch, jax.random.key(seed), step)
     return float(value), {name: float(metric) for name, metric in metrics.items()}
 
 
@@ -85,11 +88,11 @@ def test_a_sample_does_not_depend_on_the_target_in_the_batch(family):
     training = Training(config(family))
     batch = next(training.batches())
     created = training.init()
-    state = created.params, created.extra
+    state = created.params, created.collections
     sample = jax.jit(training.system.objective.sample)
     first = sample(*state, batch, jax.random.key(0))
     other = sample(*state, batch | {"image": batch["image"][::-1]}, jax.random.key(0))
-    without = sample(*state, training.system.without_target(batch), jax.random.key(0))
+    without = sample(*state, training.system.without_targets(batch), jax.random.key(0))
     np.testing.assert_array_equal(first["image"], other["image"])
     np.testing.assert_array_equal(first["image"], without["image"])
     assert not np.array_equal(first["image"], sample(*state, batch, jax.random.key(1))["image"])
@@ -126,11 +129,11 @@ def test_a_masked_target_does_not_contribute(family, player, fields, garbage):
         np.testing.assert_array_equal(a, b)
 
 
-def test_presence_weights_have_mean_one():
-    weights = example_weights({"sound": X, "sound/mask": PRESENT}, "sound", None)
+def test_example_weights_have_mean_one():
+    weights = example_weights({"sound": X, "sound/mask": PRESENT}, "sound")
     np.testing.assert_allclose(weights, np.where(PRESENT, 6 / 4, 0), rtol=1e-6)
-    np.testing.assert_array_equal(example_weights({"sound": X}, "sound", None), np.ones(6))
-    nobody = example_weights({"sound": X, "sound/mask": np.zeros(6, bool)}, "sound", None)
+    np.testing.assert_array_equal(example_weights({"sound": X}, "sound"), np.ones(6))
+    nobody = example_weights({"sound": X, "sound/mask": np.zeros(6, bool)}, "sound")
     np.testing.assert_array_equal(nobody, np.zeros(6))
     np.testing.assert_array_equal(zero_masked({"sound": X, "sound/mask": PRESENT}, "sound")[~PRESENT], 0)
 
@@ -163,11 +166,11 @@ OPTIONS = [("wasserstein", {"gradient_penalty": 10.0}), ("hinge", {"r1": 1.0, "m
 def test_every_adversarial_loss_gives_both_players_a_gradient_of_their_own(loss_type, fields):
     objective = make(adversarial, conditional=True, loss_type=loss_type, **fields)
     batch = {"sound": X, "digit": np.arange(6, dtype=np.int32) % 3}
-    params, extra = initial(objective, batch)
+    params, collections = initial(objective, batch)
     for player in objective.players:
 
         def loss(params, player=player):
-            return objective.loss(player, params, extra, batch, jax.random.key(0))[0]
+            return objective.loss(player, params, collections, batch, jax.random.key(0))[0]
 
         compiled = jax.jit(jax.value_and_grad(loss))
         value, grads = compiled(params)
@@ -242,14 +245,14 @@ def test_elbo_of_a_linear_gaussian_model():
     objective = make(variational, scale=scale)
     num = 20_000
     batch = {"sound": np.tile(x.astype(np.float32), (num, 1))}
-    params, extra = initial(objective, {"sound": batch["sound"][:2]})
+    params, collections = initial(objective, {"sound": batch["sound"][:2]})
 
     def mean_elbo(shift, log_ratio):
         """The mean over posterior samples, and its standard error, with the posterior moved and widened."""
         bias = np.concatenate([shift - b @ kernel, np.log(variance) + log_ratio])
         posterior = (np.concatenate([kernel, np.zeros_like(kernel)], axis=1), bias)
         set_params = with_dense(params, posterior=posterior, generator=(w.T, b))
-        elbo = np.asarray(objective.elbo(set_params, extra, batch, jax.random.key(0)), np.float64)
+        elbo = np.asarray(objective.elbo(set_params, collections, batch, jax.random.key(0)), np.float64)
         return elbo.mean(), elbo.std() / np.sqrt(num)
 
     mean, error = mean_elbo(np.zeros(2), np.zeros(2))
@@ -281,7 +284,7 @@ def test_free_bits_pay_for_no_dimension_below_them():
     objective = make(variational)
     state = initial(objective, batch)
     _, parts = loss_of(objective, batch, state=state)
-    _, kl = objective.network.apply({"params": state[0]["generator"]}, batch, X, jnp.zeros((6, LATENT)))
+    _, kl = objective.network.apply({"params": state[0]["generator"]}, batch, GRID, jnp.zeros((6, LATENT)))
     of_dimension = np.mean(kl, axis=0)
     between = float(np.mean(of_dimension))  # one dimension pays, the other does not
     for free_bits in (of_dimension.min() / 2, between, of_dimension.max() * 2):
@@ -292,20 +295,22 @@ def test_free_bits_pay_for_no_dimension_below_them():
 def test_a_conditional_prior_is_what_the_posterior_pays_for_and_samples_are_drawn_from():
     objective = make(variational, conditional=True, prior="conditional", scale=0.5)
     batch = {"sound": X, "digit": np.arange(6, dtype=np.int32) % 3}
-    params, extra = initial(objective, batch)
+    params, collections = initial(objective, batch)
     hidden, zeros = SIZE + 8, np.zeros(2 * LATENT)
     bias = np.concatenate([[0.6, -0.3], np.log([0.01, 0.04])])  # mean and log-variance, whatever the condition
     same = with_dense(params, posterior=(np.zeros((hidden, 2 * LATENT)), bias), prior=(np.zeros((8, 2 * LATENT)), bias))
-    loss, metrics = loss_of(objective, batch, state=(same, extra))
+    loss, metrics = loss_of(objective, batch, state=(same, collections))
     np.testing.assert_allclose(metrics["kl"], 0, atol=1e-6)
     np.testing.assert_allclose(loss, metrics["distortion"], rtol=1e-6)
     standard = with_dense(same, prior=(np.zeros((8, 2 * LATENT)), zeros))
-    _, metrics = loss_of(objective, batch, state=(standard, extra))
+    _, metrics = loss_of(objective, batch, state=(standard, collections))
     expected = losses.kl_standard_normal(bias[:LATENT], bias[LATENT:]).sum()
     np.testing.assert_allclose(metrics["kl"], expected, rtol=1e-5)
 
     weights, wide = np.eye(LATENT + 8, SIZE), {k: np.repeat(v, 2000, axis=0) for k, v in batch.items()}
-    drawn = objective.sample(with_dense(same, generator=(weights, np.zeros(SIZE))), extra, wide, jax.random.key(1))
+    drawn = objective.sample(
+        with_dense(same, generator=(weights, np.zeros(SIZE))), collections, wide, jax.random.key(1)
+    )
     latents = drawn["sound"][:, :LATENT]
     np.testing.assert_allclose(latents.mean(0), bias[:LATENT], atol=0.01)
     np.testing.assert_allclose(latents.std(0), [0.1, 0.2], rtol=0.05)
@@ -314,11 +319,11 @@ def test_a_conditional_prior_is_what_the_posterior_pays_for_and_samples_are_draw
 @pytest.mark.parametrize("likelihood", variational.LIKELIHOODS)
 def test_samples_are_means_in_range(likelihood):
     objective = make(variational, likelihood=likelihood)
-    params, extra = initial(objective, {"sound": X})
+    params, collections = initial(objective, {"sound": X})
     large = jax.tree.map(lambda leaf: 20 * leaf, params)
     for sample in (
-        objective.sample(large, extra, {"sound": X}, jax.random.key(0)),
-        objective.reconstruct(large, extra, {"sound": X}, jax.random.key(0)),
+        objective.sample(large, collections, {"sound": X}, jax.random.key(0)),
+        objective.reconstruct(large, collections, {"sound": X}, jax.random.key(0)),
     ):
         assert sample["sound"].shape == X.shape and np.abs(sample["sound"]).max() <= 1
 
@@ -330,18 +335,18 @@ def test_autoencoder_fits_a_gaussian_to_its_latents():
     """After many steps on one batch: mean and covariance of the latents, from which samples are decoded."""
     objective = make(reconstruction)
     batch = {"sound": X}
-    params, extra = initial(objective, batch)
-    step = jax.jit(lambda extra: objective.loss("generator", params, extra, batch, jax.random.key(0))[1][0])
+    params, collections = initial(objective, batch)
+    step = jax.jit(lambda collections: objective.loss("generator", params, collections, batch, jax.random.key(0))[1][0])
     for _ in range(1500):
-        extra = step(extra)
-    stats = extra["generator"]["latent_stats"]
-    variables = {"params": params["generator"], **extra["generator"]}
-    latents = np.asarray(objective.network.apply(variables, X, method="encode"))
+        collections = step(collections)
+    stats = collections["generator"]["latent_stats"]
+    variables = {"params": params["generator"], **collections["generator"]}
+    latents = np.asarray(objective.network.apply(variables, GRID, method="encode"))
     np.testing.assert_allclose(stats["mean"], latents.mean(0), atol=1e-4)
     np.testing.assert_allclose(stats["second_moment"], latents.T @ latents / 6, atol=1e-4)
 
     noise = np.random.default_rng(0).normal(size=(50_000, LATENT)).astype(np.float32)
-    decoded = objective.network.apply(variables, noise, method="generate")  # linear in the latent
+    decoded = objective.network.apply(variables, noise, method="generate")[..., 0]  # linear in the latent
     kernel, bias = params["generator"]["generator"]["Dense_0"].values()
     if kernel.ndim == 1:
         kernel, bias = bias, kernel
@@ -376,16 +381,16 @@ def test_cross_entropy_smoothing_and_the_likeliest_class():
     digits = np.arange(6, dtype=np.int32) % 3
     objective = make(recognition)
     batch = {"digit": digits}
-    params, extra = initial(objective, batch)
+    params, collections = initial(objective, batch)
     logits, _ = objective.network.apply({"params": params["classifier"]}, batch)
     log_p = np.asarray(jax.nn.log_softmax(logits["digit"]))
     for smoothing in (0.0, 0.3):
         loss, metrics = loss_of(
-            make(recognition, label_smoothing=smoothing), batch, "classifier", state=(params, extra)
+            make(recognition, label_smoothing=smoothing), batch, "classifier", state=(params, collections)
         )
         one_hot = np.eye(3)[digits] * (1 - smoothing) + smoothing / 3
         np.testing.assert_allclose(loss, -np.sum(one_hot * log_p, axis=1).mean(), rtol=1e-5)
         assert metrics["accuracy"] == pytest.approx(np.mean(log_p.argmax(1) == digits))
-    sample = objective.sample(params, extra, batch, jax.random.key(0))["digit"]
+    sample = objective.sample(params, collections, batch, jax.random.key(0))["digit"]
     np.testing.assert_array_equal(sample, log_p.argmax(1))
     assert sample.dtype == jnp.int32

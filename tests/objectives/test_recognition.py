@@ -56,13 +56,13 @@ def started():
 
 def loss(objective, state, batch):
     run = jax.jit(functools.partial(objective.loss, "classifier"))
-    value, (_, metrics) = run(state.params, state.extra, batch, jax.random.key(0))
+    value, (_, metrics) = run(state.params, state.collections, batch, jax.random.key(0))
     return float(value), {name: float(metric) for name, metric in metrics.items()}
 
 
 def log_probabilities(objective, state, batch, label="color"):
     """Logits and their log-softmax `[B, K]`, float64."""
-    logits = np.asarray(jax.jit(objective._apply)(state.params, state.extra, batch)[0][label], np.float64)
+    logits = np.asarray(jax.jit(objective._apply)(state.params, state.collections, batch)[0][label], np.float64)
     return logits, logits - np.log(np.exp(logits).sum(1, keepdims=True))
 
 
@@ -90,7 +90,7 @@ def test_several_encoders_of_one_modality_all_get_gradients():
     @jax.jit
     @jax.grad
     def gradient(params):
-        return training.objective.loss("classifier", params, state.extra, batch, jax.random.key(0))[0]
+        return training.objective.loss("classifier", params, state.collections, batch, jax.random.key(0))[0]
 
     gradients = gradient(state.params)["classifier"]
     for encoder in ("encoders_colour", "encoders_edge"):
@@ -101,10 +101,10 @@ def test_dropout_is_of_training_alone():
     training, state, batch = started()
     objective = dataclasses.replace(training.objective, dropout=0.9)
     run = jax.jit(functools.partial(objective.loss, "classifier"))
-    losses = {float(run(state.params, state.extra, batch, jax.random.key(i))[0]) for i in (0, 1)}
+    losses = {float(run(state.params, state.collections, batch, jax.random.key(i))[0]) for i in (0, 1)}
     assert len(losses) == 2
     expected, given = (
-        jax.jit(each.embed)(state.params, state.extra, batch, None) for each in (training.objective, objective)
+        jax.jit(each.embed)(state.params, state.collections, batch, None) for each in (training.objective, objective)
     )
     np.testing.assert_array_equal(given, expected)
 
@@ -146,10 +146,10 @@ def test_mixup_does_not_see_what_is_masked():
     assert values[0] == values[1]
 
 
-def several(also, **fields):
+def several(auxiliary_labels, **fields):
     changed = config(HISTOGRAM).unlock()
     changed.data.names = ("image", "text", "color", "shape")
-    changed.objective.update({"also": also} | fields)
+    changed.objective.update({"auxiliary_labels": auxiliary_labels} | fields)
     return Training(changed.lock())
 
 
@@ -179,7 +179,10 @@ def test_what_recognition_cannot_do_is_refused():
     text = {"text": {"name": "text.embedding", "features": 16}}
     for make, message in (
         (lambda: several({}, target="text"), r"objective.target: expected a label, 'text' is of kind 'text'"),
-        (lambda: several({"text": 1.0}), r"objective.also: expected labels beside the target \(shape\), got 'text'"),
+        (
+            lambda: several({"text": 1.0}),
+            r"objective.auxiliary_labels: expected labels beside the target \(shape\), got 'text'",
+        ),
         (lambda: several({"color": 1.0}), r"beside the target \(shape\), got 'color'"),
         (lambda: several({}, mixup=-0.5), "objective.mixup: expected at least 0, got -0.5"),
         (

@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import mapped_by
 
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.encoders.image import cnn
 from mmgen_jax.networks.generators import grid
-from mmgen_jax.representations.vq_vae import VQVAE, VectorQuantizer, num_tokens
+from mmgen_jax.representations.grid import num_tokens
+from mmgen_jax.representations.vq_vae import VQVAE, VectorQuantizer
 
 K, D = 6, 3
 RNG = np.random.default_rng(0)
@@ -112,9 +114,9 @@ def test_the_codebook_does_not_depend_on_how_the_batch_is_spread():
     parts = VECTORS.reshape(4, 2, 5, D)
 
     def part(vectors):
-        return train(codebook(CODES, usage), vectors, ONES[:2], axis_name="data")
+        return train(codebook(CODES, usage), vectors, ONES[:2])
 
-    (_, _, perplexity), spread = jax.vmap(part, axis_name="data")(parts)
+    (_, _, perplexity), spread = mapped_by(jax.vmap, part)(parts)
     np.testing.assert_allclose(perplexity, np.full(4, expected), rtol=1e-5)
     for got, one in zip(jax.tree.leaves(spread), jax.tree.leaves(whole)):
         np.testing.assert_allclose(got, np.broadcast_to(one, got.shape), rtol=1e-5, atol=1e-7)

@@ -28,7 +28,7 @@ from mmgen_jax.training.checkpoint import Checkpointer, CheckpointError
 class State:
     step: jax.Array
     params: Any
-    extra: Any
+    stats: Any
     opt: Any
 
 
@@ -52,7 +52,7 @@ def make_state() -> State:
     # Values that a detour through another dtype or a decimal would change.
     awkward = np.array([np.nan, -np.nan, np.inf, -0.0, 1e-45, np.pi], np.float32)
     params = {"generator": {"Dense_0": {"kernel": kernel, "bias": jnp.asarray(awkward)}}}
-    extra = {
+    stats = {
         "half": kernel.astype(jnp.bfloat16),
         "key": jnp.array([2**32 - 1, 7], jnp.uint32),
         "count": jnp.array([-(2**31), 2**31 - 1], jnp.int32),
@@ -61,7 +61,7 @@ def make_state() -> State:
         "none": {},
     }
     opt = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3)).init(params)
-    return State(step=jnp.int32(12), params=params, extra=extra, opt=opt)
+    return State(step=jnp.int32(12), params=params, stats=stats, opt=opt)
 
 
 def abstract(state: State, shardings: State | None = None) -> State:
@@ -236,12 +236,12 @@ def test_a_kill_at_any_moment_leaves_a_checkpoint_to_resume_from(tmp_path):
             "7: leaf 'step': expected int16[], got int32[]; the workdir was trained with another config",
         ),
         (
-            lambda s: s.replace(extra=s.extra | {"key": jax.ShapeDtypeStruct((4,), jnp.uint32)}),
-            "leaf 'extra/key': expected uint32[4], got uint32[2]",
+            lambda s: s.replace(stats=s.stats | {"key": jax.ShapeDtypeStruct((4,), jnp.uint32)}),
+            "leaf 'stats/key': expected uint32[4], got uint32[2]",
         ),
         (
-            lambda s: s.replace(extra=s.extra | {"ema": jax.ShapeDtypeStruct((4, 1), jnp.bfloat16)}),
-            "leaf 'extra/ema': expected bfloat16[4, 1], got no such leaf",
+            lambda s: s.replace(stats=s.stats | {"ema": jax.ShapeDtypeStruct((4, 1), jnp.bfloat16)}),
+            "leaf 'stats/ema': expected bfloat16[4, 1], got no such leaf",
         ),
         (
             lambda s: s.replace(opt=optax.sgd(0.1).init(s.params)),

@@ -6,12 +6,11 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from tiny import Training, config, metrics_lines
+from tiny import Training, config, mapped_by, metrics_lines
 
 from mmgen_jax import train
 from mmgen_jax.config.override import override
-from mmgen_jax.config.system import build_system
-from mmgen_jax.networks.layers import randomness
+from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.training import parallel
 
 STEPS = 10
@@ -52,7 +51,7 @@ def test_every_layout_gives_the_losses_of_one_device(family, layout):
     assert_same_curves(got, expected)
     # The gradient of a bias before BatchNorm is zero up to rounding, which Adam divides by itself: such a bias, and
     # with it the running mean, may be off by the path of ten steps.
-    for a, b in zip(jax.tree.leaves(state.extra), jax.tree.leaves(expected_state.extra)):
+    for a, b in zip(jax.tree.leaves(state.collections), jax.tree.leaves(expected_state.collections)):
         np.testing.assert_allclose(a, b, rtol=1e-2, atol=2 * STEPS * LR)
 
 
@@ -90,14 +89,15 @@ def test_what_looks_across_the_batch_sees_the_global_batch_under_pmap():
     state = training.init()
     batch = next(training.batches()) | {"image/mask": present, "text/mask": np.roll(present, 1)}
 
-    def metrics(objective, batch):
-        loss, (_, metrics) = objective.loss("discriminator", state.params, state.extra, batch, jax.random.key(0))
+    def metrics(batch):
+        loss, (_, metrics) = training.objective.loss(
+            "discriminator", state.params, state.collections, batch, jax.random.key(0)
+        )
         return metrics | {"loss": loss}
 
-    expected = jax.jit(functools.partial(metrics, training.objective))(batch)
-    mapped = build_system(base, training.source.modalities, "data").objective
+    expected = jax.jit(metrics)(batch)
     parts = {name: rows.reshape(4, 2, *rows.shape[1:]) for name, rows in batch.items()}
-    got = jax.pmap(functools.partial(metrics, mapped), axis_name="data")(parts)
+    got = mapped_by(jax.pmap, metrics)(parts)
     for name, value in expected.items():
         np.testing.assert_allclose(np.mean(got[name]), value, rtol=1e-4, err_msg=name)
 
@@ -121,13 +121,13 @@ def test_layouts_that_do_not_exist_are_refused(fields, expected):
 def test_noise_is_a_function_of_the_place_in_the_global_batch():
     key = jax.random.key(0)
     whole = randomness.normal(key, 8, (3,))
-    parts = jax.pmap(lambda _: randomness.normal(key, 2, (3,), "data"), axis_name="data")(np.zeros(4))
+    parts = mapped_by(jax.pmap, lambda _: randomness.normal(key, 2, (3,)))(np.zeros(4))
     np.testing.assert_array_equal(np.reshape(parts, (8, 3)), whole)
     np.testing.assert_array_equal(randomness.normal(key, 5, (3,)), whole[:5])
 
 
 def test_roll_crosses_devices():
     rows = np.arange(16.0).reshape(4, 2, 2)
-    parts = jax.pmap(lambda x: randomness.roll(x, "data"), axis_name="data")(rows)
-    np.testing.assert_array_equal(np.reshape(parts, (8, 2)), randomness.roll(rows.reshape(8, 2)))
-    np.testing.assert_array_equal(randomness.roll(rows.reshape(8, 2))[1:], rows.reshape(8, 2)[:-1])
+    parts = mapped_by(jax.pmap, mapped.roll)(rows)
+    np.testing.assert_array_equal(np.reshape(parts, (8, 2)), mapped.roll(rows.reshape(8, 2)))
+    np.testing.assert_array_equal(mapped.roll(rows.reshape(8, 2))[1:], rows.reshape(8, 2)[:-1])

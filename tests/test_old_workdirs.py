@@ -1,0 +1,110 @@
+"""Runs of version 0.1 go on, are sampled and evaluated as if nothing had been renamed since.
+
+`old_workdirs/<name>.tar.gz` are workdirs that version 0.1 trained for 4 steps on the built-in scenes, their networks as
+small as they get: a GAN (batch statistics, power iteration, EMA), latent diffusion and an autoregressive model of
+images, the last two with 3 steps of their autoencoder first. `resumed.json` is what version 0.1 wrote to
+`metrics.jsonl` when it resumed them itself, to step 6.
+"""
+
+import functools
+import json
+import pathlib
+import shutil
+import tarfile
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from mmgen_jax import evaluate, train
+from mmgen_jax.config.override import override
+from mmgen_jax.runs.workdir import create_state, read_workdir, restore
+from mmgen_jax.training import checkpoint, parallel
+
+FOLDER = pathlib.Path(__file__).parent / "old_workdirs"
+NAMES = ("gan", "latent_diffusion", "autoregressive")
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory):
+    """`name -> workdir`, each trained on to step 6."""
+    folder = tmp_path_factory.mktemp("old")
+
+    @functools.cache
+    def workdir(name):
+        path = unpacked(name, folder)
+        train.train(override(read_workdir(path)[0], {"train.steps": 6}), path)
+        return path
+
+    return workdir
+
+
+def unpacked(name, folder):
+    with tarfile.open(FOLDER / f"{name}.tar.gz") as tar:
+        tar.extractall(folder, filter="data")
+    return folder / name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_old_run_goes_on_as_it_would_have_then(name, resumed):
+    lines = [line for line in tiny.metrics_lines(resumed(name)) if line["step"] > 4]
+    expected = json.loads((FOLDER / "resumed.json").read_text())[name]
+    assert [line["step"] for line in lines] == [line["step"] for line in expected]
+    for line, old in zip(lines, expected):
+        assert set(old) <= set(line)
+        for metric, value in old.items():
+            # Rounding depends on the order of sums, and evaluators read 8 bits of what is drawn.
+            np.testing.assert_allclose(
+                line[metric], value, rtol=1e-5 if metric.endswith("loss") else 1e-4, err_msg=metric
+            )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_old_run_is_sampled(name, tmp_path):
+    _, system, sampler, step = restore(unpacked(name, tmp_path))
+    text = system.modalities["text"]
+    batch = {"text": np.stack([text.tokenizer.encode("a small blue circle", text.shape[0])] * 3)}
+    drawn = sampler(batch)
+    assert step == 4 and set(drawn) == {"image"}
+    tiny.assert_sample(drawn["image"], system.modalities["image"], 3)
+
+
+@pytest.mark.parametrize("name", ["latent_diffusion", "autoregressive"])
+def test_an_old_run_is_evaluated(name, resumed):
+    """With the numbers that the loop wrote at its end, and to which version 0.1 came too."""
+    metrics = evaluate.evaluate(resumed(name))
+    old = json.loads((FOLDER / "resumed.json").read_text())[name][-1]
+    assert {f"test/{metric}" for metric in ("psnr", "mse", "ssim")} == {
+        k.replace("/autoencoder", "").replace("/tokenizer", "") for k in metrics
+    }
+    for metric, entry in metrics.items():
+        np.testing.assert_allclose(entry["value"], old[metric], rtol=1e-4, err_msg=metric)
+
+
+def test_what_was_extra_is_stats(tmp_path):
+    """Leaf by leaf: the file has `extra/…` and `ema/<player>/extra/…`, the state `stats` and their average."""
+    workdir = unpacked("gan", tmp_path)
+    _, system, _, _ = restore(workdir)
+    config, _ = read_workdir(workdir)
+    with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
+        abstract = parallel.create("jit", 8, num_devices=1).abstract(lambda: create_state(config, system))
+        state, data_state = checkpoints.restore(4, abstract)
+    stored = (workdir / "checkpoints" / "4" / "_CHECKPOINT_METADATA").read_text()
+    assert '"extra/generator/' in stored and '"ema/generator/extra/' in stored and "stats/generator" not in stored
+    assert state.step == 4 and data_state
+    assert set(state.stats["generator"]) == {"batch_stats"} and state.buffers == {"generator": {}, "discriminator": {}}
+    assert jax.tree.structure(state.ema["generator"]["stats"]) == jax.tree.structure(state.stats["generator"])
+    live, average = (
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+        for tree in (state.stats["generator"], state.ema["generator"]["stats"])
+    )
+    assert np.any(live != 0) and np.any(live != average)
+
+
+def test_an_old_run_refuses_another_config(tmp_path):
+    workdir = unpacked("autoregressive", tmp_path)
+    config = override(read_workdir(workdir)[0], {"representation.codebook_size": 8})
+    with pytest.raises(ValueError, match=r"representation\.codebook_size was 16, now 8"):
+        train.train(config, workdir)
+    shutil.rmtree(workdir)
