@@ -13,7 +13,6 @@ from mmgen_jax import lookup
 from mmgen_jax.config.schema import Config
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
-from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
 
 LISTED = 20  # ignored files that are named
 BATCH_SIZE = 64
@@ -95,7 +94,7 @@ def _check_split(split: str, source, out, num_pictured: int, max_examples: int, 
     """Reads the split, prints its statistics and pictures it; adds what `check_batch` refuses to `problems`."""
     read = min(len(source), max_examples)
     print(f"{split}: {len(source)} examples" + (f", of which {read} were read" if read < len(source) else ""))
-    statistics = {name: _Statistics(modality) for name, modality in source.modalities.items()}
+    counts = {name: _Count(modality) for name, modality in source.modalities.items()}
     for start in range(0, read, BATCH_SIZE):
         indices = np.arange(start, min(start + BATCH_SIZE, read))
         batch = source.read(indices, np.zeros_like(indices))
@@ -104,14 +103,14 @@ def _check_split(split: str, source, out, num_pictured: int, max_examples: int, 
         except ValueError as error:
             problems.append(f"{split}[{start}:{indices[-1] + 1}]: {error}")
             continue
-        for name, statistic in statistics.items():
-            statistic.add(batch, name)
+        for name, count in counts.items():
+            count.add(batch, name)
         if not start and out is not None:
             few = {name: batch[name][:num_pictured] for name in source.modalities if name in batch}
             prompts = [_prompt(batch, source.modalities, i) for i in range(min(num_pictured, len(indices)))]
             save.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
-    for name, statistic in statistics.items():
-        print(f"  {name:<10}{statistic}")
+    for name, count in counts.items():
+        print(f"  {name:<10}{count}")
     for line in source.warnings() if hasattr(source, "warnings") else ():
         print(f"  WARNING {line}")
 
@@ -121,19 +120,18 @@ def _prompt(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:
     texts = [
         modality.tokenizer.decode(batch[name][i])
         for name, modality in modalities.items()
-        if modality.kind == "text" and modality.tokenizer and batch.get(name + MASK_SUFFIX, {i: True})[i]
+        if modality.tokenizer and batch.get(name + MASK_SUFFIX, {i: True})[i]
     ]
     missing = [name for name in modalities if not batch.get(name + MASK_SUFFIX, {i: True})[i]]
     return " ".join(texts[:1] + [f"(no {name})" for name in missing])
 
 
-class _Statistics:
-    """Of one modality, over the examples that have it."""
+class _Count:
+    """Of the examples that have one modality and those that lack it, with its kind's statistics."""
 
     def __init__(self, modality: Modality):
-        self.modality, self.present, self.missing = modality, 0, 0
-        self.low, self.high, self.total, self.unknown, self.special = np.inf, -np.inf, 0.0, 0, 0
-        self.counts = np.zeros(modality.num_classes, int)
+        self.modality, self.statistics = modality, modality.traits.statistics()
+        self.present = self.missing = 0
 
     def add(self, batch: Batch, name: str) -> None:
         size = len(next(iter(batch.values())))
@@ -143,37 +141,9 @@ class _Statistics:
         mask = np.asarray(batch.get(name + MASK_SUFFIX, np.ones(size, bool)))
         values = np.asarray(batch[name])[mask]
         self.present, self.missing = self.present + len(values), self.missing + size - len(values)
-        if not len(values):
-            return
-        kind = self.modality.kind
-        if kind == "label":
-            self.counts += np.bincount(values, minlength=len(self.counts))[: len(self.counts)]
-            return
-        if kind == "text":
-            self.unknown += int((values == UNKNOWN).sum())
-            values = ((values != PADDING) & (values != END)).sum(1)
-        elif kind == "audio":
-            values = np.abs(values).max(1)
-            self.special += int((values == 0).sum())
-        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
-        self.total += float(values.sum(dtype=np.float64) / (values[0].size or 1))
+        if len(values):
+            self.statistics.add(values)
 
     def __str__(self) -> str:
-        modality, shape = self.modality, list(self.modality.shape)
-        line = f"{modality.kind} {shape}, {self.present} present, {self.missing} missing"
-        if modality.kind == "label":
-            classes = " ".join(f"{name}={count}" for name, count in zip(modality.classes, self.counts))
-            return f"{line}; {modality.num_classes} classes: {classes}"
-        if not self.present:
-            return line
-        spread = f"{self.low:.4g} to {self.high:.4g}, mean {self.total / self.present:.4g}"
-        if modality.kind == "text":
-            unit = modality.tokenizer.unit if modality.tokenizer else "id"
-            return f"{line}; {spread} {unit}s, {self.unknown} unknown; vocabulary {modality.vocab_size}"
-        if modality.kind == "audio":
-            seconds = modality.shape[0] / modality.sample_rate
-            return f"{line}; {modality.sample_rate} Hz, {seconds:.4g} s; peak {spread}, {self.special} silent"
-        if modality.kind == "video":
-            rate = f"{modality.frame_rate:g} frames/s" if modality.frame_rate else "frames spread over each clip"
-            return f"{line}; {rate}; values {spread}"
-        return f"{line}; values {spread}"
+        line = f"{self.modality.kind} {list(self.modality.shape)}, {self.present} present, {self.missing} missing"
+        return f"{line}; {self.statistics}" if self.present else line

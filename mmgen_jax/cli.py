@@ -14,16 +14,19 @@ COMMANDS = {
     "train": "--config=configs/X.py[:ARG] --workdir=DIR [--config.a.b=VALUE …]: a new run, or the one there goes on",
     "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint\n"
     "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]",
-    "sample": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16 --seed=0]\n"
-    "      [--config.objective.temperature=0.8 …: what the objective lists as `sampling`]: draws",
-    "retrieve": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16]\n"
+    "sample": "--workdir=DIR --out=DIR [--given.NAME=VALUE … --num=16 --seed=0]: draws from conditions given by name:\n"
+    "      a text or @FILE with one a line, a class or its number, else a file; or by kind where one is of that kind:\n"
+    "      [--text=… --image=FILE --audio=FILE --video=FILE]\n"
+    "      [--config.objective.temperature=0.8 …: what the objective lists as `sampling`]",
+    "retrieve": "--workdir=DIR --out=DIR [--given.NAME=VALUE …, --text=…, … as `sample` does, --num=16]\n"
     "      of a model that embeds pairs: the nearest held-out examples",
     "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
     "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",
     "sweep": "--sweep=experiments/T/sweep.py --workdir=DIR [--shard=i/n]: the cells of a table that are missing",
     "report": "[--check]: writes the tables of all experiments and the matrix in README.md, or checks them",
 }
-CONFIG_PREFIX = "--config."
+CONFIG_PREFIX, GIVEN_PREFIX = "--config.", "--given."
+SHORTHANDS = {"text": "a text", "image": "an image file", "audio": "an audio file", "video": "a video file"}
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -31,10 +34,8 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("workdir", None, "where the run's files are")
 flags.DEFINE_string("split", "", "evaluate: this split only, instead of each evaluator's own")
-flags.DEFINE_string("text", None, "sample, retrieve: a text to condition on")
-flags.DEFINE_string("image", None, "sample, retrieve: an image file to condition on")
-flags.DEFINE_string("audio", None, "sample, retrieve: an audio file to condition on")
-flags.DEFINE_string("video", None, "sample, retrieve: a video file to condition on")
+for _kind, _what in SHORTHANDS.items():
+    flags.DEFINE_string(_kind, None, f"sample, retrieve: {_what} to condition on; --given.NAME=VALUE where several fit")
 flags.DEFINE_integer("num", 16, "sample, retrieve: how many", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "sample: of the noise")
 flags.DEFINE_string("out", None, "sample, retrieve, check-data: the folder to write to")
@@ -50,20 +51,21 @@ flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")
 
 def run() -> None:
     """The entry point: what `mmgen` and `python -m mmgen_jax` call."""
-    arguments, changes = [], {}
+    arguments, changes, given = [], {}, {}
     for argument in sys.argv:
-        if argument.startswith(CONFIG_PREFIX):
-            key, equals, value = argument.removeprefix(CONFIG_PREFIX).partition("=")
-            if not equals:
-                _fail(f"{argument}: expected {argument}=VALUE")
-            changes[key] = value
-        else:
+        prefix = next((prefix for prefix in (CONFIG_PREFIX, GIVEN_PREFIX) if argument.startswith(prefix)), None)
+        if prefix is None:
             arguments.append(argument)
+            continue
+        key, equals, value = argument.removeprefix(prefix).partition("=")
+        if not equals:
+            _fail(f"{argument}: expected {argument}=VALUE")
+        (changes if prefix == CONFIG_PREFIX else given)[key] = value
     if "--help" in arguments:
         print(_help())
         return
     FLAGS.verbosity = -1  # warnings; the libraries' own progress is not the run's
-    app.run(lambda argv: _main(argv, changes), argv=arguments, flags_parser=_parse)
+    app.run(lambda argv: _main(argv, changes, given), argv=arguments, flags_parser=_parse)
 
 
 def _help() -> str:
@@ -78,19 +80,21 @@ def _parse(arguments: list[str]) -> list[str]:
         return _fail(str(error).replace("\n", " "))
 
 
-def _main(argv: list[str], changes: dict[str, str]) -> None:
+def _main(argv: list[str], changes: dict[str, str], given: dict[str, str]) -> None:
     if len(argv) != 2 or argv[1] not in COMMANDS:
         got = " ".join(argv[1:])
         hint = nearest(got, COMMANDS)
         _fail(f"expected one command of {', '.join(COMMANDS)}, got {got or 'none'}; {hint}see mmgen --help")
     if changes and argv[1] not in ("train", "check-data", "sample", "evaluate"):
         _fail(f"{CONFIG_PREFIX}{next(iter(changes))}: mmgen {argv[1]} reads the config that the run was trained with")
+    if given and argv[1] not in ("sample", "retrieve"):
+        _fail(f"{GIVEN_PREFIX}{next(iter(given))}: is for mmgen sample and mmgen retrieve")
     try:
         {
             "train": lambda: _train(changes),
             "evaluate": lambda: _evaluate(changes),
-            "sample": lambda: _sample(changes),
-            "retrieve": _retrieve,
+            "sample": lambda: _sample(changes, given),
+            "retrieve": lambda: _retrieve(given),
             "prepare-data": _prepare_data,
             "check-data": lambda: _check_data(changes),
             "sweep": _sweep,
@@ -139,25 +143,25 @@ def _evaluate(changes) -> None:
     print(evaluate.table(evaluate.evaluate(FLAGS.workdir, FLAGS.split, changes)))
 
 
-def _sample(changes) -> None:
+def _sample(changes, given) -> None:
     _need("workdir", "out")
     from mmgen_jax import sample
 
-    for path in sample.sample(FLAGS.workdir, FLAGS.out, _given(), FLAGS.num, FLAGS.seed, changes):
+    for path in sample.sample(FLAGS.workdir, FLAGS.out, given, FLAGS.num, FLAGS.seed, changes, _by_kind()):
         print(path)
 
 
-def _retrieve() -> None:
+def _retrieve(given) -> None:
     _need("workdir", "out")
     from mmgen_jax import retrieve
 
-    for path in retrieve.retrieve(FLAGS.workdir, FLAGS.out, _given(), FLAGS.num):
+    for path in retrieve.retrieve(FLAGS.workdir, FLAGS.out, given, FLAGS.num, _by_kind()):
         print(path)
 
 
-def _given() -> dict[str, str]:
-    given = {kind: getattr(FLAGS, kind) for kind in ("text", "image", "audio", "video")}
-    return {kind: value for kind, value in given.items() if value is not None}
+def _by_kind() -> dict[str, str]:
+    values = {kind: getattr(FLAGS, kind) for kind in SHORTHANDS}
+    return {kind: value for kind, value in values.items() if value is not None}
 
 
 def _prepare_data() -> None:

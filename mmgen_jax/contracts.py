@@ -6,7 +6,7 @@ axis is `B`; a batch is `{name: array [B, ...]}`, with `<name>/mask [B] bool` wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
 import jax
@@ -47,6 +47,76 @@ class Source(Protocol):
     def read(self, indices: Annotated[np.ndarray, "[B] int"], epochs: Annotated[np.ndarray, "[B] int"]) -> Batch:
         """A pure function of (index, epoch): whoever reads, in whatever order, gets the same examples."""
         ...
+
+
+class Kind(Protocol):
+    """All that is special about a kind of data; `modalities/<kind>.py`, class `Kind`, most of it from `base.Base`.
+
+    Importing the file imports neither jax nor a library that decodes media.
+    """
+
+    ranks: tuple[int, ...]  # numbers of axes that an example may have
+    dtype: type
+    operations: Mapping[str, float]  # of augmentation, with the largest strength of each
+    suffixes: tuple[str, ...]  # of files that hold one example each, lower case; () where there are none
+    tracks: Mapping[str, tuple[str, ...]]  # {other kind: suffixes of the files that may hold one of it as well}
+    inline: type | None  # the JSON type in which a manifest's line may hold an example itself
+    any_name: bool  # whether a field of a manifest may have any name and be of this kind by its value
+    has_vocabulary: bool  # whether arrays are ids of a vocabulary: what is read is then a string
+    eight_bits: bool  # whether its files hold no more than 8 bits an element
+
+    modality: Modality
+
+    @classmethod
+    def of_folder(cls, fields: Any, entries: Sequence[tuple[Any, Any]]) -> Modality:
+        """Of entries `(file, None)` or `(where, inline value)`, by the fields of `folder_formats.Formats`."""
+
+    @classmethod
+    def check_header(cls, path: Any, name: str) -> None:
+        """Raises DataError for what is wrong with a file, without decoding it."""
+
+    @classmethod
+    def read_track(cls, path: Any, modality: Modality, name: str) -> np.ndarray | None:
+        """A modality of one of `tracks`, None where the file has no such track."""
+
+    @property
+    def space(self) -> Continuous | Discrete:
+        """Of the array itself."""
+
+    def check(self, name: str, present: Annotated[np.ndarray, "[N, *shape], N > 0"]) -> None:
+        """Raises BatchError for a value out of range."""
+
+    def read_file(self, path: Any, name: str) -> np.ndarray | str:
+        """`[*shape]`, or a string where it `has_vocabulary`; raises DataError."""
+
+    def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | str:
+        """As `read_file`, of a manifest's own value of type `inline`."""
+
+    def read_given(self, value: Any, name: str) -> list[np.ndarray]:
+        """One or several `[*shape]` of what a person gives to sample from: a file's name or what the kind says."""
+
+    def describe(self, name: str, value: Annotated[np.ndarray, "[*shape]"]) -> str:
+        """An example in a few words, `[name]` for what cannot be said."""
+
+    def frames(self, name: str, values: Target) -> Annotated[np.ndarray, "[B, T, H, W, C] uint8"] | None:
+        """What there is to see beside a sample; None of a kind that cannot be seen."""
+
+    def save(
+        self, stem: Any, name: str, samples: Target, captions: Sequence[str], seen: Mapping[str, np.ndarray]
+    ) -> list[Any]:
+        """Writes samples to files that begin with `stem`, each under its caption and beside `seen`, its `frames`."""
+
+    def statistics(self) -> Any:
+        """Counts `add(values [N, *shape])`; its string is the end of a line of `mmgen check-data`."""
+
+    def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
+        """Raises ValueError for an operation that it has not, or not so strong."""
+
+    def is_blind_to(self, operation: str) -> bool:
+        """Whether nothing in it depends on what the operation changes, as grey pictures on colours."""
+
+    def augment(self, settings: Mapping[str, Any], example: jax.Array, key: Key) -> jax.Array:
+        """One example `[*shape]`, in the step."""
 
 
 class Encoder(Protocol):

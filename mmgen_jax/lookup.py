@@ -13,6 +13,7 @@ from typing import Any
 # The folder of each kind of component, and the class that every module there defines.
 PACKAGES = {
     "data": ("mmgen_jax.data", "Source"),
+    "modalities": ("mmgen_jax.modalities", "Kind"),
     "encoders": ("mmgen_jax.networks.encoders", "Encoder"),
     "fusion": ("mmgen_jax.networks.fusion", "Fusion"),
     "generators": ("mmgen_jax.networks.generators", "Generator"),

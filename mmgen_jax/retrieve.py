@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,39 +13,45 @@ from mmgen_jax.config.system import held_out_split, open_source
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX
-from mmgen_jax.runs.prompts import read_given
-from mmgen_jax.runs.workdir import restore, zeros
+from mmgen_jax.modalities.space import Discrete
+from mmgen_jax.runs.prompts import named, read_given
+from mmgen_jax.runs.workdir import restore
 
 
-def retrieve(workdir, out, given: Mapping[str, str], num: int) -> list[pathlib.Path]:
+def retrieve(
+    workdir, out, given: Mapping[str, Any], num: int, by_kind: Mapping[str, Any] | None = None
+) -> list[pathlib.Path]:
     """Writes what the `num` nearest examples of the held-out split hold, nearest first, and the cosine of each.
 
     Of conditions that are given the nearest targets are found, of a target that is given the nearest conditions; an
     example that lacks what is looked for is no candidate.
 
     Args:
-      given: `{kind: text or file name}`.
+      given: `{name: value}` of conditions, or of the target: a text, a class or its number, else the name of a file.
       num: at most; fewer where the split has fewer.
+      by_kind: `{kind: value}`, where conditions and target have one of a kind.
 
     Raises:
-      ConfigError: nothing given, both conditions and target, or what the model does not read; see also `sample.restore`
-        and `sample.read`.
+      ConfigError: nothing given, both conditions and target, several texts, or what the model does not read; see also
+        `workdir.restore` and `prompts.read_given`.
     """
     config, system, sampler, _ = restore(pathlib.Path(workdir))
     modalities, names = system.modalities, (*system.conditions, system.target)
-    query = read_given(given, names, modalities)
+    query = read_given(named(given, by_kind or {}, names, modalities), names, modalities)
     if not query or (system.target in query and len(query) > 1):
-        flags = {name: f"--{modalities[name].kind}" for name in names}
+        conditions = ", ".join(f"--given.{name}" for name in system.conditions)
         raise schema.ConfigError(
-            f"retrieve: expected {', '.join(map(flags.get, system.conditions))} to find the nearest {system.target}, "
-            f"or {flags[system.target]} alone to find the nearest {', '.join(system.conditions)}; got "
-            + (", ".join(query) or "nothing")
+            f"retrieve: expected {conditions} to find the nearest {system.target}, or --given.{system.target} alone to "
+            f"find the nearest {', '.join(system.conditions)}; got " + (", ".join(query) or "nothing")
         )
+    if several := [name for name, values in query.items() if len(values) > 1]:
+        got = len(query[several[0]])
+        raise schema.ConfigError(f"--given.{several[0]}: expected one to look for, got {got}; give one of them")
     by_target = system.target in query
     sought = system.conditions if by_target else (system.target,)
-    batch = {name: zeros(modalities[name], 1) for name in names}
+    batch = {name: modalities[name].zeros(1) for name in names}
     batch |= {name + MASK_SUFFIX: np.array([name in query]) for name in names}
-    batch |= {name: value[None] for name, value in query.items()}
+    batch |= query
     vector = sampler.embed_pair(batch)[by_target][0]
 
     source = open_source(config, held_out_split(config))
@@ -55,9 +62,9 @@ def retrieve(workdir, out, given: Mapping[str, str], num: int) -> list[pathlib.P
     nearest = np.argsort(-cosines, kind="stable")[: min(num, int(np.isfinite(cosines).sum()))]
     found = source.read(nearest, np.zeros(len(nearest), np.int64))
     beside = {name: found[name] for name in names if name not in sought}
-    said = {name: modalities[name] for name in beside if modalities[name].kind in ("text", "label")}
-    prompts = [f"{cosines[at]:.3f} {save.describe(found, said, i)}".strip() for i, at in enumerate(nearest)]
-    return save.save_samples(out, None, {name: found[name] for name in sought}, modalities, prompts, beside)
+    said = {name: modalities[name] for name in beside if isinstance(modalities[name].space, Discrete)}
+    captions = [f"{cosines[at]:.3f} {save.describe(found, said, i)}".strip() for i, at in enumerate(nearest)]
+    return save.save_samples(out, None, {name: found[name] for name in sought}, modalities, captions, beside)
 
 
 def _cosines(sampler, batch, vector: np.ndarray, sought: tuple[str, ...], by_target: bool) -> np.ndarray:

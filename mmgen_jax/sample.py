@@ -1,4 +1,4 @@
-"""Sampling: the compiled functions that evaluators and the loop share, and the `mmgen sample` command."""
+"""The `mmgen sample` command: what a trained run draws from what a person gives."""
 
 from __future__ import annotations
 
@@ -9,25 +9,34 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.config import schema
-from mmgen_jax.config.system import build_system
+from mmgen_jax.config.system import System, build_system
 from mmgen_jax.modalities import save
-from mmgen_jax.runs.prompts import read_given
+from mmgen_jax.runs.prompts import named, read_given
 from mmgen_jax.runs.sampler import Sampler
-from mmgen_jax.runs.workdir import changed, read_workdir, restore, zeros
+from mmgen_jax.runs.workdir import changed, read_workdir, restore
 
 
 def sample(
-    workdir, out, given: Mapping[str, Any], num: int, seed: int = 0, changes: Mapping[str, Any] | None = None
+    workdir,
+    out,
+    given: Mapping[str, Any],
+    num: int,
+    seed: int = 0,
+    changes: Mapping[str, Any] | None = None,
+    by_kind: Mapping[str, Any] | None = None,
 ) -> list[pathlib.Path]:
-    """Draws `num` samples given one text, image, audio or video file per kind, and writes them to `out`.
+    """Draws `num` samples, of each text where a file of several is given, and writes them to `out`.
 
     Args:
-      given: `{kind: text or file name}`; conditions that are not given are masked.
+      given: `{name: value}`, a condition, or of a model of several targets some of these: a text or `@file` with one a
+        line, a class or its number, else the name of a file. Conditions that are not given are masked.
       changes: see `restore`.
+      by_kind: `{kind: value}`, for conditions of which there is one of a kind.
 
     Raises:
-      ConfigError: the model has no condition of a kind that is given, or has several; see also `restore`.
-      features.text.TextError, data.decode.DataError: what is given cannot be read.
+      ConfigError: the model reads nothing of a name, nothing or several of a kind; nothing is given, or all that it
+        draws; see also `restore`.
+      tokenizer.TextError, containers.DataError: what is given cannot be read.
     """
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
@@ -36,26 +45,54 @@ def sample(
         if "embed_pair" not in system.objective.abilities:
             raise schema.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
         raise schema.ConfigError(f"{workdir}: its objective embeds and draws nothing; use mmgen retrieve")
-    conditions = system.conditions
-    if conditions and not given:
-        kinds = ", ".join(f"--{modalities[name].kind}" for name in conditions)
-        raise schema.ConfigError(f"sample: the model draws from conditions, give at least one of {kinds}")
+    given = named(given, by_kind or {}, system.conditions, modalities)
+    if system.conditions and not given:
+        flags = ", ".join(f"--given.{name}" for name in system.conditions)
+        raise schema.ConfigError(f"sample: the model draws from conditions, give at least one of {flags}")
+    size = _size(batch_of(system, given, num), num)  # read before anything compiles
     # As many at once as fit in memory.
-    _, system, sampler, _ = restore(workdir, min(num, config.train.batch_size), changes)
+    _, system, sampler, _ = restore(workdir, min(size, config.train.batch_size), changes)
     batch, samples = draw(sampler, given, num, seed)
-    prompts = [save.describe(batch, modalities, i) for i in range(num)] if conditions else None
-    return save.save_samples(out, None, samples, modalities, prompts, batch)
+    captions = [save.describe(batch, modalities, i) for i in range(size)] if batch else None
+    return save.save_samples(out, None, samples, modalities, captions, batch)
 
 
 def draw(sampler: Sampler, given: Mapping[str, Any], num: int, seed: int = 0):
-    """`(batch, {target: [num, …]})`: what is given, repeated, and samples of it.
+    """`(batch, {target: [n, …]})`: what is given, each `num` times, and samples of it, without given targets.
+
+    Args:
+      given: as in `sample`; nothing at all leaves every condition masked.
 
     Raises:
-      ConfigError, features.text.TextError, data.decode.DataError: as `sample`.
+      ConfigError, tokenizer.TextError, containers.DataError: as `sample`.
     """
     system = sampler.system
-    arrays = read_given(given, system.conditions, system.modalities)
-    batch = {name: np.repeat(value[None], num, axis=0) for name, value in arrays.items()}
-    batch = batch or {system.target: zeros(system.modalities[system.target], num)}
+    batch = batch_of(system, given, num)
+    shown = tuple(name for name in system.targets if name in batch and name not in system.conditions)
     sampler.seed = seed
-    return batch, sampler(batch)
+    drawn = sampler(batch or {system.target: system.modalities[system.target].zeros(num)}, given=shown)
+    return batch, {name: array for name, array in drawn.items() if name not in shown}
+
+
+def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np.ndarray]:
+    """`{name: [n, *shape]}` of what is given, n being `num` times the texts of a file; nothing where nothing is.
+
+    Raises:
+      ConfigError: nothing is left to draw, or two files hold different numbers of texts; see also `read_given`.
+    """
+    targets = tuple(name for name in system.targets if name not in system.conditions)
+    rows = read_given(given, (*system.conditions, *(targets if len(system.targets) > 1 else ())), system.modalities)
+    if targets and set(system.targets) <= set(rows) - set(system.conditions):
+        raise schema.ConfigError(f"sample: all that the model draws is given ({', '.join(rows)}); leave one out")
+    sizes = {name: len(values) for name, values in rows.items()}
+    size = max(sizes.values(), default=1)
+    if odd := [name for name in sizes if sizes[name] not in (1, size)]:
+        got, name = sizes[odd[0]], odd[0]
+        raise schema.ConfigError(
+            f"--given.{name}: expected one or {size}, as others have, got {got}; give files of equal length"
+        )
+    return {name: np.repeat(values, num * size // sizes[name], axis=0) for name, values in rows.items()}
+
+
+def _size(batch: Mapping[str, np.ndarray], num: int) -> int:
+    return len(next(iter(batch.values()))) if batch else num

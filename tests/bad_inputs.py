@@ -21,6 +21,8 @@ from bad_media_inputs import Case, Folder, audio_cases, first, image_cases, vide
 from mmgen_jax.data import folder
 from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import BatchError, Modality, check_batch
+from mmgen_jax.modalities.text import MAX_TEXT_BYTES
+from mmgen_jax.modalities.text import read as read_text
 from mmgen_jax.modalities.tokenizer import build
 
 
@@ -67,7 +69,7 @@ def manifest(*lines: Any) -> Callable[[Folder], Any]:
 
 def text_cases() -> list[Case]:
     def text(directory):
-        return text.read(first(directory))
+        return read_text(first(directory))
 
     convert = {
         "byte order mark": (write("a.txt", b"\xef\xbb\xbfa cat"), "a cat"),
@@ -90,7 +92,7 @@ def text_cases() -> list[Case]:
         "NUL": (write("a.txt", b"a\0cat"), ("text.encoding", "NUL")),
         "more than 64 KiB": (
             write("a.txt", "cat " * 20_000),
-            ("text.length", f"at most {text.MAX_TEXT_BYTES}", "80000"),
+            ("text.length", f"at most {MAX_TEXT_BYTES}", "80000"),
         ),
         "broken json": (write("a.json", '{"text": '), valid),
         "deeply nested json": (write("a.json", "[" * 30_000), valid),

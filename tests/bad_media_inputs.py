@@ -12,7 +12,10 @@ import media_files as media
 import numpy as np
 import PIL.Image
 
-from mmgen_jax.modalities import decode
+from mmgen_jax.modalities.audio import read as read_audio
+from mmgen_jax.modalities.image import read as read_image
+from mmgen_jax.modalities.video import read as read_video
+from mmgen_jax.modalities.video import read_sound
 
 Folder = pathlib.Path
 
@@ -31,19 +34,19 @@ def first(directory: Folder) -> Folder:
 
 
 def image(directory, shape=(8, 8, 3)):
-    return decode.image(first(directory), shape)
+    return read_image(first(directory), shape)
 
 
 def audio(directory, num_samples=4000):
-    return decode.audio(first(directory), num_samples, 8000)
+    return read_audio(first(directory), num_samples, 8000)
 
 
 def video(directory, shape=(4, 8, 8, 3)):
-    return decode.video(first(directory), shape)
+    return read_video(first(directory), shape)
 
 
 def sound_of_video(directory):
-    return decode.video_audio(first(directory), 4000, 8000)
+    return read_sound(first(directory), 4000, 8000)
 
 
 def is_near(value, expected, tolerance=0.02) -> bool:
@@ -279,7 +282,7 @@ def video_cases() -> list[Case]:
         Case(
             "video: longer than asked for at its own rate",
             clip(frames=ramp),
-            lambda d: decode.video(first(d), (3, 8, 8, 3), 25.0),
+            lambda d: read_video(first(d), (3, 8, 8, 3), 25.0),
             converted=lambda x: is_near(x.mean((1, 2, 3)), 6 * np.arange(3) / 255 - 1, 0.05),
         ),
         Case("video: one frame", clip(frames=ramp[40:41]), video, converted=lambda x: bool((x == x[0]).all())),

@@ -10,6 +10,7 @@ from mmgen_jax.config import loading, override
 from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.data import scenes
 from mmgen_jax.modalities import save
+from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.runs.workdir import restore
 
 
@@ -56,7 +57,7 @@ def test_a_text_finds_the_nearest_pictures_with_their_texts(run, saved, tmp_path
 
 def test_a_picture_finds_the_nearest_texts(run, saved, tmp_path):
     workdir, examples, _, texts = run
-    pixels = save.to_uint8(examples["image"][3])
+    pixels = to_uint8(examples["image"][3])
     PIL.Image.fromarray(pixels).save(tmp_path / "query.png")
     _, _, sampler, _ = restore(workdir)
     query = examples["image"][3:4] * 0 + (pixels / 127.5 - 1).astype(np.float32)

@@ -12,6 +12,7 @@ from mmgen_jax.baselines.base import BaselineSampler
 from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.modalities.space import is_picture
 
 STRENGTHS = (10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-4)  # of the L2 penalty, from the strongest on
 HELD_OUT = 5  # one training example in so many chooses among them
@@ -36,10 +37,10 @@ class LinearProbe:
     def __init__(self, config, target: str):
         source = open_source(config)
         kinds = {name: modality.kind for name, modality in source.modalities.items()}
-        if kinds[target] != "label":
+        if not source.modalities[target].classes:
             raise ConfigError(f"baseline linear_probe: expected a label as target, got {target} ({kinds[target]})")
         conditions = build_system(config, source.modalities).conditions
-        images = [name for name in conditions if kinds[name] == "image"]
+        images = [name for name in conditions if is_picture(source.modalities[name].space)]
         if len(images) != 1:
             conditions = ", ".join(f"{name} ({kinds[name]})" for name in conditions) or "none"
             raise ConfigError(f"baseline linear_probe: expected one image among the conditions, got {conditions}")

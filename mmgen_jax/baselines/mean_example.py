@@ -9,6 +9,7 @@ import numpy as np
 from mmgen_jax.baselines.base import BaselineSampler, num_examples
 from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.config.system import open_source
+from mmgen_jax.modalities.space import Continuous
 
 MAX_AVERAGED = 10_000
 
@@ -19,10 +20,11 @@ class Baseline(BaselineSampler):
     def __init__(self, config, target: str):
         super().__init__(config, target)
         self._source = open_source(config, names=(target,))
-        kind = self._source.modalities[target].kind
-        if kind in ("text", "label"):
+        modality = self._source.modalities[target]
+        if not isinstance(modality.space, Continuous):
             raise ConfigError(
-                f"baseline mean_example: expected an image, audio or video as target, got {target} ({kind})"
+                f"baseline mean_example: expected a target of continuous values, got {target} ({modality.kind}), which "
+                "has no mean"
             )
 
     def __call__(self, batch):

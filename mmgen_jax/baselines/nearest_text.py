@@ -28,11 +28,10 @@ class Baseline(BaselineSampler):
         super().__init__(config, target)
         self._source, self._seed = open_source(config), config.seed
         modalities = self._source.modalities
-        kinds = {name: modality.kind for name, modality in modalities.items()}
         conditions = build_system(config, modalities).conditions
-        texts = [name for name in conditions if kinds[name] == "text"]
+        texts = [name for name in conditions if modalities[name].tokenizer]
         if len(texts) != 1:
-            conditions = ", ".join(f"{name} ({kinds[name]})" for name in conditions) or "none"
+            conditions = ", ".join(f"{name} ({modalities[name].kind})" for name in conditions) or "none"
             raise ConfigError(f"baseline nearest_text: expected one text among the conditions, got {conditions}")
         self._text, self._vocab_size = texts[0], modalities[texts[0]].vocab_size
 

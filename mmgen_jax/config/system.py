@@ -12,7 +12,7 @@ import numpy as np
 from mmgen_jax import contracts, lookup
 from mmgen_jax.config.schema import DTYPES, PLACEMENT, REPRESENTATION_PACKAGES, Config, ConfigError
 from mmgen_jax.data.subset import Subset
-from mmgen_jax.modalities.modality import DTYPE, MASK_SUFFIX, Batch, Modality
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.readout import CellTokens
@@ -57,8 +57,7 @@ class System:
         kept = {k: v for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in shown}
         hidden = {}
         for name in self.targets:
-            modality = self.modalities[name]
-            hidden[name] = np.zeros((size, *modality.shape), DTYPE[modality.kind])
+            hidden[name] = self.modalities[name].zeros(size)
             hidden[name + MASK_SUFFIX] = np.zeros(size, bool)
             if name in kept:
                 del hidden[name + MASK_SUFFIX]

@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from mmgen_jax.data import local
-from mmgen_jax.modalities import decode, tokenizer
+from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
 
 NOUNS = {
@@ -83,13 +83,14 @@ class Source(local.LocalSource):
     def _load(self) -> None:
         self.require("image_size", "8 to 512", 8 <= self.image_size <= 512)
         folder = self.root / self.split
-        files = sorted(path for path in folder.glob("*/*") if decode.kind_of(path) == "image")
+        image = Modality("image", (self.image_size, self.image_size, 3))
+        files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in image.traits.suffixes)
         if unknown := [path for path in files if path.parent.name not in NOUNS]:
             expected = f"one of {', '.join(CLASSES)}"
             raise self.error(unknown[0], "clothing", "folder", expected, unknown[0].parent.name, "move the file")
-        image = Modality("image", (self.image_size, self.image_size, 3))
         if "image" in self.names:
-            self._columns["image"] = self._decoded("image", files, image, lambda path: decode.image(path, image.shape))
+            read = image.traits.read_file
+            self._columns["image"] = self._decoded("image", files, image, lambda path: read(path, "image"))
         self._columns["clothing"] = np.array([CLASSES.index(path.parent.name) for path in files], np.int32)
         self._captions = [
             np.array([TOKENIZER.encode(caption, self.text_length) for caption in captions(name)]) for name in CLASSES

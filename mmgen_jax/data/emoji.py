@@ -28,7 +28,6 @@ import re
 from typing import ClassVar
 
 from mmgen_jax.data import local
-from mmgen_jax.modalities import decode
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import build
 
@@ -92,7 +91,7 @@ class Source(local.LocalSource):
     def _load_images(self, name: str, size: int) -> None:
         modality = self.modalities[name] = Modality("image", (size, size, 3))
         files = [self.root / f"png{32 if size == 32 else 128}" / f"emoji_u{point}.png" for point in self.code_points]
-        self._columns[name] = self._decoded(name, files, modality, lambda path: decode.image(path, modality.shape))
+        self._columns[name] = self._decoded(name, files, modality, lambda path: modality.traits.read_file(path, name))
 
     def _annotations(self) -> dict[str, tuple[str, list[str]]]:
         """`{characters without selectors: (name, keywords)}`."""

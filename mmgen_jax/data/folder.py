@@ -5,14 +5,15 @@
 
 or `pets/manifest.jsonl`, which then alone says what is used; a line is one example, its fields modality names:
 
-    {"image": "photos/a.png", "text": "a caption"}
+    {"image": "photos/a.png", "text": "a caption", "age": [3.5], "pose": "poses/a.npy"}
 
-Suffixes: png jpg jpeg webp; wav flac ogg mp3; mp4 gif webm; txt json (a JSON string, or an object's `text` or
-`caption`). What an example lacks is masked. An audio file goes before the sound of the example's clip. How each file
-is converted and what is refused: `decode.py`. Refused as well: two files of one modality with one stem, a text longer
-than `text_length`, a folder named like a file, a manifest's line with an unknown field, a path that leaves the folder
-or a file that is not there. Ignored, and listed by `mmgen check-data`: files of other suffixes or outside the manifest,
-links to folders; hidden files are not even listed.
+Suffixes: png jpg jpeg webp; wav flac ogg mp3; mp4 gif webm; npy; txt json (a JSON string, or an object's `text` or
+`caption`). What an example lacks is masked. An audio file goes before the sound of the example's clip. Numbers in a
+line (a list, or a list of lists) and a .npy file may stand under any name, and are a `vector` of that name. How each
+file is converted and what is refused: `modalities/<kind>.py`. Refused as well: two files of one modality with one stem,
+a text longer than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's line with
+an unknown field, a path that leaves the folder or a file that is not there. Ignored, and listed by `mmgen check-data`:
+files of other suffixes or outside the manifest, links to folders; hidden files are not even listed.
 
 Split: `split_of` orders the stems (in a manifest the first file of each line) by a SHA-256 of (seed, stem); the first
 `test_fraction` are the test split, the next `validation_fraction` the validation split, the others the training split.
@@ -23,6 +24,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from typing import ClassVar
@@ -45,8 +47,8 @@ VERSION = 1  # of the conversion; a part of the cache's key
 class Source(folder_formats.Formats):
     """The examples of a folder's split that have at least one of the modalities `names`.
 
-    Every file is decoded once, when the source is first made, into a cache (images and frames at 8 bits a channel,
-    waveforms as float32) that a changed file or field renews: a file that cannot be used stops a run before anything
+    Every file is decoded once, when the source is first made, into a cache (images and frames at 8 bits a channel, all
+    else as float32) that a changed file or field renews: a file that cannot be used stops a run before anything
     compiles.
 
     Args:
@@ -71,25 +73,25 @@ class Source(folder_formats.Formats):
 
     def __post_init__(self):
         super().__post_init__()
-        known = folder_listing.MODALITIES
         self.require("split", ", ".join(self.splits), self.split in self.splits)
-        self.require("names", f"some of {', '.join(known)}", set(self.names) <= set(known))
         for field in ("validation_fraction", "test_fraction"):
             self.require(field, "0 to 0.45", 0 <= getattr(self, field) <= 0.45)
         listing = folder_listing.read(self.directory)
+        examples = [items for _, items in listing.examples]
+        known = sorted({*folder_listing.modalities(), *itertools.chain(*examples)}, key=folder_listing.order)
+        self.require("names", f"some of {', '.join(known)}", set(self.names) <= set(known))
         if listing.problems:
             raise _with_count(listing.problems)
-        examples = [items for _, items in listing.examples]
         split_of = folder_listing.split_of(
             [group for group, _ in listing.examples], self.seed, self.validation_fraction, self.test_fraction
         )
         self._split = np.array([split_of[group] for group, _ in listing.examples])
 
-        self._fields = {name: self._load(name, examples) for name in self.names or known}
-        if absent := [name for name in self.names if not self._fields[name].present.any()]:
+        fields = {name: self._load(name, examples) for name in self.names or known}
+        if absent := [name for name in self.names if not fields[name]]:
             advice = f"add some, or leave {absent[0]!r} out of data.names"
             raise DataError(self.directory, absent[0], "files", "at least one", "none", advice)
-        self._fields = {name: field for name, field in self._fields.items() if field.present.any()}
+        self._fields = {name: field for name, field in fields.items() if field}
         self.names = tuple(self._fields)
         self.modalities = {name: field.modality for name, field in self._fields.items()}
         usable = np.any([field.present for field in self._fields.values()], axis=0)
@@ -111,18 +113,23 @@ class Source(folder_formats.Formats):
             **{f.name: fields[f.name] for f in dataclasses.fields(folder_formats.Formats) if f.name in fields}
         )
         listing = folder_listing.read(fields["directory"])
-        names = fields.get("names") or folder_listing.MODALITIES
+        items = [item for _, items in listing.examples for item in items.values()]
+        modalities = {
+            name: formats.modality([item for item in items if item.modality == name])
+            for name in {item.modality for item in items}
+            if not fields.get("names") or name in fields["names"]
+        }
 
         def problem(item: Item) -> DataError | None:
             try:
-                formats.decode(item)
+                formats.decode(item, modalities[item.modality])
             except DataError as error:
                 return error
             return None
 
-        items = [item for _, items in listing.examples for name, item in items.items() if name in names]
+        read = [item for item in items if item.modality in modalities]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = [error for error in pool.map(problem, items) if error]
+            found = [error for error in pool.map(problem, read) if error]
         return listing.problems + found, listing.ignored
 
     def __len__(self) -> int:
@@ -145,36 +152,37 @@ class Source(folder_formats.Formats):
                 batch[name + MASK_SUFFIX] = present
         return batch
 
-    def _load(self, name: str, examples: Sequence[dict[str, Item]]) -> _Field:
+    def _load(self, name: str, examples: Sequence[dict[str, Item]]) -> _Field | None:
+        """None where no example has the modality."""
         items = [items[name] for items in examples if name in items]
-        listed = np.array([name in items for items in examples])
-        row = np.cumsum(listed).clip(1) - 1
         if not items:
-            return _Field(listed, row, np.zeros(0), self.modality(name))
-        if name == "text":
-            tokenizer, values = self._encode(items, self._split[listed] == "train")
-            return _Field(listed, row, values, self.modality(name, tokenizer))
-        decoded = self._decoded(name, items)
+            return None
+        listed = np.array([name in items for items in examples])
+        row, modality = np.cumsum(listed).clip(1) - 1, self.modality(items)
+        if modality.traits.has_vocabulary:
+            tokenizer, values = self._encode(items, modality, self._split[listed] == "train")
+            return _Field(listed, row, values, dataclasses.replace(modality, tokenizer=tokenizer))
+        decoded = self._decoded(name, items, modality)
         present = listed.copy()
         present[listed] = decoded["present"]
-        return _Field(present, row, decoded, self.modality(name))
+        return _Field(present, row, decoded, modality) if present.any() else None
 
-    def _encode(self, items: Sequence[Item], in_training: np.ndarray) -> tuple[Tokenizer, np.ndarray]:
+    def _encode(
+        self, items: Sequence[Item], modality: Modality, in_training: np.ndarray
+    ) -> tuple[Tokenizer, np.ndarray]:
         """The vocabulary of the training texts, and every text as ids `[N, L]`."""
-        texts = list(map(self.decode, items))
+        texts = [self.decode(item, modality) for item in items]
         training = [text for text, train in zip(texts, in_training) if train]
         tokenizer = build(training, self.text_unit, min_count=self.min_count)
         if self.text_unit != "byte" and not tokenizer.vocabulary:
             expected = f"{self.text_unit}s that the training texts hold at least {self.min_count} times"
-            got = f"none in {len(training)} training texts"
-            raise DataError(self.directory, "text", "vocabulary", expected, got, "add texts or lower data.min_count")
+            got, name = f"none in {len(training)} training texts", items[0].modality
+            raise DataError(self.directory, name, "vocabulary", expected, got, "add texts or lower data.min_count")
         return tokenizer, np.stack([tokenizer.encode(text, self.text_length) for text in texts])
 
-    def _decoded(self, name: str, items: Sequence[Item]) -> arrays.Arrays:
+    def _decoded(self, name: str, items: Sequence[Item], modality: Modality) -> arrays.Arrays:
         """`name [N, ...]`, and `present [N]`, False for the sound of a clip that has none."""
-        modality = self.modality(name)
-        stats = [(os.path.abspath(item.path), _stat(item)) for item in items]
-        listed = repr([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+        listed = repr([(os.path.abspath(item.path), *_state(item)) for item in items])
         parameters = {
             "version": VERSION,
             "files": hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest(),
@@ -188,11 +196,12 @@ class Source(folder_formats.Formats):
                 folder_formats.check_header(item)
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
                 for start in range(0, len(items), CHUNK):
-                    values = list(pool.map(self.decode, items[start : start + CHUNK]))
+                    values = [pool.submit(self.decode, item, modality) for item in items[start : start + CHUNK]]
+                    values = [value.result() for value in values]
                     present = np.array([value is not None for value in values])
-                    stacked = np.zeros((len(values), *modality.shape), np.float32)
+                    stacked = modality.zeros(len(values))
                     stacked[present] = [value for value in values if value is not None]
-                    if name != "audio":
+                    if modality.traits.eight_bits:
                         stacked = np.round((stacked + 1) * 127.5).astype(np.uint8)
                     writer.extend({name: stacked, "present": present})
 
@@ -209,12 +218,16 @@ class _Field:
     modality: Modality
 
 
-def _stat(item: Item) -> os.stat_result:
+def _state(item: Item) -> tuple:
+    """What changes where the item does: size and time of its file, or what the line holds."""
+    if item.value is not None:
+        return (item.value,)
     try:
-        return item.path.stat()
+        stat = item.path.stat()
     except OSError:
         containers.check(item.path, item.modality)  # says what is wrong
         raise
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _with_count(problems: Sequence[DataError]) -> DataError:

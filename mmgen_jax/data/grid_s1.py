@@ -34,8 +34,9 @@ from typing import ClassVar
 import numpy as np
 
 from mmgen_jax.data import local
-from mmgen_jax.modalities import decode, text, tokenizer
+from mmgen_jax.modalities import text, tokenizer
 from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.video import read, read_sound
 
 SECONDS = 3.0
 # Mean difference of successive frames, in levels of 255, that no take of a face has: of 16 frames, the damaged clips
@@ -92,10 +93,10 @@ class Source(local.LocalSource):
         self.ids = [file.stem for file in files]
         self._rows = local.rows_of(self.split, self.ids)
         if {"video", "image"} & set(self.names):
-            self._columns["video"] = self._decoded("video", files, video, lambda path: decode.video(path, video.shape))
+            self._columns["video"] = self._decoded("video", files, video, lambda path: read(path, video.shape))
         if "audio" in self.names:
             self._columns["audio"] = self._decoded(
-                "audio", files, audio, lambda path: decode.video_audio(path, num_samples, self.sample_rate)
+                "audio", files, audio, lambda path: read_sound(path, num_samples, self.sample_rate)
             )
         self.modalities = {"image": Modality("image", frame), "video": video, "audio": audio}
         for place, (name, words) in enumerate(GRAMMAR.items()):

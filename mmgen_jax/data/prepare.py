@@ -232,20 +232,27 @@ def _describe(feature: Any, kinds: Any) -> dict | None:
 
 def _convert(values: list, field: str, description: dict) -> arrays_writer.Values:
     """A chunk of one field in the form that it is written in."""
-    kind = description["kind"]
-    if kind == "text":
-        return [bytes(value).decode("utf-8", errors="replace") for value in values]
     if description.get("encoded"):
         return [np.frombuffer(bytes(value), np.uint8) for value in values]
-    if kind == "label":
-        return np.asarray(values, np.int32)
-    if kind == "video":
-        return [np.asarray(value, np.uint8) for value in values]
-    if kind == "audio":
-        values = [np.asarray(value) for value in values]
-        if values[0].dtype.kind == "f":
-            return [value.astype(np.float32) for value in values]
-        if any(value.size and np.abs(value).max() > 32768 for value in values):
-            raise PrepareError(f"field {field!r}: expected audio of 16 bits, got samples above 32768")
-        return [value.clip(-32768, 32767).astype(np.int16) for value in values]
+    return _FORMS.get(description["kind"], _stacked)(values, field)
+
+
+def _stacked(values: list, field: str) -> np.ndarray:
     return np.stack([np.asarray(value) for value in values])
+
+
+def _waveforms(values: list, field: str) -> list[np.ndarray]:
+    values = [np.asarray(value) for value in values]
+    if np.issubdtype(values[0].dtype, np.floating):
+        return [value.astype(np.float32) for value in values]
+    if any(value.size and np.abs(value).max() > 32768 for value in values):
+        raise PrepareError(f"field {field!r}: expected audio of 16 bits, got samples above 32768")
+    return [value.clip(-32768, 32767).astype(np.int16) for value in values]
+
+
+_FORMS = {
+    "text": lambda values, field: [bytes(value).decode("utf-8", errors="replace") for value in values],
+    "label": lambda values, field: np.asarray(values, np.int32),
+    "video": lambda values, field: [np.asarray(value, np.uint8) for value in values],
+    "audio": _waveforms,
+}

@@ -25,7 +25,6 @@ from typing import ClassVar
 import numpy as np
 
 from mmgen_jax.data import local
-from mmgen_jax.modalities import decode
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import build
 
@@ -66,8 +65,9 @@ class Source(local.LocalSource):
         self.require("seconds", "above 0, to 10", 0 < self.seconds <= 10)
         self.require("sample_rate", "4000 to 48000", 4000 <= self.sample_rate <= 48000)
         self.require("text_unit", "word, character or byte", self.text_unit in ("word", "character", "byte"))
+        audio = Modality("audio", (round(self.seconds * self.sample_rate),), sample_rate=self.sample_rate)
         files = [path for pack in PACKS for path in sorted((self.root / pack).iterdir())]
-        files = [path for path in files if decode.kind_of(path) == "audio"]
+        files = [path for path in files if path.suffix.lower() in audio.traits.suffixes]
         self.texts = [text_of(path.stem) for path in files]
         self._rows = local.rows_of(self.split, self.texts)
         if "text" in self.names:
@@ -77,10 +77,9 @@ class Source(local.LocalSource):
                 "text", self.texts, tokenizer, self.text_length
             )
         if "audio" in self.names:
-            audio = Modality("audio", (round(self.seconds * self.sample_rate),), sample_rate=self.sample_rate)
             self.modalities["audio"] = audio
             self._columns["audio"] = self._decoded(
-                "audio", files, audio, lambda path: decode.audio(path, *audio.shape, self.sample_rate)
+                "audio", files, audio, lambda path: audio.traits.read_file(path, "audio")
             )
         self.modalities["pack"] = Modality("label", classes=PACKS)
         self._columns["pack"] = np.array([PACKS.index(path.parent.name) for path in files], np.int32)

@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import itertools
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mmgen_jax.data import prepare
 from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.data.files import tfds_features
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.modalities.tokenizer import Tokenizer
 
 VERSION = 1  # raise when what a column holds changes
@@ -88,12 +88,14 @@ class Source:
         rows = self._examples[1][np.asarray(indices)]
         batch = {}
         for name, column in self._columns.items():
-            kind, values = self.modalities[name].kind, column[rows]
-            if kind in ("image", "video"):
+            values, space = column[rows], self.modalities[name].space
+            if values.dtype == np.uint8:  # pixels
                 values = values * np.float32(1 / 127.5) - np.float32(1)
-            elif kind == "audio":
-                values = values * np.float32(1 / 32768) if values.dtype == np.int16 else values.clip(-1, 1)
-            elif kind == "label" and self._has_unknown[name]:
+            elif values.dtype == np.int16:  # a waveform
+                values = values * np.float32(1 / 32768)
+            elif isinstance(space, Continuous):
+                values = values.clip(-1, 1) if space.bounded else values
+            elif self._has_unknown[name]:
                 batch[name + MASK_SUFFIX] = values >= 0
                 values = np.maximum(values, 0)
             batch[name] = values
@@ -128,41 +130,27 @@ class Source:
 
     @functools.cached_property
     def _has_unknown(self) -> dict[str, bool]:
-        return {n: bool((c < 0).any()) for n, c in self._columns.items() if self.modalities[n].kind == "label"}
+        """Of ids, whether some are -1."""
+        return {n: bool((c < 0).any()) for n, c in self._columns.items() if c.dtype == np.int32}
 
-    def _feature(self, name: str) -> dict:
+    def _feature(self, name: str) -> tfds_features.Feature:
         features = next(iter(self._prepared.values())).attributes["features"]
-        feature = features.get(self.fields[name])
-        if feature is None or feature["kind"] == "tensor":
-            usable = ", ".join(f"{field} ({f['kind']})" for field, f in features.items() if f["kind"] != "tensor")
+        described = features.get(self.fields[name])
+        if described is None:
+            usable = ", ".join(f"{field} ({feature['kind']})" for field, feature in features.items())
             raise ValueError(
-                f"{self.dataset}: modality {name!r}: feature {self.fields[name]!r} does not exist or is no text, "
-                f"image, audio, video or label; there are {usable}"
+                f"{self.dataset}: modality {name!r}: feature {self.fields[name]!r} does not exist; there are {usable}"
             )
-        if self.text_pieces and (feature["kind"] != "text" or len(self.fields) > 1):
+        feature = tfds_features.TYPES[described["kind"]](self, name, described)
+        if self.text_pieces and (not feature.has_pieces or len(self.fields) > 1):
             raise ValueError(f"{self.dataset}: text_pieces needs one text as the only modality, got {self.fields}")
         return feature
 
     def _modality(self, name: str) -> Modality:
-        feature = self._feature(name)
-        kind = feature["kind"]
-        if kind == "label":
-            return Modality("label", classes=tuple(feature["classes"]))
-        if kind == "text":
-            return Modality("text", (self.text_length,), tokenizer=self._tokenizer(name))
-        if kind == "audio":
-            rate = self.sample_rate or feature["sample_rate"]
-            if not rate:
-                raise ValueError(f"{self.dataset}: modality {name!r}: TFDS does not state its rate; set sample_rate")
-            return Modality("audio", (round(self.audio_seconds * rate),), sample_rate=rate)
-        size = self.image_size if kind == "image" else self.video_size
-        *_, height, width, channels = feature["shape"]
-        if not size and (height is None or width is None):
-            raise ValueError(f"{self.dataset}: modality {name!r}: its {kind}s differ in size; set {kind}_size")
-        shape = (size or height, size or width, channels or 3)
-        return Modality(kind, shape if kind == "image" else (self.num_frames, *shape))
+        return self._feature(name).modality()
 
-    def _tokenizer(self, name: str) -> Tokenizer:
+    def tokenizer(self, name: str) -> Tokenizer:
+        """Of a text modality, its vocabulary that of `train`."""
         train = self._prepared["train"]
         if self.text_unit == "byte":
             return Tokenizer("byte")
@@ -182,15 +170,12 @@ class Source:
     def _column(self, name: str, split: str) -> np.ndarray:
         """A modality's values for every example of an official split, in the shape and rate that they are read in."""
         prepared, field = self._prepared[split], self.fields[name]
-        feature, modality = self._feature(name), self._modality(name)
-        if feature["kind"] == "label":
-            return prepared[field]
-        if feature["kind"] == "image" and list(modality.shape) == feature["shape"]:
-            return prepared[field]
-        parameters: dict[str, Any] = {"shape": modality.shape, "rate": modality.sample_rate}
-        if feature["kind"] == "text":
-            parameters |= {"unit": self.text_unit, "pieces": self.text_pieces}
-        rows = self._rows(prepared, field, feature, modality)
+        feature = self._feature(name)
+        if (stored := feature.stored(prepared, field)) is not None:
+            return stored
+        modality = feature.modality()
+        parameters = {"shape": modality.shape, "rate": modality.sample_rate, **feature.parameters()}
+        rows = feature.rows(prepared, field, modality)
 
         def build(writer: arrays_writer.Writer) -> None:
             while chunk := list(itertools.islice(rows, CHUNK)):
@@ -202,67 +187,3 @@ class Source:
         parameters = {"version": VERSION, "field": self.fields[name], **parameters}
         place = prepared.directory.relative_to(arrays.cache_dir() / "prepared")
         return arrays.cached(f"tfds_source/{place}/{kind}", [prepared.directory / "meta.json"], parameters, build)
-
-    def _rows(self, prepared: arrays.Arrays, field: str, feature: dict, modality: Modality) -> Iterator[np.ndarray]:
-        """The rows of a column, one after the other."""
-        kind = feature["kind"]
-        if kind == "text":
-            for value in prepared.text(field):
-                yield from _encode(value, modality.tokenizer, self.text_length, self.text_pieces)
-        elif kind == "audio":
-            for value in prepared.ragged(field):
-                yield _waveform(value, feature["sample_rate"], modality)
-        elif kind == "image":
-            for value in prepared.ragged(field) if feature["encoded"] else prepared[field]:
-                yield _picture(value, modality.shape)
-        else:
-            for value in prepared.ragged(field):
-                if not len(value):
-                    raise ValueError(f"{self.dataset}: field {field!r} has a video without frames")
-                frames = np.rint(np.linspace(0, len(value) - 1, self.num_frames)).astype(int)
-                yield np.stack([_picture(frame, modality.shape[1:]) for frame in value[frames]])
-
-
-def _encode(value: str, tokenizer: Tokenizer, length: int, pieces: bool) -> Iterator[np.ndarray]:
-    """`[length] int32` of a text's beginning, or of each of its pieces."""
-    units = tokenizer.split(value)
-    for start in range(0, max(len(units), 1), length - 1):
-        piece = units[start : start + length - 1]
-        if tokenizer.unit == "byte":  # a character cut in two is dropped
-            yield tokenizer.encode(bytes(piece).decode("utf-8", errors="ignore"), length)
-        else:
-            yield tokenizer.encode((" " if tokenizer.unit == "word" else "").join(piece), length)
-        if not pieces:
-            return
-
-
-def _waveform(value: np.ndarray, rate: int, modality: Modality) -> np.ndarray:
-    """`[S]`, int16 or float32 as stored."""
-    if value.ndim == 2:
-        value = value.mean(axis=1).astype(value.dtype)
-    if rate and rate != modality.sample_rate:
-        from scipy import signal
-
-        common = math.gcd(rate, modality.sample_rate)
-        resampled = signal.resample_poly(value.astype(np.float32), modality.sample_rate // common, rate // common)
-        limit = np.iinfo(value.dtype) if value.dtype == np.int16 else np.finfo(value.dtype)
-        value = resampled.clip(limit.min, limit.max).astype(value.dtype)
-    row = np.zeros(modality.shape, value.dtype)
-    row[: len(value)] = value[: len(row)]
-    return row
-
-
-def _picture(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """`[H, W, C] uint8` from an image of that many channels or the bytes of a file: its middle, resized."""
-    from PIL import Image, ImageOps
-
-    if value.shape == shape:
-        return value
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[shape[-1]]
-    image = (
-        Image.open(io.BytesIO(value.tobytes()))
-        if value.ndim == 1
-        else Image.fromarray(value.squeeze(-1) if value.shape[-1] == 1 else value)
-    )
-    image = ImageOps.fit(image.convert(mode), (shape[1], shape[0]), Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(shape)

@@ -1,13 +1,14 @@
 """What a modality is, and the check that a batch keeps to it.
 
 A batch is a flat dict of arrays: one entry per modality, and optionally `<name>/mask` `[B] bool`, False where that
-example lacks the modality. Shapes and ranges, by kind:
+example lacks the modality. Shape, dtype and range of an entry are its kind's, a file of this folder each:
 
-    text   [B, L]           int32    token ids in [0, vocab_size), 0 is padding
-    image  [B, H, W, C]     float32  in [-1, 1]
-    audio  [B, S]           float32  waveform in [-1, 1]
-    video  [B, T, H, W, C]  float32  in [-1, 1]
-    label  [B]              int32    class ids in [0, num_classes)
+    text    [B, L]             int32    token ids in [0, vocab_size), 0 is padding
+    image   [B, H, W, C]       float32  in [-1, 1]
+    audio   [B, S]             float32  waveform in [-1, 1]
+    video   [B, T, H, W, C]    float32  in [-1, 1]
+    label   [B]                int32    class ids in [0, num_classes)
+    vector  [B, D], [B, T, D]  float32  finite
 """
 
 from __future__ import annotations
@@ -19,18 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import BatchError as BatchError
+from mmgen_jax.modalities import kinds
 from mmgen_jax.modalities.space import Continuous, Discrete
-from mmgen_jax.modalities.tokenizer import END, Tokenizer, from_dict
+from mmgen_jax.modalities.tokenizer import Tokenizer, from_dict
 
-RANK = {"text": 1, "image": 3, "audio": 1, "video": 4, "label": 0}  # of one example
-DTYPE = {"text": np.int32, "image": np.float32, "audio": np.float32, "video": np.float32, "label": np.int32}
 MASK_SUFFIX = "/mask"
 
 Batch = Mapping[str, Any]
-
-
-class BatchError(ValueError):
-    """A batch that does not keep to its modalities; the message names modality, field, expected and got."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +35,16 @@ class Modality:
     """One named entry of the batch.
 
     Args:
-      kind: `text`, `image`, `audio`, `video` or `label`.
-      shape: of one example, without the batch axis: `(L,)`, `(H, W, C)`, `(S,)`, `(T, H, W, C)` or `()`.
+      kind: a file of this folder: `text`, `image`, `audio`, `video`, `label`, `vector`, ….
+      shape: of one example, without the batch axis: `(L,)`, `(H, W, C)`, `(S,)`, `(T, H, W, C)`, `()`, `(D,)`, ….
       sample_rate: of audio, in Hz.
       frame_rate: of video, in frames per second.
       classes: of a label, the name of each class.
       tokenizer: of text; its `vocab_size` bounds the ids.
+
+    Raises:
+      LookupFailed: there is no such kind.
+      ValueError: a shape that the kind does not have.
     """
 
     kind: str
@@ -54,21 +55,30 @@ class Modality:
     tokenizer: Tokenizer | None = None
 
     def __post_init__(self):
-        if self.kind not in RANK:
-            raise ValueError(f"modality kind {self.kind!r} does not exist; the kinds are {', '.join(RANK)}")
-        if len(self.shape) != RANK[self.kind]:
+        ranks = self.traits.ranks
+        if len(self.shape) not in ranks:
             raise ValueError(
-                f"a modality of kind {self.kind!r} has {RANK[self.kind]} axes per example, got shape {self.shape}"
+                f"a modality of kind {self.kind!r} has {' or '.join(map(str, ranks))} axes per example, got shape "
+                f"{self.shape}"
             )
+
+    @property
+    def traits(self) -> Any:
+        """All that its kind makes of it, a `contracts.Kind`."""
+        return kinds.find(self.kind)(self)
 
     @property
     def space(self) -> Continuous | Discrete:
         """Of the array itself."""
-        if self.kind == "text":
-            return Discrete(self.shape[0], self.vocab_size, END)
-        if self.kind == "label":
-            return Discrete(1, self.num_classes)
-        return Continuous((*self.shape, 1) if self.kind == "audio" else self.shape)
+        return self.traits.space
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(self.traits.dtype)
+
+    def zeros(self, num: int) -> np.ndarray:
+        """`[num, *shape]`, what stands where examples lack the modality."""
+        return np.zeros((num, *self.shape), self.dtype)
 
     @property
     def num_classes(self) -> int:
@@ -77,11 +87,6 @@ class Modality:
     @property
     def vocab_size(self) -> int:
         return self.tokenizer.vocab_size if self.tokenizer else 0
-
-    @property
-    def upper_bound(self) -> int:
-        """The first integer that is too large, for kinds whose entries are ids; else 0."""
-        return {"text": self.vocab_size, "label": self.num_classes}.get(self.kind, 0)
 
 
 def check_batch(batch: Batch, modalities: Mapping[str, Modality]) -> None:
@@ -100,26 +105,11 @@ def check_batch(batch: Batch, modalities: Mapping[str, Modality]) -> None:
             _check_array(name, np.asarray(batch[name]), (), np.dtype(bool))
     for name, modality in modalities.items():
         if name in batch:
-            _check_modality(name, np.asarray(batch[name]), modality, batch.get(name + MASK_SUFFIX))
-
-
-def _check_modality(name: str, array: np.ndarray, modality: Modality, mask) -> None:
-    _check_array(name, array, modality.shape, np.dtype(DTYPE[modality.kind]))
-    present = array if mask is None else array[np.asarray(mask)]
-    if not present.size:
-        return
-    low, high = present.min(), present.max()
-    if modality.upper_bound:
-        if low < 0 or high >= modality.upper_bound:
-            raise BatchError(
-                f"batch[{name!r}].range ({modality.kind}): expected ids in [0, {modality.upper_bound}), got "
-                f"[{low}, {high}]; encode it with the modality's own tokenizer or class list"
-            )
-    elif np.issubdtype(array.dtype, np.floating) and not (low >= -1.0 and high <= 1.0):  # a NaN fails both
-        raise BatchError(
-            f"batch[{name!r}].range ({modality.kind}): expected values in [-1, 1], got [{low:.4g}, {high:.4g}]; "
-            "scale them where the source reads them (pixels: x / 127.5 - 1)"
-        )
+            array, mask = np.asarray(batch[name]), batch.get(name + MASK_SUFFIX)
+            _check_array(name, array, modality.shape, modality.dtype)
+            present = array if mask is None else array[np.asarray(mask)]
+            if present.size:
+                modality.traits.check(name, present)
 
 
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -10,7 +10,8 @@ class Continuous:
     """Values on a grid, channels last: `[D]`, `[T, C]`, `[H, W, C]` or `[T, H, W, C]` per example, float32.
 
     Args:
-      bounded: whether the values are in [-1, 1]; else they are unbounded, with mean 0 and variance 1 for each channel.
+      bounded: whether the values are in [-1, 1]; else they are unbounded. Those of a learned representation then have
+        mean 0 and variance 1 for each channel, those of a `vector` what the data has.
     """
 
     shape: tuple[int, ...]
@@ -23,6 +24,11 @@ class Continuous:
 
     def __str__(self) -> str:
         return f"values {list(self.shape)}"
+
+
+def is_picture(space: Continuous | Discrete) -> bool:
+    """Whether it is one of values in [-1, 1] on a grid of two axes."""
+    return isinstance(space, Continuous) and space.rank == 2 and space.bounded
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
+from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.tokens import pooled
 from mmgen_jax.networks.layers import mapped, randomness
@@ -25,7 +26,6 @@ from mmgen_jax.objectives.parts.masks import example_weights, zero_masked
 from mmgen_jax.objectives.parts.mixup import mix, mixup_weights
 
 MIXUP = 0x313  # keeps its draws apart from those of dropout
-MIXABLE = ("image", "audio", "video")
 
 
 class Network(nn.Module):
@@ -53,8 +53,8 @@ class Objective(Family):
       auxiliary_labels: `{label: weight}` of further labels; that of `target` is 1.
       label_smoothing: weight of the uniform distribution in the training target (Szegedy et al., 2016).
       dropout: on the fused vector.
-      mixup: in training each example is mixed with another one of the batch, its images, sounds and clips as its
-        labels, by a weight from Beta(mixup, mixup); 0 does not mix. Needs conditions without texts and labels.
+      mixup: in training each example is mixed with another one of the batch, its conditions as its labels, by a
+        weight from Beta(mixup, mixup); 0 does not mix. Needs conditions of continuous values.
     """
 
     auxiliary_labels: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -65,9 +65,9 @@ class Objective(Family):
     own_players: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def __post_init__(self):
-        if self.modality.kind != "label":
+        if not self.modality.classes:
             raise ValueError(f"objective.target: expected a label, {self.target!r} is of kind {self.modality.kind!r}")
-        labels = [name for name, modality in self.modalities.items() if modality.kind == "label"]
+        labels = [name for name, modality in self.modalities.items() if modality.classes]
         if unknown := [name for name in self.auxiliary_labels if name not in labels or name == self.target]:
             others = ", ".join(name for name in labels if name != self.target) or "none"
             raise ValueError(
@@ -75,10 +75,11 @@ class Objective(Family):
             )
         if self.mixup < 0:
             raise ValueError(f"objective.mixup: expected at least 0, got {self.mixup}")
-        kinds = {name: modality.kind for name, modality in self.conditions.modalities.items()}
-        if self.mixup and (fixed := [name for name, kind in kinds.items() if kind not in MIXABLE]):
+        conditions = self.conditions.modalities
+        if self.mixup and (fixed := [n for n, m in conditions.items() if not isinstance(m.space, Continuous)]):
             raise ValueError(
-                f"objective.mixup: {fixed[0]!r} is of kind {kinds[fixed[0]]!r}, which has no mean; set it to 0"
+                f"objective.mixup: {fixed[0]!r} is of kind {conditions[fixed[0]].kind!r}, which has no mean; set it "
+                "to 0"
             )
 
     @property

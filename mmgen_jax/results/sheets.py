@@ -13,7 +13,8 @@ import PIL.ImageFont
 
 from mmgen_jax import evaluate
 from mmgen_jax.config.schema import ConfigError
-from mmgen_jax.modalities import save
+from mmgen_jax.modalities.grid import to_uint8
+from mmgen_jax.modalities.space import is_picture
 from mmgen_jax.results import cells
 from mmgen_jax.runs.workdir import restore
 
@@ -112,13 +113,13 @@ def write(
 def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -> np.ndarray:
     """`[prompts, num, H, W, 3] uint8`, enlarged."""
     _, system, sampler, _ = restore(workdir)
-    texts = [name for name in system.conditions if system.modalities[name].kind == "text"]
-    if len(texts) != 1 or system.modalities[system.target].kind != "image":
+    texts = [name for name in system.conditions if system.modalities[name].tokenizer]
+    if len(texts) != 1 or not is_picture(system.modalities[system.target].space):
         raise ConfigError(f"{workdir}: expected a model that draws images from one text")
     modality = system.modalities[texts[0]]
     ids = np.stack([modality.tokenizer.encode(prompt, modality.shape[0]) for prompt in prompts])
     sampler.seed = seed
-    drawn = save.to_uint8(sampler({texts[0]: np.repeat(ids, num, axis=0)})[system.target])
+    drawn = to_uint8(sampler({texts[0]: np.repeat(ids, num, axis=0)})[system.target])
     factor = -(-SMALLEST // drawn.shape[1])
     drawn = np.broadcast_to(drawn, (*drawn.shape[:3], 3)).repeat(factor, axis=1).repeat(factor, axis=2)
     return drawn.reshape(len(prompts), num, *drawn.shape[1:])

@@ -1,49 +1,60 @@
-"""What a user gives as conditions, as arrays."""
+"""What a user gives for the modalities of a model, as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from absl import logging
 
-from mmgen_jax.config import schema
+from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.lookup import nearest
 from mmgen_jax.modalities.modality import Modality
 
 
-def read_given(
-    given: Mapping[str, str], names: tuple[str, ...], modalities: Mapping[str, Modality]
-) -> dict[str, np.ndarray]:
-    """What is given for a model that reads `names`: `{name: array}` without a batch axis; warns of unknown words.
+def named(
+    given: Mapping[str, Any], by_kind: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]
+) -> dict[str, Any]:
+    """`{name: value}` of what is given by name and, for the one modality of `names` that is of a kind, by kind.
 
     Raises:
-      ConfigError: the model reads none of a kind that is given, or several.
-      features.text.TextError, data.decode.DataError: what is given cannot be read.
+      ConfigError: none or several of `names` are of a kind, or one is given twice.
     """
-    arrays = {}
-    for kind, value in given.items():
-        name = _condition(kind, names, modalities)
-        arrays[name] = _read(kind, value, name, modalities[name])
-        if kind == "text" and (unknown := modalities[name].tokenizer.unknown(value)):  # a closed one refused them
-            logging.warning("--text: words that the model does not know, and reads as one: %s", ", ".join(unknown))
-    return arrays
+    values = dict(given)
+    for kind, value in by_kind.items():
+        matching = [name for name in names if modalities[name].kind == kind]
+        if len(matching) != 1:
+            advice = ", ".join(f"--given.{name}=…" for name in matching or names)
+            raise ConfigError(
+                f"--{kind}: the model has {len(matching)} conditions of that kind; it has: {_listed(names, modalities)}"
+                + (f"; name one: {advice}" if advice else "")
+            )
+        if matching[0] in values:
+            raise ConfigError(f"--{kind}: --given.{matching[0]} gives the same one; give it once")
+        values[matching[0]] = value
+    return values
 
 
-def _condition(kind: str, conditions: tuple[str, ...], modalities: Mapping[str, Modality]) -> str:
-    matching = [name for name in conditions if modalities[name].kind == kind]
-    if len(matching) != 1:
-        known = ", ".join(f"{name} ({modalities[name].kind})" for name in conditions) or "none"
-        raise schema.ConfigError(f"--{kind}: the model has {len(matching)} conditions of that kind; it has: {known}")
-    return matching[0]
+def read_given(
+    given: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]
+) -> dict[str, np.ndarray]:
+    """What is given for a model that reads `names`: `{name: array [n, *shape]}`, n for texts of a file, else 1.
+
+    Args:
+      given: `{name: value}`: a text or `@file` with one a line, a class or its number, the name of a file.
+
+    Raises:
+      ConfigError: the model reads no modality of a name; a class that there is not.
+      tokenizer.TextError, containers.DataError: what is given cannot be read.
+    """
+    for name in given:
+        if name not in names:
+            raise ConfigError(
+                f"--given.{name}: the model has no such condition; {nearest(name, names)}it has: "
+                + _listed(names, modalities)
+            )
+    return {name: np.stack(modalities[name].traits.read_given(value, name)) for name, value in given.items()}
 
 
-def _read(kind: str, value: str, name: str, modality: Modality) -> np.ndarray:
-    from mmgen_jax.modalities import decode
-
-    if kind == "text":
-        return modality.tokenizer.encode(value, modality.shape[0])
-    if kind == "image":
-        return decode.image(value, modality.shape, name)
-    if kind == "audio":
-        return decode.audio(value, modality.shape[0], modality.sample_rate, name)
-    return decode.video(value, modality.shape, modality.frame_rate, name)
+def _listed(names: Sequence[str], modalities: Mapping[str, Modality]) -> str:
+    return ", ".join(f"{name} ({modalities[name].kind})" for name in names) or "none"

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.config import loading, override, schema
 from mmgen_jax.config.system import System, build_system
-from mmgen_jax.modalities.modality import DTYPE, Modality, modalities_from_json, modalities_to_json
+from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import checkpoint, parallel
 from mmgen_jax.training.state import TrainState, averaged, create
@@ -71,13 +70,9 @@ def read_workdir(workdir: pathlib.Path):
 
 def create_state(config, system: System) -> TrainState:
     """The initial state; the shapes come from the modalities, so no data is needed."""
-    examples = {name: zeros(modality, 2) for name, modality in system.modalities.items()}
+    examples = {name: modality.zeros(2) for name, modality in system.modalities.items()}
     rng = jax.random.key(config.seed)
     return create(system.objective, system.optimizers, rng, examples)
-
-
-def zeros(modality: Modality, num: int) -> np.ndarray:
-    return np.zeros((num, *modality.shape), DTYPE[modality.kind])
 
 
 def prepare_workdir(workdir: pathlib.Path, config, modalities) -> None:

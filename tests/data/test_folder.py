@@ -11,7 +11,7 @@ import pytest
 from mmgen_jax import lookup
 from mmgen_jax.data.files import folder_listing
 from mmgen_jax.data.folder import Source
-from mmgen_jax.modalities import containers, decode, modality
+from mmgen_jax.modalities import containers, image, modality
 
 NUM = 20
 SMALL = {"image_size": 8, "num_frames": 2, "audio_seconds": 0.25, "text_length": 8}
@@ -127,7 +127,7 @@ def test_vocabulary_is_that_of_the_training_texts(mixed):
 def test_a_changed_file_is_decoded_again_and_others_are_not_decoded_twice(mixed, monkeypatch):
     Source(directory=str(mixed), **SMALL)
     decoded = []
-    monkeypatch.setattr(decode, "image", lambda path, shape: decoded.append(path) or np.ones(shape, np.float32))
+    monkeypatch.setattr(image, "read", lambda path, shape, name: decoded.append(path) or np.ones(shape, np.float32))
     Source(directory=str(mixed), **SMALL)
     assert not decoded
     media.picture(mixed / "thing 01.jpg", media.pixels(9, 9))

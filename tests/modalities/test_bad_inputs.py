@@ -7,7 +7,7 @@ import time
 import bad_inputs
 import pytest
 
-from mmgen_jax.modalities import decode
+from mmgen_jax.modalities import video
 
 CASES = bad_inputs.cases()
 
@@ -39,13 +39,13 @@ def test_reading_imports_no_jax(cache):
 @pytest.mark.parametrize("name", ["lrae3s", "sbbbzp", "srbb4n", "srwi5a", "swao7a"])
 def test_grid_clips_of_74_frames_fill_every_frame(mmgen_data, name):
     clip = mmgen_data / "grid_s1" / "clips" / f"{name}.mp4"
-    frames = decode.video(clip, (75, 16, 16, 3), frame_rate=25.0)
+    frames = video.read(clip, (75, 16, 16, 3), frame_rate=25.0)
     assert (frames[74] == frames[73]).all() and (frames[73] != frames[72]).any()  # the last frame is held
-    assert decode.video(clip, (8, 16, 16, 3)).std(0).max() > 0.05
+    assert video.read(clip, (8, 16, 16, 3)).std(0).max() > 0.05
 
 
 def test_grid_clip_with_a_damaged_block_is_a_valid_stream(mmgen_data):
     """Its damage was encoded again into whole frames, which no decoder can tell from a picture: it is converted."""
     clip = mmgen_data / "grid_s1" / "clips" / "sgib8n.mp4"
-    assert decode.video(clip, (75, 16, 16, 3)).shape == (75, 16, 16, 3)
-    assert abs(decode.video_audio(clip, 24_000, 8000)).max() > 0.1
+    assert video.read(clip, (75, 16, 16, 3)).shape == (75, 16, 16, 3)
+    assert abs(video.read_sound(clip, 24_000, 8000)).max() > 0.1

@@ -8,26 +8,26 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmgen_jax.modalities import containers, decode
+from mmgen_jax.modalities import audio, containers, image, kinds, video
 from mmgen_jax.modalities.resample import resample
 
 
 def test_image_of_the_asked_size_is_exact(tmp_path):
     array = media.pixels(24, 20)
     expected = array.astype(np.float32) / 127.5 - 1
-    np.testing.assert_allclose(decode.image(media.picture(tmp_path / "a.png", array), (24, 20, 3)), expected, atol=1e-6)
+    np.testing.assert_allclose(image.read(media.picture(tmp_path / "a.png", array), (24, 20, 3)), expected, atol=1e-6)
 
 
 def test_larger_image_is_antialiased(tmp_path):
     board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)  # without a filter: all black or all white
-    shrunk = decode.image(media.picture(tmp_path / "a.png", board), (8, 8, 1))
+    shrunk = image.read(media.picture(tmp_path / "a.png", board), (8, 8, 1))
     np.testing.assert_allclose(shrunk, 0, atol=0.02)
 
 
 def test_crop_is_central(tmp_path):
     array = np.repeat(np.arange(60, dtype=np.uint8)[None, :, None] * 4, 20, 0).repeat(3, 2)
     middle = array[:, 20:40].astype(np.float32) / 127.5 - 1
-    cropped = decode.image(media.picture(tmp_path / "a.png", array), (20, 20, 3))
+    cropped = image.read(media.picture(tmp_path / "a.png", array), (20, 20, 3))
     np.testing.assert_allclose(cropped, middle, atol=1e-6)
 
 
@@ -38,21 +38,21 @@ def test_every_mode_gives_the_shape_and_range(tmp_path, mode, channels):
         path = media.picture(tmp_path / "a.png", media.pixels(9, 7, 1).astype(np.uint16) * 257)
     else:
         path = media.picture(tmp_path / "a.png", media.pixels(9, 7), mode)
-    decoded = decode.image(path, (5, 6, channels))
+    decoded = image.read(path, (5, 6, channels))
     assert decoded.shape == (5, 6, channels) and decoded.dtype == np.float32
     assert -1 <= decoded.min() < decoded.max() <= 1
 
 
 def test_16_bits_keep_their_depth(tmp_path):
     array = np.arange(16, dtype=np.uint16).reshape(4, 4) + 1000  # all one value at 8 bits
-    decoded = decode.image(media.picture(tmp_path / "a.png", array), (4, 4, 1))[..., 0]
+    decoded = image.read(media.picture(tmp_path / "a.png", array), (4, 4, 1))[..., 0]
     np.testing.assert_allclose((decoded + 1) * 65535 / 2, array, atol=0.01)
 
 
 def test_audio_at_its_own_rate_is_exact(tmp_path):
     samples = media.sine().astype(np.float32)
     path = media.sound(tmp_path / "a.wav", samples, subtype="FLOAT")
-    np.testing.assert_array_equal(decode.audio(path, 4000, 8000), samples)
+    np.testing.assert_array_equal(audio.read(path, 4000, 8000), samples)
 
 
 @pytest.mark.parametrize(
@@ -86,34 +86,36 @@ def test_resampled_length_is_that_of_the_rates(rate, target, length, num_samples
 
 def test_frames_are_the_middles_of_equal_parts(tmp_path):
     ramp = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.full((1, 32, 32, 3), 6, np.uint8)
-    decoded = decode.video(media.clip(tmp_path / "a.mp4", ramp), (4, 8, 8, 1)).mean((1, 2, 3))
+    decoded = video.read(media.clip(tmp_path / "a.mp4", ramp), (4, 8, 8, 1)).mean((1, 2, 3))
     np.testing.assert_allclose(decoded, np.array([5, 15, 25, 35]) * 12 / 255 - 1, atol=0.03)
 
 
 def test_frames_at_a_rate_follow_the_clock_and_hold_the_last(tmp_path):
     ramp = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.full((1, 32, 32, 3), 25, np.uint8)
     path = media.clip(tmp_path / "a.mp4", ramp, rate=20)  # half a second
-    decoded = decode.video(path, (8, 8, 8, 1), frame_rate=10.0).mean((1, 2, 3))
+    decoded = video.read(path, (8, 8, 8, 1), frame_rate=10.0).mean((1, 2, 3))
     np.testing.assert_allclose(decoded, np.array([0, 2, 4, 6, 8, 9, 9, 9]) * 50 / 255 - 1, atol=0.03)
 
 
 def test_video_sound_is_the_recorded_one(tmp_path):
     path = media.clip(tmp_path / "a.mp4", samples=media.sine(16_000, frequency=300))
-    decoded = decode.video_audio(path, 4000, 8000)[1000:3000]  # AAC delays by a whole number of its samples
+    decoded = video.read_sound(path, 4000, 8000)[1000:3000]  # AAC delays by a whole number of its samples
     spectrum = np.abs(np.fft.rfft(decoded * np.hanning(2000)))
     assert spectrum.argmax() * 4 == 300 and 0.3 < decoded.std() < 0.4
 
 
 def test_reading_twice_is_identical(tmp_path):
     path = media.clip(tmp_path / "a.mp4")
-    np.testing.assert_array_equal(decode.video(path, (4, 8, 8, 3)), decode.video(path, (4, 8, 8, 3)))
+    np.testing.assert_array_equal(video.read(path, (4, 8, 8, 3)), video.read(path, (4, 8, 8, 3)))
 
 
-@pytest.mark.parametrize("suffix", sum(decode.SUFFIXES.values(), ()))
-def test_kind_is_by_suffix_in_either_case(suffix):
-    kind = decode.kind_of("a" + suffix)
-    assert suffix in decode.SUFFIXES[kind] and decode.kind_of("a.b" + suffix.upper()) == kind
-    assert decode.kind_of(suffix[1:]) is None
+SUFFIXES = [(kind, suffix) for kind in kinds.names() for suffix in kinds.find(kind).suffixes]
+
+
+@pytest.mark.parametrize("kind, suffix", SUFFIXES)
+def test_kind_is_by_suffix_in_either_case(kind, suffix):
+    assert kinds.of_file("a" + suffix) == kinds.of_file("a.b" + suffix.upper()) == kind
+    assert kinds.of_file(suffix[1:]) is None
 
 
 def test_error_survives_pickling_and_is_one_line():
@@ -128,7 +130,7 @@ def test_a_file_cut_anywhere_is_noticed_from_its_container(tmp_path, name):
         "image": lambda: media.picture(path),
         "audio": lambda: media.sound(path),
         "video": lambda: media.clip(path, codec={".gif": "gif", ".webm": "libvpx"}.get(path.suffix, "libx264")),
-    }[decode.kind_of(path)]()
+    }[kinds.of_file(path)]()
     containers.check(path, "image")
     whole = path.read_bytes()
     for share in (0.2, 0.5, 0.9, 1 - 1.5 / len(whole)):
@@ -157,10 +159,10 @@ def test_arbitrary_bytes_are_refused_and_nothing_else_happens(tmp_path_factory, 
     path = tmp_path_factory.getbasetemp() / "arbitrary"
     path.write_bytes(start + data)
     for read in (
-        lambda: decode.image(path, (4, 4, 3)),
-        lambda: decode.audio(path, 8, 8000),
-        lambda: decode.video(path, (2, 4, 4, 3)),
-        lambda: decode.video_audio(path, 8, 8000),
+        lambda: image.read(path, (4, 4, 3)),
+        lambda: audio.read(path, 8, 8000),
+        lambda: video.read(path, (2, 4, 4, 3)),
+        lambda: video.read_sound(path, 8, 8000),
     ):
         with pytest.raises(containers.DataError):
             read()
@@ -170,4 +172,4 @@ def test_real_photo_is_what_pillow_shows(mmgen_data):
     path = next((mmgen_data / "clothing" / "test").rglob("*.jpg"))
     with PIL.Image.open(path) as picture:
         expected = np.asarray(picture.convert("RGB"), np.float32) / 127.5 - 1
-    np.testing.assert_allclose(decode.image(path, expected.shape), expected, atol=1e-6)
+    np.testing.assert_allclose(image.read(path, expected.shape), expected, atol=1e-6)

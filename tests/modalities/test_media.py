@@ -5,7 +5,7 @@ import PIL.Image
 import pytest
 import soundfile
 
-from mmgen_jax.modalities import save, tokenizer
+from mmgen_jax.modalities import grid, save, tokenizer
 from mmgen_jax.modalities.modality import Modality
 
 TOKENIZER = tokenizer.build(["a red circle", "two blue squares"])
@@ -31,7 +31,7 @@ def pixels(path):
 def find(sheet, picture):
     """Whether the enlarged `picture [H, W, C]` stands somewhere in the sheet, pixel by pixel."""
     factor = -(-96 // min(picture.shape[:2]))
-    block = save.to_uint8(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    block = grid.to_uint8(np.broadcast_to(picture, (*picture.shape[:2], 3)))
     block = block.repeat(factor, 0).repeat(factor, 1)
     h, w = block.shape[:2]
     corners = np.argwhere((sheet[: -h + 1, : -w + 1] == block[0, 0]).all(-1))
@@ -39,9 +39,9 @@ def find(sheet, picture):
 
 
 def test_to_uint8_covers_the_range():
-    assert save.to_uint8(np.array([-2, -1, 0, 1, 3.0])).tolist() == [0, 0, 128, 255, 255]
+    assert grid.to_uint8(np.array([-2, -1, 0, 1, 3.0])).tolist() == [0, 0, 128, 255, 255]
     every = np.arange(256)
-    assert (save.to_uint8((every / 127.5 - 1).astype(np.float32)) == every).all()
+    assert (grid.to_uint8((every / 127.5 - 1).astype(np.float32)) == every).all()
 
 
 @pytest.mark.parametrize("name", ["edges", "photo"])
@@ -59,9 +59,9 @@ def test_the_prompt_is_drawn_under_its_picture(tmp_path):
     (prompted,) = save.save_samples(tmp_path, 2, {"photo": black}, MODALITIES, prompts=["", "a long prompt " * 40])
     plain, prompted = pixels(plain), pixels(prompted)
     added = prompted.shape[0] - plain.shape[0]
-    assert added == save.MOST_LINES * save.LINE_HEIGHT  # cut, so that one prompt cannot push the sheet apart
-    below = prompted[save.GAP + 96 :]
-    half = save.GAP + 144 + save.GAP // 2
+    assert added == grid.MOST_LINES * grid.LINE_HEIGHT  # cut, so that one prompt cannot push the sheet apart
+    below = prompted[grid.GAP + 96 :]
+    half = grid.GAP + 144 + grid.GAP // 2
     assert (below[:, :half] == 255).all() and (below[:, half:] < 128).any()
 
 
@@ -84,31 +84,31 @@ def test_video_is_an_animation_of_every_frame(tmp_path):
         seen = []
         for t in range(4):
             animation.seek(t)
-            seen.append(int(np.asarray(animation.convert("L"))[save.GAP + 40, save.GAP + 40]))
-    np.testing.assert_allclose(seen, save.to_uint8(shades), atol=3)
+            seen.append(int(np.asarray(animation.convert("L"))[grid.GAP + 40, grid.GAP + 40]))
+    np.testing.assert_allclose(seen, grid.to_uint8(shades), atol=3)
 
 
 def test_audio_reads_back_and_its_spectrogram_shows_the_pitch(tmp_path):
     time = np.arange(4000) / 8000
     tones = np.stack([0.8 * np.sin(2 * np.pi * hz * time) for hz in (500, 3000)]).astype(np.float32)
-    *waves, grid = save.save_samples(tmp_path, 7, {"speech": tones}, MODALITIES)
+    *waves, sheet = save.save_samples(tmp_path, 7, {"speech": tones}, MODALITIES)
     assert [path.name for path in waves] == ["0000007_speech_0.wav", "0000007_speech_1.wav"]
     for path, tone in zip(waves, tones):
         samples, rate = soundfile.read(path)
         assert rate == 8000 and soundfile.info(path).subtype == "PCM_16"
         np.testing.assert_allclose(samples, tone, atol=2**-15)
-    sheet = pixels(grid).astype(float)[:, :, 0]
-    for place, hz in zip((save.GAP, 2 * save.GAP + 128), (500, 3000)):
-        loudest = sheet[save.GAP : save.GAP + 96, place + 30 : place + 98].mean(1).argmax()
+    sheet = pixels(sheet).astype(float)[:, :, 0]
+    for place, hz in zip((grid.GAP, 2 * grid.GAP + 128), (500, 3000)):
+        loudest = sheet[grid.GAP : grid.GAP + 96, place + 30 : place + 98].mean(1).argmax()
         assert abs((96 - loudest) / 96 * 4000 - hz) < 120
 
 
 def test_text_and_labels_are_lines_and_show_what_they_were_made_from(tmp_path):
     ids = np.stack([TOKENIZER.encode(line, 8) for line in ("a red circle", "two blue squares")])
     conditions = {"photo": sample("photo", 2)}
-    lines, grid = save.save_samples(tmp_path, 1, {"caption": ids}, MODALITIES, conditions=conditions)
+    lines, sheet = save.save_samples(tmp_path, 1, {"caption": ids}, MODALITIES, conditions=conditions)
     assert lines.read_text() == "a red circle\ntwo blue squares\n"
-    assert all(find(pixels(grid), photo) for photo in conditions["photo"])
+    assert all(find(pixels(sheet), photo) for photo in conditions["photo"])
     (labels,) = save.save_samples(tmp_path, 1, {"digit": np.array([2, 0])}, MODALITIES, prompts=["p", "q"])
     assert labels.read_text() == "p\ttwo\nq\tzero\n"
 

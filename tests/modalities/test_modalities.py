@@ -5,6 +5,7 @@ import pytest
 
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import BatchError, Modality, check_batch, modalities_from_json, modalities_to_json
+from mmgen_jax.modalities.space import Discrete
 
 MODALITIES = {
     "caption": Modality("text", (5,), tokenizer=tokenizer.build(["a red star"])),
@@ -21,8 +22,8 @@ def make(size=3):
     batch = {}
     for name, modality in MODALITIES.items():
         shape = (size, *modality.shape)
-        if modality.upper_bound:
-            batch[name] = rng.integers(0, modality.upper_bound, shape, dtype=np.int32)
+        if isinstance(modality.space, Discrete):
+            batch[name] = rng.integers(0, modality.space.size, shape, dtype=np.int32)
         else:
             batch[name] = rng.uniform(-1, 1, shape).astype(np.float32)
     return batch
@@ -45,11 +46,12 @@ def test_a_batch_that_keeps_to_it():
 @pytest.mark.parametrize("name", MODALITIES)
 def test_the_ends_of_the_range_belong_to_it_and_nothing_beyond(name):
     modality, batch = MODALITIES[name], make()
-    low, high = (0, modality.upper_bound - 1) if modality.upper_bound else (-1, 1)
+    size = modality.space.size if isinstance(modality.space, Discrete) else 0
+    low, high = (0, size - 1) if size else (-1, 1)
     for value in (low, high):
         check_batch(batch | {name: np.full_like(batch[name], value)}, MODALITIES)
     for value in (low - 1, high + 1, low - 0.01, np.nan, np.inf):
-        if not modality.upper_bound or value == int(value if np.isfinite(value) else 0):
+        if not size or value == int(value if np.isfinite(value) else 0):
             one = batch[name].copy()
             one.flat[1] = value
             message = refused(batch | {name: one})
@@ -96,7 +98,7 @@ def test_names():
     [
         (
             ("picture", (4, 4, 3)),
-            "modality kind 'picture' does not exist; the kinds are text, image, audio, video, label",
+            "modalities: 'picture' does not exist (no mmgen_jax/modalities/picture.py); there are: audio, image, label, text",
         ),
         (("image", (4, 4)), "has 3 axes per example, got shape (4, 4)"),
         (("label", (1,)), "has 0 axes per example, got shape (1,)"),

@@ -7,7 +7,7 @@ import tiny
 
 from mmgen_jax import train
 from mmgen_jax.config.schema import ConfigError
-from mmgen_jax.modalities import save
+from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.modalities.tokenizer import TextError
 from mmgen_jax.results import sheets
 from mmgen_jax.results.cells import load
@@ -31,7 +31,7 @@ def test_a_sheet_shows_what_each_model_draws(run):
     ids = np.stack([tokenizer.encode(prompt, length) for prompt in PROMPTS])
     drawn = sampler({"text": np.repeat(ids, 3, axis=0)})["image"].reshape(2, 3, 16, 16, 3)
     for row, pictures in enumerate(drawn):
-        expected = save.to_uint8(np.concatenate(list(pictures), axis=1)).repeat(3, axis=0).repeat(3, axis=1)
+        expected = to_uint8(np.concatenate(list(pictures), axis=1)).repeat(3, axis=0).repeat(3, axis=1)
         height, width, _ = expected.shape  # 16 px thrice
         top, right = sheets.LINE + row * (height + sheets.GAP), sheet.shape[1] - sheets.GAP
         for left in (right - width, right - width - sheets.GAP - width):

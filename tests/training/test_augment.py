@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from scipy import ndimage
 
-from mmgen_jax.modalities import tokenizer
+from mmgen_jax.modalities import augmentation, tokenizer
 from mmgen_jax.modalities.modality import Modality, check_batch
 from mmgen_jax.networks.layers.randomness import example_keys
 from mmgen_jax.objectives.parts import mixup
@@ -73,7 +73,7 @@ def test_batch_keeps_its_contract_labels_and_masks(augmented):
 
 
 def test_zero_strength_is_the_identity():
-    zero = {name: {operation: 0 for operation in augment.LARGEST[MODALITIES[name].kind]} for name in EVERYTHING}
+    zero = {name: {operation: 0 for operation in MODALITIES[name].traits.operations} for name in EVERYTHING}
     batch = make_batch()
     for settings in (zero, {}, {"image": {}}):
         for name, values in apply(settings, batch, make_keys()).items():
@@ -134,7 +134,7 @@ def test_flip_mirrors_the_stated_part_and_reverse_turns_time():
 
 def test_rotation_equals_scipy():
     image = ndimage.gaussian_filter(make_batch(4)["image"][0], (1, 1, 0))
-    rotated = np.asarray(augment.rotate(jnp.asarray(image)[None], jnp.deg2rad(15.0)))[0]
+    rotated = np.asarray(augmentation.rotate(jnp.asarray(image)[None], jnp.deg2rad(15.0)))[0]
     expected = ndimage.rotate(image, 15.0, reshape=False, order=1, mode="nearest")
     np.testing.assert_allclose(rotated, expected, atol=1e-5)
 

@@ -22,7 +22,7 @@ class Writer:
     def __init__(self, directory: pathlib.Path):
         self.attributes: dict[str, Any] = {}
         self._directory = directory
-        self._kinds: dict[str, str] = {}
+        self._forms: dict[str, str] = {}
         self._files: dict[str, _GrowingFile] = {}
 
     def extend(self, fields: Mapping[str, Values]) -> None:
@@ -30,13 +30,13 @@ class Writer:
         for name, values in fields.items():
             if not len(values):
                 continue
-            kind = "array" if isinstance(values, np.ndarray) else "text" if isinstance(values[0], str) else "ragged"
-            if self._kinds.setdefault(name, kind) != kind:
-                raise ValueError(f"field {name!r}: expected {self._kinds[name]} values as before, got {kind}")
-            if kind == "array":
+            form = "array" if isinstance(values, np.ndarray) else "text" if isinstance(values[0], str) else "ragged"
+            if self._forms.setdefault(name, form) != form:
+                raise ValueError(f"field {name!r}: expected {self._forms[name]} values as before, got {form}")
+            if form == "array":
                 self._append(file_name(name), values)
                 continue
-            if kind == "text":
+            if form == "text":
                 values = [np.frombuffer(text.encode("utf-8"), np.uint8) for text in values]
             if file_name(name) not in self._files:
                 self._append(file_name(name, ".offsets"), np.zeros(1, np.int64))
@@ -52,10 +52,10 @@ class Writer:
     def close(self) -> dict:
         """Finishes the files; the part of meta.json that describes them."""
         counts, fields = {}, {}
-        for name, kind in self._kinds.items():
+        for name, form in self._forms.items():
             file = self._files[file_name(name)]
-            counts[name] = file.length if kind == "array" else self._files[file_name(name, ".offsets")].length - 1
-            fields[name] = {"kind": kind, "dtype": file.dtype.str, "shape": list(file.shape)}
+            counts[name] = file.length if form == "array" else self._files[file_name(name, ".offsets")].length - 1
+            fields[name] = {"kind": form, "dtype": file.dtype.str, "shape": list(file.shape)}
         if len(set(counts.values())) != 1:
             raise ValueError(f"expected one count of examples for every field and at least one example, got {counts}")
         for file in self._files.values():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from mmgen_jax.data.files.folder_listing import Item
-from mmgen_jax.modalities import decode, text
+from mmgen_jax.modalities import kinds
 from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.tokenizer import Tokenizer, split
+from mmgen_jax.modalities.tokenizer import split
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -43,50 +44,35 @@ class Formats:
         if not holds:
             raise ValueError(f"data.{field}: expected {expected}, got {getattr(self, field)!r}; set it in the config")
 
-    def modality(self, name: str, tokenizer: Tokenizer | None = None) -> Modality:
-        frame = (self.image_size, self.image_size, self.channels)
-        if name == "text":
-            return Modality("text", (self.text_length,), tokenizer=tokenizer)
-        if name == "image":
-            return Modality("image", frame)
-        if name == "audio":
-            return Modality("audio", (round(self.audio_seconds * self.sample_rate),), sample_rate=self.sample_rate)
-        return Modality("video", (self.num_frames, *frame), frame_rate=self.frame_rate)
+    def modality(self, items: Sequence[Item]) -> Modality:
+        """What the items of one modality, at least one, are converted to; a text's without its tokenizer."""
+        return kinds.find(items[0].kind).of_folder(self, [(item.path, item.value) for item in items])
 
-    def decode(self, item: Item) -> np.ndarray | str | None:
-        """The text, or the array in its modality's shape; None for the sound of a clip that has none.
+    def decode(self, item: Item, modality: Modality) -> np.ndarray | str | None:
+        """The text, or the array in the modality's shape; None for the sound of a clip that has none.
 
         Raises:
-          DataError: the file cannot be used, or the text is longer than `text_length`.
+          DataError: the file or the line cannot be used, or the text is longer than `text_length`.
         """
-        if item.modality == "text":
-            return self._text(item)
-        modality = self.modality(item.modality)
-        if item.modality == "image":
-            return decode.image(item.path, modality.shape)
-        if item.modality == "video":
-            return decode.video(item.path, modality.shape, self.frame_rate)
-        if not item.in_video:
-            return decode.audio(item.path, *modality.shape, self.sample_rate)
-        if not has_sound(item):
-            return None
-        return decode.video_audio(item.path, *modality.shape, self.sample_rate)
+        if item.value is not None:
+            value = modality.traits.read_inline(item.value, str(item.path), item.modality)
+        elif (holder := kinds.of_file(item.path)) != item.kind:
+            value = kinds.find(holder).read_track(item.path, modality, item.modality)
+        else:
+            value = modality.traits.read_file(item.path, item.modality)
+        if modality.traits.has_vocabulary:
+            self._check_length(item, value)
+        return value
 
-    def _text(self, item: Item) -> str:
-        words = text.read(item.path) if item.caption is None else item.caption
-        length = len(split(words, self.text_unit)) + 1
+    def _check_length(self, item: Item, text: str) -> None:
+        length = len(split(text, self.text_unit)) + 1
         if length > self.text_length:
             expected, got = f"at most {self.text_length - 1} {self.text_unit}s", length - 1
-            raise DataError(item.path, "text", "length", expected, got, "shorten it or raise data.text_length")
-        return words
-
-
-def has_sound(item: Item) -> bool:
-    with decode.open_video(item.path, item.modality) as container:
-        return bool(container.streams.audio)
+            advice = "shorten it or raise data.text_length"
+            raise DataError(item.path, item.modality, "length", expected, got, advice)
 
 
 def check_header(item: Item) -> None:
     """Raises DataError for what is wrong with a file without decoding it."""
-    opened = {"image": decode.open_image, "audio": decode.open_audio, "video": decode.open_video}
-    opened[decode.kind_of(item.path)](item.path, item.modality).close()
+    if item.value is None:
+        kinds.find(kinds.of_file(item.path)).check_header(item.path, item.modality)

@@ -7,29 +7,39 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
-from mmgen_jax.modalities import decode, text
+from mmgen_jax.modalities import kinds
 from mmgen_jax.modalities.containers import DataError
 
-MODALITIES = ("text", "image", "audio", "video")
+FIRST = ("text", "image", "audio", "video")  # the order of the modalities; any other one comes after, by name
 MANIFEST = "manifest.jsonl"
-WITH_AUDIO = (".mp4", ".webm")  # a video file that may hold an audio track
+
+
+def modalities() -> list[str]:
+    """The kinds that have files, which are also the names of the modalities that files without a manifest give."""
+    return sorted((kind for kind in kinds.names() if kinds.find(kind).suffixes), key=order)
+
+
+def order(name: str) -> tuple[int, str]:
+    """What modalities are sorted by."""
+    return (FIRST.index(name) if name in FIRST else len(FIRST)), name
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One modality of one example: a file of the folder, or a caption that a manifest's line holds itself."""
+    """One modality of one example: a file of the folder, or what a manifest's line holds itself.
+
+    The file may be of another kind, one that holds such a track or not: the sound of a clip.
+    """
 
     modality: str
-    path: pathlib.Path  # of the caption: the manifest's, with the line number as in `manifest.jsonl:3`
-    caption: str | None = None
-
-    @property
-    def in_video(self) -> bool:
-        """Whether it is the audio track of a video file, which may turn out to have none."""
-        return self.modality == "audio" and decode.kind_of(self.path) == "video"
+    kind: str
+    path: pathlib.Path  # of a `value`: the manifest's, with the line number as in `manifest.jsonl:3`
+    value: Any = None  # a caption or numbers; None of a file
 
 
 @dataclasses.dataclass
@@ -57,7 +67,7 @@ def read(directory) -> Listing:
     by_manifest = os.path.lexists(directory / MANIFEST)
     (_by_manifest if by_manifest else _by_stem)(directory, listing)
     if not listing.examples and not listing.problems:
-        suffixes = ", ".join(suffix for kind in decode.SUFFIXES.values() for suffix in kind)
+        suffixes = ", ".join(suffix for kind in modalities() for suffix in kinds.find(kind).suffixes)
         got = f"an empty {MANIFEST}" if by_manifest else f"none ({len(listing.ignored)} other files)"
         listing.problems.append(
             DataError(directory, "data", "files", f"files that end in {suffixes}", got, "put some there")
@@ -69,7 +79,7 @@ def _by_stem(directory: pathlib.Path, listing: Listing) -> None:
     """An example is the files that share their path up to the suffix, after Unicode NFC: `a/1.png` and `a/1.txt`."""
     examples: dict[str, dict[str, Item]] = {}
     for path in _walk(directory, listing):
-        kind = decode.kind_of(path)
+        kind = kinds.of_file(path)
         if kind is None:
             listing.ignored.append(f"{path}: unknown suffix {path.suffix!r}")
             continue
@@ -80,8 +90,8 @@ def _by_stem(directory: pathlib.Path, listing: Listing) -> None:
             listing.problems.append(
                 DataError(path, kind, "stem", f"one {kind} file per stem", got, "rename or remove one of them")
             )
-        items.setdefault(kind, Item(kind, path))
-    listing.examples = [(stem, _with_audio_track(items)) for stem, items in sorted(examples.items())]
+        items.setdefault(kind, Item(kind, kind, path))
+    listing.examples = [(stem, _with_tracks(items)) for stem, items in sorted(examples.items())]
 
 
 def _walk(directory: pathlib.Path, listing: Listing) -> Iterator[pathlib.Path]:
@@ -97,19 +107,21 @@ def _walk(directory: pathlib.Path, listing: Listing) -> Iterator[pathlib.Path]:
     for folder, folders, files in os.walk(directory, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (pathlib.Path(folder, name) for name in list(folders)):
-            if kind := decode.kind_of(path):
+            if kind := kinds.of_file(path):
                 listing.problems.append(DataError(path, kind, "file", "a file", "a folder", "rename or remove it"))
             elif path.is_symlink():
                 listing.ignored.append(f"{path}: a link to a folder, not followed")
         yield from (pathlib.Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 
-def _with_audio_track(items: dict[str, Item]) -> dict[str, Item]:
-    """A video file also gives audio where no audio file does."""
-    video = items.get("video")
-    if video and "audio" not in items and video.path.suffix.lower() in WITH_AUDIO:
-        return items | {"audio": Item("audio", video.path)}
-    return items
+def _with_tracks(items: dict[str, Item]) -> dict[str, Item]:
+    """A file also gives its tracks where no file of their kind does: a clip its sound."""
+    found = dict(items)
+    for item in items.values():
+        for kind, suffixes in kinds.find(item.kind).tracks.items():
+            if item.path.suffix.lower() in suffixes:
+                found.setdefault(kind, Item(kind, kind, item.path))
+    return found
 
 
 def _by_manifest(directory: pathlib.Path, listing: Listing) -> None:
@@ -130,9 +142,9 @@ def _by_manifest(directory: pathlib.Path, listing: Listing) -> None:
         except DataError as error:
             listing.problems.append(error)
             continue
-        files = [item.path.relative_to(directory).as_posix() for item in items.values() if item.caption is None]
+        files = [item.path.relative_to(directory).as_posix() for item in items.values() if item.value is None]
         used.update(files)
-        listing.examples.append((files[0] if files else items["text"].caption, _with_audio_track(items)))
+        listing.examples.append((files[0] if files else _said(items), _with_tracks(items)))
     unused = (path for path in _walk(directory, Listing()) if path.relative_to(directory).as_posix() not in used)
     listing.ignored += [f"{path}: not in {MANIFEST}" for path in unused]
 
@@ -147,37 +159,55 @@ def _line(directory: pathlib.Path, where: str, line: str) -> dict[str, Item]:
         fields = json.loads(line, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise DataError(where, "data", "json", "one JSON object", error, "mend the line") from error
+    known = modalities()
     if not isinstance(fields, dict) or not fields:
         got = type(fields).__name__ if fields else "no field"
-        raise DataError(
-            where, "data", "json", f"an object with fields of {', '.join(MODALITIES)}", got, "mend the line"
-        )
+        raise DataError(where, "data", "json", f"an object with fields of {', '.join(known)}", got, "mend the line")
     items = {}
     for name, value in fields.items():
-        if name not in MODALITIES:
-            expected = f"fields of {', '.join(MODALITIES)}"
-            raise DataError(where, name, "field", expected, f"{name!r}", "rename or remove it")
-        if not isinstance(value, str):
-            got = f"{json.dumps(value)[:40]}"
-            raise DataError(where, name, "value", "a string", got, "leave out the field of a missing partner")
-        if name == "text":
-            items[name] = Item(name, pathlib.Path(where), text.check_text(where, name, value))
+        kind = name if name in known else _kind_of(where, name, value)
+        inline = kinds.find(kind).inline
+        if inline and isinstance(value, inline):
+            items[name] = Item(name, kind, pathlib.Path(where), value)
+        elif isinstance(value, str):
+            items[name] = Item(name, kind, _inside(directory, where, name, kind, value))
         else:
-            items[name] = Item(name, _inside(directory, where, name, value))
-    return {name: items[name] for name in (*MODALITIES[1:], "text") if name in items}
+            expected, got = "a string" + (" or a list" if inline is list else ""), f"{json.dumps(value)[:40]}"
+            raise DataError(where, name, "value", expected, got, "leave out the field of a missing partner")
+    return {name: items[name] for name in sorted(items, key=order)}
 
 
-def _inside(directory: pathlib.Path, where: str, modality: str, value: str) -> pathlib.Path:
+def _kind_of(where: str, name: str, value: Any) -> str:
+    """The kind of a field whose name is none: of those that any name may have, by the value."""
+    free = [kind for kind in modalities() if kinds.find(kind).any_name]
+    for kind in free:
+        fits = isinstance(value, kinds.find(kind).inline or ()) or (
+            isinstance(value, str) and kinds.of_file(value) == kind
+        )
+        if fits and re.fullmatch(r"\w[\w-]*", name):
+            return kind
+    others = ", ".join(f"any other word for a {kind}" for kind in free)
+    expected = f"fields of {', '.join(modalities())}, or {others}"
+    raise DataError(where, name, "field", expected, f"{name!r}: {json.dumps(value)[:40]}", "rename or remove it")
+
+
+def _said(items: dict[str, Item]) -> str:
+    """What a line without files says, its text if it has one."""
+    said = [item.value for item in items.values()]
+    return next((value.strip() for value in said if isinstance(value, str)), json.dumps(said[0]))
+
+
+def _inside(directory: pathlib.Path, where: str, name: str, kind: str, value: str) -> pathlib.Path:
     relative = pathlib.PurePosixPath(value)
     if relative.is_absolute() or ".." in relative.parts or not relative.parts or "\0" in value:
         expected = "a path inside the folder, relative to it"
-        raise DataError(where, modality, "path", expected, f"{value!r}", "move the file into the folder")
-    if decode.kind_of(relative) != modality:
-        expected = f"a file that ends in {', '.join(decode.SUFFIXES[modality])}"
-        raise DataError(where, modality, "path", expected, f"{value!r}", "convert the file or correct the line")
+        raise DataError(where, name, "path", expected, f"{value!r}", "move the file into the folder")
+    if kinds.of_file(relative) != kind:
+        expected = f"a file that ends in {', '.join(kinds.find(kind).suffixes)}"
+        raise DataError(where, name, "path", expected, f"{value!r}", "convert the file or correct the line")
     path = directory / relative
     if not os.path.lexists(path):
-        raise DataError(where, modality, "path", f"a file {path}", "nothing", "put it there or remove the field")
+        raise DataError(where, name, "path", f"a file {path}", "nothing", "put it there or remove the field")
     return path
 
 

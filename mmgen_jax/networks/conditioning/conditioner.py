@@ -77,9 +77,8 @@ class Conditioner(nn.Module):
 def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tuple[jnp.ndarray, jnp.ndarray]:
     """A modality's array, zero where masked or absent, and its mask `[B] bool`."""
     if name not in batch:
-        dtype = jnp.int32 if modality.kind in ("text", "label") else jnp.float32
         # Behind a barrier: XLA folds constant zeros into other arithmetic than it does for a mask that it cannot see.
-        absent = jnp.zeros((batch_size, *modality.shape), dtype), jnp.zeros(batch_size, bool)
+        absent = jnp.zeros((batch_size, *modality.shape), modality.dtype), jnp.zeros(batch_size, bool)
         return jax.lax.optimization_barrier(absent)
     array = batch[name]
     mask = batch.get(name + MASK_SUFFIX)

@@ -1,0 +1,168 @@
+"""The kind `audio`: a waveform `[S]` float32 in [-1, 1]; zeros are silence."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import PIL.Image
+
+from mmgen_jax.modalities import base, containers
+from mmgen_jax.modalities.base import undecodable
+from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.modalities.grid import SMALLEST_PICTURE, save_grid, to_uint8
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.resample import resample
+from mmgen_jax.modalities.space import Continuous
+
+MAX_SAMPLES = 2**27  # of one recording, all channels together: 23 minutes of 48 kHz stereo
+MAX_PEAK = 4.0  # lossy codecs overshoot full scale (1.43 was seen in AAC speech); more than 12 dB is a wrong scale
+SAMPLE_RATES = (1_000, 192_000)
+SPECTROGRAM_FRAME = 256  # samples of one analysis window
+SPECTROGRAM_RANGE = 60.0  # dB below the loudest bin that are still visible
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind(base.Base):
+    """Files: WAV, FLAC, Ogg, MP3.
+
+    Samples: `<step>_<name>_<i>.wav` (16 bit), and a grid of spectrograms `<step>_<name>.png`.
+
+    Augmentation, with the largest strengths:
+
+        shift       at most so many seconds earlier or later, silence moving in (a video does not follow)
+        gain        at most so many dB louder or softer, clipped
+        noise       white noise of this amplitude relative to the signal's (0.1 is a 20 dB SNR), clipped
+    """
+
+    ranks: ClassVar[tuple[int, ...]] = (1,)
+    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac", ".ogg", ".mp3")
+    operations: ClassVar[Mapping[str, float]] = {"shift": 1e4, "gain": 100, "noise": 10}
+
+    @classmethod
+    def of_folder(cls, fields, entries: base.Entries) -> Modality:
+        num_samples = round(fields.audio_seconds * fields.sample_rate)
+        return Modality("audio", (num_samples,), sample_rate=fields.sample_rate)
+
+    @classmethod
+    def check_header(cls, path, name: str) -> None:
+        open_audio(path, name).close()
+
+    @property
+    def space(self) -> Continuous:
+        return Continuous((*self.modality.shape, 1))
+
+    def read_file(self, path, name: str) -> np.ndarray:
+        return read(path, *self.modality.shape, self.modality.sample_rate, name)
+
+    def save(
+        self, stem: pathlib.Path, name: str, samples: np.ndarray, captions: Sequence[str], seen: Mapping[str, Any]
+    ) -> list[pathlib.Path]:
+        import soundfile
+
+        paths = []
+        for i, waveform in enumerate(samples):
+            paths.append(stem.with_name(f"{stem.name}_{i}.wav"))
+            soundfile.write(paths[-1], np.clip(waveform, -1, 1), self.modality.sample_rate, subtype="PCM_16")
+        pictures = np.stack([_spectrogram(waveform) for waveform in samples])[:, None, :, :, None]
+        return [*paths, save_grid(stem, {**seen, name: pictures}, list(captions))]
+
+    def statistics(self) -> Statistics:
+        return Statistics(self.modality)
+
+    def augment(self, settings: Mapping[str, Any], example, key):
+        from mmgen_jax.modalities import augmentation
+
+        return augmentation.waveform(example, settings, key, self.modality.sample_rate)
+
+
+class Statistics(base.Statistics):
+    """Range and mean of the peaks, and how many recordings are silent."""
+
+    silent = 0
+
+    def add(self, values: np.ndarray) -> None:
+        peaks = np.abs(values).max(1)
+        self.silent += int((peaks == 0).sum())
+        super().add(peaks)
+
+    def __str__(self) -> str:
+        rate = self.modality.sample_rate
+        seconds = self.modality.shape[0] / rate
+        return f"{rate} Hz, {seconds:.4g} s; peak {self.spread}, {self.silent} silent"
+
+
+def read(path, num_samples: int, sample_rate: int, modality: str = "audio") -> np.ndarray:
+    """`[num_samples] float32` in [-1, 1] of a WAV, FLAC, Ogg or MP3 file.
+
+    Converted: channels averaged; other rates resampled (`resample.py`); longer recordings cut at the end,
+    shorter ones padded with zeros; peaks up to MAX_PEAK, which lossy codecs leave, clipped to [-1, 1].
+
+    Raises:
+      DataError: unreadable, not one of these formats, truncated, empty, not finite, louder than MAX_PEAK, or a rate
+        outside SAMPLE_RATES. A truncated MP3 is only noticed where its header holds the number of frames.
+    """
+    with open_audio(path, modality) as file:
+        try:
+            samples = file.read(dtype="float32", always_2d=True)
+        except Exception as error:
+            raise undecodable(path, modality, "a whole recording", error) from error
+        if len(samples) < file.frames:
+            raise DataError(
+                path, modality, "length", f"{file.frames} samples", len(samples), "it is cut off: replace it"
+            )
+        rate = file.samplerate
+    return fit(path, modality, samples.mean(1), rate, num_samples, sample_rate)
+
+
+def open_audio(path, modality: str = "audio"):
+    """The `soundfile.SoundFile` with only its header read; raises as `read` does, but for damage after the header."""
+    import soundfile
+
+    containers.check(path, modality)
+    try:
+        file = soundfile.SoundFile(str(path))
+    except Exception as error:
+        raise undecodable(path, modality, "a WAV, FLAC, Ogg or MP3 recording", error) from error
+    check_samples(path, modality, file.frames, file.channels, file.samplerate)
+    return file
+
+
+def check_samples(path, modality: str, frames: int, channels: int, rate: int) -> None:
+    if not 0 < frames * channels <= MAX_SAMPLES:
+        raise DataError(
+            path, modality, "length", f"1 to {MAX_SAMPLES} samples", f"{frames} x {channels} channels", "replace it"
+        )
+    if not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
+        expected = f"{SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz"
+        raise DataError(path, modality, "sample_rate", expected, f"{rate} Hz", "its header is wrong: convert it again")
+
+
+def fit(path, modality, samples, rate, num_samples, sample_rate) -> np.ndarray:
+    """One channel `[N]` at `rate` as `[num_samples]` at `sample_rate`."""
+    if not np.isfinite(samples).all():
+        at = int(np.argmin(np.isfinite(samples)))
+        raise DataError(path, modality, "range", "finite samples", f"{samples[at]} at sample {at}", "replace it")
+    if (peak := float(np.abs(samples).max())) > MAX_PEAK:
+        raise DataError(
+            path, modality, "range", "samples in [-1, 1]", f"a peak of {peak:.4g}", "scale it to full scale 1"
+        )
+    if rate != sample_rate:
+        samples = resample(samples, rate, sample_rate, num_samples)
+    waveform = np.zeros(num_samples, np.float32)
+    waveform[: len(samples)] = samples[:num_samples]
+    return np.clip(waveform, -1, 1)
+
+
+def _spectrogram(samples: np.ndarray) -> np.ndarray:
+    """Log magnitudes `[96, W] uint8` of a waveform `[S]`, low frequencies at the bottom."""
+    hop = SPECTROGRAM_FRAME // 4
+    padded = np.pad(samples.astype(np.float64), (SPECTROGRAM_FRAME // 2, SPECTROGRAM_FRAME))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, SPECTROGRAM_FRAME)[: len(samples) : hop]
+    magnitudes = np.abs(np.fft.rfft(windows * np.hanning(SPECTROGRAM_FRAME)))
+    decibels = 20 * np.log10(np.maximum(magnitudes / max(magnitudes.max(), 1e-9), 1e-9))
+    picture = to_uint8(decibels.T[::-1] / (SPECTROGRAM_RANGE / 2) + 1)
+    return np.asarray(PIL.Image.fromarray(picture).resize((max(picture.shape[1], 128), SMALLEST_PICTURE)))
