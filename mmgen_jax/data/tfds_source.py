@@ -23,9 +23,9 @@ import numpy as np
 from mmgen_jax.data import prepare
 from mmgen_jax.data.cache import arrays, arrays_writer
 from mmgen_jax.data.files import tfds_features
+from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 from mmgen_jax.modalities.space import Continuous
-from mmgen_jax.modalities.tokenizer import Tokenizer
 
 VERSION = 1  # raise when what a column holds changes
 CHUNK = 256  # examples held at a time
@@ -149,19 +149,19 @@ class Source:
     def _modality(self, name: str) -> Modality:
         return self._feature(name).modality()
 
-    def tokenizer(self, name: str) -> Tokenizer:
+    def tokenizer_of(self, name: str) -> tokenizer.Tokenizer:
         """Of a text modality, its vocabulary that of `train`."""
         train = self._prepared["train"]
         if self.text_unit == "byte":
-            return Tokenizer("byte")
+            return tokenizer.Tokenizer("byte")
 
         def build(writer: arrays_writer.Writer) -> None:
             rows = range(len(train)) if self.text_pieces else self._train_rows
             texts = train.text(self.fields[name])
-            writer.extend({"unit": list(build((texts[i] for i in rows), self.text_unit).vocabulary)})
+            writer.extend({"unit": list(tokenizer.build((texts[i] for i in rows), self.text_unit).vocabulary)})
 
         vocabulary = self._cached("vocabulary", train, name, {"unit": self.text_unit}, build)
-        return Tokenizer(self.text_unit, tuple(vocabulary.text("unit")), open=True)
+        return tokenizer.Tokenizer(self.text_unit, tuple(vocabulary.text("unit")), open=True)
 
     @property
     def _train_rows(self) -> np.ndarray:

@@ -20,6 +20,8 @@ FEATURES = {
     "caption": {"kind": "text"},
     "class": {"kind": "label", "classes": ["cat", "dog"]},
     "box": {"kind": "tensor", "shape": [4]},
+    "path": {"kind": "tensor", "shape": [3, 2]},
+    "age": {"kind": "tensor", "shape": []},
 }
 
 
@@ -41,7 +43,9 @@ def _examples(count, seed):
         ],
         "caption": [f"Photo {i} of a {('cat', 'dog')[i % 2]}" for i in range(count)],
         "class": np.arange(count, dtype=np.int32) % 2,
-        "box": np.zeros((count, 4), np.float32),
+        "box": rng.normal(0, 9, (count, 4)),
+        "path": rng.integers(-99, 99, (count, 3, 2)),
+        "age": np.arange(count),
     }
 
 
@@ -191,11 +195,23 @@ def test_worker_processes_read_the_same(made):
         np.testing.assert_array_equal(first[name], second[name])
 
 
+def test_tensors_are_vectors_on_request_and_not_scaled(made):
+    source = tfds_source.Source("made", {"x": "box", "y": "path"}, split="test")
+    batch = _read(source)
+    check_batch(batch, source.modalities)
+    assert {name: (m.kind, m.shape) for name, m in source.modalities.items()} == {
+        "x": ("vector", (4,)),
+        "y": ("vector", (3, 2)),
+    }
+    np.testing.assert_array_equal(batch["x"], made["test"]["box"].astype(np.float32))
+    np.testing.assert_array_equal(batch["y"], made["test"]["path"])
+
+
 def test_errors_name_the_field_and_what_there_is(made):
-    with pytest.raises(
-        ValueError, match=r"'x': feature 'box' does not exist or is no .*; there are photo \(image\), meta/"
-    ):
-        _ = tfds_source.Source("made", {"x": "box"}).modalities
+    with pytest.raises(ValueError, match=r"'x': feature 'boxes' does not exist; there are photo \(image\), meta/"):
+        _ = tfds_source.Source("made", {"x": "boxes"}).modalities
+    with pytest.raises(ValueError, match=r"'x': expected numbers \[D\] or \[T, D\], got shape \[\]; choose another"):
+        _ = tfds_source.Source("made", {"x": "age"}).modalities
     with pytest.raises(ValueError, match=r"no modality 'y' in `fields`; there are x"):
         tfds_source.Source("made", {"x": "photo"}, names=("y",))
     with pytest.raises(ValueError, match="text_pieces needs one text"):

@@ -5,7 +5,7 @@ import pytest
 
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import BatchError, Modality, check_batch, modalities_from_json, modalities_to_json
-from mmgen_jax.modalities.space import Discrete
+from mmgen_jax.modalities.space import Continuous, Discrete
 
 MODALITIES = {
     "caption": Modality("text", (5,), tokenizer=tokenizer.build(["a red star"])),
@@ -15,6 +15,7 @@ MODALITIES = {
     "clip": Modality("video", (2, 4, 6, 3), frame_rate=8.0),
     "animal": Modality("label", classes=("cat", "dog")),
 }
+VECTORS = {"pose": Modality("vector", (3,)), "path": Modality("vector", (2, 3))}
 
 
 def make(size=3):
@@ -98,10 +99,11 @@ def test_names():
     [
         (
             ("picture", (4, 4, 3)),
-            "modalities: 'picture' does not exist (no mmgen_jax/modalities/picture.py); there are: audio, image, label, text",
+            "modalities: 'picture' does not exist (no mmgen_jax/modalities/picture.py); there are: audio, image, label",
         ),
         (("image", (4, 4)), "has 3 axes per example, got shape (4, 4)"),
         (("label", (1,)), "has 0 axes per example, got shape (1,)"),
+        (("vector", (1, 2, 3)), "has 1 or 2 axes per example, got shape (1, 2, 3)"),
     ],
 )
 def test_modalities_that_do_not_exist(fields, expected):
@@ -110,9 +112,31 @@ def test_modalities_that_do_not_exist(fields, expected):
     assert expected in str(error.value)
 
 
+@pytest.mark.parametrize("name", VECTORS)
+def test_vectors_may_hold_any_finite_value(name):
+    largest = np.full((2, *VECTORS[name].shape), np.finfo(np.float32).max)
+    check_batch({name: largest}, VECTORS)
+    for value in (np.nan, np.inf, -np.inf):
+        spoilt = largest.copy()
+        spoilt.flat[3] = value
+        with pytest.raises(
+            BatchError, match=rf"^batch\['{name}'\].range \(vector\): expected finite values, got 1 of "
+        ):
+            check_batch({name: spoilt}, VECTORS)
+    check_batch({name: spoilt, f"{name}/mask": np.zeros(2, bool)}, VECTORS)
+    assert VECTORS[name].space == Continuous(VECTORS[name].shape, bounded=False)
+
+
+def test_zeros_are_of_every_kind():
+    batch = {name: modality.zeros(2) for name, modality in (MODALITIES | VECTORS).items()}
+    check_batch(batch, MODALITIES | VECTORS)
+    assert not any(array.any() for array in batch.values())
+
+
 def test_they_survive_their_file():
-    read = modalities_from_json(modalities_to_json(MODALITIES))
-    assert read == MODALITIES and list(read) == list(MODALITIES)
+    modalities = MODALITIES | VECTORS
+    read = modalities_from_json(modalities_to_json(modalities))
+    assert read == modalities and list(read) == list(modalities)
     np.testing.assert_array_equal(
         read["caption"].tokenizer.encode("red star", 5), MODALITIES["caption"].tokenizer.encode("red star", 5)
     )

@@ -32,6 +32,7 @@ SIZES = {
     "video.conv3d": ({"channels": (4, 8), "time_strides": (1, 2)}, 32),
     "video.factorised": ({"space_layers": 1, "time_layers": 1}, 2),
     "label": ({}, 1),
+    "vector.mlp": ({"hidden": 8}, 1),
 }
 
 
@@ -43,7 +44,7 @@ def example(kind: str, seed: int = 0):
         return text
     if kind == "label":
         return np.arange(BATCH, dtype=np.int32)
-    shape = {"image": (16, 16, 3), "audio": (1024,), "video": (4, 16, 16, 3)}[kind]
+    shape = {"image": (16, 16, 3), "audio": (1024,), "video": (4, 16, 16, 3), "vector": (5,)}[kind]
     return rng.uniform(-1, 1, (BATCH, *shape)).astype(np.float32)
 
 
@@ -185,6 +186,16 @@ def test_tubelets_must_divide_the_video():
     encoder = lookup.build("encoders", {"name": "video.factorised", "tubelet_frames": 3}, **CONTEXT)
     with pytest.raises(ValueError, match="tubelet_frames: expected one that divides 4 frames, got 3"):
         encoder.init(jax.random.key(0), example("video"), np.ones(BATCH, bool))
+
+
+def test_a_sequence_of_vectors_gives_a_token_each():
+    """Each token is of its own vector, so a sequence of one is a vector."""
+    _, variables, apply = built("vector.mlp")
+    path = np.random.default_rng(0).normal(size=(BATCH, 4, 5)).astype(np.float32)
+    tokens = apply(variables, path, np.array([True, False, True]))
+    assert tokens.values.shape == (BATCH, 4, 8) and tokens.mask.all(1).tolist() == [True, False, True]
+    one = apply(variables, path[:, 2], np.ones(BATCH, bool)).values
+    np.testing.assert_allclose(tokens.values[:, 2:3], one, rtol=1e-5, atol=1e-6)
 
 
 def test_unknown_recurrent_cell():

@@ -65,7 +65,7 @@ class Text(Feature):
     has_pieces = True
 
     def modality(self) -> Modality:
-        return Modality("text", (self.source.text_length,), tokenizer=self.source.tokenizer(self.name))
+        return Modality("text", (self.source.text_length,), tokenizer=self.source.tokenizer_of(self.name))
 
     def parameters(self) -> dict[str, Any]:
         return {"unit": self.source.text_unit, "pieces": self.source.text_pieces}
