@@ -49,29 +49,21 @@ def sample(
     if system.conditions and not given:
         flags = ", ".join(f"--given.{name}" for name in system.conditions)
         raise schema.ConfigError(f"sample: the model draws from conditions, give at least one of {flags}")
-    size = _size(batch_of(system, given, num), num)  # read before anything compiles
+    batch = batch_of(system, given, num)
+    size = len(next(iter(batch.values()))) if batch else num
     # As many at once as fit in memory.
     _, system, sampler, _ = restore(workdir, min(size, config.train.batch_size), changes)
-    batch, samples = draw(sampler, given, num, seed)
     captions = [save.describe(batch, modalities, i) for i in range(size)] if batch else None
-    return save.save_samples(out, None, samples, modalities, captions, batch)
+    return save.save_samples(out, None, draw(sampler, batch, num, seed), modalities, captions, batch)
 
 
-def draw(sampler: Sampler, given: Mapping[str, Any], num: int, seed: int = 0):
-    """`(batch, {target: [n, …]})`: what is given, each `num` times, and samples of it, without given targets.
-
-    Args:
-      given: as in `sample`; nothing at all leaves every condition masked.
-
-    Raises:
-      ConfigError, tokenizer.TextError, containers.DataError: as `sample`.
-    """
+def draw(sampler: Sampler, batch: Mapping[str, np.ndarray], num: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """`{target: [n, …]}` of a batch as `batch_of` gives it, without targets that it holds; `num` of an empty one."""
     system = sampler.system
-    batch = batch_of(system, given, num)
-    shown = tuple(name for name in system.targets if name in batch and name not in system.conditions)
+    given = tuple(name for name in system.targets if name in batch and name not in system.conditions)
     sampler.seed = seed
-    drawn = sampler(batch or {system.target: system.modalities[system.target].zeros(num)}, given=shown)
-    return batch, {name: array for name, array in drawn.items() if name not in shown}
+    drawn = sampler(batch or {system.target: system.modalities[system.target].zeros(num)}, given=given)
+    return {name: array for name, array in drawn.items() if name not in given}
 
 
 def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np.ndarray]:
@@ -92,7 +84,3 @@ def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np
             f"--given.{name}: expected one or {size}, as others have, got {got}; give files of equal length"
         )
     return {name: np.repeat(values, num * size // sizes[name], axis=0) for name, values in rows.items()}
-
-
-def _size(batch: Mapping[str, np.ndarray], num: int) -> int:
-    return len(next(iter(batch.values()))) if batch else num

@@ -12,7 +12,7 @@ import tiny
 from mmgen_jax import evaluate, sample, train
 from mmgen_jax.config.override import override
 from mmgen_jax.config.schema import ConfigError
-from mmgen_jax.runs import prompts
+from mmgen_jax.modalities import text as text_kind
 from mmgen_jax.runs import workdir as workdirs
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import read_workdir, restore
@@ -128,11 +128,11 @@ def test_words_that_an_open_vocabulary_lacks_are_named(run, tmp_path, monkeypatc
     for module in (sample, workdirs):
         monkeypatch.setattr(module, "read_workdir", lambda _: (config, modalities | {"text": text}))
     named = []
-    monkeypatch.setattr(prompts.logging, "warning", lambda message, *words: named.append(words))
+    monkeypatch.setattr(text_kind.logging, "warning", lambda message, *words: named.append(words))
     sample.sample(run[0], tmp_path / "out", {"text": "a red star"}, num=1)
     assert not named
     sample.sample(run[0], tmp_path / "out", {"text": "a purple velvet star"}, num=1)
-    assert named == [("purple, velvet",)]
+    assert named == [("text", "purple, velvet")]
 
 
 def test_the_command_prints_the_files(run, tmp_path):

@@ -72,17 +72,19 @@ def test_a_picture_finds_the_nearest_texts(run, saved, tmp_path):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({}, r"expected --image to find the nearest text, or --text alone to find the nearest image; got nothing"),
+        ({}, r"expected --given.image to find the nearest text, or --given.text alone to find .* image; got nothing"),
+        ({"text": "@queries.txt"}, r"--given.text: expected one to look for, got 2; give one of them"),
         ({"text": "a red star", "image": "query.png"}, r"got text, image"),
         (
             {"audio": "a.wav"},
-            r"--audio: the model has 0 conditions of that kind; it has: image \(image\), text",
+            r"--given.audio: the model has no such condition; it has: image \(image\), text",
         ),
     ],
 )
 def test_a_query_that_cannot_be_is_refused(run, tmp_path, given, message, monkeypatch):
     monkeypatch.chdir(tmp_path)
     PIL.Image.new("RGB", (16, 16)).save("query.png")
+    (tmp_path / "queries.txt").write_text("a red star\na blue star\n")
     with pytest.raises(ConfigError, match=message):
         retrieve.retrieve(run[0], tmp_path / "out", given, num=2)
     assert not (tmp_path / "out").exists()

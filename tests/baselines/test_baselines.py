@@ -170,7 +170,7 @@ def test_examples_without_image_or_label_do_not_count(given):
         ("linear_probe", "image", {"audio": {"name": "audio.mfcc"}}, r"expected a label as target, got image"),
         ("linear_probe", "color", {"audio": {"name": "audio.mfcc"}}, r"one image .* conditions, got audio \(audio\)"),
         ("nearest_text", "color", {}, r"nearest_text: expected one text among the conditions, got image \(image\)"),
-        ("mean_example", "color", {}, r"mean_example: expected an image, audio or video as target, got color"),
+        ("mean_example", "color", {}, r"mean_example: expected a target of continuous values, got color"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(name, target, encoders, message):

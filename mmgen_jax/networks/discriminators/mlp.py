@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks
 
 
@@ -29,8 +29,8 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         x = target.reshape(target.shape[0], -1)
-        if condition is not None and condition.pooled is not None:
-            x = jnp.concatenate([x, condition.pooled.astype(x.dtype)], axis=-1)
+        if (pooled := pooled_of(condition)) is not None:
+            x = jnp.concatenate([x, pooled.astype(x.dtype)], axis=-1)
 
         def dense(features, x, dtype):
             return blocks.spectral_normalise(nn.Dense(features, dtype=dtype), train, self.spectral_norm)(x)

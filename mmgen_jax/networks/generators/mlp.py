@@ -9,7 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.errors import ConfigError
+from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks
 
 
@@ -23,7 +24,7 @@ class Generator(nn.Module):
       norm: of the hidden layers.
 
     Raises:
-      ValueError: another number of axes, or no hidden layer.
+      ConfigError: another number of axes, or no hidden layer.
     """
 
     shape: tuple[int, ...]
@@ -34,19 +35,19 @@ class Generator(nn.Module):
 
     def __post_init__(self):
         if len(self.shape) not in (1, 2):
-            raise ValueError(
+            raise ConfigError(
                 f"generators/mlp: draws vectors, expected a shape (D,) or (T, C), got {tuple(self.shape)}; use another "
                 "config.generator"
             )
         if self.num_layers < 1:
-            raise ValueError(f"generator.num_layers: expected at least 1, got {self.num_layers}; raise it")
+            raise ConfigError(f"generator.num_layers: expected at least 1, got {self.num_layers}; raise it")
         super().__post_init__()
 
     @nn.compact
     def __call__(self, latent: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         x = latent
-        if condition is not None and condition.pooled is not None:
-            x = jnp.concatenate([x, condition.pooled.astype(x.dtype)], axis=-1)
+        if (pooled := pooled_of(condition)) is not None:
+            x = jnp.concatenate([x, pooled.astype(x.dtype)], axis=-1)
         x = x.astype(self.dtype)
         for _ in range(self.num_layers):
             x = nn.silu(blocks.norm(self.norm, train, self.dtype)(nn.Dense(self.width, dtype=self.dtype)(x)))
