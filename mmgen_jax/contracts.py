@@ -30,7 +30,8 @@ Grid = Annotated[jax.Array, "[B, *grid, C] float32, grid of rank 0 to 3"]
 Latent = Annotated[jax.Array, "[B, Z] float32"]
 Times = Annotated[jax.Array, "[B] float32 in [0, 1]"]
 Ids = Annotated[jax.Array, "[B, T] int32"]
-Logits = Annotated[jax.Array, "[B] float32"]
+Logits = Annotated[jax.Array, "[B] float32, or [B, *patches]: one for each part of an example"]
+Nats = Annotated[jax.Array, "[B] float32"]
 Vectors = Annotated[jax.Array, "[B, D] float32"]
 
 ABILITIES = ("sample", "reconstruct", "elbo", "embed", "embed_pair")
@@ -132,9 +133,12 @@ class Fusion(Protocol):
 
 
 class Generator(Protocol):
-    """A latent and the conditions to a grid, unbounded; `networks/generators/<name>.py`, class `Generator`."""
+    """A latent and the conditions to a grid, unbounded; `networks/generators/<name>.py`, class `Generator`.
 
-    def __call__(self, latent: Latent, condition: Condition | None, train: bool = False) -> Grid: ...
+    The latent is None only for a generator that starts from aligned sources.
+    """
+
+    def __call__(self, latent: Latent | None, condition: Condition | None, train: bool = False) -> Grid: ...
 
 
 class Denoiser(Protocol):
@@ -158,7 +162,10 @@ class SequenceGenerator(Protocol):
 
 
 class Discriminator(Protocol):
-    """Target and conditions to logits; `networks/discriminators/<name>.py`, class `Discriminator`."""
+    """Target and conditions to logits; `networks/discriminators/<name>.py`, class `Discriminator`.
+
+    Where an example has several logits, its loss is the mean of theirs.
+    """
 
     def __call__(self, target: Grid, condition: Condition | None, train: bool = False) -> Logits: ...
 
@@ -239,8 +246,8 @@ class Reconstructs(Objective, Protocol):
 class Bounds(Objective, Protocol):
     """The ability `elbo`."""
 
-    def elbo(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Logits:
-        """Nats per example."""
+    def elbo(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Nats:
+        """Of each example."""
         ...
 
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import pooled
+from mmgen_jax.networks.conditioning.tokens import pooled, pooled_of
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
@@ -50,8 +50,9 @@ class Network(nn.Module):
         """Mean and log-variance of q(z | target, conditions), each `[B, latent_dim]`, float32."""
         tokens = self.target_encoder(target, jnp.ones(target.shape[0], bool), train=train)
         hidden = tokens.values.reshape(target.shape[0], -1)
-        if condition is not None:
-            hidden = jnp.concatenate([hidden, condition.pooled], axis=-1)
+        vector = pooled_of(condition)
+        if vector is not None:
+            hidden = jnp.concatenate([hidden, vector], axis=-1)
         return jnp.split(self.posterior(hidden.astype(jnp.float32)), 2, axis=-1)
 
     def prior_parameters(self, condition):
@@ -110,7 +111,7 @@ class Objective(Family):
             raise ValueError(f"objective.likelihood: expected one of {', '.join(LIKELIHOODS)}, got {self.likelihood!r}")
         if self.prior not in PRIORS:
             raise ValueError(f"objective.prior: expected one of {', '.join(PRIORS)}, got {self.prior!r}")
-        if self.prior == "conditional" and self.conditioner is None:
+        if self.prior == "conditional" and (self.conditioner is None or self.conditioner.fusion is None):
             raise ValueError("objective.prior: 'conditional' needs encoders and a fusion; without them use 'standard'")
         if self.scale <= 0:
             raise ValueError(f"objective.scale: expected > 0, got {self.scale}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.generators.grid import doublings
+from mmgen_jax.networks.layers.strides import coarse_grid, stage_strides
 
 
 def num_tokens(encoder: nn.Module, shape: tuple[int, ...]) -> int:
@@ -19,8 +20,8 @@ def num_tokens(encoder: nn.Module, shape: tuple[int, ...]) -> int:
 
 def grid_shape(encoder: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Sides of the grid of tokens that an encoder gives for an array of `shape`; nothing is computed."""
-    num = doublings(num_tokens(encoder, shape), *shape[:-1])
-    return tuple(side >> num for side in shape[:-1])
+    grid = shape[:-1]
+    return coarse_grid(grid, stage_strides(grid, doublings(num_tokens(encoder, shape), *grid)))
 
 
 def continuous(representation) -> Continuous:

@@ -31,6 +31,7 @@ SIZES = {
     "video.frame_lstm": ({"channels": (4, 8)}, 4),
     "video.conv3d": ({"channels": (4, 8), "time_strides": (1, 2)}, 32),
     "video.factorised": ({"space_layers": 1, "time_layers": 1}, 2),
+    "trunk": ({"channels": (4, 8), "num_blocks": 1}, 64),
     "label": ({}, 1),
     "vector.mlp": ({"hidden": 8}, 1),
 }
@@ -44,7 +45,8 @@ def example(kind: str, seed: int = 0):
         return text
     if kind == "label":
         return np.arange(BATCH, dtype=np.int32)
-    shape = {"image": (16, 16, 3), "audio": (1024,), "video": (4, 16, 16, 3), "vector": (5,)}[kind]
+    shapes = {"image": (16, 16, 3), "audio": (1024,), "video": (4, 16, 16, 3), "vector": (5,), "trunk": (4, 16, 16, 3)}
+    shape = shapes[kind]
     return rng.uniform(-1, 1, (BATCH, *shape)).astype(np.float32)
 
 
@@ -143,6 +145,16 @@ def test_lstm_reads_both_ways():
     tokens, by_first, by_last = (apply(variables, x, np.ones(BATCH, bool)).values[0] for x in (text, first, last))
     assert np.abs(tokens[-1] - by_first[-1]).max() > 1e-6
     assert np.abs(tokens[0] - by_last[0]).max() > 1e-6
+
+
+@pytest.mark.parametrize("shape, tokens", [((15, 18, 1), 4 * 5), ((64, 80), 16), ((8, 16, 12, 1), 4 * 4 * 3)])
+def test_trunk_reads_grids_of_any_rank_and_an_image_as_image_cnn_does(shape, tokens):
+    x, mask = jnp.zeros((1, *shape)), jnp.ones(1, bool)
+    trunk, cnn = (lookup.build("encoders", {"name": n, "channels": (4, 8)}) for n in ("trunk", "image.cnn"))
+    given, variables = jax.eval_shape(trunk.init_with_output, jax.random.key(0), x, mask)
+    assert given.values.shape == (1, tokens, 128)
+    if len(shape) == 3:
+        assert jax.eval_shape(cnn.init, jax.random.key(0), x, mask) == variables
 
 
 def test_image_cnn_takes_odd_sizes():

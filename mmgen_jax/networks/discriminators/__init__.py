@@ -1,1 +1,1 @@
-"""Discriminators: `(target [B, ...], condition: Condition | None, train) -> logits [B]`."""
+"""Discriminators: `(target [B, ...], condition: Condition | None, train) -> logits [B]`, or `[B, *patches]`."""

@@ -1,7 +1,8 @@
-"""Strided-convolution discriminator of images, from DCGAN (Radford et al., 2016).
+"""Strided-convolution discriminator of sequences, images and clips, from DCGAN (Radford et al., 2016).
 
-Conditions are concatenated to the final features. Departs from the paper: no normalisation by default, because batch
-normalisation ties the logits of a batch together; `spectral_norm` (Miyato et al., 2018) bounds every layer instead.
+Conditions are concatenated to the final features, aligned sources to the target's channels. Departs from the paper: no
+normalisation by default, because batch normalisation ties the logits of a batch together; `spectral_norm` (Miyato et
+al., 2018) bounds every layer instead.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition
-from mmgen_jax.networks.generators.conv import coarsest
+from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
+from mmgen_jax.networks.layers.aligned import join
+from mmgen_jax.networks.layers.strides import check_rank, kernel_sizes, num_halvings, stage_strides
 
 
 class Trunk(nn.Module):
-    """`[B, H, W, C] -> [B, h, w, F]`: halves the size down to the coarsest, doubling the width.
+    """`[B, *grid, C] -> [B, *coarsest, F]`: halves the grid as `generators/conv.py` doubles it, doubling the width.
 
-    `init_std` as in `generators/conv.py`.
+    `init_std` as there.
     """
 
     width: int = 64
@@ -30,13 +32,15 @@ class Trunk(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        halvings = min(coarsest(x.shape[1])[1], coarsest(x.shape[2])[1])
+        grid = x.shape[1:-1]
+        check_rank("discriminators", grid)
         x = x.astype(self.dtype)
-        for i in range(max(halvings, 1)):
+        stages = [(kernel_sizes(strides), strides) for strides in stage_strides(grid, num_halvings(grid))]
+        for i, (size, strides) in enumerate(stages or [(4, 1)]):
             conv = convolution.Conv(
                 min(self.max_width, self.width << i),
-                kernel_size=4,
-                strides=2 if halvings else 1,
+                size,
+                strides,
                 dtype=self.dtype,
                 kernel_init=blocks.kernel_init(self.init_std),
                 name=f"conv_{i}",
@@ -68,14 +72,15 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         fields = {"init_std": self.init_std, "dtype": self.dtype}
-        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
+        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(join(target, condition), train)
         x = x.reshape(len(x), -1).astype(jnp.float32)
 
         def dense(features, x):
             layer = nn.Dense(features, kernel_init=blocks.kernel_init(self.init_std))
             return blocks.spectral_normalise(layer, train, self.spectral_norm)(x)
 
-        if condition is not None:
-            x = jnp.concatenate([x, condition.pooled.astype(jnp.float32)], axis=-1)
+        pooled = pooled_of(condition)
+        if pooled is not None:
+            x = jnp.concatenate([x, pooled.astype(jnp.float32)], axis=-1)
             x = nn.leaky_relu(dense(self.hidden, x), 0.2)
         return dense(1, x)[:, 0]

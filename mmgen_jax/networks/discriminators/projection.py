@@ -14,10 +14,14 @@ import jax.numpy as jnp
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
 from mmgen_jax.networks.layers import blocks
+from mmgen_jax.networks.layers.aligned import join
 
 
 class Discriminator(nn.Module):
-    """As `conv.Discriminator`, conditions entering by an inner product with the trunk's features."""
+    """As `conv.Discriminator`, conditions entering by an inner product with the trunk's features.
+
+    Where only aligned sources condition, the logit is psi(h) alone.
+    """
 
     width: int = 64
     max_width: int = 512
@@ -30,11 +34,13 @@ class Discriminator(nn.Module):
         if condition is None:
             raise ValueError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
         fields = {"dtype": self.dtype}
-        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
+        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(join(target, condition), train)
         x = x.reshape(len(x), -1).astype(jnp.float32)
 
         def dense(features, x):
             return blocks.spectral_normalise(nn.Dense(features), train, self.spectral_norm)(x)
 
+        if condition.pooled is None:
+            return dense(1, x)[:, 0]
         vector = dense(x.shape[-1], condition.pooled.astype(jnp.float32))
         return dense(1, x)[:, 0] + jnp.sum(x * vector, axis=-1) * x.shape[-1] ** -0.5

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mmgen_jax.modalities.tokenizer import PADDING
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks
 
 
@@ -59,7 +59,8 @@ class Discriminator(nn.Module):
         x = jnp.concatenate([mean, jnp.max(nn.relu(x), axis=1)], axis=-1)
         x = nn.leaky_relu(dense(drop(x), dtype=jnp.float32), 0.2)
         logits = dense(x, 1, jnp.float32)[:, 0]
-        if condition is None:
+        pooled = pooled_of(condition)
+        if pooled is None:
             return logits
-        vector = dense(condition.pooled.astype(jnp.float32), dtype=jnp.float32)
+        vector = dense(pooled.astype(jnp.float32), dtype=jnp.float32)
         return logits + jnp.sum(x * vector, axis=-1) * self.features**-0.5

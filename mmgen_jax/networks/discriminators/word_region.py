@@ -19,12 +19,13 @@ import jax.numpy as jnp
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
 from mmgen_jax.networks.layers import blocks
+from mmgen_jax.networks.layers.aligned import join
 
 
 class Discriminator(nn.Module):
     """As `projection.Discriminator`, from the conditions' tokens instead of their pooled vector.
 
-    An example without any token has the logit psi(h) alone.
+    An example without any token has the logit psi(h) alone. The regions of a clip are cells of time and space.
 
     Args:
       features: length of the vectors of words and regions.
@@ -42,12 +43,17 @@ class Discriminator(nn.Module):
         if condition is None:
             raise ValueError("discriminators/word_region: needs conditions, got no encoders; use 'conv'")
         fields = {"dtype": self.dtype}
-        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(target, train)
+        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(join(target, condition), train)
         x = x.reshape(len(x), -1, x.shape[-1]).astype(jnp.float32)
 
         def dense(features, x, name):
             return blocks.spectral_normalise(nn.Dense(features, name=name), train, self.spectral_norm)(x)
 
+        def realism():
+            return dense(1, x.reshape(len(x), -1), "realism")[:, 0]
+
+        if condition.tokens is None:
+            return realism()
         regions = dense(self.features, x, "regions")
         words = dense(self.features, condition.tokens.astype(jnp.float32), "words")
         scale = self.features**-0.5
@@ -55,4 +61,4 @@ class Discriminator(nn.Module):
         agreement = scale * jnp.einsum("bnr,brd,bnd->bn", attention, regions, words)
         num_words = jnp.maximum(condition.mask.sum(-1), 1)
         match = jnp.where(condition.mask, agreement, 0).sum(-1) / num_words
-        return dense(1, x.reshape(len(x), -1), "realism")[:, 0] + match
+        return realism() + match

@@ -1,6 +1,8 @@
 """Generators and decoders: `(latent [B, Z], condition: Condition | None, train) -> [B, *shape]`, unbounded.
 
-The objective brings the output to the target's range. `shape` and `dtype` are filled by the surroundings.
+The objective brings the output to the target's range. `shape` and `dtype` are filled by the surroundings. A grid is
+one of a sequence, an image or a clip. `condition.aligned` holds sources that `conv`, `grid`, `unet`, `translation` and
+`unet_translation` read as channels; the last two start from them, and take None for their latent.
 
 A generator of sequences (`transformer`, `recurrent`) gives the logits of the next id instead, of all places at once or
 one by one; each array of its cache is `[B, …]`:

@@ -1,35 +1,31 @@
-"""Transposed-convolution generator of images, from DCGAN (Radford et al., 2016).
+"""Transposed-convolution generator of sequences, images and clips, from DCGAN (Radford et al., 2016).
 
 Departs from the paper: the width halves with each doubling from `width * 2**(doublings - 1)`, capped at `max_width`, so
 that one definition fits every size; conditions enter by concatenation to the latent, as scale and shift of every
-normalisation (as in SNGAN's and BigGAN's generators), or both.
+normalisation (as in SNGAN's and BigGAN's generators), or both. Aligned sources join the channels before every
+convolution, so that the finest detail that is seen of them is two cells wide (`translation` sees them as they are).
 """
 
 from __future__ import annotations
 
-import functools
+import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
-
-
-def coarsest(size: int) -> tuple[int, int]:
-    """The size that `size` comes from by doubling, at least 4, and the number of doublings: 28 -> (7, 2)."""
-    doublings = 0
-    while size % 2 == 0 and size >= 8:
-        size, doublings = size // 2, doublings + 1
-    return size, doublings
+from mmgen_jax.networks.layers.aligned import join
+from mmgen_jax.networks.layers.strides import check_rank, coarse_grid, kernel_sizes, num_halvings, stage_strides
 
 
 class Generator(nn.Module):
-    """`[B, Z] -> [B, H, W, C]`.
+    """`[B, Z] -> [B, *shape]`.
 
     Args:
-      shape: `(H, W, C)` of the image.
+      shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`. The grid is doubled to it from the coarsest one, by
+        `layers/strides.py`: 28 x 28 from 7 x 7, 10 x 28 x 28 from 5 x 7 x 7.
       width: channels before the output convolution.
       norm: `batch`, `group`, `layer`, `instance` or `none`.
       conditions_at: where they enter: the `input`, beside the latent; the `norm`, as scale and shift of every
@@ -44,7 +40,7 @@ class Generator(nn.Module):
         each layer's own.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     width: int = 64
     max_width: int = 512
     norm: str = "batch"
@@ -55,21 +51,20 @@ class Generator(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
-        if len(self.shape) != 3:
-            raise ValueError(f"generators/conv: draws images, expected a shape (H, W, C), got {tuple(self.shape)}")
+        check_rank("generators/conv", self.shape[:-1])
         super().__post_init__()
 
     @nn.compact
     def __call__(self, latent: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
-        height, width, channels = self.shape
-        (low, doublings), (low_width, doublings_width) = coarsest(height), coarsest(width)
-        doublings = min(doublings, doublings_width)
-        low, low_width = height >> doublings, width >> doublings
+        *grid, channels = self.shape
+        stages = stage_strides(grid, num_halvings(grid))
+        low = coarse_grid(grid, stages)
         if self.conditions_at not in ("input", "norm", "both"):
             raise ValueError(f"generator.conditions_at: expected input, norm or both, got {self.conditions_at!r}")
         x, vector = latent, None
-        if condition is not None:
-            pooled = condition.pooled.astype(jnp.float32)
+        pooled = pooled_of(condition)
+        if pooled is not None:
+            pooled = pooled.astype(jnp.float32)
             if self.batch_conditions:
                 pooled = blocks.norm("batch", train, affine=False)(pooled)
             joined = jnp.concatenate([latent, pooled], axis=-1)
@@ -82,14 +77,18 @@ class Generator(nn.Module):
             return blocks.ConditionalNorm(self.norm, self.dtype)(x, vector, train)
 
         # Channels at each size but the last: `width` before the output, doubling towards the coarsest.
-        features = [min(self.max_width, self.width << i) for i in reversed(range(max(doublings, 1)))]
+        features = [min(self.max_width, self.width << i) for i in reversed(range(max(len(stages), 1)))]
         own = {"dtype": self.dtype, "kernel_init": blocks.kernel_init(self.init_std)}
-        double = functools.partial(convolution.ConvTranspose, kernel_size=4, strides=2, **own)
-        first = nn.Dense(low * low_width * features[0], use_bias=self.input_bias, **own)
+
+        def double(x, size, strides, name=None):
+            layer = convolution.ConvTranspose(size, kernel_sizes(strides), strides, **own, name=name)
+            return layer(join(x, condition))
+
+        first = nn.Dense(math.prod(low) * features[0], use_bias=self.input_bias, **own)
         x = first(x.astype(self.dtype))
-        x = nn.relu(normalise(x.reshape(-1, low, low_width, features[0])))
-        for size in features[1:]:
-            x = nn.relu(normalise(double(size)(x)))
-        if not doublings:
-            return convolution.Conv(channels, kernel_size=3, **own, name="output")(x)
-        return double(channels, name="output")(x)
+        x = nn.relu(normalise(x.reshape(-1, *low, features[0])))
+        for size, strides in zip(features[1:], reversed(stages)):
+            x = nn.relu(normalise(double(x, size, strides)))
+        if not stages:
+            return convolution.Conv(channels, kernel_size=3, **own, name="output")(join(x, condition))
+        return double(x, channels, stages[0], name="output")

@@ -1,7 +1,8 @@
-"""Decoder from a grid of tokens to an image: residual blocks, then transposed convolutions.
+"""Decoder from a grid of tokens to a sequence, an image or a clip: residual blocks, then transposed convolutions.
 
 It is the decoder of VQ-VAE (van den Oord et al., 2017). Departs from the paper: residual blocks are normalised (per
-group by default), and stand at every size but the last.
+group by default), and stand at every size but the last. Aligned sources join the channels before every convolution
+that changes the size, and before the first one.
 """
 
 from __future__ import annotations
@@ -12,37 +13,40 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
+from mmgen_jax.networks.layers.aligned import join
+from mmgen_jax.networks.layers.strides import check_rank, coarse_grid, kernel_sizes, sides, stage_strides
 
 
-def doublings(num_tokens: int, *sides: int) -> int:
-    """How often the grid of so many tokens is doubled to give sides of so many cells: 49 -> 2 for 28 x 28 pixels.
+def doublings(num_tokens: int, *grid: int) -> int:
+    """How often so many tokens are doubled to give a grid: 49 -> 2 for 28 x 28 pixels.
 
     Raises:
-      ValueError: no grid of so many tokens does.
+      ValueError: no grid of so many tokens does, by the rule of `layers/strides.py`.
     """
-    halvings = range(max(sides).bit_length())
-    sizes = [math.prod(side >> n for side in sides) for n in halvings if not any(side % (1 << n) for side in sides)]
+    stages = range(max(sides(grid)).bit_length())
+    stages = [n for n in stages if not any(side % (1 << n) for side in sides(grid))]
+    sizes = [math.prod(coarse_grid(grid, stage_strides(grid, n))) for n in stages]
     if num_tokens not in sizes:
         raise ValueError(
             f"generators/grid: expected one of {', '.join(map(str, sizes))} tokens, which doubling brings to "
-            f"{' x '.join(map(str, sides))} cells, got {num_tokens}; change the encoder's number of stages"
+            f"{' x '.join(map(str, grid))} cells, got {num_tokens}; change the encoder's number of stages"
         )
     return sizes.index(num_tokens)
 
 
 class Generator(nn.Module):
-    """`[B, N, D] -> [B, H, W, C]`, the tokens in rows from the top left, as `encoders/image/cnn.py` gives them.
+    """`[B, N, D] -> [B, *shape]`, the tokens in row-major order, as `encoders/trunk.py` gives them.
 
     Args:
-      shape: `(H, W, C)` of the image.
+      shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`.
       width: channels before the output convolution, doubling towards the coarsest grid up to `max_width`.
-      num_blocks: residual blocks at each size but the image's own.
+      num_blocks: residual blocks at each size but the last.
       norm: of the residual blocks; where there are conditions, their pooled vector gives its scale and shift.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     width: int = 32
     max_width: int = 128
     num_blocks: int = 1
@@ -50,25 +54,28 @@ class Generator(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
-        if len(self.shape) != 3:
-            raise ValueError(f"generators/grid: draws images, expected a shape (H, W, C), got {tuple(self.shape)}")
+        check_rank("generators/grid", self.shape[:-1])
         super().__post_init__()
 
     @nn.compact
     def __call__(self, tokens: jax.Array, condition: Condition | None = None, train: bool = False) -> jax.Array:
-        height, width, channels = self.shape
-        num = doublings(tokens.shape[1], height, width)
-        vector = None if condition is None else condition.pooled
-        features = [min(self.max_width, self.width << i) for i in reversed(range(max(num, 1)))]
-        x = tokens.reshape(tokens.shape[0], height >> num, width >> num, -1).astype(self.dtype)
-        x = convolution.Conv(features[0], 3, dtype=self.dtype, name="input")(x)
+        *grid, channels = self.shape
+        stages = stage_strides(grid, doublings(tokens.shape[1], *grid))
+        vector = pooled_of(condition)
+        features = [min(self.max_width, self.width << i) for i in reversed(range(max(len(stages), 1)))]
+
+        def double(x, size, strides, name=None):
+            layer = convolution.ConvTranspose(size, kernel_sizes(strides), strides, dtype=self.dtype, name=name)
+            return layer(join(nn.silu(x), condition))
+
+        x = tokens.reshape(tokens.shape[0], *coarse_grid(grid, stages), -1).astype(self.dtype)
+        x = convolution.Conv(features[0], 3, dtype=self.dtype, name="input")(join(x, condition))
         for stage, size in enumerate(features):
             if stage:
-                x = convolution.ConvTranspose(size, kernel_size=4, strides=2, dtype=self.dtype)(nn.silu(x))
+                x = double(x, size, stages[-stage])
             for _ in range(self.num_blocks):
                 block = blocks.ResidualBlock(size, norm=self.norm, dtype=self.dtype, activation=nn.silu)
                 x = block(x, train, vector)
-        x = nn.silu(x)
-        if not num:
-            return convolution.Conv(channels, 3, dtype=self.dtype, name="output")(x)
-        return convolution.ConvTranspose(channels, kernel_size=4, strides=2, dtype=self.dtype, name="output")(x)
+        if not stages:
+            return convolution.Conv(channels, 3, dtype=self.dtype, name="output")(nn.silu(x))
+        return double(x, channels, stages[0], name="output")

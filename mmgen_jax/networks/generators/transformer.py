@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.conditioning.tokens import Condition, tokens_of
 from mmgen_jax.networks.layers.blocks import MLP, embed
 
 
@@ -153,12 +153,13 @@ class Generator(nn.Module):
     def _conditions(self, condition: Condition | None, batch_size: int):
         """Prefix `[B, P, D]` and its mask, then what each block attends to and its mask; P is 0 with `cross`."""
         nothing = jnp.zeros((batch_size, 0, self.features), self.dtype), jnp.zeros((batch_size, 0), bool)
-        if condition is None:
+        tokens, mask = tokens_of(condition)
+        if tokens is None:
             return *nothing, None, None
-        conditions = self.condition(condition.tokens)
+        conditions = self.condition(tokens)
         if self.attend == "prefix":
-            return conditions, condition.mask, None, None
-        return *nothing, [block.remember(conditions) for block in self.blocks], condition.mask[:, None, None]
+            return conditions, mask, None, None
+        return *nothing, [block.remember(conditions) for block in self.blocks], mask[:, None, None]
 
     def _run(self, x, allowed, context, context_allowed, past=None, position=None, train: bool = False):
         kept = []

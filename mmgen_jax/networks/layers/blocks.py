@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -95,23 +95,38 @@ def spectral_normalise(layer: nn.Module, train: bool, enabled: bool = True) -> C
     return functools.partial(nn.SpectralNorm(layer), update_stats=train) if enabled else layer
 
 
-def upsample(x: jax.Array) -> jax.Array:
-    """Nearest neighbour: `[B, H, W, C]` to `[B, 2H, 2W, C]`."""
-    b, h, w, c = x.shape
-    return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
+def upsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
+    """Nearest neighbour: `[B, *grid, C]` to a grid that is larger by a factor, or by one for each axis."""
+    b, *grid, c = x.shape
+    factors = _factors(grid, factors)
+    x = x.reshape(b, *[n for size in grid for n in (size, 1)], c)
+    repeated = [n for pair in zip(grid, factors) for n in pair]
+    return jnp.broadcast_to(x, (b, *repeated, c)).reshape(b, *[n * f for n, f in zip(grid, factors)], c)
 
 
-def downsample(x: jax.Array) -> jax.Array:
-    """Mean of 2 x 2 pixels: `[B, H, W, C]` to `[B, H/2, W/2, C]`; H and W must be even."""
-    b, h, w, c = x.shape
-    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+def downsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
+    """Mean of 2 x 2 pixels: `[B, *grid, C]` to a grid that is smaller by a factor, or by one for each axis.
+
+    Raises:
+      ValueError: a factor that does not divide its axis.
+    """
+    b, *grid, c = x.shape
+    factors = _factors(grid, factors)
+    if any(size % factor for size, factor in zip(grid, factors)):
+        raise ValueError(f"downsample: expected a grid that {factors} divide, got {tuple(grid)}")
+    pairs = [n for size, factor in zip(grid, factors) for n in (size // factor, factor)]
+    return x.reshape(b, *pairs, c).mean(tuple(range(2, 2 * len(grid) + 1, 2)))
+
+
+def _factors(grid: Sequence[int], factors: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (factors,) * len(grid) if isinstance(factors, int) else tuple(factors)
 
 
 class ResidualBlock(nn.Module):
     """Pre-activation residual block of SNGAN and BigGAN: (norm, relu, convolution) twice, plus a shortcut.
 
     Args:
-      resample: None, `up` (before the first convolution) or `down` (after the second).
+      resample: None, `up` (before the first convolution) or `down` (after the second), by `factors`, see `upsample`.
       norm: a kind of `norm`; with a `vector` its scale and shift come from that.
       activate_input: False for a block that sees raw pixels.
     """
@@ -123,9 +138,11 @@ class ResidualBlock(nn.Module):
     activate_input: bool = True
     dtype: Any = jnp.float32
     activation: Callable[[jax.Array], jax.Array] = nn.relu
+    factors: int | tuple[int, ...] = 2
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool, vector: jax.Array | None = None) -> jax.Array:
+        """`x [B, *grid, C]`, a grid of rank 1 to 3."""
         if self.resample not in (None, "up", "down"):
             raise ValueError(f"ResidualBlock.resample: expected None, 'up' or 'down', got {self.resample!r}")
 
@@ -139,14 +156,14 @@ class ResidualBlock(nn.Module):
             return spectral_normalise(layer, train, self.spectral)(h)
 
         h = self.activation(normalise(x)) if self.activate_input else x
-        h = conv(upsample(h) if self.resample == "up" else h, 3)
+        h = conv(upsample(h, self.factors) if self.resample == "up" else h, 3)
         h = conv(self.activation(normalise(h)), 3)
         # A 1x1 convolution commutes with both resamplings: it runs on the smaller of the two sizes.
-        shortcut = downsample(x) if self.resample == "down" else x
+        shortcut = downsample(x, self.factors) if self.resample == "down" else x
         if x.shape[-1] != self.features:
             shortcut = conv(shortcut, 1)
-        h = downsample(h) if self.resample == "down" else h
-        return h + (upsample(shortcut) if self.resample == "up" else shortcut)
+        h = downsample(h, self.factors) if self.resample == "down" else h
+        return h + (upsample(shortcut, self.factors) if self.resample == "up" else shortcut)
 
 
 class CrossAttention(nn.Module):

@@ -35,7 +35,7 @@ class Conv(nn.Module):
     """Channels-last convolution with `flax.linen.Conv`'s parameters: `kernel [*kernel_size, in, out]`, `bias [out]`.
 
     Args:
-      kernel_size: an int is a square 2-D kernel; a tuple sets the rank (1-D audio, 2-D images, 3-D video).
+      kernel_size, strides: of each axis of the grid, or an int for all: rank 1 (sound), 2 (images) or 3 (video).
       padding: `SAME`, `VALID`, an int for every side, or (low, high) per spatial axis.
       lowering: `auto` (by backend and shape), `xla`, `exchange` or `matmul`.
     """
@@ -78,12 +78,12 @@ class ConvTranspose(nn.Module):
 
 
 def _sizes(x, kernel_size, strides) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
-    strides = (strides,) * len(size) if isinstance(strides, int) else tuple(strides)
-    if not x.ndim - 2 == len(size) == len(strides):
+    rank = x.ndim - 2
+    size, strides = ((n,) * rank if isinstance(n, int) else tuple(n) for n in (kernel_size, strides))
+    if not 1 <= rank <= 3 or not rank == len(size) == len(strides):
         raise ValueError(
-            f"convolution: expected an input [B, {len(size)} spatial axes, C] and as many strides, got shape "
-            f"{list(x.shape)}, strides {strides}; give kernel_size and strides as tuples of the input's rank"
+            f"convolution: expected an input [B, 1 to 3 spatial axes, C], and a kernel size and a stride for each, got "
+            f"shape {list(x.shape)}, kernel size {size}, strides {strides}"
         )
     return size, strides
 

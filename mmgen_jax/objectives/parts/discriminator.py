@@ -65,7 +65,7 @@ class WithDiscriminator(Family):
         logits_real, collections = self._apply_train("discriminator", params, collections, batch, real, dropout[0])
         logits_fake, collections = self._apply_train("discriminator", params, collections, batch, fake, dropout[1])
         adversarial = losses.ADVERSARIAL[self.loss_type].discriminator
-        loss = adversarial(logits_real, logits_fake)
+        loss = _per_example(adversarial(logits_real, logits_fake))
         metrics = {"logits_real": jnp.mean(logits_real), "logits_fake": jnp.mean(logits_fake)}
         if self.mismatch:
             wrong = {
@@ -73,7 +73,8 @@ class WithDiscriminator(Family):
                 for name, array in batch.items()
             }
             logits_wrong, _ = self._apply_train("discriminator", params, collections, wrong, real, dropout[1])
-            loss = (1 - self.mismatch) * loss + self.mismatch * adversarial(logits_real, logits_wrong)
+            wrong_loss = _per_example(adversarial(logits_real, logits_wrong))
+            loss = (1 - self.mismatch) * loss + self.mismatch * wrong_loss
             metrics["logits_wrong"] = jnp.mean(logits_wrong)
 
         def critic(x):
@@ -89,3 +90,8 @@ class WithDiscriminator(Family):
 
     def _apply_train(self, player, params, collections, batch, x, dropout):
         return apply_train(self.networks[player], player, params, collections, batch, x, rngs=dropout)
+
+
+def _per_example(loss: jax.Array) -> jax.Array:
+    """`[B]` as it is; of several logits of an example, `[B, *patches]`, the mean."""
+    return loss if loss.ndim == 1 else jnp.mean(loss.reshape(len(loss), -1), axis=-1)

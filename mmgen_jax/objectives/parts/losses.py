@@ -16,7 +16,7 @@ def per_example(x: jax.Array) -> jax.Array:
 
 
 class Adversarial(NamedTuple):
-    """A discriminator loss of its logits on real and fake `[B]`, and a generator loss of the fake ones."""
+    """A discriminator's loss of its logits on real and fake, and a generator's of the fake ones, element by element."""
 
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array], jax.Array]
@@ -39,7 +39,7 @@ ADVERSARIAL = {
 
 
 def gradient_norms(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """`|| d critic / d x ||` of each example `[B]`."""
+    """`|| d critic / d x ||` of each example `[B]`; of several logits of an example, the gradient of their sum."""
     grads = jax.grad(lambda x: jnp.sum(critic(x)))(x)
     return jnp.sqrt(per_example(grads.astype(jnp.float32) ** 2) + 1e-12)
 

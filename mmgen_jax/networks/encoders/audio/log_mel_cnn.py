@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mmgen_jax.networks.conditioning.tokens import Tokens
-from mmgen_jax.networks.encoders.image.cnn import Trunk
 from mmgen_jax.networks.features.audio import log_mel
+from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Encoder(nn.Module):

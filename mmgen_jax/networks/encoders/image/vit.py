@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mmgen_jax.networks.conditioning.tokens import Tokens
-from mmgen_jax.networks.encoders.image.cnn import Trunk
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 from mmgen_jax.networks.layers.convolution import Conv
+from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Patches(nn.Module):

@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mmgen_jax.networks.conditioning.tokens import Tokens
-from mmgen_jax.networks.encoders.image.cnn import Trunk
 from mmgen_jax.networks.layers.recurrent import Recurrent
+from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Encoder(nn.Module):

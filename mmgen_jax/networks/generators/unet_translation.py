@@ -1,0 +1,34 @@
+"""The residual U-Net of `unet` in a single pass, from aligned sources to a target on the same grid.
+
+As the denoisers of SR3 (Saharia et al., 2021) and Palette (Saharia et al., 2022) without noise and time, which is also
+their regression baseline. Departs from them as `unet` departs from DDPM; a latent, where there is one, stands beside
+the conditions' pooled vector.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.generators.translation import sources_of, vector_of
+from mmgen_jax.networks.layers.unet import UNet
+
+
+class Generator(UNet, kw_only=True):
+    """`latent [B, Z]` or None, and aligned sources, to `[B, *shape]`; other fields as in `layers/unet.py`.
+
+    Args:
+      shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`.
+    """
+
+    shape: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, latent: jax.Array | None, condition: Condition | None, train: bool = False) -> jax.Array:
+        x = sources_of(condition, self.shape[:-1], "unet_translation")
+        vector = vector_of(latent, condition)
+        if vector is not None:
+            vector = nn.silu(nn.Dense(self.features, dtype=self.dtype, name="vector")(vector.astype(jnp.float32)))
+        return self.run(x, vector, condition, self.shape[-1], train)
