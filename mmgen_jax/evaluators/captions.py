@@ -49,7 +49,7 @@ class Evaluator:
     """
 
     data: Mapping[str, Any]
-    target: str = "text"
+    target: str
     by: str = "image"
     num_examples: int = 1000
     num_train: int = 10_000

@@ -9,12 +9,31 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-AMIN = 1e-10  # power below this reads as this: -100 dB
+AMIN, DB_MIN = 1e-10, -100.0  # power below this reads as this, in dB
+WINDOW = 0.064  # s
+
+
+class FrameSizes(NamedTuple):
+    """Samples in a window, samples from one window to the next, and mel bands."""
+
+    n_fft: int
+    hop_length: int
+    n_mels: int
+
+
+def frame_sizes(sample_rate: int, n_fft: int = 0, hop_length: int = 0, n_mels: int = 0) -> FrameSizes:
+    """What is 0, by the rate: windows of about 64 ms (a power of two), a quarter of it apart, 1 band per 200 Hz.
+
+    8 kHz gives 512, 128, 40 and 16 kHz gives 1024, 256, 80, the most bands that there are.
+    """
+    n_fft = n_fft or 2 ** round(math.log2(WINDOW * sample_rate))
+    return FrameSizes(n_fft, hop_length or n_fft // 4, n_mels or min(80, sample_rate // 200))
 
 
 def stft(waveform: jax.Array, n_fft: int, hop_length: int, pad_mode: str = "constant") -> jax.Array:
@@ -51,14 +70,18 @@ def spectrogram(waveform: jax.Array, n_fft: int, hop_length: int, pad_mode: str 
 def mel_spectrogram(
     waveform: jax.Array,
     sample_rate: int,
-    n_fft: int = 512,
-    hop_length: int = 128,
-    n_mels: int = 40,
+    n_fft: int = 0,
+    hop_length: int = 0,
+    n_mels: int = 0,
     fmin: float = 0.0,
     fmax: float | None = None,
     pad_mode: str = "constant",
 ) -> jax.Array:
-    """Power in mel bands, `[..., T, n_mels]`; `fmin` and `fmax` in Hz, `fmax` defaults to half the sample rate."""
+    """Power in mel bands, `[..., T, n_mels]`; `fmin` and `fmax` in Hz, `fmax` defaults to half the sample rate.
+
+    `n_fft`, `hop_length` and `n_mels` are those of `frame_sizes` where they are 0.
+    """
+    n_fft, hop_length, n_mels = frame_sizes(sample_rate, n_fft, hop_length, n_mels)
     filters = mel_filters(sample_rate, n_fft, n_mels, fmin, fmax)
     return jnp.matmul(spectrogram(waveform, n_fft, hop_length, pad_mode), filters.T, precision="highest")
 
@@ -66,9 +89,9 @@ def mel_spectrogram(
 def log_mel(
     waveform: jax.Array,
     sample_rate: int,
-    n_fft: int = 512,
-    hop_length: int = 128,
-    n_mels: int = 40,
+    n_fft: int = 0,
+    hop_length: int = 0,
+    n_mels: int = 0,
     fmin: float = 0.0,
     fmax: float | None = None,
     top_db: float | None = 80.0,
@@ -147,15 +170,17 @@ def invert_log_mel(
     key: jax.Array,
     sample_rate: int,
     length: int,
-    n_fft: int = 512,
-    hop_length: int = 128,
+    n_fft: int = 0,
+    hop_length: int = 0,
     fmin: float = 0.0,
     fmax: float | None = None,
     n_iter: int = 32,
+    momentum: float = 0.99,
 ) -> jax.Array:
     """A waveform `[B, length]`, in [-1, 1], from `log_mel` `[B, T, n_mels]` made with the same settings."""
+    n_fft, hop_length, _ = frame_sizes(sample_rate, n_fft, hop_length)
     power = mel_to_spectrogram(10.0 ** (db / 10.0), sample_rate, n_fft, fmin, fmax)
-    return jnp.clip(griffin_lim(jnp.sqrt(power), key, hop_length, length, n_iter), -1.0, 1.0)
+    return jnp.clip(griffin_lim(jnp.sqrt(power), key, hop_length, length, n_iter, momentum), -1.0, 1.0)
 
 
 @functools.lru_cache(maxsize=32)
