@@ -15,7 +15,7 @@ COMMANDS = {
     "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint\n"
     "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]",
     "sample": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16 --seed=0]\n"
-    "      [--config.objective.temperature=0.8 …: what the objective lists as `sampling`]: draws",
+    "      [--config.objective.temperature=0.8 …: what objective and representation list as `sampling`]: draws",
     "retrieve": "--workdir=DIR --out=DIR [--text=… --image=FILE --audio=FILE --video=FILE --num=16]\n"
     "      of a model that embeds pairs: the nearest held-out examples",
     "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",

@@ -1,7 +1,7 @@
-"""Does a sample show, say or name the class that was asked for?
+"""Does a sample show or say the class that was asked for?
 
-The judge is a classifier trained on the real examples of the target's kind: pictures, sounds or clips; a text is
-compared with every true caption. What the judges are worth on `digits` (`judges/controls.py` measures it again):
+The judge is a classifier trained on the real examples: pictures, sounds or clips (whether a text names the class says
+`exact` of the evaluator `captions`). What the judges are worth on `digits` (`judges/controls.py` measures it again):
 
 CONTROLS
 """

@@ -1,4 +1,4 @@
-"""How far generated pictures, sounds or clips are from real ones, in the features of a classifier trained on the real ones.
+"""How far generated pictures, sounds or clips are from real ones, in the features of a classifier of the real ones.
 
 These are NOT Inception distances: the features (128, non-negative) are those of the judge whose hash stands in every
 entry, and numbers compare only between entries of one hash and one `n`.
@@ -51,8 +51,6 @@ class Evaluator:
         the real examples, thus of n / 2 each.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
-        if not isinstance(judge, classifier.Classifier):
-            raise ValueError(f"classifier_frechet: {self.target!r} is a text, whose judge has no features; take it out")
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
         generated, real = (judge.predict(arrays)[1] for arrays in (samples, true[self.target]))
         if len(real) <= 2 * (NEIGHBOURS + 1):

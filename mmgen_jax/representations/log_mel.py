@@ -1,10 +1,10 @@
-"""A sound as its mel spectrogram in decibels, and back by Griffin-Lim (1984, "Signal estimation from modified short-time
-Fourier transform"); nothing is learned.
+"""A sound as its mel spectrogram in decibels, and back by Griffin-Lim; nothing is learned.
 
-`encode` drops the phase, and what lies between two mel bands; `decode` puts the spectrogram that the bands' pseudo-inverse
-gives with the phases that fit it best after `num_iterations`. With `momentum` it is the fast version of Perraudin, Balazs and
-Søndergaard 2013. Departs from both: the first phases are random, but always the same ones for every example, so that a
-code has one sound, whatever batch it is in; the number of iterations is fixed.
+`encode` drops the phase, and what lies between two mel bands. `decode` takes a spectrogram that has these bands
+(`features.audio.mel_to_spectrogram`) and looks for the phases that fit it (Griffin and Lim 1984, "Signal estimation
+from modified short-time Fourier transform"); with `momentum`, by the fast version of Perraudin, Balazs and Søndergaard
+2013. Departs from both in a fixed number of iterations, and in that the first phases are random but those of every
+example alike: a code has one sound, whatever batch it is in.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""A sound as a sequence of codes, one a sample: the companding of ITU-T G.711 with μ = 255, as in WaveNet (van den Oord
-et al., 2016); nothing is learned.
+"""A sound as a sequence of codes, one a sample: the companding of ITU-T G.711 with μ = 255; nothing is learned.
 
-`F(x) = sgn(x) ln(1 + 255 |x|) / ln 256`, whose values in [-1, 1] are rounded to the nearest of 256 levels. Departs from
-G.711, which approximates F by 16 straight pieces and has a code for each of +0 and -0: here the levels are evenly spaced
-from -1 to 1, so that none is 0. The code of silence (0.0) is 128, which is decoded as 8.6e-5 (-81 dB).
+`F(x) = sgn(x) ln(1 + 255 |x|) / ln 256`, whose values in [-1, 1] are rounded to the nearest of 256 evenly spaced levels
+(van den Oord et al., 2016, WaveNet). Departs from G.711, which puts 16 straight pieces in place of F and has codes for
++0 and -0: here no level is 0. The code of silence (0.0) is 128, which is decoded as 8.6e-5, thus -81 dB.
 """
 
 from __future__ import annotations
@@ -62,4 +61,5 @@ class Representation:
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
         """`[B, S]` ids to `[B, S]` in [-1, 1]: the middle of each code's values."""
         compressed = 2.0 * code.astype(jnp.float32) / MU - 1.0
-        return jnp.sign(compressed) * jnp.expm1(jnp.abs(compressed) * math.log1p(MU)) / MU
+        expanded = jnp.sign(compressed) * jnp.expm1(jnp.abs(compressed) * math.log1p(MU)) / MU
+        return jnp.clip(expanded, -1.0, 1.0)  # rounding goes beyond

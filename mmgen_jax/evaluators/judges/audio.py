@@ -6,7 +6,6 @@ import dataclasses
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.evaluators.judges.image import block, even, halved, head
@@ -28,7 +27,7 @@ class Training:
       noise: most of the white noise added, as a share of the sound's root mean square.
     """
 
-    steps: int = 1200
+    steps: int = 600
     batch_size: int = 64
     lr: float = 2e-3
     weight_decay: float = 1e-2
@@ -76,3 +75,16 @@ def augment(waveforms: np.ndarray, training: Training, rng: np.random.Generator)
     moved = np.where(inside, waveforms[rows, low] * (1 - part) + waveforms[rows, low + 1] * part, 0.0)
     level = np.sqrt(np.mean(moved**2, axis=1)) * training.noise * rng.uniform(0, 1, num) ** 2
     return (moved + level[:, None] * rng.normal(size=moved.shape)).astype(np.float32)
+
+
+def controls(waveforms: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Silence and white noise, which tell nothing, each sound backwards, and noise with the spectrum of each sound."""
+    noise = rng.normal(0, 0.1, waveforms.shape).astype(np.float32)
+    magnitude = np.abs(np.fft.rfft(waveforms))
+    turned = magnitude * np.exp(2j * np.pi * rng.random(magnitude.shape))
+    return {
+        "silence": np.zeros_like(waveforms),
+        "noise": np.clip(noise, -1, 1),
+        "backwards": waveforms[:, ::-1],
+        "spectrum": np.clip(np.fft.irfft(turned, waveforms.shape[1]), -1, 1).astype(np.float32),
+    }

@@ -10,6 +10,7 @@ its seed on one machine, but another processor or library version rounds differe
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,8 @@ import numpy as np
 import optax
 from absl import logging
 
-from mmgen_jax.evaluators.judges import audio, caption, files, image, video
+from mmgen_jax.evaluators.judges import audio, files, image, video
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.train_step import steps
 
 KINDS = {"image": image, "audio": audio, "video": video}  # a network, its training and its augmentation each
@@ -33,12 +35,13 @@ class Classifier:
     """A trained judge.
 
     Args:
-      network: its architecture.
+      modality: that it judges; network: its architecture.
       classes: the class names, in id order.
       variables: of `network`, NumPy arrays.
       accuracy: of the real test split, in [0, 1]; `num_test` different examples.
     """
 
+    modality: Modality
     network: nn.Module
     classes: tuple[str, ...]
     variables: Mapping[str, Any]
@@ -74,8 +77,8 @@ class Classifier:
         return self.predict(arrays)[0].argmax(-1)
 
 
-def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Classifier | caption.Captions:
-    """The judge of `label` from `target` for a data set; trained where the cache lacks it, of a text never.
+def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Classifier:
+    """The judge of `label` from `target` for a data set; trained where the cache lacks it.
 
     Args:
       data: of the source, as in `config.data`: `name` and its fields; split and modalities are chosen here, and a
@@ -88,9 +91,7 @@ def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Cla
     """
     source_train, source_test = files.sources(data, (target, label))
     modality, classes = source_train.modalities[target], source_train.modalities[label].classes
-    if modality.tokenizer is not None:
-        return caption.load(source_test, target, label)
-    kind = _kind(target, modality)
+    kind = kind_of(target, modality)
     training = training or kind.Training()
     identity = {"version": kind.VERSION, "training": dataclasses.asdict(training)}
     identity |= {modality.kind: target, "label": label}
@@ -103,13 +104,13 @@ def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Cla
         files.write(path, about, judge.variables)
     about, variables = files.read(path)
     network = kind.network(modality, len(classes))
-    return Classifier(network, tuple(about["classes"]), variables, about["accuracy"], about["num_test"])
+    return Classifier(modality, network, tuple(about["classes"]), variables, about["accuracy"], about["num_test"])
 
 
 def train(source_train, source_test, target: str, label: str, training=None) -> Classifier:
     """Trains a judge on one source and measures it on all of another; deterministic from `training.seed`."""
     modality, classes = source_train.modalities[target], source_train.modalities[label].classes
-    kind = _kind(target, modality)
+    kind = kind_of(target, modality)
     training = training or kind.Training()
     network = kind.network(modality, len(classes))
     schedule = optax.warmup_cosine_decay_schedule(0, training.lr, min(100, training.steps // 10), training.steps)
@@ -135,10 +136,9 @@ def train(source_train, source_test, target: str, label: str, training=None) -> 
     params, statistics = variables["params"], variables["batch_stats"]
     state = params, statistics, jax.jit(optimizer.init)(params)
     batches = _train_batches(source_train, target, label, training, kind.augment)
-    for _, state, _ in steps(step, state, batches, stop=training.steps):
-        pass
+    _, (params, statistics, _), _ = collections.deque(steps(step, state, batches, stop=training.steps), maxlen=1)[0]
 
-    judge = Classifier(network, classes, jax.device_get({"params": state[0], "batch_stats": state[1]}))
+    judge = Classifier(modality, network, classes, jax.device_get({"params": params, "batch_stats": statistics}))
     arrays, labels = distinct(source_test, target, label)
     accuracy = float((judge.classify(arrays) == labels).mean())
     return dataclasses.replace(judge, accuracy=accuracy, num_test=len(labels))
@@ -158,10 +158,12 @@ def distinct(source, target: str, label: str) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(arrays), np.concatenate(labels)
 
 
-def _kind(target: str, modality):
+def kind_of(target: str, modality: Modality):
+    """The module of the kind: `Training`, `network`, `augment`, `controls`."""
     if modality.kind not in KINDS:
         raise ValueError(
-            f"judge: no network judges {target!r}, of kind {modality.kind!r}; there is one for {', '.join(KINDS)}"
+            f"judge: no network judges {target!r}, of kind {modality.kind!r}; there is one for {', '.join(KINDS)}, and "
+            "the evaluator captions for a text"
         )
     return KINDS[modality.kind]
 

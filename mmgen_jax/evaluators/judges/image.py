@@ -80,3 +80,8 @@ def augment(images: np.ndarray, training: Training, rng: np.random.Generator) ->
     padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
     rows, columns = (rng.integers(0, 2 * most + 1, len(images))[:, None] + np.arange(n) for n in images.shape[1:3])
     return padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def controls(images: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Uniform noise, which tells nothing."""
+    return {"noise": rng.uniform(-1, 1, images.shape).astype(np.float32)}

@@ -7,6 +7,7 @@ like that of `configs/image_text_retrieval.py:emoji`.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Mapping
@@ -119,9 +120,8 @@ def train(source_train, source_test, image: str, text: str, training: Training =
     )
     compiled = layout.compile_step(step, state)
     batches = map(layout.put, pipeline.batches(source_train, batch_size=size, seed=training.seed, num_threads=0))
-    players = system.objective.players
-    for _, state, _ in steps(compiled, state, batches, stop=training.steps, players=lambda _: players):
-        pass
+    loop = steps(compiled, state, batches, stop=training.steps, players=lambda _: system.objective.players)
+    _, state, _ = collections.deque(loop, maxlen=1)[0]
 
     judge = Retriever(system, image, text, jax.device_get(averaged(state)[0]))
     indices = np.arange(len(source_test))

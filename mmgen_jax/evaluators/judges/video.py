@@ -57,3 +57,14 @@ def augment(clips: np.ndarray, training: Training, rng: np.random.Generator) -> 
     num = min(training.num_frames, clips.shape[1])
     places = rng.random(clips.shape[:2]).argsort(axis=1)[:, :num]
     return clips[np.arange(len(clips))[:, None], places]
+
+
+def controls(clips: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Uniform noise, which tells nothing; the first frame alone; and the frames in any order, which the network does
+    not see."""
+    order = rng.random(clips.shape[:2]).argsort(axis=1)
+    return {
+        "noise": rng.uniform(-1, 1, clips.shape).astype(np.float32),
+        "frozen": np.repeat(clips[:, :1], clips.shape[1], axis=1),
+        "shuffled": clips[np.arange(len(clips))[:, None], order],
+    }

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 AMIN, DB_MIN = 1e-10, -100.0  # power below this reads as this, in dB
+TINY = 1e-20  # power; 0 where it divides
 WINDOW = 0.064  # s
 
 
@@ -158,11 +159,23 @@ def griffin_lim(
 
 
 def mel_to_spectrogram(
-    mel: jax.Array, sample_rate: int, n_fft: int, fmin: float = 0.0, fmax: float | None = None
+    mel: jax.Array, sample_rate: int, n_fft: int, fmin: float = 0.0, fmax: float | None = None, n_iter: int = 50
 ) -> jax.Array:
-    """Power `[..., T, n_fft // 2 + 1]` from mel power `[..., T, n_mels]`: pseudo-inverse, negative values set to 0."""
-    inverse = np.linalg.pinv(mel_filters(sample_rate, n_fft, mel.shape[-1], fmin, fmax).astype(np.float64))
-    return jnp.maximum(jnp.matmul(mel, inverse.T.astype(np.float32), precision="highest"), 0.0)
+    """Power `[..., T, n_fft // 2 + 1]`, not negative, whose mel power is near `mel [..., T, n_mels]`.
+
+    By the multiplicative updates of Lee and Seung 2001 ("Algorithms for non-negative matrix factorization") for the
+    Kullback-Leibler divergence, with the filters fixed (Richardson 1972, Lucy 1974). The filters' pseudo-inverse, its
+    negative values set to 0, has a large error where a band is weak beside a strong one.
+    """
+    filters = mel_filters(sample_rate, n_fft, mel.shape[-1], fmin, fmax)
+    covered = filters / np.maximum(filters.sum(axis=0), 1e-12)  # 0 where no filter is: the first and last frequency
+
+    def update(_, power):
+        estimate = jnp.matmul(power, filters.T, precision="highest")
+        return power * jnp.matmul(mel / jnp.maximum(estimate, TINY), covered, precision="highest")
+
+    start = jnp.matmul(mel, filters / filters.sum(axis=1, keepdims=True), precision="highest")
+    return jax.lax.fori_loop(0, n_iter, update, start)
 
 
 def invert_log_mel(
