@@ -20,7 +20,7 @@ DATA = {
     "image_size": 32,
     "channels": 3,
     "audio_seconds": 1.0,
-    "sample_rate": 8000,
+    "sample_rate": 16_000,
     "text_length": 32,
     "text_unit": "word",
     "min_count": 1,

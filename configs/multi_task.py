@@ -17,7 +17,7 @@ LABELS = {
     "scenes": ("shape", "color", "size", "motion"),
     "grid_s1": ("command", "color", "preposition", "letter", "digit", "adverb"),
 }
-DATA = {"scenes": {"num_train": 400}, "grid_s1": {}}
+DATA = {"scenes": {"num_train": 400}, "grid_s1": {"sample_rate": 8000}}  # Hz: the rate of the rows measured
 AUGMENT = {"scenes": {"audio": {"gain": 6.0}}, "grid_s1": {"audio": {"gain": 6.0, "shift": 0.1}}}
 HOP = {"scenes": 128, "grid_s1": 256}  # samples: frames of 16 and of 32 ms
 

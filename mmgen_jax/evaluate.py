@@ -42,12 +42,12 @@ def build(config, system: System, split: str = "") -> list[tuple[str, Any, str, 
     Raises:
       ConfigError, LookupFailed, BatchError: an evaluator, a split or its data that cannot be used.
     """
-    rate = system.modalities[system.target].sample_rate
-    context = {"target": system.target, "seed": config.seed, "data": config.data.to_dict()}
-    context |= {"sample_rate": rate} if rate else {}
     built = []
     for name, fields in config.evaluators.items():
-        evaluator = lookup.build("evaluators", fields, **context)
+        target = fields.get("target") or system.target
+        context = {"target": target, "seed": config.seed, "data": config.data.to_dict()}
+        rate = system.modalities[target].sample_rate if target in system.modalities else 0
+        evaluator = lookup.build("evaluators", fields, **context, **({"sample_rate": rate} if rate else {}))
         for part in (split,) if split else evaluator.splits:
             source = open_source(config, part, evaluator.names)
             check_batch(source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)

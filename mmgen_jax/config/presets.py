@@ -78,4 +78,8 @@ def target_judges(dataset: str, target: str, conditions: tuple[str, ...]) -> dic
     fields = {} if conditions else {"from_target": True}
     if dataset == "scenes":
         return {"coherence": {"name": "scenes_coherence", **fields}}
-    return {"accuracy": {"name": "classifier_accuracy", "label": LABELS[dataset], **fields}}
+    label = LABELS[dataset]
+    return {
+        "accuracy": {"name": "classifier_accuracy", "label": label, **fields},
+        "controls": {"name": "judge_controls", "label": label},
+    }

@@ -76,7 +76,7 @@ class Source(local.LocalSource):
 
     num_frames: int = 16
     image_size: int = 48
-    sample_rate: int = 8000
+    sample_rate: int = 16_000
     text_length: int = 8
 
     def _load(self) -> None:

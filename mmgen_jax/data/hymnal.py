@@ -83,7 +83,7 @@ class Source(local.LocalSource):
     home: ClassVar[str] = "http://openhymnal.org"
 
     seconds: float = 8.0
-    sample_rate: int = 8000
+    sample_rate: int = 16_000
     text_length: int = 96
     text_unit: str = "word"
 

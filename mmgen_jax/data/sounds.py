@@ -57,7 +57,7 @@ class Source(local.LocalSource):
     home: ClassVar[str] = "https://kenney.nl/assets/interface-sounds and https://github.com/sonic-pi-net/sonic-pi"
 
     seconds: float = 1.0
-    sample_rate: int = 16000
+    sample_rate: int = 16_000
     text_length: int = 6
     text_unit: str = "word"
 

@@ -49,7 +49,7 @@ class Evaluator:
     """
 
     data: Mapping[str, Any]
-    target: str = "text"
+    target: str
     by: str = "image"
     num_examples: int = 1000
     num_train: int = 10_000
@@ -112,14 +112,15 @@ class Evaluator:
         }
         if further:
             entries["cider_d"]["reference"] = float(cider_d(further, cider_references).mean())
-        exact, exact_baseline = (
+        exact, exact_baseline, exact_reference = (
             np.array([tuple(words) in group for words, group in zip(captions, sets)])
-            for captions in (generated, baseline)
+            for captions in (generated, baseline, own)
         )
         entries["exact"] = {
             "value": float(exact.mean()),
             "interval": intervals.wilson(int(exact.sum()), len(exact)),
             "baseline": float(exact_baseline.mean()),
+            "reference": float(exact_reference.mean()),
         }
         for name, measure in VARIETY.items():
             values = {"value": generated, "baseline": baseline, "reference": own}

@@ -1,4 +1,10 @@
-"""Does a picture show the class that was asked for? The judge is a classifier trained on the real pictures."""
+"""Does a sample show or say the class that was asked for?
+
+The judge is a classifier trained on the real examples: pictures, sounds or clips (whether a text names the class says
+`exact` of the evaluator `captions`). What the judges are worth on `digits` (`judges/controls.py` measures it again):
+
+CONTROLS
+"""
 
 from __future__ import annotations
 
@@ -17,18 +23,21 @@ class Evaluator:
 
     Args:
       data: the source that the judge is trained on, as in `config.data`.
-      target: the image modality that the model draws.
+      target: the modality that the model draws.
       label: the modality that holds the true class; the model need not see it (a caption may tell the class).
+      from_target: judge the target as the model reconstructs it (`sample_fn.reconstruct`), not as it draws it: what a
+        representation leaves of the class bounds what can be drawn through it.
       num_examples: at most this many of each split.
       splits: those to run on.
     """
 
     data: Mapping[str, Any]
-    target: str = "image"
+    target: str
     label: str = "digit"
+    from_target: bool = False
     num_examples: int = 1000
     splits: tuple[str, ...] = ("test",)
-    training: classifier.Training = classifier.Training()
+    training: Any = None  # of the judge; None is the default of the target's kind
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,14 +48,15 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"accuracy": {"value", "n", "interval", "reference", "chance", "per_class", "judge…"}}`.
 
-        `interval` is Wilson's 95 %; `reference` the judge's accuracy on the real pictures of the same examples, which
+        `interval` is Wilson's 95 %; `reference` the judge's accuracy on the real targets of the same examples, which
         a perfect model would reach; `per_class` maps class names to shares (None where no example asked for it).
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
-        samples, true = collect(sample_fn, batches, self.target, (self.target, self.label), self.num_examples)
+        predict = sample_fn.reconstruct if self.from_target else sample_fn
+        samples, true = collect(predict, batches, self.target, (self.target, self.label), self.num_examples)
         asked = true[self.label]
-        correct = judge.predict(samples)[0].argmax(-1) == asked
-        reference = judge.predict(true[self.target])[0].argmax(-1) == asked
+        correct = judge.classify(samples) == asked
+        reference = judge.classify(true[self.target]) == asked
         per_class = {
             name: float(correct[asked == i].mean()) if (asked == i).any() else None
             for i, name in enumerate(judge.classes)

@@ -1,4 +1,4 @@
-"""How far generated pictures are from real ones, in the features of a classifier trained on the real ones.
+"""How far generated pictures, sounds or clips are from real ones, in the features of a classifier of the real ones.
 
 These are NOT Inception distances: the features (128, non-negative) are those of the judge whose hash stands in every
 entry, and numbers compare only between entries of one hash and one `n`.
@@ -25,18 +25,18 @@ class Evaluator:
 
     Args:
       data: the source that the judge is trained on, as in `config.data`.
-      target: the image modality that the model draws.
+      target: the modality that the model draws: images, sounds or clips.
       label: the modality of `data` whose classes the judge learns.
       num_examples: at most this many of each split, real and generated.
       splits: those to run on.
     """
 
     data: Mapping[str, Any]
-    target: str = "image"
+    target: str
     label: str = "digit"
     num_examples: int = 5000
     splits: tuple[str, ...] = ("test",)
-    training: classifier.Training = classifier.Training()
+    training: Any = None  # of the judge; None is the default of the target's kind
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class Evaluator:
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
-        generated, real = (judge.predict(images)[1] for images in (samples, true[self.target]))
+        generated, real = (judge.predict(arrays)[1] for arrays in (samples, true[self.target]))
         if len(real) <= 2 * (NEIGHBOURS + 1):
             raise ValueError(f"classifier_frechet: expected more than {2 * (NEIGHBOURS + 1)} examples, got {len(real)}")
         entries, reference = _compare(real, generated), _compare(real[0::2], real[1::2])

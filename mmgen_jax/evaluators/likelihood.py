@@ -26,7 +26,7 @@ class Evaluator:
       splits: those to run on.
     """
 
-    target: str = "image"
+    target: str
     num_examples: int = 1000
     splits: tuple[str, ...] = ("test",)
 

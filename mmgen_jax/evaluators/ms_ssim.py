@@ -31,7 +31,7 @@ class Evaluator:
       splits: those to run on.
     """
 
-    target: str = "image"
+    target: str
     num_examples: int = 2000
     splits: tuple[str, ...] = ("test",)
     names: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ class Evaluator:
       splits: those to run on.
     """
 
-    target: str = "image"
+    target: str
     from_target: bool = False
     num_examples: int = 1000
     splits: tuple[str, ...] = ("test",)

@@ -29,7 +29,7 @@ class Evaluator:
     """
 
     data: Mapping[str, Any]
-    target: str = "image"
+    target: str
     text: str = "text"
     ranks: tuple[int, ...] = (1, 5, 10)
     num_examples: int = 1000

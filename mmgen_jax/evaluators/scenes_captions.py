@@ -36,7 +36,7 @@ class Evaluator:
     """
 
     data: Mapping[str, Any]
-    target: str = "text"
+    target: str
     motion: bool = False
     by: str = "image"
     num_examples: int = 1000

@@ -27,7 +27,7 @@ class Evaluator:
       splits: those to run on.
     """
 
-    target: str = "image"
+    target: str
     num_conditions: int = 64
     num_samples: int = 8
     splits: tuple[str, ...] = ("test",)

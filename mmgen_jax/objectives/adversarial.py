@@ -45,7 +45,7 @@ class Objective(WithDiscriminator):
 
     @property
     def abilities(self) -> frozenset[str]:
-        return frozenset({"sample", "reconstruct"} if self.code.players else {"sample"})
+        return frozenset({"sample", "reconstruct"} if self.representation else {"sample"})
 
     @property
     def networks(self) -> dict[str, nn.Module]:

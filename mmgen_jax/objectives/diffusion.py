@@ -114,7 +114,7 @@ class Objective(Family):
 
     @property
     def abilities(self) -> frozenset[str]:
-        return frozenset({"sample", "reconstruct"} if self.code.players else {"sample"})
+        return frozenset({"sample", "reconstruct"} if self.representation else {"sample"})
 
     @property
     def network(self) -> Network:

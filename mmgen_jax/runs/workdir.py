@@ -22,7 +22,8 @@ def restore(workdir: pathlib.Path, batch_size: int = 0, changes: Mapping[str, An
 
     Args:
       batch_size: to sample in; 0 is the run's own, which gives the noise that the run itself was evaluated with.
-      changes: `{"objective.temperature": 0.8}`, of what the objective lists as its `sampling` fields.
+      changes: `{"objective.temperature": 0.8}`, of what objective and representation list as their
+        `sampling` fields.
 
     Raises:
       config.ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling
@@ -48,13 +49,23 @@ def changed(config, changes: Mapping[str, Any]):
       config.ConfigError: a change that sampling cannot make.
     """
     fields = getattr(lookup.find("objectives", config.objective.name), "sampling", ())
-    allowed = [f"objective.{field}" for field in fields]
+    allowed = [f"objective.{field}" for field in fields] + _decoding_fields(config.get("representation"))
     if unknown := sorted(set(changes) - set(allowed)):
         raise schema.ConfigError(
             f"--config.{unknown[0]}: is fixed by the training; {config.objective.name!r} can change in sampling: "
             + (", ".join(allowed) or "nothing")
         )
     return override.override(config, changes)
+
+
+def _decoding_fields(fields, where: str = "representation") -> list[str]:
+    """The fields that only `decode` reads, of a representation and what it stands on, or of one for each target."""
+    if not fields:
+        return []
+    if "name" not in fields:
+        return [field for name in fields for field in _decoding_fields(fields[name], f"{where}.{name}")]
+    own = getattr(lookup.find("representations", fields.name), "sampling", ())
+    return [f"{where}.{field}" for field in own] + _decoding_fields(fields.get("of"), f"{where}.of")
 
 
 def read_workdir(workdir: pathlib.Path):

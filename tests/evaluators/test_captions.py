@@ -138,7 +138,7 @@ def paraphrased(batch):
 
 
 def test_any_true_caption_of_scenes_scores_100_and_another_does_not():
-    evaluator = lookup.build("evaluators", {"name": "captions", "data": SCENES, "num_train": 200})
+    evaluator = lookup.build("evaluators", {"name": "captions", "target": "text", "data": SCENES, "num_train": 200})
     entries = evaluator(paraphrased, batches())
     for order in (1, 2, 3, 4):
         assert entries[f"bleu_{order}"]["value"] == pytest.approx(100)
@@ -208,7 +208,7 @@ def test_words_outside_the_vocabulary_never_match():
 
 def test_one_caption_is_the_reference_where_a_set_has_no_more(mmgen_data):
     data = {"name": "emoji", "names": ("image", "text")}
-    evaluator = lookup.build("evaluators", {"name": "captions", "data": data, "num_examples": 60})
+    evaluator = lookup.build("evaluators", {"name": "captions", "target": "text", "data": data, "num_examples": 60})
     source = lookup.build("data", data, split="test")
     batch = source.read(np.arange(60), np.zeros(60, int))
     entries = evaluator(lambda batch: batch, [batch])

@@ -156,7 +156,7 @@ def test_ms_ssim_is_1_of_copies_and_falls_with_noise():
 
 def test_ms_ssim_tells_a_collapse_from_variety():
     real = pictures(41, 32, 3)
-    evaluator = lookup.build("evaluators", {"name": "ms_ssim"})
+    evaluator = lookup.build("evaluators", {"name": "ms_ssim", "target": "image"})
     batches = [{"image": real[:16]}, {"image": real[16:]}]
     entry = evaluator(lambda batch: {"image": np.repeat(batch["image"][:1], len(batch["image"]), 0)}, batches)
     assert entry["ms_ssim"]["value"] > 0.9 > entry["ms_ssim"]["reference"] and entry["ms_ssim"]["n"] == 20
@@ -212,7 +212,7 @@ def test_patches_are_standardised_by_channel_and_cut_from_the_picture():
 def test_sliced_wasserstein_sees_at_which_scale_pictures_differ():
     real, same = pictures(30), pictures(30)
     noisy = np.clip(same + RNG.normal(0, 0.3, same.shape), -1, 1).astype(np.float32)
-    evaluator = lookup.build("evaluators", {"name": "sliced_wasserstein"})
+    evaluator = lookup.build("evaluators", {"name": "sliced_wasserstein", "target": "image"})
 
     def measured(samples):
         return evaluator(lambda batch: {"image": samples}, [{"image": real}])

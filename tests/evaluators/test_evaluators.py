@@ -170,7 +170,7 @@ def test_reconstruction_measures_as_dm_pix_does(shape):
 
 
 def test_reconstruction_of_a_copy_is_finite_and_may_see_the_target():
-    evaluator = lookup.build("evaluators", {"name": "reconstruction", "from_target": True})
+    evaluator = lookup.build("evaluators", {"name": "reconstruction", "target": "image", "from_target": True})
     sampler = types.SimpleNamespace(reconstruct=lambda batch: {"image": batch["image"]})
     small = RNG.uniform(-1, 1, (6, 8, 8, 1)).astype(np.float32)
     entries = evaluator(sampler, batches({"image": small}))
@@ -178,14 +178,14 @@ def test_reconstruction_of_a_copy_is_finite_and_may_see_the_target():
 
 
 def test_reconstruction_refuses_other_shapes():
-    evaluator = lookup.build("evaluators", {"name": "reconstruction"})
+    evaluator = lookup.build("evaluators", {"name": "reconstruction", "target": "image"})
     wrong = {"image": np.zeros((4, 8, 8, 1), np.float32)}
     with pytest.raises(ValueError, match="one shape"):
         evaluator(lambda batch: {"image": batch["image"][:, :4]}, batches(wrong))
 
 
 def test_likelihood_is_the_mean_bound_in_nats_and_bits():
-    evaluator = lookup.build("evaluators", {"name": "likelihood", "num_examples": 30})
+    evaluator = lookup.build("evaluators", {"name": "likelihood", "target": "image", "num_examples": 30})
     nats = np.linspace(-900, -1000, 40).astype(np.float32)
     arrays = {"image": np.zeros((40, 4, 5, 3), np.float32), "id": np.arange(40)}
     sampler = types.SimpleNamespace(elbo=lambda batch: nats[batch["id"]])

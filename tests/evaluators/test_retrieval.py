@@ -60,7 +60,9 @@ def test_the_judge_tells_own_captions_from_others_and_is_cached(cache, monkeypat
     judge = retriever.load(SCENES, "image", "text", SHORT)
     source = lookup.build("data", SCENES, split="test")
     batch = source.read(np.arange(60), np.zeros(60, int))
-    evaluator = lookup.build("evaluators", {"name": "retrieval_judge", "data": SCENES, "training": SHORT})
+    evaluator = lookup.build(
+        "evaluators", {"name": "retrieval_judge", "target": "image", "data": SCENES, "training": SHORT}
+    )
     with monkeypatch.context() as patch:
         patch.setattr(retriever, "train", None)  # it must not train again
         again = retriever.load(SCENES | {"fraction": 0.5}, "image", "text", SHORT)

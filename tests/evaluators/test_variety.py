@@ -24,7 +24,7 @@ def test_the_spread_is_that_of_the_models_noise():
         mean = np.sin(batch["text"]).reshape(-1, 1, 1, 1)  # differs between conditions, which must not count
         return {"image": 0.3 * mean + 0.1 * rng.normal(size=(len(mean), 4, 4, 3))}
 
-    (entry,) = variety.Evaluator(num_conditions=60, num_samples=8)(noisy, batches()).values()
+    (entry,) = variety.Evaluator("image", num_conditions=60, num_samples=8)(noisy, batches()).values()
     assert entry["value"] == pytest.approx(0.05, rel=0.05)  # of pixels in [0, 1]
     assert entry["n"] == 60 and entry["interval"][0] < entry["value"] < entry["interval"][1]
     assert entry["reference"] == pytest.approx(0.5 / np.sqrt(12), rel=0.05)  # of the uniform distribution
@@ -34,12 +34,14 @@ def test_the_spread_is_that_of_the_models_noise():
 
 
 def test_a_model_that_ignores_its_noise_has_none():
-    (entry,) = variety.Evaluator(num_conditions=10)(lambda batch: {"image": batch["image"]}, batches()).values()
+    (entry,) = variety.Evaluator("image", num_conditions=10)(
+        lambda batch: {"image": batch["image"]}, batches()
+    ).values()
     assert entry["value"] == 0 and entry["reference"] > 0.1
 
 
 def test_what_cannot_be_measured_is_refused():
     with pytest.raises(ValueError, match="num_samples from 2"):
-        variety.Evaluator(num_samples=1)
+        variety.Evaluator("image", num_samples=1)
     with pytest.raises(ValueError, match="expected at least 2 examples with image, got 1"):
-        variety.Evaluator()(lambda batch: batch, [{"image": np.zeros((1, 4, 4, 3))}])
+        variety.Evaluator("image")(lambda batch: batch, [{"image": np.zeros((1, 4, 4, 3))}])

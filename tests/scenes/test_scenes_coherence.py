@@ -110,9 +110,9 @@ def test_reconstructions_are_judged_where_asked():
     true = batch(60, "image", split="test")
     blank = np.flatnonzero(true["color"] == 0)
     blank, shown = ({name: rows[at] for name, rows in true.items()} for at in (blank, np.setdiff1d(range(60), blank)))
-    entries = scenes_coherence.Evaluator(from_target=True)(Model(), (shown,))
+    entries = scenes_coherence.Evaluator("image", from_target=True)(Model(), (shown,))
     assert entries["all"]["value"] == 1.0
-    entries = scenes_coherence.Evaluator(from_target=True)(Model(), (blank,))
+    entries = scenes_coherence.Evaluator("image", from_target=True)(Model(), (blank,))
     assert entries["all"]["value"] < 0.5 and entries["all"]["judge_accuracy"] == 1.0
 
 
@@ -121,12 +121,12 @@ def test_masked_and_surplus_examples_do_not_count():
     mask = np.arange(90) % 2 == 0
     spoilt = dict(true) | {"image/mask": mask, "image": np.where(mask[:, None, None, None], true["image"], 0)}
     copy = lambda b: {"image": b["image"]}  # noqa: E731
-    entries = scenes_coherence.Evaluator()(copy, split_into(spoilt, 32))
+    entries = scenes_coherence.Evaluator("image")(copy, split_into(spoilt, 32))
     assert entries["all"]["n"] == 45 and entries["all"]["value"] == 1.0
-    entries = scenes_coherence.Evaluator(num_examples=40)(copy, split_into(true, 32))
+    entries = scenes_coherence.Evaluator("image", num_examples=40)(copy, split_into(true, 32))
     assert entries["all"]["n"] == 40
     with pytest.raises(ValueError, match="got none"):
-        scenes_coherence.Evaluator()(copy, split_into(true | {"image/mask": np.zeros(90, bool)}, 32))
+        scenes_coherence.Evaluator("image")(copy, split_into(true | {"image/mask": np.zeros(90, bool)}, 32))
 
 
 def test_unknown_target_is_named():

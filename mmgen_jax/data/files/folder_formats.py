@@ -29,7 +29,7 @@ class Formats:
     num_frames: int = 8
     frame_rate: float = 0.0
     audio_seconds: float = 1.0
-    sample_rate: int = 8000
+    sample_rate: int = 16_000
     text_length: int = 32
     text_unit: str = "word"
 

@@ -1,4 +1,4 @@
-"""The judge of generated pictures: a small classifier trained on the real ones, cached, and named by its weights.
+"""The judge of what a model draws: a small classifier trained on the real examples, cached, and named by its weights.
 
 A judge sees the whole training split, always the same: neither `config.seed` (its training has a seed of its own, and a
 source made by seed is the one of its default seed) nor `config.data.fraction` changes it, so that runs which differ in
@@ -10,6 +10,7 @@ its seed on one machine, but another processor or library version rounds differe
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
@@ -22,55 +23,11 @@ import numpy as np
 import optax
 from absl import logging
 
-from mmgen_jax.evaluators.judges import files
-from mmgen_jax.networks.layers import blocks, convolution
-from mmgen_jax.networks.layers.convolution import space_to_depth
+from mmgen_jax.evaluators.judges import audio, files, image, video
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.train_step import steps
 
-NUM_FEATURES = 128
-VERSION = 1  # raise it whenever the architecture or the training below changes
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """How a judge is trained: Adam, learning rate from `lr` to 0 by a cosine, random shifts of `shift` px."""
-
-    steps: int = 1400
-    batch_size: int = 128
-    lr: float = 2e-3
-    weight_decay: float = 1e-3
-    label_smoothing: float = 0.05
-    shift: int = 2
-    seed: int = 0
-
-
-class Network(nn.Module):
-    """`[B, H, W, C]` in [-1, 1] to logits `[B, num_classes]` and features `[B, 128]`, non-negative.
-
-    Blocks of 2 x 2 pixels become channels, then 3 x 3 convolutions with 2 x 2 maxima between them until a side is at
-    most 8, then two linear layers.
-    """
-
-    num_classes: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, jax.Array]:
-        x = self._block(space_to_depth(_even(x), (2, 2)), 48, train)
-        while max(x.shape[1:3]) > 8:
-            b, h, w, c = _even(x).shape
-            x = self._block(_even(x).reshape(b, h // 2, 2, w // 2, 2, c).max((2, 4)), 64, train)
-        x = nn.Dense(NUM_FEATURES, use_bias=False)(x.reshape(x.shape[0], -1))
-        features = nn.relu(blocks.norm("batch", train)(x))
-        return nn.Dense(self.num_classes)(features), features
-
-    def _block(self, x: jax.Array, width: int, train: bool) -> jax.Array:
-        # Without strides XLA's own convolution is the faster lowering on CPUs too.
-        x = convolution.Conv(width, 3, use_bias=False, lowering="xla")(x)
-        return nn.relu(blocks.norm("batch", train)(x))
-
-
-def _even(x: jax.Array) -> jax.Array:
-    """Zeros after the last row and column where their count is odd."""
-    return jnp.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)))
+KINDS = {"image": image, "audio": audio, "video": video}  # a network, its training and its augmentation each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +35,14 @@ class Classifier:
     """A trained judge.
 
     Args:
+      modality: that it judges; network: its architecture.
       classes: the class names, in id order.
-      variables: of `Network`, NumPy arrays.
-      accuracy: of the real test split, in [0, 1]; `num_test` examples.
+      variables: of `network`, NumPy arrays.
+      accuracy: of the real test split, in [0, 1]; `num_test` different examples.
     """
 
+    modality: Modality
+    network: nn.Module
     classes: tuple[str, ...]
     variables: Mapping[str, Any]
     accuracy: float = float("nan")
@@ -100,88 +60,120 @@ class Classifier:
 
     @functools.cached_property
     def _apply(self):
-        return jax.jit(lambda x: Network(len(self.classes)).apply(self.variables, x))
+        return jax.jit(lambda x: self.network.apply(self.variables, x))
 
-    def predict(self, images: np.ndarray, batch_size: int = 250) -> tuple[np.ndarray, np.ndarray]:
-        """Logits `[N, num_classes]` and features `[N, 128]`, float32, of images `[N, H, W, C]` in [-1, 1]."""
+    def predict(self, arrays: np.ndarray, batch_size: int = 250) -> tuple[np.ndarray, np.ndarray]:
+        """Logits `[N, num_classes]` and features `[N, 128]`, float32, of examples `[N, …]` in [-1, 1]."""
         parts = []
-        for start in range(0, len(images), batch_size):
-            part = images[start : start + batch_size]
-            padded = np.pad(part, ((0, batch_size - len(part)), (0, 0), (0, 0), (0, 0)))  # one shape, one compilation
+        for start in range(0, len(arrays), batch_size):
+            part = arrays[start : start + batch_size]
+            # one shape, one compilation
+            padded = np.pad(part, ((0, batch_size - len(part)), *[(0, 0)] * (part.ndim - 1)))
             parts.append([np.asarray(output)[: len(part)] for output in self._apply(padded)])
         return tuple(np.concatenate(outputs) for outputs in zip(*parts))
 
+    def classify(self, arrays: np.ndarray) -> np.ndarray:
+        """`[N]` class ids."""
+        return self.predict(arrays)[0].argmax(-1)
 
-def load(data: Mapping[str, Any], image: str, label: str, training: Training = Training()) -> Classifier:
-    """The judge of `label` from `image` for a data set; trained where the cache lacks it.
+
+def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Classifier:
+    """The judge of `label` from `target` for a data set; trained where the cache lacks it.
 
     Args:
       data: of the source, as in `config.data`: `name` and its fields; split and modalities are chosen here, and a
         `fraction` is left out.
-      image, label: modalities of the source.
+      target, label: modalities of the source.
+      training: the `Training` of the target's kind; None is its default.
+
+    Raises:
+      ValueError: no network judges this kind, or the data has no test split.
     """
-    source_train, source_test = files.sources(data, (image, label))
-    identity = {"version": VERSION, "training": dataclasses.asdict(training), "image": image, "label": label}
+    source_train, source_test = files.sources(data, (target, label))
+    modality, classes = source_train.modalities[target], source_train.modalities[label].classes
+    kind = kind_of(target, modality)
+    training = training or kind.Training()
+    identity = {"version": kind.VERSION, "training": dataclasses.asdict(training)}
+    identity |= {modality.kind: target, "label": label}
     identity["data"] = [files.fingerprint(source) for source in (source_train, source_test)]
     path = files.path("classifiers", identity)
     if not path.exists():
-        logging.info("training the judge of %r from %r (%d steps), once: %s", label, image, training.steps, path)
-        judge = train(source_train, source_test, image, label, training)
+        logging.info("training the judge of %r from %r (%d steps), once: %s", label, target, training.steps, path)
+        judge = train(source_train, source_test, target, label, training)
         about = {"classes": judge.classes, "accuracy": judge.accuracy, "num_test": judge.num_test}
         files.write(path, about, judge.variables)
     about, variables = files.read(path)
-    return Classifier(tuple(about["classes"]), variables, about["accuracy"], about["num_test"])
+    network = kind.network(modality, len(classes))
+    return Classifier(modality, network, tuple(about["classes"]), variables, about["accuracy"], about["num_test"])
 
 
-def train(source_train, source_test, image: str, label: str, training: Training = Training()) -> Classifier:
+def train(source_train, source_test, target: str, label: str, training=None) -> Classifier:
     """Trains a judge on one source and measures it on all of another; deterministic from `training.seed`."""
-    classes = source_train.modalities[label].classes
-    network = Network(len(classes))
+    modality, classes = source_train.modalities[target], source_train.modalities[label].classes
+    kind = kind_of(target, modality)
+    training = training or kind.Training()
+    network = kind.network(modality, len(classes))
     schedule = optax.warmup_cosine_decay_schedule(0, training.lr, min(100, training.steps // 10), training.steps)
     optimizer = optax.adamw(schedule, weight_decay=training.weight_decay)
 
-    def loss(params, statistics, images, labels):
+    def loss(params, statistics, arrays, labels):
         (logits, _), updated = network.apply(
-            {"params": params, "batch_stats": statistics}, images, train=True, mutable="batch_stats"
+            {"params": params, "batch_stats": statistics}, arrays, train=True, mutable="batch_stats"
         )
         targets = optax.smooth_labels(jax.nn.one_hot(labels, len(classes)), training.label_smoothing)
         return optax.softmax_cross_entropy(logits, targets).mean(), updated["batch_stats"]
 
-    @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
-    def step(params, statistics, state, images, labels):
-        grads, statistics = jax.grad(loss, has_aux=True)(params, statistics, images, labels)
-        updates, state = optimizer.update(grads, state, params)
-        return optax.apply_updates(params, updates), statistics, state
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state, batch):
+        params, statistics, optimizer_state = state
+        (value, statistics), grads = jax.value_and_grad(loss, has_aux=True)(
+            params, statistics, batch[target], batch[label]
+        )
+        updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
+        return (optax.apply_updates(params, updates), statistics, optimizer_state), {"loss": value}
 
-    shape = source_train.modalities[image].shape
-    variables = jax.jit(network.init)(jax.random.key(training.seed), jnp.zeros((1, *shape)))
+    variables = jax.jit(network.init)(jax.random.key(training.seed), jnp.zeros((1, *modality.shape)))
     params, statistics = variables["params"], variables["batch_stats"]
-    state = jax.jit(optimizer.init)(params)
-    for batch in _train_batches(source_train, image, label, training):
-        params, statistics, state = step(params, statistics, state, batch[image], batch[label])
+    state = params, statistics, jax.jit(optimizer.init)(params)
+    batches = _train_batches(source_train, target, label, training, kind.augment)
+    _, (params, statistics, _), _ = collections.deque(steps(step, state, batches, stop=training.steps), maxlen=1)[0]
 
-    judge = Classifier(classes, jax.device_get({"params": params, "batch_stats": statistics}))
-    correct = 0
-    for start in range(0, len(source_test), 1000):
-        indices = np.arange(start, min(start + 1000, len(source_test)))
-        batch = source_test.read(indices, np.zeros_like(indices))
-        correct += int((judge.predict(batch[image])[0].argmax(-1) == batch[label]).sum())
-    return dataclasses.replace(judge, accuracy=correct / len(source_test), num_test=len(source_test))
+    judge = Classifier(modality, network, classes, jax.device_get({"params": params, "batch_stats": statistics}))
+    arrays, labels = distinct(source_test, target, label)
+    accuracy = float((judge.classify(arrays) == labels).mean())
+    return dataclasses.replace(judge, accuracy=accuracy, num_test=len(labels))
 
 
-def _train_batches(source, image: str, label: str, training: Training) -> Iterator[dict[str, np.ndarray]]:
+def distinct(source, target: str, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Every different example of a source once, and its label: sets that draw a sound per picture repeat theirs."""
+    seen, arrays, labels = set(), [], []
+    for start in range(0, len(source), 1000):
+        indices = np.arange(start, min(start + 1000, len(source)))
+        batch = source.read(indices, np.zeros_like(indices))
+        digests = [files.digest(row) for row in batch[target]]
+        new = [i for i, digest in enumerate(digests) if digest not in seen and digest not in digests[:i]]
+        seen.update(digests)
+        arrays.append(batch[target][new])
+        labels.append(batch[label][new])
+    return np.concatenate(arrays), np.concatenate(labels)
+
+
+def kind_of(target: str, modality: Modality):
+    """The module of the kind: `Training`, `network`, `augment`, `controls`."""
+    if modality.kind not in KINDS:
+        raise ValueError(
+            f"judge: no network judges {target!r}, of kind {modality.kind!r}; there is one for {', '.join(KINDS)}, and "
+            "the evaluator captions for a text"
+        )
+    return KINDS[modality.kind]
+
+
+def _train_batches(source, target: str, label: str, training, augment) -> Iterator[dict[str, np.ndarray]]:
     rng = np.random.default_rng(training.seed)
     order, epoch = np.zeros(0, np.int64), -1
-    for _ in range(training.steps):
+    while True:
         if len(order) < training.batch_size:
             order, epoch = rng.permutation(len(source)), epoch + 1
         indices, order = order[: training.batch_size], order[training.batch_size :]
         batch = source.read(indices, np.full_like(indices, epoch))
-        yield {image: _shifted(batch[image], training.shift, rng), label: batch[label]}
-
-
-def _shifted(images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Each image moved by up to `most` px each way; the edge's pixels fill what comes free."""
-    padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
-    rows, columns = (rng.integers(0, 2 * most + 1, len(images))[:, None] + np.arange(n) for n in images.shape[1:3])
-    return padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+        yield {target: augment(batch[target], training, rng), label: batch[label]}

@@ -52,6 +52,11 @@ def fingerprint(source) -> dict[str, Any]:
     return {"length": len(source), "modalities": modalities, "examples": digest.hexdigest()}
 
 
+def digest(array: np.ndarray) -> bytes:
+    """Of an array's values."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()
+
+
 def weights_hash(variables: Mapping[str, Any]) -> str:
     """The first 12 hexadecimal digits of the SHA-256 of the weights."""
     digest = hashlib.sha256()

@@ -7,6 +7,7 @@ like that of `configs/image_text_retrieval.py:emoji`.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from mmgen_jax.evaluators import retrieval_recall
 from mmgen_jax.evaluators.judges import files
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.runs import sampler, workdir
-from mmgen_jax.train_step import train_step
+from mmgen_jax.train_step import steps, train_step
 from mmgen_jax.training import parallel
 from mmgen_jax.training.state import averaged
 
@@ -118,9 +119,9 @@ def train(source_train, source_test, image: str, text: str, training: Training =
         augment=system.augment,
     )
     compiled = layout.compile_step(step, state)
-    batches = pipeline.batches(source_train, batch_size=size, seed=training.seed, num_threads=0)
-    for batch, _ in zip(batches, range(training.steps)):
-        state, _ = compiled(state, layout.put(batch), system.objective.players)
+    batches = map(layout.put, pipeline.batches(source_train, batch_size=size, seed=training.seed, num_threads=0))
+    loop = steps(compiled, state, batches, stop=training.steps, players=lambda _: system.objective.players)
+    _, state, _ = collections.deque(loop, maxlen=1)[0]
 
     judge = Retriever(system, image, text, jax.device_get(averaged(state)[0]))
     indices = np.arange(len(source_test))

@@ -9,12 +9,32 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-AMIN = 1e-10  # power below this reads as this: -100 dB
+AMIN, DB_MIN = 1e-10, -100.0  # power below this reads as this, in dB
+TINY = 1e-20  # power; 0 where it divides
+WINDOW = 0.064  # s
+
+
+class FrameSizes(NamedTuple):
+    """Samples in a window, samples from one window to the next, and mel bands."""
+
+    n_fft: int
+    hop_length: int
+    n_mels: int
+
+
+def frame_sizes(sample_rate: int, n_fft: int = 0, hop_length: int = 0, n_mels: int = 0) -> FrameSizes:
+    """What is 0, by the rate: windows of about 64 ms (a power of two), a quarter of it apart, 1 band per 200 Hz.
+
+    8 kHz gives 512, 128, 40 and 16 kHz gives 1024, 256, 80, the most bands that there are.
+    """
+    n_fft = n_fft or 2 ** round(math.log2(WINDOW * sample_rate))
+    return FrameSizes(n_fft, hop_length or n_fft // 4, n_mels or min(80, sample_rate // 200))
 
 
 def stft(waveform: jax.Array, n_fft: int, hop_length: int, pad_mode: str = "constant") -> jax.Array:
@@ -51,14 +71,18 @@ def spectrogram(waveform: jax.Array, n_fft: int, hop_length: int, pad_mode: str 
 def mel_spectrogram(
     waveform: jax.Array,
     sample_rate: int,
-    n_fft: int = 512,
-    hop_length: int = 128,
-    n_mels: int = 40,
+    n_fft: int = 0,
+    hop_length: int = 0,
+    n_mels: int = 0,
     fmin: float = 0.0,
     fmax: float | None = None,
     pad_mode: str = "constant",
 ) -> jax.Array:
-    """Power in mel bands, `[..., T, n_mels]`; `fmin` and `fmax` in Hz, `fmax` defaults to half the sample rate."""
+    """Power in mel bands, `[..., T, n_mels]`; `fmin` and `fmax` in Hz, `fmax` defaults to half the sample rate.
+
+    `n_fft`, `hop_length` and `n_mels` are those of `frame_sizes` where they are 0.
+    """
+    n_fft, hop_length, n_mels = frame_sizes(sample_rate, n_fft, hop_length, n_mels)
     filters = mel_filters(sample_rate, n_fft, n_mels, fmin, fmax)
     return jnp.matmul(spectrogram(waveform, n_fft, hop_length, pad_mode), filters.T, precision="highest")
 
@@ -66,9 +90,9 @@ def mel_spectrogram(
 def log_mel(
     waveform: jax.Array,
     sample_rate: int,
-    n_fft: int = 512,
-    hop_length: int = 128,
-    n_mels: int = 40,
+    n_fft: int = 0,
+    hop_length: int = 0,
+    n_mels: int = 0,
     fmin: float = 0.0,
     fmax: float | None = None,
     top_db: float | None = 80.0,
@@ -135,11 +159,23 @@ def griffin_lim(
 
 
 def mel_to_spectrogram(
-    mel: jax.Array, sample_rate: int, n_fft: int, fmin: float = 0.0, fmax: float | None = None
+    mel: jax.Array, sample_rate: int, n_fft: int, fmin: float = 0.0, fmax: float | None = None, n_iter: int = 50
 ) -> jax.Array:
-    """Power `[..., T, n_fft // 2 + 1]` from mel power `[..., T, n_mels]`: pseudo-inverse, negative values set to 0."""
-    inverse = np.linalg.pinv(mel_filters(sample_rate, n_fft, mel.shape[-1], fmin, fmax).astype(np.float64))
-    return jnp.maximum(jnp.matmul(mel, inverse.T.astype(np.float32), precision="highest"), 0.0)
+    """Power `[..., T, n_fft // 2 + 1]`, not negative, whose mel power is near `mel [..., T, n_mels]`.
+
+    By the multiplicative updates of Lee and Seung 2001 ("Algorithms for non-negative matrix factorization") for the
+    Kullback-Leibler divergence, with the filters fixed (Richardson 1972, Lucy 1974). The filters' pseudo-inverse, its
+    negative values set to 0, has a large error where a band is weak beside a strong one.
+    """
+    filters = mel_filters(sample_rate, n_fft, mel.shape[-1], fmin, fmax)
+    covered = filters / np.maximum(filters.sum(axis=0), 1e-12)  # 0 where no filter is: the first and last frequency
+
+    def update(_, power):
+        estimate = jnp.matmul(power, filters.T, precision="highest")
+        return power * jnp.matmul(mel / jnp.maximum(estimate, TINY), covered, precision="highest")
+
+    start = jnp.matmul(mel, filters / filters.sum(axis=1, keepdims=True), precision="highest")
+    return jax.lax.fori_loop(0, n_iter, update, start)
 
 
 def invert_log_mel(
@@ -147,15 +183,17 @@ def invert_log_mel(
     key: jax.Array,
     sample_rate: int,
     length: int,
-    n_fft: int = 512,
-    hop_length: int = 128,
+    n_fft: int = 0,
+    hop_length: int = 0,
     fmin: float = 0.0,
     fmax: float | None = None,
     n_iter: int = 32,
+    momentum: float = 0.99,
 ) -> jax.Array:
     """A waveform `[B, length]`, in [-1, 1], from `log_mel` `[B, T, n_mels]` made with the same settings."""
+    n_fft, hop_length, _ = frame_sizes(sample_rate, n_fft, hop_length)
     power = mel_to_spectrogram(10.0 ** (db / 10.0), sample_rate, n_fft, fmin, fmax)
-    return jnp.clip(griffin_lim(jnp.sqrt(power), key, hop_length, length, n_iter), -1.0, 1.0)
+    return jnp.clip(griffin_lim(jnp.sqrt(power), key, hop_length, length, n_iter, momentum), -1.0, 1.0)
 
 
 @functools.lru_cache(maxsize=32)

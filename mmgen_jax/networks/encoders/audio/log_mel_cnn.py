@@ -13,13 +13,16 @@ from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Encoder(nn.Module):
-    """`[B, S]` to `[B, N, D]`: `1 + S // hop_length` frames, halved (rounded up) by each stage of `channels`."""
+    """`[B, S]` to `[B, N, D]`: `1 + S // hop_length` frames, halved (rounded up) by each stage of `channels`.
+
+    What of `n_fft`, `hop_length` and `n_mels` is 0 goes by the sample rate (`features.audio.frame_sizes`).
+    """
 
     sample_rate: int
     features: int = 128
-    n_fft: int = 512
-    hop_length: int = 128
-    n_mels: int = 40
+    n_fft: int = 0
+    hop_length: int = 0
+    n_mels: int = 0
     channels: tuple[int, ...] = (32, 64, 128)
     norm: str = "group"
     dtype: Any = jnp.float32

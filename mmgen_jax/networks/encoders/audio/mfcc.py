@@ -9,25 +9,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.networks.conditioning.tokens import Tokens
-from mmgen_jax.networks.features.audio import deltas, mfcc
+from mmgen_jax.networks.features.audio import deltas, frame_sizes, mfcc
 from mmgen_jax.networks.layers.blocks import MLP
 
 
 class Encoder(nn.Module):
-    """`[B, S]` to `[B, 1 + S // hop_length, D]`; `delta_width` is odd and at most the number of frames."""
+    """`[B, S]` to `[B, 1 + S // hop_length, D]`; `delta_width` is odd and at most the number of frames.
+
+    What of `n_fft`, `hop_length` and `n_mels` is 0 goes by the sample rate (`features.audio.frame_sizes`).
+    """
 
     sample_rate: int
     features: int = 128
     n_mfcc: int = 13
-    n_fft: int = 512
-    hop_length: int = 128
-    n_mels: int = 40
+    n_fft: int = 0
+    hop_length: int = 0
+    n_mels: int = 0
     delta_width: int = 9
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, array, mask, train: bool = False) -> Tokens:
-        options = {"n_fft": self.n_fft, "hop_length": self.hop_length, "n_mels": self.n_mels}
+        options = frame_sizes(self.sample_rate, self.n_fft, self.hop_length, self.n_mels)._asdict()
         frames = standardised(array, self.sample_rate, self.n_mfcc, self.delta_width, **options)
         values = MLP(2 * self.features, self.features, dtype=self.dtype)(frames)
         return Tokens(values, jnp.broadcast_to(mask[:, None], values.shape[:2]))

@@ -14,13 +14,16 @@ from mmgen_jax.networks.layers.recurrent import Recurrent
 
 
 class Encoder(nn.Module):
-    """`[B, S]` to `[B, 1 + S // hop_length, D]`; `cell` is `lstm` or `gru`."""
+    """`[B, S]` to `[B, 1 + S // hop_length, D]`; `cell` is `lstm` or `gru`.
+
+    What of `n_fft`, `hop_length` and `n_mels` is 0 goes by the sample rate (`features.audio.frame_sizes`).
+    """
 
     sample_rate: int
     features: int = 128
-    n_fft: int = 512
-    hop_length: int = 128
-    n_mels: int = 40
+    n_fft: int = 0
+    hop_length: int = 0
+    n_mels: int = 0
     cell: str = "lstm"
     num_layers: int = 1
     dtype: Any = jnp.float32
