@@ -116,7 +116,7 @@ def test_what_training_fixed_is_not_changed_in_sampling(run, tmp_path):
 
 
 def test_a_model_that_draws_nothing_is_refused(run, tmp_path, monkeypatch):
-    monkeypatch.delattr("mmgen_jax.objectives.variational.Objective.sample")
+    monkeypatch.setattr("mmgen_jax.objectives.variational.Objective.abilities", frozenset())
     with pytest.raises(ConfigError, match="its objective draws nothing; measure it with mmgen evaluate"):
         sample.sample(run[0], tmp_path / "out", {"text": "a large red star"}, num=1)
 

@@ -74,5 +74,5 @@ def test_a_schedule_ends_where_it_was_to_end():
 
 def test_a_conditional_model_is_not_sampled_from_nothing(tmp_path):
     train.train(tiny.config("vae"), tmp_path / "run")
-    with pytest.raises(schema.ConfigError, match="give at least one of --given.text"):
+    with pytest.raises(schema.ConfigError, match=r"give at least one of --given\.text"):
         sample.sample(tmp_path / "run", tmp_path / "out", {}, num=2)

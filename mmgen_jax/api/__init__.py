@@ -47,8 +47,8 @@ def load(workdir: str | os.PathLike, changes: Mapping[str, Any] | None = None) -
 def sample(run: Run, given: Mapping[str, Any] | None = None, num: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
     """`{target: [num, …]}`, drawn given conditions by name: `{"text": "a red star", "digit": 3, "audio": "a.wav"}`.
 
-    Conditions that are not given are masked. The same call gives the same samples. Of a file of texts
-    (`"@prompts.txt"`) `num` are drawn for each.
+    Conditions that are not given are masked. The same call gives the same samples. Given a file of texts
+    (`"@prompts.txt"`), `num` are drawn of each.
     """
     sampler = _loaded(run)
     return _sample.draw(sampler, _sample.batch_of(sampler.system, given or {}, num), num, seed)

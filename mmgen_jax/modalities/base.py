@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.errors import BatchError
+from mmgen_jax.modalities import containers
 from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
@@ -36,6 +37,10 @@ class Base:
     any_name: ClassVar[bool] = False
     has_vocabulary: ClassVar[bool] = False
     eight_bits: ClassVar[bool] = False
+
+    @classmethod
+    def check_header(cls, path, name: str) -> None:
+        containers.check(path, name)
 
     @property
     def space(self) -> Continuous | Discrete:
