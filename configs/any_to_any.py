@@ -21,6 +21,7 @@ Expected: `experiments/any_to_any`, one matrix for each family.
 """
 
 from mmgen_jax.config import presets, schema
+from mmgen_jax.errors import ConfigError
 
 KINDS = ("text", "image", "audio", "video")
 FAMILIES = ("adversarial", "variational", "reconstruction", "autoregressive", "diffusion")
@@ -90,13 +91,13 @@ def read(arg):
         presets.choose(name, dict.fromkeys(kind for kind in KINDS if kind != target), "any_to_any")
     where = f"configs/any_to_any.py:{arg}"
     if target == "text" and family not in ("adversarial", "autoregressive"):
-        raise schema.ConfigError(
+        raise ConfigError(
             f"{where}: {family} models continuous values, and a text is a sequence of ids; use family=autoregressive"
         )
     if family == "reconstruction" and conditions:
-        raise schema.ConfigError(f"{where}: reconstruction encodes its target and has no conditions; leave them out")
+        raise ConfigError(f"{where}: reconstruction encodes its target and has no conditions; leave them out")
     if family == "adversarial" and target == "text" and not conditions:
-        raise schema.ConfigError(f"{where}: the adversarial captioner needs conditions; leave `conditions=` out")
+        raise ConfigError(f"{where}: the adversarial captioner needs conditions; leave `conditions=` out")
     return data, target, family, conditions
 
 

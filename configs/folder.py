@@ -11,8 +11,9 @@ examples (10 in all); with 32 or more, batches are the quickstart's.
 
 import pathlib
 
-from mmgen_jax.config import loading, schema
+from mmgen_jax.config import loading
 from mmgen_jax.data.files import folder_formats, folder_listing
+from mmgen_jax.errors import ConfigError
 
 ARGUMENTS = ()  # any folder
 
@@ -32,7 +33,7 @@ DATA = {
 def get_config(arg=""):
     if not arg or not pathlib.Path(arg).is_dir():
         got = repr(arg) if arg else "nothing"
-        raise schema.ConfigError(f"configs/folder.py:FOLDER: expected a folder of files, got {got}")
+        raise ConfigError(f"configs/folder.py:FOLDER: expected a folder of files, got {got}")
     examples = folder_listing.read(arg).examples
     config = loading.load(str(pathlib.Path(__file__).with_name("quickstart.py"))).unlock()
     conditions = tuple(name for name in ("text", "audio") if _has(name, examples))

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.config.schema import Config
+from mmgen_jax.errors import MmgenError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
 
@@ -37,7 +38,7 @@ def check(config: Config, out: str | pathlib.Path | None = None) -> int:
         source = open_source(config)
         pipeline.batches(source, batch_size=config.train.batch_size, seed=config.seed, num_threads=0)
         build_system(config, source.modalities)
-    except ValueError as error:
+    except MmgenError as error:
         print(f"PROBLEM {error}")
         return 1
     return 0
@@ -79,7 +80,7 @@ def check_source(
             problems += map(str, found)
         for split in source_class.splits if not problems else ():
             _check_split(split, source_class(split=split, **fields), out, num_pictured, max_examples, problems)
-    except (ValueError, OSError) as error:
+    except (MmgenError, OSError) as error:
         problems.append(str(error))
     if ignored:
         print(f"{len(ignored)} files are not used:")
@@ -100,7 +101,7 @@ def _check_split(split: str, source, out, num_pictured: int, max_examples: int, 
         batch = source.read(indices, np.zeros_like(indices))
         try:
             check_batch(batch, source.modalities)
-        except ValueError as error:
+        except MmgenError as error:
             problems.append(f"{split}[{start}:{indices[-1] + 1}]: {error}")
             continue
         for name, count in counts.items():

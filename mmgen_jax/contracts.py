@@ -21,7 +21,6 @@ Collections = Mapping[str, Any]  # {player: {flax collection: tree}}, what is no
 Loss = tuple[jax.Array, tuple[dict[str, Any], dict[str, jax.Array]]]  # (loss [], (collections, metrics))
 
 Key = Annotated[jax.Array, "[] key"]
-Keys = Annotated[jax.Array, "[B] keys, one per example"]
 Mask = Annotated[jax.Array, "[B] bool, False where the example lacks the modality"]
 Weights = Annotated[jax.Array, "[B] float32, mean 1 over the global batch"]
 Target = Annotated[jax.Array, "[B, *modality.shape]"]
@@ -71,53 +70,68 @@ class Kind(Protocol):
     @classmethod
     def of_folder(cls, fields: Any, entries: Sequence[tuple[Any, Any]]) -> Modality:
         """Of entries `(file, None)` or `(where, inline value)`, by the fields of `folder_formats.Formats`."""
+        ...
 
     @classmethod
     def check_header(cls, path: Any, name: str) -> None:
         """Raises DataError for what is wrong with a file, without decoding it."""
+        ...
 
     @classmethod
     def read_track(cls, path: Any, modality: Modality, name: str) -> np.ndarray | None:
         """A modality of one of `tracks`, None where the file has no such track."""
+        ...
 
     @property
     def space(self) -> Continuous | Discrete:
         """Of the array itself."""
+        ...
 
     def check(self, name: str, present: Annotated[np.ndarray, "[N, *shape], N > 0"]) -> None:
         """Raises BatchError for a value out of range."""
+        ...
 
     def read_file(self, path: Any, name: str) -> np.ndarray | str:
         """`[*shape]`, or a string where it `has_vocabulary`; raises DataError."""
+        ...
 
     def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | str:
         """As `read_file`, of a manifest's own value of type `inline`."""
+        ...
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         """One or several `[*shape]` of what a person gives to sample from: a file's name or what the kind says."""
+        ...
 
     def describe(self, name: str, value: Annotated[np.ndarray, "[*shape]"]) -> str:
         """An example in a few words, `[name]` for what cannot be said."""
+        ...
 
     def frames(self, name: str, values: Target) -> Annotated[np.ndarray, "[B, T, H, W, C] uint8"] | None:
         """What there is to see beside a sample; None of a kind that cannot be seen."""
+        ...
 
     def save(
         self, stem: Any, name: str, samples: Target, captions: Sequence[str], seen: Mapping[str, np.ndarray]
     ) -> list[Any]:
         """Writes samples to files that begin with `stem`, each under its caption and beside `seen`, its `frames`."""
+        ...
 
     def statistics(self) -> Any:
         """Counts `add(values [N, *shape])`; its string is the end of a line of `mmgen check-data`."""
+        ...
 
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         """Raises ValueError for an operation that it has not, or not so strong."""
+        ...
 
     def is_blind_to(self, operation: str) -> bool:
         """Whether nothing in it depends on what the operation changes, as grey pictures on colours."""
+        ...
 
     def augment(self, settings: Mapping[str, Any], example: jax.Array, key: Key) -> jax.Array:
         """One example `[*shape]`, in the step."""
+        ...
 
 
 class Encoder(Protocol):
@@ -197,7 +211,7 @@ class Representation(Protocol):
 class Objective(Protocol):
     """A family; `objectives/<name>.py`, a frozen dataclass `Objective` (its base: `objectives/parts/family.py`).
 
-    `abilities` says which of `sample`, `reconstruct`, `elbo`, `embed` and `embed_pair` it has; nothing is probed.
+    `abilities` says which of the last five methods it has; those that it lacks refuse.
     """
 
     @property
@@ -226,44 +240,26 @@ class Objective(Protocol):
         """Differentiated in `params[player]` alone."""
         ...
 
-
-class Draws(Objective, Protocol):
-    """The ability `sample`."""
-
     def sample(
         self, params: Params, collections: Collections, batch: Batch, rng: Key, given: tuple[str, ...] = ()
     ) -> dict[str, Target]:
-        """Every target; of the targets it reads only those that are `given`."""
+        """Ability: every target; of the targets it reads only those that are `given`."""
         ...
 
-
-class Reconstructs(Objective, Protocol):
-    """The ability `reconstruct`."""
-
-    def reconstruct(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> dict[str, Target]: ...
-
-
-class Bounds(Objective, Protocol):
-    """The ability `elbo`."""
+    def reconstruct(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> dict[str, Target]:
+        """Ability: every target, encoded and decoded."""
+        ...
 
     def elbo(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Nats:
-        """Of each example."""
+        """Ability: a bound of the log-likelihood."""
         ...
-
-
-class Embeds(Objective, Protocol):
-    """The ability `embed`."""
 
     def embed(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Vectors:
-        """The conditions as one vector."""
+        """Ability: the conditions as one vector."""
         ...
 
-
-class EmbedsPairs(Objective, Protocol):
-    """The ability `embed_pair`."""
-
     def embed_pair(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> tuple[Vectors, Vectors]:
-        """Unit vectors of the conditions and of the target."""
+        """Ability: unit vectors of the conditions and of the target."""
         ...
 
 

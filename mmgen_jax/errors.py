@@ -11,6 +11,10 @@ class ConfigError(MmgenError, ValueError):
     """A config, a component's field, or a change to one that cannot be used."""
 
 
+class InputError(MmgenError, ValueError):
+    """An argument of a function that does not fit: a shape, a range, a number of examples."""
+
+
 class LookupFailed(ConfigError):
     """A name or field that does not exist; the message lists those that do."""
 
@@ -21,6 +25,26 @@ class BatchError(MmgenError, ValueError):
 
 class TextError(MmgenError, ValueError):
     """A text that a tokenizer cannot encode."""
+
+
+class DataError(MmgenError, ValueError):
+    """A file that cannot be used; the message, one line, names file, modality, field, expected, got, and what to do."""
+
+    def __init__(self, file, modality: str, field: str, expected, got, advice: str):
+        super().__init__(str(file), modality, field, str(expected), str(got), advice)  # the arguments make it picklable
+
+    def __str__(self) -> str:
+        file, modality, field, expected, got, advice = self.args
+        line = " ".join(f"{file}: {modality}.{field}: expected {expected}, got {got}; {advice}".split())
+        return line.encode("utf-8", "backslashreplace").decode()  # a file's name need not be UTF-8
+
+
+class AbcError(MmgenError, ValueError):
+    """Music that does not parse; the message has the tune, the voice, the place and what is there."""
+
+
+class Unusable(MmgenError, ValueError):
+    """Prepared data that is absent, damaged, or was made from something else; the message says which."""
 
 
 class CheckpointError(MmgenError, ValueError):

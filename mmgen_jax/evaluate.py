@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax import lookup
-from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
 from mmgen_jax.data import pipeline
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import check_batch
 from mmgen_jax.runs.workdir import restore
 
@@ -74,7 +74,7 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
     workdir = pathlib.Path(workdir)
     config, system, sampler, step = restore(workdir, changes=changes)
     if not config.evaluators:
-        raise schema.ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
+        raise ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
     metrics = run(config, system, sampler, split)
     if changes:
         return metrics

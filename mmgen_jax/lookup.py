@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mmgen_jax.errors import LookupFailed
+
 # The folder of each kind of component, and the class that every module there defines.
 PACKAGES = {
     "data": ("mmgen_jax.data", "Source"),
@@ -23,10 +25,6 @@ PACKAGES = {
     "evaluators": ("mmgen_jax.evaluators", "Evaluator"),
     "baselines": ("mmgen_jax.baselines", "Baseline"),
 }
-
-
-class LookupFailed(ValueError):
-    """A name or field that does not exist; the message lists those that do."""
 
 
 def find(package: str, name: str) -> type:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.config import schema
 from mmgen_jax.config.system import held_out_split, open_source
 from mmgen_jax.data import pipeline
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.space import Discrete
@@ -40,13 +40,13 @@ def retrieve(
     query = read_given(named(given, by_kind or {}, names, modalities), names, modalities)
     if not query or (system.target in query and len(query) > 1):
         conditions = ", ".join(f"--given.{name}" for name in system.conditions)
-        raise schema.ConfigError(
+        raise ConfigError(
             f"retrieve: expected {conditions} to find the nearest {system.target}, or --given.{system.target} alone to "
             f"find the nearest {', '.join(system.conditions)}; got " + (", ".join(query) or "nothing")
         )
     if several := [name for name, values in query.items() if len(values) > 1]:
         got = len(query[several[0]])
-        raise schema.ConfigError(f"--given.{several[0]}: expected one to look for, got {got}; give one of them")
+        raise ConfigError(f"--given.{several[0]}: expected one to look for, got {got}; give one of them")
     by_target = system.target in query
     sought = system.conditions if by_target else (system.target,)
     batch = {name: modalities[name].zeros(1) for name in names}

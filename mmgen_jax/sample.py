@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, build_system
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.runs.prompts import named, read_given
 from mmgen_jax.runs.sampler import Sampler
@@ -36,19 +36,19 @@ def sample(
     Raises:
       ConfigError: the model reads nothing of a name, nothing or several of a kind; nothing is given, or all that it
         draws; see also `restore`.
-      tokenizer.TextError, containers.DataError: what is given cannot be read.
+      TextError, DataError: what is given cannot be read.
     """
     workdir = pathlib.Path(workdir)
     config, modalities = read_workdir(workdir)
     system = build_system(changed(config, changes or {}), modalities)
     if "sample" not in system.objective.abilities:
         if "embed_pair" not in system.objective.abilities:
-            raise schema.ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
-        raise schema.ConfigError(f"{workdir}: its objective embeds and draws nothing; use mmgen retrieve")
+            raise ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
+        raise ConfigError(f"{workdir}: its objective embeds and draws nothing; use mmgen retrieve")
     given = named(given, by_kind or {}, system.conditions, modalities)
     if system.conditions and not given:
         flags = ", ".join(f"--given.{name}" for name in system.conditions)
-        raise schema.ConfigError(f"sample: the model draws from conditions, give at least one of {flags}")
+        raise ConfigError(f"sample: the model draws from conditions, give at least one of {flags}")
     batch = batch_of(system, given, num)
     size = len(next(iter(batch.values()))) if batch else num
     # As many at once as fit in memory.
@@ -75,12 +75,12 @@ def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np
     targets = tuple(name for name in system.targets if name not in system.conditions)
     rows = read_given(given, (*system.conditions, *(targets if len(system.targets) > 1 else ())), system.modalities)
     if targets and set(system.targets) <= set(rows) - set(system.conditions):
-        raise schema.ConfigError(f"sample: all that the model draws is given ({', '.join(rows)}); leave one out")
+        raise ConfigError(f"sample: all that the model draws is given ({', '.join(rows)}); leave one out")
     sizes = {name: len(values) for name, values in rows.items()}
     size = max(sizes.values(), default=1)
     if odd := [name for name in sizes if sizes[name] not in (1, size)]:
         got, name = sizes[odd[0]], odd[0]
-        raise schema.ConfigError(
+        raise ConfigError(
             f"--given.{name}: expected one or {size}, as others have, got {got}; give files of equal length"
         )
     return {name: np.repeat(values, num * size // sizes[name], axis=0) for name, values in rows.items()}

@@ -28,9 +28,10 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgen_jax.config import loading, schema
+from mmgen_jax.config import loading
+from mmgen_jax.errors import ConfigError, MmgenError, SweepError
 from mmgen_jax.results import lines
-from mmgen_jax.results.cells import Cell, SweepError, load
+from mmgen_jax.results.cells import Cell, load
 
 
 def check(cells: Sequence[Cell]) -> None:
@@ -45,7 +46,7 @@ def check(cells: Sequence[Cell]) -> None:
                 _check(cell)
             if cell.trained:
                 changed(cell.trained.config, cell.changes)
-        except ValueError as error:
+        except MmgenError as error:
             raise SweepError(f"{cell.name}: {error}") from error
         seen.add(entry)
 
@@ -117,7 +118,7 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
             else:
                 measured = (_sample if cell.trained else _train)(cell, workdir / cell.name, origin)
         except Exception as error:
-            if not isinstance(error, (schema.ConfigError, FloatingPointError)):
+            if not isinstance(error, (ConfigError, FloatingPointError)):
                 traceback.print_exc()
             failed.append(f"{cell.name} ({type(error).__name__}: {' '.join(str(error).split())})")
             print(f"cell {number} of {len(cells)} failed: {failed[-1]}", flush=True)

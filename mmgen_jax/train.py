@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from mmgen_jax import evaluate
-from mmgen_jax.config import schema
 from mmgen_jax.config.system import build_system, held_out_split, open_source
 from mmgen_jax.data import pipeline
+from mmgen_jax.errors import ConfigError, NotFinite
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import check_batch
 from mmgen_jax.runs import init_from
@@ -24,10 +24,6 @@ from mmgen_jax.training import checkpoint, metric_writer, parallel
 from mmgen_jax.training.optimizers import check_stages
 from mmgen_jax.training.progress import Progress
 from mmgen_jax.training.state import TrainState, averaged
-
-
-class NotFinite(FloatingPointError):
-    """A loss, gradient or parameter that is NaN or infinite; the message names step, metric and tensors."""
 
 
 def train(config, workdir) -> TrainState:
@@ -130,17 +126,17 @@ def check_schedule(config, system) -> None:
     every = config.train
     for name in ("steps_per_call", "num_samples", "batch_size"):
         if every[name] < 1:
-            raise schema.ConfigError(f"config.train.{name}: expected at least 1, got {every[name]}")
+            raise ConfigError(f"config.train.{name}: expected at least 1, got {every[name]}")
     for name in ("steps", "log_steps", "checkpoint_steps", "sample_steps", "eval_steps"):
         value, least = every[name], 0 if name in ("sample_steps", "eval_steps") else 1
         if value < least or value % every.steps_per_call:
-            raise schema.ConfigError(
+            raise ConfigError(
                 f"config.train.{name}: expected a multiple of train.steps_per_call={every.steps_per_call}, at least "
                 f"{least}, got {value}"
             )
     for player, optimizer in system.optimizers.items():
         if every.steps_per_call > 1 and (optimizer.interval > 1 or optimizer.start_step or optimizer.stop_step):
-            raise schema.ConfigError(
+            raise ConfigError(
                 f"config.train.steps_per_call: {player} is not updated in every step, which needs steps_per_call=1"
             )
     check_stages(system.optimizers, system.objective.stages, every.steps)

@@ -19,8 +19,8 @@ import numpy as np
 from bad_media_inputs import Case, Folder, audio_cases, first, image_cases, video_cases, write
 
 from mmgen_jax.data import folder
-from mmgen_jax.modalities.containers import DataError
-from mmgen_jax.modalities.modality import BatchError, Modality, check_batch
+from mmgen_jax.errors import BatchError, DataError
+from mmgen_jax.modalities.modality import Modality, check_batch
 from mmgen_jax.modalities.text import MAX_TEXT_BYTES
 from mmgen_jax.modalities.text import read as read_text
 from mmgen_jax.modalities.tokenizer import build

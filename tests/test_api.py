@@ -10,7 +10,8 @@ import tiny
 
 import mmgen_jax
 from mmgen_jax import api
-from mmgen_jax.config import loading, schema
+from mmgen_jax.config import loading
+from mmgen_jax.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_a_run_is_measured(workdir):
 
 def test_a_config_may_be_named_by_its_file(workdir, monkeypatch):
     monkeypatch.chdir(tiny.ROOT)
-    with pytest.raises(schema.ConfigError, match="was"):  # the workdir holds another run, found before anything trains
+    with pytest.raises(ConfigError, match="was"):  # the workdir holds another run, found before anything trains
         api.train("configs/quickstart.py", workdir)
 
 

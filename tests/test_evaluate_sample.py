@@ -11,7 +11,7 @@ import tiny
 
 from mmgen_jax import evaluate, sample, train
 from mmgen_jax.config.override import override
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import text as text_kind
 from mmgen_jax.runs import workdir as workdirs
 from mmgen_jax.runs.sampler import Sampler

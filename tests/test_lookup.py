@@ -6,6 +6,7 @@ import importlib
 import pytest
 
 from mmgen_jax import lookup
+from mmgen_jax.errors import LookupFailed
 
 PACKAGES = sorted(lookup.PACKAGES)
 
@@ -33,7 +34,7 @@ def test_a_name_in_a_folder_is_dotted():
 
 @pytest.mark.parametrize("name", ["concatenate", "", None, "tokens", "__init__", "../objectives/variational", "Concat"])
 def test_a_name_that_is_no_component_is_refused(name):
-    with pytest.raises(lookup.LookupFailed) as error:
+    with pytest.raises(LookupFailed) as error:
         lookup.find("fusion", name)
     assert str(error.value).startswith(f"fusion: {name!r} does not exist")
     assert str(error.value).endswith("there are: " + ", ".join(lookup.available("fusion")))
@@ -58,13 +59,13 @@ def test_the_config_goes_before_the_surroundings():
     ],
 )
 def test_fields_that_do_not_exist_are_refused(config, expected):
-    with pytest.raises(lookup.LookupFailed) as error:
+    with pytest.raises(LookupFailed) as error:
         lookup.build("fusion", config)
     assert str(error.value).startswith(expected)
 
 
 def test_a_required_field_that_nothing_sets():
-    with pytest.raises(lookup.LookupFailed, match=r"encoders/text\.embedding: field 'vocab_size' has no default"):
+    with pytest.raises(LookupFailed, match=r"encoders/text\.embedding: field 'vocab_size' has no default"):
         lookup.build("encoders", {"name": "text.embedding"})
 
 

@@ -7,8 +7,8 @@ import tiny
 
 from mmgen_jax import retrieve, train
 from mmgen_jax.config import loading, override
-from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.data import scenes
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.runs.workdir import restore

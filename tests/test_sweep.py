@@ -9,8 +9,9 @@ import pytest
 from mmgen_jax import evaluate, sweep, train
 from mmgen_jax.baselines import base
 from mmgen_jax.config import loading, override
+from mmgen_jax.errors import SweepError
 from mmgen_jax.results import lines
-from mmgen_jax.results.cells import SweepError, load
+from mmgen_jax.results.cells import load
 from mmgen_jax.training import progress
 
 ROOT = pathlib.Path(__file__).parent.parent

@@ -11,6 +11,7 @@ import tiny
 
 from mmgen_jax import evaluate, sample, train, train_step
 from mmgen_jax.config import loading
+from mmgen_jax.errors import NotFinite
 from mmgen_jax.training import checkpoint
 
 
@@ -27,7 +28,7 @@ def test_not_finite_names_step_metric_and_tensor_and_is_not_saved(tmp_path, monk
     config = tiny.config("autoencoder", steps=12, checkpoint_steps=2, log_steps=12)
     with config.unlocked():
         config.parallel.num_devices = 1
-    with pytest.raises(train.NotFinite, match=r"^step 5: generator/\S+ is not finite; .* tensors .* first \.params\["):
+    with pytest.raises(NotFinite, match=r"^step 5: generator/\S+ is not finite; .* tensors .* first \.params\["):
         train.train(config, tmp_path / "run")
     with checkpoint.Checkpointer(tmp_path / "run" / "checkpoints", create=False) as checkpoints:
         assert checkpoints.latest_step() == 4

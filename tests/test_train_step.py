@@ -12,6 +12,7 @@ from tiny import config, mmgen
 
 from mmgen_jax import train
 from mmgen_jax.config.override import override
+from mmgen_jax.errors import NotFinite
 from mmgen_jax.train_step import active_players, train_step
 from mmgen_jax.training import checkpoint
 from mmgen_jax.training.optimizers import SCHEDULES, Optimizer, check_stages
@@ -248,7 +249,7 @@ def diverging(lr, **train_fields):
 @pytest.mark.parametrize("lr", [1e30, math.inf])
 def test_a_run_that_diverges_stops_and_saves_nothing_of_it(lr, tmp_path):
     """The first loss is still finite, the first update is not: the step that made it is named."""
-    with pytest.raises(train.NotFinite) as error:
+    with pytest.raises(NotFinite) as error:
         train.train(diverging(lr, steps=6), tmp_path)
     assert str(error.value).startswith("step 1: generator/update_norm is not finite; ")
     assert "lower the learning rate" in str(error.value)
@@ -261,7 +262,7 @@ def test_the_step_is_named_although_the_loop_looks_later(tmp_path):
     exploding = diverging(1.0, steps=8, log_steps=8, checkpoint_steps=8)
     SCHEDULES["exploding"] = lambda lr, steps: lambda count: jnp.where(count >= 3, 1e30, 1e-3)
     try:
-        with pytest.raises(train.NotFinite, match=r"^step 4: generator/update_norm is not finite"):
+        with pytest.raises(NotFinite, match=r"^step 4: generator/update_norm is not finite"):
             with exploding.unlocked():
                 exploding.optimizers.generator.schedule = "exploding"
             train.train(exploding, tmp_path)

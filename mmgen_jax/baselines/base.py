@@ -7,7 +7,7 @@ from typing import NoReturn
 import numpy as np
 
 from mmgen_jax import lookup
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.errors import ConfigError
 
 
 def create(name: str, config, target: str) -> BaselineSampler:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.baselines.base import BaselineSampler
-from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.space import is_picture
 
@@ -128,7 +128,7 @@ def fit(
             options={"maxiter": MAX_STEPS, "maxfun": 2 * MAX_STEPS, "maxcor": 30, "ftol": 0.0, "gtol": TOLERANCE},
         )
     if not found.success:
-        raise ArithmeticError(f"linear_probe: l2 {l2:g}: no minimum after {found.nit} steps: {found.message}")
+        raise InputError(f"linear_probe: l2 {l2:g}: no minimum after {found.nit} steps: {found.message}")
     return found.x.reshape(shape)
 
 

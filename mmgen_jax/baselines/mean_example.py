@@ -7,8 +7,8 @@ import functools
 import numpy as np
 
 from mmgen_jax.baselines.base import BaselineSampler, num_examples
-from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.config.system import open_source
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.space import Continuous
 
 MAX_AVERAGED = 10_000

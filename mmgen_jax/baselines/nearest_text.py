@@ -7,8 +7,8 @@ import functools
 import numpy as np
 
 from mmgen_jax.baselines.base import BaselineSampler
-from mmgen_jax.config.schema import ConfigError
 from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.tokenizer import NUM_SPECIAL
 

@@ -10,7 +10,8 @@ import ml_collections
 
 from mmgen_jax.config import migration
 from mmgen_jax.config.override import flatten, override
-from mmgen_jax.config.schema import MAY_CHANGE, MAY_CHANGE_PARTS, PARTS, Config, ConfigError, base
+from mmgen_jax.config.schema import MAY_CHANGE, MAY_CHANGE_PARTS, PARTS, Config, base
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.lookup import nearest
 
 

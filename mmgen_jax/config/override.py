@@ -11,7 +11,8 @@ import ml_collections
 
 from mmgen_jax import lookup
 from mmgen_jax.config import schema
-from mmgen_jax.config.schema import Config, ConfigError
+from mmgen_jax.config.schema import Config
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.lookup import nearest
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmgen_jax.config.override import override
-from mmgen_jax.config.schema import Config, ConfigError
+from mmgen_jax.config.schema import Config
+from mmgen_jax.errors import ConfigError
 
 LABELS = {"digits": "digit", "clothing": "clothing"}  # the label that a judge is trained on
 

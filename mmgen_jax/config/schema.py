@@ -47,10 +47,6 @@ MAY_CHANGE = (
 MAY_CHANGE_PARTS = ("parallel", "evaluators")
 
 
-class ConfigError(ValueError):
-    """A config, or a change to one, that cannot be used; one line that says what to do."""
-
-
 def base() -> Config:
     """The fields that every config has, with their defaults."""
     return ml_collections.ConfigDict(

@@ -10,8 +10,9 @@ import ml_collections
 import numpy as np
 
 from mmgen_jax import contracts, lookup
-from mmgen_jax.config.schema import DTYPES, PLACEMENT, REPRESENTATION_PACKAGES, Config, ConfigError
+from mmgen_jax.config.schema import DTYPES, PLACEMENT, REPRESENTATION_PACKAGES, Config
 from mmgen_jax.data.subset import Subset
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
@@ -101,7 +102,7 @@ def build_system(
         do.
 
     Raises:
-      ConfigError, lookup.LookupFailed: a name, field or modality that does not exist.
+      ConfigError, LookupFailed: a name, field or modality that does not exist.
     """
     if config.dtype not in DTYPES:
         raise ConfigError(f"config.dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")

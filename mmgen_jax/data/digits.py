@@ -30,6 +30,7 @@ import numpy as np
 
 from mmgen_jax.data import prepare
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
 
@@ -99,15 +100,15 @@ class Source:
 
     def __post_init__(self):
         if self.split not in self.splits:
-            raise ValueError(f"digits: split {self.split!r} does not exist; the splits are {', '.join(self.splits)}")
+            raise ConfigError(f"digits: split {self.split!r} does not exist; the splits are {', '.join(self.splits)}")
         if unknown := [name for name in self.names if name not in self.available]:
-            raise ValueError(f"digits: no modality {unknown[0]!r}; there are {', '.join(self.available)}")
+            raise ConfigError(f"digits: no modality {unknown[0]!r}; there are {', '.join(self.available)}")
         if self.image_size < 28 or self.image_size % 2:
-            raise ValueError(f"digits: image_size: expected 28 or a larger even number, got {self.image_size}")
+            raise ConfigError(f"digits: image_size: expected 28 or a larger even number, got {self.image_size}")
         if self.image_fit not in ("pad", "resize"):
-            raise ValueError(f"digits: image_fit: expected pad or resize, got {self.image_fit!r}")
+            raise ConfigError(f"digits: image_fit: expected pad or resize, got {self.image_fit!r}")
         if not 16 <= self.video_size <= 128:
-            raise ValueError(f"digits: video_size: expected 16 to 128, got {self.video_size}")
+            raise ConfigError(f"digits: video_size: expected 16 to 128, got {self.video_size}")
 
     def __reduce__(self):
         # Worker processes open the prepared files again instead of receiving them.

@@ -34,8 +34,8 @@ import numpy as np
 from mmgen_jax.data.cache import arrays, arrays_writer
 from mmgen_jax.data.files import folder_formats, folder_listing
 from mmgen_jax.data.files.folder_listing import Item
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import containers
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 from mmgen_jax.modalities.tokenizer import Tokenizer, build
 

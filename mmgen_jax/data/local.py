@@ -14,8 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.errors import DataError, InputError
 from mmgen_jax.modalities import containers
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import Tokenizer
 
@@ -66,7 +66,7 @@ class LocalSource:
 
     def require(self, field: str, expected: str, holds: bool) -> None:
         if not holds:
-            raise ValueError(
+            raise InputError(
                 f"{self.set_name}.{field}: expected {expected}, got {getattr(self, field)!r}; set it in config.data"
             )
 
@@ -119,7 +119,7 @@ class LocalSource:
         """The modality and its column `[N, length] int32`."""
         longest = max((len(tokenizer.split(text)) for text in texts), default=0)
         if longest >= length:
-            raise ValueError(
+            raise InputError(
                 f"{self.set_name}: {name}: expected at most {length - 1} {tokenizer.unit}s, got {longest}; raise the "
                 f"length to {longest + 1}"
             )

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
+
 
 def batches(
     source: Any,
@@ -50,11 +52,11 @@ def batches(
 
     size = len(source)
     if not size:
-        raise ValueError(f"{_describe(source)}: expected at least one example, got none")
+        raise InputError(f"{_describe(source)}: expected at least one example, got none")
     if batch_size < 1 or batch_size % process_count:
-        raise ValueError(f"batch_size: expected a positive multiple of {process_count} processes, got {batch_size}")
+        raise InputError(f"batch_size: expected a positive multiple of {process_count} processes, got {batch_size}")
     if drop_remainder and size < batch_size:
-        raise ValueError(
+        raise InputError(
             f"{_describe(source)}: expected at least batch_size = {batch_size} examples, got {size}; lower batch_size"
         )
     total = sys.maxsize if epochs is None else epochs * size
@@ -159,7 +161,7 @@ class prefetch_to_device:
 
     def __init__(self, iterator: Any, put: Callable[[Any], Any], size: int = 2):
         if size < 1:
-            raise ValueError(f"prefetch_to_device: size: expected at least 1, got {size}")
+            raise InputError(f"prefetch_to_device: size: expected at least 1, got {size}")
         self._iterator, self._put, self._size = iterator, put, size
         self._state = iterator.get_state()
         self._waited = 0.0

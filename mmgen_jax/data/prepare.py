@@ -32,14 +32,11 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.errors import PrepareError, Unusable
 
 EXPORT = 1  # raise when what an export writes changes
 CHUNK = 256  # examples held at a time
 BUILDERS = {"digits": ("mnist", "spoken_digit")}
-
-
-class PrepareError(RuntimeError):
-    """A set that cannot be prepared; the message says why and what to do."""
 
 
 def prepare(dataset: str, manual_dir: str | None = None) -> list[pathlib.Path]:
@@ -72,13 +69,13 @@ def splits(name: str, dataset: str = "") -> dict[str, arrays.Arrays]:
       dataset: the name to prepare it by, where that is another one (`digits`).
 
     Raises:
-      arrays.Unusable: it is not prepared; the message has the command that does it.
+      Unusable: it is not prepared; the message has the command that does it.
     """
     exported = _exported(name)
     if not exported:
         manual_dir = pathlib.Path(os.environ.get("MMGEN_DATA") or "/nonexistent") / "tfds" / _base(name)
         if not manual_dir.is_dir():
-            raise arrays.Unusable(
+            raise Unusable(
                 f"{name}: not prepared in {_directory(name)}; run once: mmgen prepare-data --dataset={dataset or name} "
                 "(with --manual-dir=DIR where its files are downloaded already)"
             )
@@ -101,7 +98,7 @@ def _exported(name: str) -> dict[str, arrays.Arrays]:
     directory = _directory(name)
     found = {}
     for meta in sorted(directory.glob("*/meta.json")):
-        with contextlib.suppress(arrays.Unusable):
+        with contextlib.suppress(Unusable):
             read = arrays.read(meta.parent)
             if read.meta["provenance"].get("export") == EXPORT:
                 found[meta.parent.name] = read

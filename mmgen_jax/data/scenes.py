@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.scenes import audio, image, text
 from mmgen_jax.scenes.factors import COLORS, FACTORS, MOTIONS, SHAPES, SIZES, SPLITS, draws, keys, sample
@@ -57,16 +58,16 @@ class Source:
 
     def __post_init__(self):
         if self.split not in self.splits:
-            raise ValueError(f"scenes.split: {self.split!r} does not exist; the splits are {', '.join(self.splits)}")
+            raise ConfigError(f"scenes.split: {self.split!r} does not exist; the splits are {', '.join(self.splits)}")
         if unknown := sorted(set(self.names) - set(NAMES)):
-            raise ValueError(f"scenes.names: no modality {unknown[0]!r}; there are: {', '.join(NAMES)}")
+            raise ConfigError(f"scenes.names: no modality {unknown[0]!r}; there are: {', '.join(NAMES)}")
         for field, least in (
             *(("image_size", 16), ("num_frames", 1), ("text_length", text.MIN_LENGTH)),
             *(("sample_rate", audio.MIN_SAMPLE_RATE), ("audio_seconds", 0.25)),
             *(("num_train", 1), ("num_test", 1), ("num_compositional", 1)),
         ):
             if getattr(self, field) < least:
-                raise ValueError(f"scenes.{field}: expected at least {least}, got {getattr(self, field)}; raise it")
+                raise ConfigError(f"scenes.{field}: expected at least {least}, got {getattr(self, field)}; raise it")
 
     @property
     def modalities(self) -> dict[str, Modality]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import ConfigError
+
 ROLE = 0x5B5E7  # keeps this draw apart from the pipeline's, which is from (seed, epoch)
 
 
@@ -22,7 +24,7 @@ class Subset:
 
     def __init__(self, source: Any, fraction: float, seed: int):
         if not 0 < fraction <= 1:
-            raise ValueError(f"data.fraction: expected above 0 and at most 1, got {fraction}")
+            raise ConfigError(f"data.fraction: expected above 0 and at most 1, got {fraction}")
         num = math.ceil(fraction * len(source))
         self._source = source
         self._rows = np.sort(np.random.default_rng([seed, ROLE]).permutation(len(source))[:num])

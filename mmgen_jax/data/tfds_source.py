@@ -23,6 +23,7 @@ import numpy as np
 from mmgen_jax.data import prepare
 from mmgen_jax.data.cache import arrays, arrays_writer
 from mmgen_jax.data.files import tfds_features
+from mmgen_jax.errors import InputError
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 from mmgen_jax.modalities.space import Continuous
@@ -68,7 +69,7 @@ class Source:
     def __post_init__(self):
         object.__setattr__(self, "fields", dict(self.fields))
         if unknown := [name for name in self.names if name not in self.fields]:
-            raise ValueError(
+            raise InputError(
                 f"{self.dataset}: no modality {unknown[0]!r} in `fields`; there are {', '.join(self.fields)}"
             )
 
@@ -109,7 +110,7 @@ class Source:
     def _examples(self) -> tuple[str, np.ndarray]:
         """The official split that the examples are in, and their rows there."""
         if self.split not in (*self.splits, *self._prepared) or not {self.split, "train"} & set(self._prepared):
-            raise ValueError(
+            raise InputError(
                 f"{self.dataset}: split {self.split!r} does not exist; there are {', '.join(self._prepared)}"
             )
         missing = [split for split in ("validation", "test") if split not in self._prepared]
@@ -138,12 +139,12 @@ class Source:
         described = features.get(self.fields[name])
         if described is None:
             usable = ", ".join(f"{field} ({feature['kind']})" for field, feature in features.items())
-            raise ValueError(
+            raise InputError(
                 f"{self.dataset}: modality {name!r}: feature {self.fields[name]!r} does not exist; there are {usable}"
             )
         feature = tfds_features.TYPES[described["kind"]](self, name, described)
         if self.text_pieces and (not feature.has_pieces or len(self.fields) > 1):
-            raise ValueError(f"{self.dataset}: text_pieces needs one text as the only modality, got {self.fields}")
+            raise InputError(f"{self.dataset}: text_pieces needs one text as the only modality, got {self.fields}")
         return feature
 
     def _modality(self, name: str) -> Modality:

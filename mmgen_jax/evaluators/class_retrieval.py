@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
 
@@ -48,7 +49,7 @@ class Evaluator:
         )
         labels = true[self.label]
         if len(labels) <= max(self.ranks):
-            raise ValueError(
+            raise InputError(
                 f"class_retrieval: expected more examples than the largest rank {max(self.ranks)}, got {len(labels)}; "
                 "lower ranks or measure a larger split"
             )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import distances, intervals
 from mmgen_jax.evaluators.measures.examples import collect
@@ -54,7 +55,7 @@ class Evaluator:
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
         generated, real = (judge.predict(arrays)[1] for arrays in (samples, true[self.target]))
         if len(real) <= 2 * (NEIGHBOURS + 1):
-            raise ValueError(f"classifier_frechet: expected more than {2 * (NEIGHBOURS + 1)} examples, got {len(real)}")
+            raise InputError(f"classifier_frechet: expected more than {2 * (NEIGHBOURS + 1)} examples, got {len(real)}")
         entries, reference = _compare(real, generated), _compare(real[0::2], real[1::2])
         about = {
             "n": len(real),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
 
@@ -46,7 +47,7 @@ class Evaluator:
         """
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
         if len(samples) < 2:
-            raise ValueError("ms_ssim: expected at least 2 examples, got 1; raise num_examples")
+            raise InputError("ms_ssim: expected at least 2 examples, got 1; raise num_examples")
         even = len(samples) // 2 * 2
         values, reference = (ms_ssim(x[0:even:2], x[1:even:2]) for x in (samples, true[self.target]))
         entry = {
@@ -73,7 +74,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
       ValueError: two shapes, or a side below `SMALLEST`.
     """
     if a.shape != b.shape or a.ndim != 4 or min(a.shape[1:3]) < SMALLEST:
-        raise ValueError(
+        raise InputError(
             f"ms_ssim: expected two [N, H, W, C] of one shape with sides from {SMALLEST}, got {a.shape}, {b.shape}"
         )
     return np.concatenate([_batch(a[i : i + BATCH], b[i : i + BATCH]) for i in range(0, len(a), BATCH)])

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
 
@@ -71,7 +72,7 @@ def measure(samples: np.ndarray, real: np.ndarray, batch_size: int = 100) -> dic
       ValueError: the two differ in shape, or are neither images nor videos.
     """
     if samples.shape != real.shape or real.ndim not in (4, 5):
-        raise ValueError(f"reconstruction: expected pictures or clips of one shape, got {samples.shape}, {real.shape}")
+        raise InputError(f"reconstruction: expected pictures or clips of one shape, got {samples.shape}, {real.shape}")
     samples, real = (np.clip(x, -1, 1) / 2 + 0.5 for x in (samples, real))
     axes = tuple(range(1, real.ndim))
     mse = np.square(samples - real, dtype=np.float64).mean(axes)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
 
@@ -64,7 +65,7 @@ def recalls(queries: np.ndarray, keys: np.ndarray, ranks: tuple[int, ...]) -> di
       ValueError: fewer keys than the largest k.
     """
     if len(keys) < max(ranks):
-        raise ValueError(
+        raise InputError(
             f"retrieval: expected at least as many examples as the largest rank {max(ranks)}, got {len(keys)}; lower "
             "ranks or measure a larger split"
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.scenes import judge, judge_audio
 from mmgen_jax.scenes.factors import FACTORS
@@ -45,7 +46,7 @@ class Evaluator:
 
     def __post_init__(self):
         if self.target not in JUDGED:
-            raise ValueError(
+            raise ConfigError(
                 f"scenes_coherence.target: no judge for {self.target!r}; there is one for: {', '.join(JUDGED)}"
             )
 
@@ -80,7 +81,7 @@ class Evaluator:
             correct.append(self._judge(np.asarray(predict(batch)[self.target])[keep]) == truth)
             judge_correct.append(self._judge(np.asarray(batch[self.target])[keep]) == truth)
         if not count:
-            raise ValueError(
+            raise ConfigError(
                 f"scenes_coherence: expected examples with {self.target} and labels {', '.join(self.names)}, got none; "
                 "raise num_examples or evaluate a split that has them"
             )

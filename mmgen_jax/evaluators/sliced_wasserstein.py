@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures.examples import collect
 
 PATCH = 7  # px of a side
@@ -48,7 +49,7 @@ class Evaluator:
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
         real = true[self.target]
         if len(real) < 2:
-            raise ValueError("sliced_wasserstein: expected at least 2 examples, got 1; raise num_examples")
+            raise InputError("sliced_wasserstein: expected at least 2 examples, got 1; raise num_examples")
         half = len(real) // 2
         distances = sliced_wasserstein(samples, real, self.seed)
         halves = sliced_wasserstein(real[: 2 * half : 2], real[1 : 2 * half : 2], self.seed)
@@ -70,7 +71,7 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, seed: int = 0) -> dict[int,
       ValueError: two shapes, or pictures with a side below `SMALLEST`.
     """
     if a.shape != b.shape or a.ndim != 4 or min(a.shape[1:3]) < SMALLEST:
-        raise ValueError(
+        raise InputError(
             f"sliced_wasserstein: expected two [N, H, W, C] of one shape with sides from {SMALLEST}, got {a.shape}, "
             f"{b.shape}"
         )

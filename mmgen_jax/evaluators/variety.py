@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 
@@ -34,7 +35,7 @@ class Evaluator:
 
     def __post_init__(self):
         if self.num_samples < 2 or self.num_conditions < 1:
-            raise ValueError(
+            raise InputError(
                 "variety: expected num_samples from 2 and num_conditions from 1, got "
                 f"{self.num_samples} and {self.num_conditions}"
             )
@@ -69,7 +70,7 @@ class Evaluator:
         real = np.concatenate(real) if real else np.zeros((0, 1))
         size = min(self.num_samples, len(real))
         if size < 2:
-            raise ValueError(f"variety: expected at least 2 examples with {self.target}, got {size}; use another split")
+            raise InputError(f"variety: expected at least 2 examples with {self.target}, got {size}; use another split")
         groups = min(self.num_conditions, len(real) // size)
         spreads = np.concatenate(spreads)
         entry = {

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import PIL.Image
 
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import base, containers
 from mmgen_jax.modalities.base import undecodable
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.grid import SMALLEST_PICTURE, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.resample import resample

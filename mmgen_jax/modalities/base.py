@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmgen_jax.errors import BatchError
+from mmgen_jax.errors import BatchError, DataError, InputError
 from mmgen_jax.modalities import containers
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
 
@@ -86,11 +85,11 @@ class Base:
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         known = self.operations
         if operation not in known:
-            raise ValueError(
+            raise InputError(
                 f"{where}: {self.modality.kind} has no such operation; it has: {', '.join(known) or 'none'}"
             )
         if not isinstance(strength, (int, float)) or not 0 <= strength <= known[operation]:
-            raise ValueError(f"{where}: expected a strength from 0 to {known[operation]:g}, got {strength!r}")
+            raise InputError(f"{where}: expected a strength from 0 to {known[operation]:g}, got {strength!r}")
 
     def is_blind_to(self, operation: str) -> bool:
         return False
@@ -124,7 +123,7 @@ class Statistics:
 def finite(name: str, samples: np.ndarray) -> np.ndarray:
     """The samples; raises ValueError where one is not finite."""
     if not np.isfinite(samples).all():
-        raise ValueError(f"sample {name!r}: expected finite values, got {np.sum(~np.isfinite(samples))} that are not")
+        raise InputError(f"sample {name!r}: expected finite values, got {np.sum(~np.isfinite(samples))} that are not")
     return samples
 
 

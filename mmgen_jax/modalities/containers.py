@@ -11,17 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import BinaryIO
 
-
-class DataError(ValueError):
-    """A file that cannot be used; the message, one line, names file, modality, field, expected, got, and what to do."""
-
-    def __init__(self, file, modality: str, field: str, expected, got, advice: str):
-        super().__init__(str(file), modality, field, str(expected), str(got), advice)  # the arguments make it picklable
-
-    def __str__(self) -> str:
-        file, modality, field, expected, got, advice = self.args
-        line = " ".join(f"{file}: {modality}.{field}: expected {expected}, got {got}; {advice}".split())
-        return line.encode("utf-8", "backslashreplace").decode()  # a file's name need not be UTF-8
+from mmgen_jax.errors import DataError
 
 
 def check(path, modality: str) -> None:

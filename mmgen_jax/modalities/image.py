@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.modalities import containers
 from mmgen_jax.modalities.base import Base, Entries, finite, undecodable
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.grid import save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
@@ -64,10 +64,10 @@ class Kind(Base):
         super().check_augmentation(where, operation, strength, settings)
         *_, height, width, channels = self.modality.shape
         if operation in ("saturation", "hue") and strength and channels != 3:
-            raise ValueError(f"{where}: needs 3 channels, got {channels}; leave it out")
+            raise InputError(f"{where}: needs 3 channels, got {channels}; leave it out")
         side = min(height, width)
         if operation in ("crop", "cutout") and (strength != int(strength) or strength > side):
-            raise ValueError(f"{where}: expected whole pixels, at most {side}, got {strength}")
+            raise InputError(f"{where}: expected whole pixels, at most {side}, got {strength}")
 
     def is_blind_to(self, operation: str) -> bool:
         return operation == "hue" and self.modality.shape[-1] == 1
@@ -126,7 +126,7 @@ def to_array(picture, shape: tuple[int, int, int]) -> np.ndarray:
 
     height, width, channels = shape
     if channels not in (1, 3):
-        raise ValueError(f"image shape {shape}: expected 1 or 3 channels, got {channels}")
+        raise ConfigError(f"image shape {shape}: expected 1 or 3 channels, got {channels}")
     scale = 255.0
     if picture.mode.startswith("I"):
         picture, scale = Image.fromarray(np.asarray(picture, np.float32)), 65535.0

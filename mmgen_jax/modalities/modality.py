@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.errors import BatchError as BatchError
+from mmgen_jax.errors import InputError
 from mmgen_jax.modalities import kinds
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.modalities.tokenizer import Tokenizer, from_dict
@@ -57,7 +58,7 @@ class Modality:
     def __post_init__(self):
         ranks = self.traits.ranks
         if len(self.shape) not in ranks:
-            raise ValueError(
+            raise InputError(
                 f"a modality of kind {self.kind!r} has {' or '.join(map(str, ranks))} axes per example, got shape "
                 f"{self.shape}"
             )

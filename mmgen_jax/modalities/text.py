@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from absl import logging
 
+from mmgen_jax.errors import DataError, InputError
 from mmgen_jax.modalities import base, containers
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.lines import save_lines
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Discrete
@@ -87,7 +87,7 @@ class Kind(base.Base):
             return
         super().check_augmentation(where, operation, strength, settings)
         if operation == "synonym" and strength and not settings.get("synonyms"):
-            raise ValueError(f"{where}: needs {where}s, groups of words such as (('big', 'large'),)")
+            raise InputError(f"{where}: needs {where}s, groups of words such as (('big', 'large'),)")
 
     def augment(self, settings: Mapping[str, Any], example, key):
         from mmgen_jax.modalities import augmentation

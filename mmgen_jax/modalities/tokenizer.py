@@ -12,14 +12,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mmgen_jax.errors import InputError, TextError
+
 PADDING, END, UNKNOWN = 0, 1, 2
 NUM_SPECIAL = 3
 
 _WORD = re.compile(r"[\w'-]+|[^\w\s]")
-
-
-class TextError(ValueError):
-    """A text that cannot be encoded; the message says why and what can."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +37,11 @@ class Tokenizer:
 
     def __post_init__(self):
         if self.unit not in ("word", "character", "byte"):
-            raise ValueError(f"tokenizer unit {self.unit!r} does not exist; the units are word, character, byte")
+            raise InputError(f"tokenizer unit {self.unit!r} does not exist; the units are word, character, byte")
         self._ids.update({unit: NUM_SPECIAL + i for i, unit in enumerate(self.vocabulary)})
         if len(self._ids) < len(self.vocabulary):
             twice = next(unit for i, unit in enumerate(self.vocabulary) if self._ids[unit] != NUM_SPECIAL + i)
-            raise ValueError(f"tokenizer vocabulary: expected each {self.unit} once, got {twice!r} twice; remove one")
+            raise InputError(f"tokenizer vocabulary: expected each {self.unit} once, got {twice!r} twice; remove one")
 
     @property
     def vocab_size(self) -> int:

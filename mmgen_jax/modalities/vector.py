@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import base, containers
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.lines import save_lines
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import audio, base, containers, image
 from mmgen_jax.modalities.base import undecodable
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.grid import save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.tokenizer import END, PADDING
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives import autoregressive
@@ -100,13 +101,13 @@ class Objective(discriminator.WithDiscriminator):
     def __post_init__(self):
         super().__post_init__()
         if self.discrete().end is None:
-            raise ValueError(f"objective.target: expected a text, {self.target!r} is of kind {self.modality.kind!r}")
+            raise ConfigError(f"objective.target: expected a text, {self.target!r} is of kind {self.modality.kind!r}")
         if len(self.gumbel_temperature) != 2 or min(self.gumbel_temperature) <= 0:
-            raise ValueError(
+            raise ConfigError(
                 f"objective.gumbel_temperature: expected two temperatures above 0, got {self.gumbel_temperature}"
             )
         if len(self.anneal_steps) != 2 or self.anneal_steps[0] > self.anneal_steps[1]:
-            raise ValueError(f"objective.anneal_steps: expected a first and a last step, got {self.anneal_steps}")
+            raise ConfigError(f"objective.anneal_steps: expected a first and a last step, got {self.anneal_steps}")
         _ = self.captioner  # refuses what it cannot sample with
 
     @property

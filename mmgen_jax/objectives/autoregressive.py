@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.tokenizer import PADDING
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
@@ -89,7 +90,7 @@ class Objective(Family):
             ("beam_size", self.beam_size >= 1, "at least 1"),
         ):
             if not valid:
-                raise ValueError(f"objective.{field}: expected {expected}, got {getattr(self, field)}")
+                raise ConfigError(f"objective.{field}: expected {expected}, got {getattr(self, field)}")
         check_guidance(self)
 
     @property

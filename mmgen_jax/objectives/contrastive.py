@@ -20,6 +20,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.tokens import masked_mean, pooled
@@ -88,9 +89,9 @@ class Objective(Family):
 
     def __post_init__(self):
         if self.loss_type not in LOSSES:
-            raise ValueError(f"objective.loss_type: expected one of {', '.join(LOSSES)}, got {self.loss_type!r}")
+            raise ConfigError(f"objective.loss_type: expected one of {', '.join(LOSSES)}, got {self.loss_type!r}")
         if self.target in self.conditions.names:
-            raise ValueError(f"objective.target: {self.target!r} is also a condition, which would retrieve itself")
+            raise ConfigError(f"objective.target: {self.target!r} is also a condition, which would retrieve itself")
 
     @property
     def abilities(self) -> frozenset[str]:

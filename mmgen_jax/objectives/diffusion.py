@@ -20,6 +20,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives.parts import losses
@@ -102,13 +103,13 @@ class Objective(Family):
             ("solver", ("euler", "heun")),
         ):
             if getattr(self, field) not in choices:
-                raise ValueError(
+                raise ConfigError(
                     f"objective.{field}: expected one of {', '.join(choices)}, got {getattr(self, field)!r}"
                 )
         if self.logit_mean and self.times != "logit_normal":
-            raise ValueError(f"objective.logit_mean: expected 0 with times {self.times!r}, got {self.logit_mean}")
+            raise ConfigError(f"objective.logit_mean: expected 0 with times {self.times!r}, got {self.logit_mean}")
         if self.sampling_steps < 1:
-            raise ValueError(f"objective.sampling_steps: expected at least 1, got {self.sampling_steps}")
+            raise ConfigError(f"objective.sampling_steps: expected at least 1, got {self.sampling_steps}")
         self.continuous()
         check_guidance(self)
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
 from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
@@ -66,18 +67,18 @@ class Objective(Family):
 
     def __post_init__(self):
         if not self.modality.classes:
-            raise ValueError(f"objective.target: expected a label, {self.target!r} is of kind {self.modality.kind!r}")
+            raise ConfigError(f"objective.target: expected a label, {self.target!r} is of kind {self.modality.kind!r}")
         labels = [name for name, modality in self.modalities.items() if modality.classes]
         if unknown := [name for name in self.auxiliary_labels if name not in labels or name == self.target]:
             others = ", ".join(name for name in labels if name != self.target) or "none"
-            raise ValueError(
+            raise ConfigError(
                 f"objective.auxiliary_labels: expected labels beside the target ({others}), got {unknown[0]!r}"
             )
         if self.mixup < 0:
-            raise ValueError(f"objective.mixup: expected at least 0, got {self.mixup}")
+            raise ConfigError(f"objective.mixup: expected at least 0, got {self.mixup}")
         conditions = self.conditions.modalities
         if self.mixup and (fixed := [n for n, m in conditions.items() if not isinstance(m.space, Continuous)]):
-            raise ValueError(
+            raise ConfigError(
                 f"objective.mixup: {fixed[0]!r} is of kind {conditions[fixed[0]].kind!r}, which has no mean; set it "
                 "to 0"
             )

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
 from mmgen_jax.objectives.parts.apply import apply, apply_train
@@ -84,9 +85,9 @@ class Objective(Family):
 
     def __post_init__(self):
         if self.error not in ERRORS:
-            raise ValueError(f"objective.error: expected one of {', '.join(ERRORS)}, got {self.error!r}")
+            raise ConfigError(f"objective.error: expected one of {', '.join(ERRORS)}, got {self.error!r}")
         if self.conditioner is not None:
-            raise ValueError("config.encoders: objective 'reconstruction' has no use for it; take it out")
+            raise ConfigError("config.encoders: objective 'reconstruction' has no use for it; take it out")
         self.continuous()
 
     @property

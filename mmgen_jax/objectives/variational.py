@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.tokens import pooled, pooled_of
 from mmgen_jax.networks.layers import mapped, randomness
@@ -108,15 +109,17 @@ class Objective(Family):
 
     def __post_init__(self):
         if self.likelihood not in LIKELIHOODS:
-            raise ValueError(f"objective.likelihood: expected one of {', '.join(LIKELIHOODS)}, got {self.likelihood!r}")
+            raise ConfigError(
+                f"objective.likelihood: expected one of {', '.join(LIKELIHOODS)}, got {self.likelihood!r}"
+            )
         if self.prior not in PRIORS:
-            raise ValueError(f"objective.prior: expected one of {', '.join(PRIORS)}, got {self.prior!r}")
+            raise ConfigError(f"objective.prior: expected one of {', '.join(PRIORS)}, got {self.prior!r}")
         if self.prior == "conditional" and (self.conditioner is None or self.conditioner.fusion is None):
-            raise ValueError("objective.prior: 'conditional' needs encoders and a fusion; without them use 'standard'")
+            raise ConfigError("objective.prior: 'conditional' needs encoders and a fusion; without them use 'standard'")
         if self.scale <= 0:
-            raise ValueError(f"objective.scale: expected > 0, got {self.scale}")
+            raise ConfigError(f"objective.scale: expected > 0, got {self.scale}")
         if not self.continuous().bounded and self.likelihood == "bernoulli":
-            raise ValueError("objective.likelihood: 'bernoulli' needs values in [-1, 1]; use 'gaussian' for latents")
+            raise ConfigError("objective.likelihood: 'bernoulli' needs values in [-1, 1]; use 'gaussian' for latents")
 
     @property
     def abilities(self) -> frozenset[str]:

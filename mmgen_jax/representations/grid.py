@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.generators.grid import doublings
 from mmgen_jax.networks.layers.strides import coarse_grid, stage_strides
@@ -34,10 +35,10 @@ def check_of(representation) -> None:
     """Raises ValueError where a learned representation cannot stand on its `of`."""
     space, name = representation.of.space, type(representation).__module__.rpartition(".")[2]
     if not isinstance(space, Continuous) or space.rank == 0:
-        raise ValueError(
+        raise ConfigError(
             f"representation {name!r}: needs values on a grid (an image, a video, or a sound's log_mel), got {space}"
         )
     if representation.own_player in representation.of.players:
-        raise ValueError(
+        raise ConfigError(
             f"representation {name!r}: stands on another one with the player {representation.own_player!r}"
         )

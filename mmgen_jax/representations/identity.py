@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import jax
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
 
@@ -27,7 +28,7 @@ class Representation:
         return {}
 
     def loss(self, player: str, params, collections, target, weights, rng):
-        raise ValueError(f"representations/identity: has no player {player!r}; it has nothing to train")
+        raise ConfigError(f"representations/identity: has no player {player!r}; it has nothing to train")
 
     def encode(self, params, collections, target: jax.Array) -> jax.Array:
         """`[B, *modality.shape]` to `[B, *space.shape]`."""

@@ -15,6 +15,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.features import audio
@@ -57,16 +58,16 @@ class Representation:
 
     def __post_init__(self):
         if self.modality.kind != "audio":
-            raise ValueError(f"representation 'log_mel': needs a sound, got kind {self.modality.kind!r}; take it out")
+            raise ConfigError(f"representation 'log_mel': needs a sound, got kind {self.modality.kind!r}; take it out")
         if self.of is not None and not isinstance(self.of, Identity):
-            raise ValueError("representation 'log_mel': stands on the sound itself; take `of` out")
+            raise ConfigError("representation 'log_mel': stands on the sound itself; take `of` out")
         if self.num_iterations < 1 or not 0 <= self.momentum < 1:
-            raise ValueError(
+            raise ConfigError(
                 "representation 'log_mel': expected num_iterations of at least 1 and momentum in [0, 1), got "
                 f"{self.num_iterations} and {self.momentum}"
             )
         if not audio.DB_MIN <= self.floor < self.ceiling:
-            raise ValueError(
+            raise ConfigError(
                 f"representation 'log_mel': expected {audio.DB_MIN:g} <= floor < ceiling in dB, got {self.floor:g} and "
                 f"{self.ceiling:g}"
             )
@@ -92,7 +93,7 @@ class Representation:
         return {}
 
     def loss(self, player: str, params, collections, target, weights, rng):
-        raise ValueError(f"representations/log_mel: has no player {player!r}; it has nothing to train")
+        raise ConfigError(f"representations/log_mel: has no player {player!r}; it has nothing to train")
 
     def encode(self, params, collections, target: jax.Array) -> jax.Array:
         """`[B, S]` to `[B, T, n_mels]`; silence follows the sound where its frames are fewer than T."""

@@ -14,6 +14,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Discrete
 from mmgen_jax.representations.identity import Representation as Identity
@@ -38,9 +39,9 @@ class Representation:
 
     def __post_init__(self):
         if self.modality.kind != "audio":
-            raise ValueError(f"representation 'mu_law': needs a sound, got kind {self.modality.kind!r}; take it out")
+            raise ConfigError(f"representation 'mu_law': needs a sound, got kind {self.modality.kind!r}; take it out")
         if self.of is not None and not isinstance(self.of, Identity):
-            raise ValueError("representation 'mu_law': stands on the sound itself; take `of` out")
+            raise ConfigError("representation 'mu_law': stands on the sound itself; take `of` out")
 
     @property
     def space(self) -> Discrete:
@@ -50,7 +51,7 @@ class Representation:
         return {}
 
     def loss(self, player: str, params, collections, target, weights, rng):
-        raise ValueError(f"representations/mu_law: has no player {player!r}; it has nothing to train")
+        raise ConfigError(f"representations/mu_law: has no player {player!r}; it has nothing to train")
 
     def encode(self, params, collections, target: jax.Array) -> jax.Array:
         """`[B, S]` to `[B, S] int32`."""

@@ -13,8 +13,9 @@ import runpy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgen_jax.config import loading, migration, override, schema
+from mmgen_jax.config import loading, migration, override
 from mmgen_jax.config.schema import Config
+from mmgen_jax.errors import ConfigError, SweepError
 
 FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
 SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that trains nothing
@@ -23,10 +24,6 @@ WORKDIR_OF = "cell:"  # an override that stands for the workdir of another cell
 REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps"}
 # What the numbers of a baseline depend on; of a linear probe also which image the encoders read.
 MEASURED = {"seed", "data", "evaluators", "objective.target"}
-
-
-class SweepError(ValueError):
-    """A sweep that cannot start, or one of whose cells failed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +140,7 @@ def _cells(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> lis
             own = override.override(config, {"seed": seed, **needs})
             cells.append(Cell(label, entry["config"], overrides, seed, baseline, own, needs))
         return cells
-    except schema.ConfigError as error:
+    except ConfigError as error:
         raise SweepError(f"{where}: {error}") from error
 
 
@@ -165,7 +162,7 @@ def _sampled(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> l
             )
             for run in runs
         ]
-    except schema.ConfigError as error:
+    except ConfigError as error:
         raise SweepError(f"{where}: {error}") from error
 
 

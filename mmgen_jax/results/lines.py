@@ -15,11 +15,9 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from mmgen_jax.errors import ResultsError
+
 FILE = "results.jsonl"
-
-
-class ResultsError(ValueError):
-    """A results file that cannot be read or added to."""
 
 
 def read(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from mmgen_jax import evaluate
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.modalities.space import is_picture
 from mmgen_jax.results import cells

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
+
 Line = Mapping[str, Any]  # one line of results.jsonl
 OWN = ("seconds", "steps")  # metrics that stand in the line itself
 NOT_RUN = "not run"
@@ -48,7 +50,7 @@ def summarise(lines: Sequence[Line], metric: str) -> Summary | None:
     """
     seeds = [line["seed"] for line in lines]
     if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        raise ValueError(f"{metric}: expected one line per seed, got {seeds.count(repeated[0])} of seed {repeated[0]}")
+        raise InputError(f"{metric}: expected one line per seed, got {seeds.count(repeated[0])} of seed {repeated[0]}")
     values = np.array([x for line in lines if (x := value(line, metric)) is not None], np.float64)
     n = len(values)
     if n < 2:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import jax
 
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs.workdir import restore
 from mmgen_jax.training.state import TrainState
 

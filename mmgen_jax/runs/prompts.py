@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.lookup import nearest
 from mmgen_jax.modalities.modality import Modality
 
@@ -45,7 +45,7 @@ def read_given(
 
     Raises:
       ConfigError: the model reads no modality of a name; a class that there is not.
-      tokenizer.TextError, containers.DataError: what is given cannot be read.
+      TextError, DataError: what is given cannot be read.
     """
     for name in given:
         if name not in names:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from mmgen_jax.config.system import System
+from mmgen_jax.errors import InputError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
 from mmgen_jax.training import parallel
 
@@ -61,7 +62,7 @@ class Sampler:
 
     def _run(self, method: str, batch: Batch, **static):
         if not self.supports(method):
-            raise ValueError(f"{type(self.system.objective).__module__} has no {method!r}; leave out what asks for it")
+            raise InputError(f"{type(self.system.objective).__module__} has no {method!r}; leave out what asks for it")
         key = method, *static.values()
         if key not in self._compiled:
             function = functools.partial(getattr(self.system.objective, method), **static)

@@ -9,8 +9,9 @@ from typing import Any
 import jax
 
 from mmgen_jax import lookup
-from mmgen_jax.config import loading, override, schema
+from mmgen_jax.config import loading, override
 from mmgen_jax.config.system import System, build_system
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import checkpoint, parallel
@@ -35,7 +36,7 @@ def restore(workdir: pathlib.Path, batch_size: int = 0, changes: Mapping[str, An
     with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
         step = checkpoints.latest_step()
         if step is None:
-            raise schema.ConfigError(f"--workdir={workdir}: no checkpoint yet; train it with mmgen train first")
+            raise ConfigError(f"--workdir={workdir}: no checkpoint yet; train it with mmgen train first")
         layout = parallel.create("jit", batch_size=0)
         state, _ = checkpoints.restore(step, layout.abstract(lambda: create_state(config, system)))
     sampler = Sampler(system, layout, batch_size or config.train.batch_size, seed=config.seed)
@@ -51,7 +52,7 @@ def changed(config, changes: Mapping[str, Any]):
     fields = getattr(lookup.find("objectives", config.objective.name), "sampling", ())
     allowed = [f"objective.{field}" for field in fields] + _decoding_fields(config.get("representation"))
     if unknown := sorted(set(changes) - set(allowed)):
-        raise schema.ConfigError(
+        raise ConfigError(
             f"--config.{unknown[0]}: is fixed by the training; {config.objective.name!r} can change in sampling: "
             + (", ".join(allowed) or "nothing")
         )
@@ -71,10 +72,10 @@ def _decoding_fields(fields, where: str = "representation") -> list[str]:
 def read_workdir(workdir: pathlib.Path):
     """Config and modalities that a run saved."""
     if not workdir.is_dir():
-        raise schema.ConfigError(f"--workdir={workdir}: no such folder; expected one that mmgen train made")
+        raise ConfigError(f"--workdir={workdir}: no such folder; expected one that mmgen train made")
     for file in ("config.json", "modalities.json"):
         if not (workdir / file).is_file():
-            raise schema.ConfigError(f"--workdir={workdir}: no {file} in it; expected a folder that mmgen train made")
+            raise ConfigError(f"--workdir={workdir}: no {file} in it; expected a folder that mmgen train made")
     config = loading.from_json((workdir / "config.json").read_text())
     return config, modalities_from_json((workdir / "modalities.json").read_text())
 
@@ -92,12 +93,12 @@ def prepare_workdir(workdir: pathlib.Path, config, modalities) -> None:
         saved, before = read_workdir(workdir)
         loading.check_same(config, saved, workdir)
         if modalities_to_json(modalities) != modalities_to_json(before):
-            raise schema.ConfigError(
+            raise ConfigError(
                 f"--workdir={workdir}: the data is no longer what this run began with (shapes, classes or vocabulary "
                 "differ from modalities.json); restore the data, or train in another --workdir"
             )
     elif workdir.exists() and any(file.name not in ("modalities.json", "config.tmp") for file in workdir.iterdir()):
-        raise schema.ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
+        raise ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
         # The config last and in one move: a folder that has it is whole.

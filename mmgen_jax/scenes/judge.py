@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.scenes import image, text
 from mmgen_jax.scenes.factors import FACTORS, SHAPES, SIZES
 
@@ -124,7 +125,7 @@ def _at_side(images) -> np.ndarray:
     """`images [B, H, H, 3]`, resampled to 32 x 32 where they are not."""
     batch, height, width, channels = images.shape
     if height != width or height < 16 or channels != 3:
-        raise ValueError(
+        raise ConfigError(
             f"scenes_judge: expected images [B, H, H, 3] with H >= 16, got {list(images.shape)}; judge RGB renders only"
         )
     if height != SIDE:

@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.modalities.modality import Batch, Modality
 
 # Operations after which another modality's description may be wrong, with what it would describe.
@@ -65,7 +66,7 @@ def check(
     """
     for name, operations in settings.items():
         if name not in modalities:
-            raise ValueError(f"augment: no modality {name!r} in the data; its modalities are: {', '.join(modalities)}")
+            raise ConfigError(f"augment: no modality {name!r} in the data; its modalities are: {', '.join(modalities)}")
         for operation, strength in operations.items():
             modalities[name].traits.check_augmentation(f"augment.{name}.{operation}", operation, strength, operations)
             if operation in MEANING and strength:
@@ -80,12 +81,12 @@ def _check_meaning(name, operation, settings, modalities, label_preserving) -> N
         where = f"augment.{name}.{operation}"
         if operation in modality.traits.operations:
             if settings.get(other, {}).get(operation, 0) != strength:
-                raise ValueError(
+                raise InputError(
                     f"{where}: {other!r} shows the same example and would not follow; set augment.{other}.{operation} "
                     f"to {strength} too, or leave both out"
                 )
         elif operation not in label_preserving:
-            raise ValueError(
+            raise InputError(
                 f"{where}: {other!r} may describe {MEANING[operation]}, which it changes; leave it out, or state "
                 f"label_preserving = ({operation!r},) in the data source"
             )

@@ -17,9 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that is not there or does not fit; the message names the step or the leaf, expected and got."""
+from mmgen_jax.errors import CheckpointError, InputError
 
 
 class Checkpointer:
@@ -147,7 +145,7 @@ def _named_leaves(tree: Any) -> tuple[dict[str, Any], Any]:
     paths, treedef = jax.tree_util.tree_flatten_with_path(tree)
     named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
     if len(named) != len(paths):
-        raise ValueError("checkpoint: two leaves have the same path; names in the state must not contain '/'")
+        raise InputError("checkpoint: two leaves have the same path; names in the state must not contain '/'")
     return named, treedef
 
 

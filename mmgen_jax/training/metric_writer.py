@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from mmgen_jax.errors import InputError
+
 FILE = "metrics.jsonl"
 
 
@@ -52,7 +54,7 @@ class MetricWriter:
         values = {name: float(value) for name, value in metrics.items()}
         for name, value in values.items():
             if name == "step" or not math.isfinite(value):
-                raise ValueError(
+                raise InputError(
                     f"metric {name!r} at step {step}: expected a finite value and a name other than 'step', got {value}"
                 )
         self._lines.write(json.dumps({"step": int(step), **values}) + "\n")
@@ -90,7 +92,7 @@ def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
         try:
             parsed.append(json.loads(line))
         except json.JSONDecodeError as error:
-            raise ValueError(
+            raise InputError(
                 f"{path}:{number}: expected one JSON object a line, got {line[:80]!r}; remove it"
             ) from error
     return parsed
@@ -158,4 +160,4 @@ def _file_summary(path: pathlib.Path, tag: str):
 
         # TensorBoard renders Markdown: two spaces end a line.
         return summary.text(tag, path.read_text(encoding="utf-8").replace("\n", "  \n"))
-    raise ValueError(f"{path}: expected a .png, .gif, .wav or .txt file to show, got {path.suffix!r}")
+    raise InputError(f"{path}: expected a .png, .gif, .wav or .txt file to show, got {path.suffix!r}")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 import jax
 import optax
 
+from mmgen_jax.errors import ConfigError
+
 SCHEDULES = {
     "constant": lambda lr, steps: optax.constant_schedule(lr),
     "cosine": lambda lr, steps: optax.cosine_decay_schedule(lr, max(steps, 1)),
@@ -54,11 +56,13 @@ class Optimizer:
 
     def __post_init__(self):
         if self.schedule not in SCHEDULES:
-            raise ValueError(f"optimizers: schedule {self.schedule!r} does not exist; there are {', '.join(SCHEDULES)}")
+            raise ConfigError(
+                f"optimizers: schedule {self.schedule!r} does not exist; there are {', '.join(SCHEDULES)}"
+            )
         if self.interval < 1:
-            raise ValueError(f"optimizers: expected interval >= 1, got {self.interval}")
+            raise ConfigError(f"optimizers: expected interval >= 1, got {self.interval}")
         if self.start_step < 0 or 0 < self.stop_step <= self.start_step or self.stop_step < 0:
-            raise ValueError(
+            raise ConfigError(
                 f"optimizers: expected 0 <= start_step < stop_step (or stop_step 0), got {self.start_step} and "
                 f"{self.stop_step}"
             )
@@ -107,22 +111,22 @@ def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str
     """
     for player, optimizer in optimizers.items():
         if optimizer.start_step >= total_steps:
-            raise ValueError(
+            raise ConfigError(
                 f"optimizers.{player}.start_step={optimizer.start_step}: train.steps is {total_steps}, so it would "
                 "never be trained; raise train.steps or lower start_step"
             )
     changes = sorted({0, *(step for o in optimizers.values() for step in (o.start_step, o.stop_step))})
     if idle := [s for s in changes if s < total_steps and not any(o.covers(s) for o in optimizers.values())]:
-        raise ValueError(f"optimizers: start_step and stop_step leave no player to train from step {idle[0]} on")
+        raise ConfigError(f"optimizers: start_step and stop_step leave no player to train from step {idle[0]} on")
     for first, second in stages:
         stop, start = optimizers[first].stop_step, optimizers[second].start_step
         if not 0 < stop <= start:
-            raise ValueError(
+            raise ConfigError(
                 f"optimizers.{first}.stop_step: {second} learns what {first} makes, expected it above 0 and at most "
                 f"optimizers.{second}.start_step={start}, got {stop}"
             )
         if optimizers[first].ema_decay:
-            raise ValueError(
+            raise ConfigError(
                 f"optimizers.{first}.ema_decay: {second} learns from the parameters themselves, expected 0, got "
                 f"{optimizers[first].ema_decay}"
             )

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.layers.mapped import mapped
 
 BATCH_AXES = ("data", "fsdp")
@@ -116,18 +117,18 @@ def create(mode: str, batch_size: int, fsdp: int = 1, num_devices: int = 0) -> P
       ValueError: an unknown mode, or sizes that do not divide.
     """
     if jax.process_count() > 1:
-        raise ValueError(f"parallel: one process with all its devices, got {jax.process_count()} processes")
+        raise ConfigError(f"parallel: one process with all its devices, got {jax.process_count()} processes")
     devices = jax.devices()
     if mode not in ("jit", "pmap"):
-        raise ValueError(f"parallel.mode: expected 'jit' or 'pmap', got {mode!r}")
+        raise ConfigError(f"parallel.mode: expected 'jit' or 'pmap', got {mode!r}")
     if not 0 <= num_devices <= len(devices):
-        raise ValueError(f"parallel.num_devices: expected 0 (all) to {len(devices)}, got {num_devices}")
+        raise ConfigError(f"parallel.num_devices: expected 0 (all) to {len(devices)}, got {num_devices}")
     devices = devices[: num_devices or None]
     if mode == "pmap" and fsdp != 1:
-        raise ValueError(f"parallel.fsdp: pmap replicates the state, expected 1, got {fsdp}; use parallel.mode=jit")
+        raise ConfigError(f"parallel.fsdp: pmap replicates the state, expected 1, got {fsdp}; use parallel.mode=jit")
     if fsdp < 1 or len(devices) % fsdp:
-        raise ValueError(f"parallel.fsdp: expected a divisor of the {len(devices)} devices, got {fsdp}")
+        raise ConfigError(f"parallel.fsdp: expected a divisor of the {len(devices)} devices, got {fsdp}")
     if batch_size % len(devices):
-        raise ValueError(f"train.batch_size: expected a multiple of the {len(devices)} devices, got {batch_size}")
+        raise ConfigError(f"train.batch_size: expected a multiple of the {len(devices)} devices, got {batch_size}")
     mesh = Mesh(np.asarray(devices).reshape(-1, fsdp), BATCH_AXES, axis_types=(AxisType.Auto,) * 2)
     return Parallel(mode, mesh)

@@ -11,6 +11,7 @@ from mmgen_jax import evaluate, sweep
 from mmgen_jax.baselines import base, linear_probe, nearest_text
 from mmgen_jax.config import loading, override, schema
 from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.errors import ConfigError, SweepError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import Tokenizer
 from mmgen_jax.results import cells
@@ -174,20 +175,20 @@ def test_examples_without_image_or_label_do_not_count(given):
     ],
 )
 def test_what_cannot_be_fitted_is_refused(name, target, encoders, message):
-    with pytest.raises(schema.ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message):
         base.create(name, recognition(target, **encoders), target)
 
 
 def test_too_few_examples_are_refused(given):
     given({"image": pixels([0.1], [0.3], [0.2], [0.4]), "color": np.array([0, 1, 0, 1], np.int32)})
-    with pytest.raises(schema.ConfigError, match="expected at least 5 training examples with image and color, got 4"):
+    with pytest.raises(ConfigError, match="expected at least 5 training examples with image and color, got 4"):
         base.create("linear_probe", recognition(), "color")({})
 
 
 def test_two_images_are_refused(given):
     given({"image": pixels([0.1]), "photo": pixels([0.1]), "color": np.zeros(1, np.int32)})
     cnn = {"name": "image.cnn", "features": 8, "channels": (8,)}
-    with pytest.raises(schema.ConfigError, match=r"one image .* got image \(image\), photo \(image\)"):
+    with pytest.raises(ConfigError, match=r"one image .* got image \(image\), photo \(image\)"):
         base.create("linear_probe", recognition(image=cnn, photo=cnn), "color")
 
 
@@ -200,7 +201,7 @@ def test_methods_that_a_baseline_lacks_are_refused(monkeypatch):
         assert sampler.supports("sample")
         for method in methods:
             assert not sampler.supports(method)
-            with pytest.raises(schema.ConfigError, match=r"it has no .*; use a config without the evaluator `\w+`"):
+            with pytest.raises(ConfigError, match=r"it has no .*; use a config without the evaluator `\w+`"):
                 getattr(sampler, method)({})
     assert probe.supports("embed") and examples.supports("reconstruct")
 
@@ -211,7 +212,7 @@ def test_a_sweep_refuses_what_cannot_be_fitted_before_it_runs(tmp_path, monkeypa
     file = tmp_path / "sweep.py"
     entry = {"config": "configs/quickstart.py", "baseline": "linear_probe", "seeds": (0,)}
     file.write_text(f"def cells():\n    return [{entry!r}]\n")
-    with pytest.raises(cells.SweepError, match="linear_probe: expected a label as target, got image"):
+    with pytest.raises(SweepError, match="linear_probe: expected a label as target, got image"):
         sweep.check(cells.load(file))
 
 
@@ -264,5 +265,5 @@ def test_texts_that_share_nothing_go_by_the_seed(named):
 def test_examples_without_text_or_target_are_not_drawn(named):
     assert named(image=[False, True, True, True, True])("red apple") == [1]
     assert named(text=[True, True, False, True, True])("green pear")[0] in (1, 3)
-    with pytest.raises(schema.ConfigError, match="expected training examples with text and image, got none"):
+    with pytest.raises(ConfigError, match="expected training examples with text and image, got none"):
         named(text=[False] * 5)("red")

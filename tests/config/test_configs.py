@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tiny import ROOT, Training, assert_sample, config_module, references, shrink
 
-from mmgen_jax.config import loading, schema
+from mmgen_jax.config import loading
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import parallel
 from mmgen_jax.training.state import averaged
@@ -63,7 +64,7 @@ def test_docstring_holds_its_command(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_argument_that_does_not_exist_is_refused(file):
-    with pytest.raises(schema.ConfigError, match="expected"):
+    with pytest.raises(ConfigError, match="expected"):
         loading.load(f"{file}:no_such_argument")
 
 

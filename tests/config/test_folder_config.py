@@ -9,7 +9,8 @@ import pytest
 from media_files import clip, picture, sine, sound
 from tiny import ROOT, Training, metrics_lines
 
-from mmgen_jax.config import loading, override, schema
+from mmgen_jax.config import loading, override
+from mmgen_jax.errors import ConfigError
 
 
 @pytest.fixture
@@ -99,5 +100,5 @@ def test_the_batch_fits_a_small_folder_and_a_smaller_one_is_refused(folder):
 
 @pytest.mark.parametrize("argument", ["", ":", ":no_such_folder", ":configs/folder.py"])
 def test_without_a_folder_it_says_what_it_expects(argument):
-    with pytest.raises(schema.ConfigError, match=r"configs/folder.py:FOLDER: expected a folder of files, got"):
+    with pytest.raises(ConfigError, match=r"configs/folder.py:FOLDER: expected a folder of files, got"):
         loading.load(f"configs/folder.py{argument}")

@@ -8,8 +8,9 @@ import pytest
 from tiny import ROOT, config_module
 
 from mmgen_jax import train
-from mmgen_jax.config import loading, schema
+from mmgen_jax.config import loading
 from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs import workdir
 
 FILES = sorted((ROOT / "configs").glob("*.py"))
@@ -81,5 +82,5 @@ def test_large_alone_is_of_the_default_data(name):
 
 @pytest.mark.parametrize("argument", ["cifar_large", "large_large", "digits_large_large", "large,digits", "_large"])
 def test_a_large_size_that_does_not_exist_is_refused(argument):
-    with pytest.raises(schema.ConfigError, match=f"one of scenes, digits, clothing, got '{argument}'"):
+    with pytest.raises(ConfigError, match=f"one of scenes, digits, clothing, got '{argument}'"):
         load(f"vae.py:{argument}")

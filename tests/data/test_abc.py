@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax.data.files import abc_notation
-from mmgen_jax.data.files.abc_notation import AbcError
+from mmgen_jax.errors import AbcError
 
 HEADER = "X: 1\nT: A Tune\nM: 4/4\nL: 1/4\nK: {key}\n"
 

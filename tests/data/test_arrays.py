@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.errors import Unusable
 
 
 def _write(directory, provenance=None, **fields):
@@ -83,16 +84,16 @@ def test_replaces_what_was_there(tmp_path):
 def test_refuses_stale_absent_and_damaged(tmp_path):
     _write(tmp_path / "set", {"version": 1}, image=np.zeros((2, 3)), text=["a", "b"])
     arrays.read(tmp_path / "set", arrays.fingerprint({"version": 1}))
-    with pytest.raises(arrays.Unusable, match="stale"):
+    with pytest.raises(Unusable, match="stale"):
         arrays.read(tmp_path / "set", arrays.fingerprint({"version": 2}))
-    with pytest.raises(arrays.Unusable, match=r"no meta\.json"):
+    with pytest.raises(Unusable, match=r"no meta\.json"):
         arrays.read(tmp_path / "other")
     with open(tmp_path / "set" / "image.npy", "r+b") as file:
         file.truncate(140)
-    with pytest.raises(arrays.Unusable, match="damaged"):
+    with pytest.raises(Unusable, match="damaged"):
         arrays.read(tmp_path / "set")["image"]
     (tmp_path / "set" / "text.offsets.npy").unlink()
-    with pytest.raises(arrays.Unusable, match=r"text.offsets.npy is missing"):
+    with pytest.raises(Unusable, match=r"text.offsets.npy is missing"):
         arrays.read(tmp_path / "set")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax.data import clothing
-from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.training import augment
 

@@ -8,6 +8,7 @@ import pytest
 
 from mmgen_jax.data import digits
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.errors import Unusable
 from mmgen_jax.modalities import modality
 from mmgen_jax.training import augment
 
@@ -200,7 +201,7 @@ def test_names_choose_what_is_read_and_needed(made, cache):
     arrays.shutil.rmtree(cache / "prepared" / "spoken_digit")
     source = digits.Source(names=("image", "digit"))
     assert list(source.modalities) == list(_read(source, [3])) == ["image", "digit"]
-    with pytest.raises(arrays.Unusable, match=r"spoken_digit: not prepared.*mmgen prepare-data --dataset=digits"):
+    with pytest.raises(Unusable, match=r"spoken_digit: not prepared.*mmgen prepare-data --dataset=digits"):
         _read(digits.Source(names=("audio",)), [3])
 
 

@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from mmgen_jax.data import emoji, local
-from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities.tokenizer import UNKNOWN
 from mmgen_jax.training import augment
 

@@ -11,7 +11,8 @@ import pytest
 from mmgen_jax import lookup
 from mmgen_jax.data.files import folder_listing
 from mmgen_jax.data.folder import Source
-from mmgen_jax.modalities import containers, image, modality
+from mmgen_jax.errors import DataError, LookupFailed
+from mmgen_jax.modalities import image, modality
 
 NUM = 20
 SMALL = {"image_size": 8, "num_frames": 2, "audio_seconds": 0.25, "text_length": 8}
@@ -132,7 +133,7 @@ def test_a_changed_file_is_decoded_again_and_others_are_not_decoded_twice(mixed,
     assert not decoded
     media.picture(mixed / "thing 01.jpg", media.pixels(9, 9))
     assert (read_all(Source(directory=str(mixed), **SMALL))["image"] == 1).all() and len(decoded) == NUM
-    with pytest.raises(containers.DataError, match=r"thing 01\.jpg: image\.size"):
+    with pytest.raises(DataError, match=r"thing 01\.jpg: image\.size"):
         media.cut(mixed / "thing 01.jpg")
         Source(directory=str(mixed), **SMALL)
 
@@ -176,7 +177,7 @@ def test_problems_are_all_found_at_once(mixed):
 def test_source_is_found_by_its_name_and_refuses_a_misspelt_field(mixed):
     source = lookup.build("data", {"name": "folder", "directory": str(mixed), **SMALL})
     assert len(source) == 16
-    with pytest.raises(lookup.LookupFailed, match="image_sise"):
+    with pytest.raises(LookupFailed, match="image_sise"):
         lookup.build("data", {"name": "folder", "directory": str(mixed), "image_sise": 8})
     assert "split" in {field.name for field in dataclasses.fields(Source)}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax.data import grid_s1, local
-from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities.modality import check_batch
 from mmgen_jax.training import augment
 

@@ -5,7 +5,7 @@ import pytest
 from mmgen_jax.data import hymnal
 from mmgen_jax.data.files import abc_notation
 from mmgen_jax.data.files.abc_notation import Note
-from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.errors import AbcError, DataError
 
 JOYFUL = [0, 0, 1, 3, 3, 1, 0, -2, -4, -4, -2, 0, 0, -2, -2]  # "Joyful, joyful, we adore Thee", from its third degree
 AMAZING = [0, 5, 9, 5, 9, 7, 5, 2, 0]  # "Amazing grace! How sweet the sound", without its passing notes
@@ -132,7 +132,7 @@ def test_the_four_voices_of_a_real_tune_have_the_same_bars(tunes):
     for tune in tunes:
         try:
             bars = {voice: sum(abc_notation.melody(tune, voice).bars) for voice in tune.voices if voice != "S0"}
-        except abc_notation.AbcError as error:
+        except AbcError as error:
             different.append(str(error).split(", voice")[0])
             continue
         if len(set(bars.values())) > 1:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmgen_jax.data import prepare
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.errors import PrepareError, Unusable
 
 
 def test_a_text_set_is_prepared_once_from_the_data_folder(mmgen_data, cache, capsys, monkeypatch):
@@ -28,7 +29,7 @@ def test_a_text_set_is_prepared_once_from_the_data_folder(mmgen_data, cache, cap
     assert written == {path: path.stat().st_mtime_ns for path in (cache / "prepared").rglob("*.npy")}
 
     (folders[1] / "meta.json").unlink()  # a set that is half there is not there
-    with pytest.raises(prepare.PrepareError, match=r'pip install "mmgen_jax\[tfds\]"'):
+    with pytest.raises(PrepareError, match=r'pip install "mmgen_jax\[tfds\]"'):
         prepare.prepare("tiny_shakespeare")
 
 
@@ -176,9 +177,9 @@ def test_every_kind_of_feature_is_exported(tmp_path, capsys, file_format):
 
 def test_what_is_not_prepared_names_the_command(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("MMGEN_DATA", str(tmp_path))
-    with pytest.raises(arrays.Unusable, match=r"cifar10: not prepared in .*: mmgen prepare-data --dataset=cifar10 "):
+    with pytest.raises(Unusable, match=r"cifar10: not prepared in .*: mmgen prepare-data --dataset=cifar10 "):
         prepare.splits("cifar10")
-    with pytest.raises(arrays.Unusable, match="mmgen prepare-data --dataset=digits"):
+    with pytest.raises(Unusable, match="mmgen prepare-data --dataset=digits"):
         prepare.splits("mnist", dataset="digits")
 
 
@@ -188,23 +189,23 @@ def test_an_export_of_another_version_is_made_again(cache, monkeypatch):
         writer.extend({"text": ["a"]})
     assert list(prepare.splits("made")) == ["train"]
     monkeypatch.setattr(prepare, "EXPORT", prepare.EXPORT + 1)
-    with pytest.raises(arrays.Unusable, match="not prepared"):
+    with pytest.raises(Unusable, match="not prepared"):
         prepare.splits("made")
 
 
 def test_errors_are_one_line(cache, tmp_path, monkeypatch):
-    with pytest.raises(prepare.PrepareError, match=r"--manual-dir=/absent: expected a folder with the files of mnist"):
+    with pytest.raises(PrepareError, match=r"--manual-dir=/absent: expected a folder with the files of mnist"):
         prepare.prepare("mnist", "/absent")
     (tmp_path / "mnist").mkdir()
-    with pytest.raises(prepare.PrepareError, match=r"expected a folder .* spoken_digit"):
+    with pytest.raises(PrepareError, match=r"expected a folder .* spoken_digit"):
         prepare._manual_dir("digits", "spoken_digit", str(tmp_path / "mnist"))
     assert prepare._manual_dir("digits", "mnist", str(tmp_path)) == tmp_path / "mnist"
     assert prepare._manual_dir("digits", "mnist", str(tmp_path / "mnist")) == tmp_path / "mnist"
     assert prepare._manual_dir("glue/cola", "glue/cola", str(tmp_path)) == tmp_path
     pytest.importorskip("tensorflow")
-    with pytest.raises(prepare.PrepareError, match="no_such_set: tensorflow-datasets could not prepare it") as error:
+    with pytest.raises(PrepareError, match="no_such_set: tensorflow-datasets could not prepare it") as error:
         prepare.prepare("no_such_set", str(tmp_path))
     assert "\n" not in str(error.value)
     monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None if name == "tensorflow" else object())
-    with pytest.raises(prepare.PrepareError, match=r'needs tensorflow: pip install "mmgen_jax\[tfds\]"'):
+    with pytest.raises(PrepareError, match=r'needs tensorflow: pip install "mmgen_jax\[tfds\]"'):
         prepare.prepare("mnist", str(tmp_path))

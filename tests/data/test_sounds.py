@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax.data import sounds
-from mmgen_jax.modalities.containers import DataError
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities.tokenizer import UNKNOWN
 
 NAMES = {"kenney": ["click_001", "click_002", "click5", "bong_001", "open_003"], "sonic_pi": ["bd_808", "elec_blip"]}

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmgen_jax.data import prepare, tfds_source
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.errors import Unusable
 from mmgen_jax.modalities.modality import check_batch
 
 FEATURES = {
@@ -216,7 +217,7 @@ def test_errors_name_the_field_and_what_there_is(made):
         tfds_source.Source("made", {"x": "photo"}, names=("y",))
     with pytest.raises(ValueError, match="text_pieces needs one text"):
         _ = tfds_source.Source("made", {"x": "photo"}, text_pieces=True).modalities
-    with pytest.raises(arrays.Unusable, match="mmgen prepare-data --dataset=glue/cola"):
+    with pytest.raises(Unusable, match="mmgen prepare-data --dataset=glue/cola"):
         len(tfds_source.Source("glue/cola", {"x": "sentence"}))
 
 

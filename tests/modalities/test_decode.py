@@ -8,6 +8,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import audio, containers, image, kinds, video
 from mmgen_jax.modalities.resample import resample
 
@@ -119,7 +120,7 @@ def test_kind_is_by_suffix_in_either_case(kind, suffix):
 
 
 def test_error_survives_pickling_and_is_one_line():
-    error = containers.DataError("a\nb", "image", "size", 3, "4\n5", "shrink it")
+    error = DataError("a\nb", "image", "size", 3, "4\n5", "shrink it")
     assert str(error) == "a b: image.size: expected 3, got 4 5; shrink it" == str(pickle.loads(pickle.dumps(error)))
 
 
@@ -135,7 +136,7 @@ def test_a_file_cut_anywhere_is_noticed_from_its_container(tmp_path, name):
     whole = path.read_bytes()
     for share in (0.2, 0.5, 0.9, 1 - 1.5 / len(whole)):
         path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(containers.DataError, match="a whole file"):
+        with pytest.raises(DataError, match="a whole file"):
             containers.check(path, "image")
 
 
@@ -164,7 +165,7 @@ def test_arbitrary_bytes_are_refused_and_nothing_else_happens(tmp_path_factory, 
         lambda: video.read(path, (2, 4, 4, 3)),
         lambda: video.read_sound(path, 8, 8000),
     ):
-        with pytest.raises(containers.DataError):
+        with pytest.raises(DataError):
             read()
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN, TextError, Tokenizer, build, from_dict, split
+from mmgen_jax.errors import TextError
+from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN, Tokenizer, build, from_dict, split
 
 LINES = ["A red circle, moving left.", "don't stop", "naïve café 漢字", "well-known"]
 BYTE = build([], unit="byte")

@@ -12,8 +12,9 @@ from tiny import ROOT
 
 from mmgen_jax import check_data, contracts, modalities
 from mmgen_jax.config import schema
+from mmgen_jax.errors import BatchError
 from mmgen_jax.modalities import kinds, save
-from mmgen_jax.modalities.modality import BatchError, Modality, check_batch, modalities_from_json, modalities_to_json
+from mmgen_jax.modalities.modality import Modality, check_batch, modalities_from_json, modalities_to_json
 
 OF_FILES = {"suffixes", "of_folder", "read_file", "read_inline"}
 OF_TRACKS = {"read_track"}

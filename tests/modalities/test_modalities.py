@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mmgen_jax.errors import BatchError
 from mmgen_jax.modalities import tokenizer
-from mmgen_jax.modalities.modality import BatchError, Modality, check_batch, modalities_from_json, modalities_to_json
+from mmgen_jax.modalities.modality import Modality, check_batch, modalities_from_json, modalities_to_json
 from mmgen_jax.modalities.space import Continuous, Discrete
 
 MODALITIES = {

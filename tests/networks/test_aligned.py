@@ -7,7 +7,7 @@ import pytest
 import tiny
 from fusion_inputs import assert_same
 
-from mmgen_jax.config import schema
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.tokens import Condition
@@ -165,7 +165,7 @@ def test_a_system_of_aligned_sources_and_no_encoders_needs_no_fusion():
     ],
 )
 def test_what_has_no_grid_is_refused(name, expected):
-    with pytest.raises(schema.ConfigError, match=expected):
+    with pytest.raises(ConfigError, match=expected):
         _ = tiny.Training(config(aligned=(name,))).system
-    with pytest.raises(schema.ConfigError, match=expected):  # one name needs no tuple
+    with pytest.raises(ConfigError, match=expected):  # one name needs no tuple
         _ = tiny.Training(config(aligned=name)).system

@@ -22,7 +22,7 @@ from fusion_inputs import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmgen_jax import lookup
+from mmgen_jax.errors import LookupFailed
 from mmgen_jax.networks.conditioning.modality_dropout import drop_modalities
 from mmgen_jax.networks.conditioning.tokens import Tokens, masked_mean, masked_softmax
 from mmgen_jax.networks.fusion.product_of_experts import product_of_experts
@@ -131,7 +131,7 @@ def test_hybrid_takes_any_joint_fusion():
         for joint in ("concat", "early", "cross_attention")
     }
     assert shapes == {"concat": (4, 13, 8), "early": (4, 13, 8), "cross_attention": (4, 11, 8)}
-    with pytest.raises(lookup.LookupFailed, match="'middle' does not exist"):
+    with pytest.raises(LookupFailed, match="'middle' does not exist"):
         jax.eval_shape(build("hybrid", joint="middle").init, jax.random.key(0), tokens)
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mmgen_jax.errors import ResultsError
 from mmgen_jax.results import lines
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -30,7 +31,7 @@ def test_lines_of_several_processes_do_not_mix(tmp_path):
 def test_a_broken_line_is_named(tmp_path):
     path = tmp_path / lines.FILE
     path.write_text('{"seed": 0}\n\n{"seed"\n')
-    with pytest.raises(lines.ResultsError, match=r"results.jsonl:3: expected a JSON object"):
+    with pytest.raises(ResultsError, match=r"results.jsonl:3: expected a JSON object"):
         lines.read(path)
     with pytest.raises(ValueError, match="not JSON compliant"):
         lines.append(path, {"value": float("nan")})

@@ -6,9 +6,8 @@ import pytest
 import tiny
 
 from mmgen_jax import train
-from mmgen_jax.config.schema import ConfigError
+from mmgen_jax.errors import ConfigError, TextError
 from mmgen_jax.modalities.grid import to_uint8
-from mmgen_jax.modalities.tokenizer import TextError
 from mmgen_jax.results import sheets
 from mmgen_jax.results.cells import load
 from mmgen_jax.runs.workdir import restore

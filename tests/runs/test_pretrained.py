@@ -9,6 +9,7 @@ import tiny
 
 from mmgen_jax import train
 from mmgen_jax.config import override, schema
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs import init_from
 from mmgen_jax.runs.workdir import restore
 
@@ -133,7 +134,7 @@ def test_what_cannot_be_loaded_is_told(autoencoder, tmp_path):
         ({"features": 8}, r"pretrained.init_from=.*\['bias'\] expected \(8,\), got \(16,\); give the encoder the"),
         ({"norm": "group"}, r"expected \(16,\), got nothing; give the encoder the fields it was trained with"),
     ):
-        with pytest.raises(schema.ConfigError, match=message):
+        with pytest.raises(ConfigError, match=message):
             loaded(recognition(workdir, **fields))
-    with pytest.raises(schema.ConfigError, match="no such folder"):
+    with pytest.raises(ConfigError, match="no such folder"):
         loaded(recognition(tmp_path / "nowhere"))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mmgen_jax.data import scenes
-from mmgen_jax.modalities import modality, tokenizer
+from mmgen_jax.errors import TextError
+from mmgen_jax.modalities import modality
 from mmgen_jax.scenes import factors, image, text
 from mmgen_jax.training import augment
 
@@ -117,7 +118,7 @@ def test_free_captions_encode_and_parse():
     assert text.parse("The big star is green") == {"size": 1, "color": 2, "shape": 3}
     assert text.parse("a green star or a red star") == {"shape": 3}
     text.TOKENIZER.encode("a large green star", 16)
-    with pytest.raises(tokenizer.TextError, match="'purple' is not in the vocabulary"):
+    with pytest.raises(TextError, match="'purple' is not in the vocabulary"):
         text.TOKENIZER.encode("a purple star", 16)
 
 

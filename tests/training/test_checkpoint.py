@@ -21,7 +21,8 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from tiny import ROOT
 
-from mmgen_jax.training.checkpoint import Checkpointer, CheckpointError
+from mmgen_jax.errors import CheckpointError
+from mmgen_jax.training.checkpoint import Checkpointer
 
 
 @flax.struct.dataclass

@@ -30,12 +30,9 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.data.cache.arrays_writer import Writer, file_name
+from mmgen_jax.errors import Unusable
 
 FORMAT = 1  # of the directory; part of every fingerprint
-
-
-class Unusable(ValueError):
-    """Prepared data that is absent, damaged, or was made from something else; the message says which."""
 
 
 def cache_dir() -> pathlib.Path:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
+
 Values = np.ndarray | Sequence[np.ndarray] | Sequence[str]
 
 
@@ -32,7 +34,7 @@ class Writer:
                 continue
             form = "array" if isinstance(values, np.ndarray) else "text" if isinstance(values[0], str) else "ragged"
             if self._forms.setdefault(name, form) != form:
-                raise ValueError(f"field {name!r}: expected {self._forms[name]} values as before, got {form}")
+                raise InputError(f"field {name!r}: expected {self._forms[name]} values as before, got {form}")
             if form == "array":
                 self._append(file_name(name), values)
                 continue
@@ -57,7 +59,7 @@ class Writer:
             counts[name] = file.length if form == "array" else self._files[file_name(name, ".offsets")].length - 1
             fields[name] = {"kind": form, "dtype": file.dtype.str, "shape": list(file.shape)}
         if len(set(counts.values())) != 1:
-            raise ValueError(f"expected one count of examples for every field and at least one example, got {counts}")
+            raise InputError(f"expected one count of examples for every field and at least one example, got {counts}")
         for file in self._files.values():
             file.close()
         return {"count": next(iter(counts.values())), "fields": fields, "attributes": self.attributes}
@@ -73,7 +75,7 @@ class _GrowingFile:
     def __init__(self, path: pathlib.Path, example: np.ndarray):
         self.path, self.dtype, self.shape, self.length = path, example.dtype, example.shape[1:], 0
         if example.dtype.hasobject:
-            raise ValueError(f"{path.name}: expected numbers, got dtype {example.dtype}")
+            raise InputError(f"{path.name}: expected numbers, got dtype {example.dtype}")
         self.handle = path.open("wb")
         self._write_header()
         self.start = self.handle.tell()
@@ -85,7 +87,7 @@ class _GrowingFile:
 
     def append(self, values: np.ndarray) -> None:
         if values.dtype != self.dtype or values.shape[1:] != self.shape:
-            raise ValueError(
+            raise InputError(
                 f"{self.path.name}: expected {self.dtype} of shape {['n', *self.shape]} as before, got {values.dtype} "
                 f"{list(values.shape)}"
             )
@@ -96,5 +98,5 @@ class _GrowingFile:
         self.handle.seek(0)
         self._write_header()
         if self.handle.tell() != self.start:
-            raise RuntimeError(f"{self.path}: this NumPy leaves no room in the header for the final length")
+            raise InputError(f"{self.path}: this NumPy leaves no room in the header for the final length")
         self.handle.close()

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
+from mmgen_jax.errors import AbcError
+
 FIFTHS = {letter: i - 1 for i, letter in enumerate("FCGDAEB")}  # sharps of the major key on the letter
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 MODES = {"maj": 0, "ion": 0, "": 0, "min": -3, "m": -3, "aeo": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
@@ -37,10 +39,6 @@ _TOKEN = re.compile(
     |(?P<overlay>&)
     """.replace("\n    ", ""),
 )
-
-
-class AbcError(ValueError):
-    """Music that does not parse; the message has the tune, the voice, the place and what is there."""
 
 
 @dataclasses.dataclass(frozen=True)

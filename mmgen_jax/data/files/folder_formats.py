@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmgen_jax.data.files.folder_listing import Item
+from mmgen_jax.errors import ConfigError, DataError
 from mmgen_jax.modalities import kinds
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import split
 
@@ -42,7 +42,7 @@ class Formats:
 
     def require(self, field: str, expected: str, holds: bool) -> None:
         if not holds:
-            raise ValueError(f"data.{field}: expected {expected}, got {getattr(self, field)!r}; set it in the config")
+            raise ConfigError(f"data.{field}: expected {expected}, got {getattr(self, field)!r}; set it in the config")
 
     def modality(self, items: Sequence[Item]) -> Modality:
         """What the items of one modality, at least one, are converted to; a text's without its tokenizer."""

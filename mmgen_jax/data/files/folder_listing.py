@@ -12,8 +12,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from mmgen_jax.errors import DataError, InputError
 from mmgen_jax.modalities import kinds
-from mmgen_jax.modalities.containers import DataError
 
 FIRST = ("text", "image", "audio", "video")  # the order of the modalities; any other one comes after, by name
 MANIFEST = "manifest.jsonl"
@@ -152,7 +152,7 @@ def _by_manifest(directory: pathlib.Path, listing: Listing) -> None:
 def _line(directory: pathlib.Path, where: str, line: str) -> dict[str, Item]:
     def unique(pairs: list[tuple]) -> dict:
         if len(dict(pairs)) < len(pairs):
-            raise ValueError("a field twice")
+            raise InputError("a field twice")
         return dict(pairs)
 
     try:

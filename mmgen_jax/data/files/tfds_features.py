@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.errors import InputError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import Tokenizer
 
@@ -121,7 +122,7 @@ class Video(Image):
     def rows(self, prepared: arrays.Arrays, field: str, modality: Modality) -> Iterator[np.ndarray]:
         for value in prepared.ragged(field):
             if not len(value):
-                raise ValueError(f"{self.source.dataset}: field {field!r} has a video without frames")
+                raise InputError(f"{self.source.dataset}: field {field!r} has a video without frames")
             frames = np.rint(np.linspace(0, len(value) - 1, modality.shape[0])).astype(int)
             yield np.stack([_picture(frame, modality.shape[1:]) for frame in value[frames]])
 

@@ -23,6 +23,7 @@ import numpy as np
 import optax
 from absl import logging
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.judges import audio, files, image, video
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.train_step import steps
@@ -161,7 +162,7 @@ def distinct(source, target: str, label: str) -> tuple[np.ndarray, np.ndarray]:
 def kind_of(target: str, modality: Modality):
     """The module of the kind: `Training`, `network`, `augment`, `controls`."""
     if modality.kind not in KINDS:
-        raise ValueError(
+        raise InputError(
             f"judge: no network judges {target!r}, of kind {modality.kind!r}; there is one for {', '.join(KINDS)}, and "
             "the evaluator captions for a text"
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.errors import InputError
 
 WHOLE = 4096  # examples: a set up to this size is digested whole,
 FINGERPRINT_EXAMPLES = 1024  # of a larger one so many
@@ -34,7 +35,7 @@ def sources(data: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
     """
     splits = lookup.find("data", data["name"]).splits
     if "test" not in splits:
-        raise ValueError(f"judge: data {data['name']!r} has no split 'test' to measure a judge on; it has {splits}")
+        raise InputError(f"judge: data {data['name']!r} has no split 'test' to measure a judge on; it has {splits}")
     fields = {key: value for key, value in data.items() if key != "fraction"} | {"names": names}
     return tuple(lookup.build("data", fields | {"split": split}) for split in (splits[0], "test"))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmgen_jax.errors import InputError
+
 ROWS = 1000  # of a distance matrix that are in memory at once
 
 
@@ -35,7 +37,7 @@ def _frechet(mean_a, factor_a, mean_b, factor_b) -> float:
 def _fit(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean `[D]` and factor `[min(N, D), D]` of the covariance."""
     if len(features) < 2:
-        raise ValueError(f"frechet_distance: expected at least 2 examples to fit a Gaussian to, got {len(features)}")
+        raise InputError(f"frechet_distance: expected at least 2 examples to fit a Gaussian to, got {len(features)}")
     features = features.astype(np.float64)
     mean = features.mean(0)
     return mean, np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")

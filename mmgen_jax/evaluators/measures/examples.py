@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 
 
@@ -38,7 +39,7 @@ def collect(
         if count >= num_examples:
             break
     if not count:
-        raise ValueError(
+        raise ConfigError(
             f"evaluator: expected examples with {', '.join(names)}, got none; evaluate a split that has them, with "
             "num_examples above 0"
         )

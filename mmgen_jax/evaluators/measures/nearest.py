@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax import lookup
+from mmgen_jax.errors import InputError
 
 BLOCK = 500  # training examples in memory at once
 
@@ -46,7 +47,7 @@ def captions(source, by: str, text: str, queries: np.ndarray, num_train: int) ->
         found = np.zeros((len(queries), *texts.shape[1:]), np.int32) if found is None else found
         found[closer], nearest[closer] = texts[best[closer]], distance[closer]
     if found is None:
-        raise ValueError(
+        raise InputError(
             f"captions: no training example has both {by!r} and {text!r}; set `by` to a modality they have"
         )
     return found

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.networks.conditioning.conditioner import Conditional
 from mmgen_jax.networks.layers import mapped, randomness
@@ -36,18 +37,18 @@ class WithDiscriminator(Family):
 
     def __post_init__(self):
         if self.loss_type not in losses.ADVERSARIAL:
-            raise ValueError(
+            raise ConfigError(
                 f"objective.loss_type: expected one of {', '.join(losses.ADVERSARIAL)}, got {self.loss_type!r}"
             )
         if not 0 <= self.mismatch <= 1:
-            raise ValueError(f"objective.mismatch: expected a weight in [0, 1], got {self.mismatch}")
+            raise ConfigError(f"objective.mismatch: expected a weight in [0, 1], got {self.mismatch}")
         if (self.gradient_penalty or self.r1) and getattr(self.discriminator, "norm", "") == "batch":
-            raise ValueError(
+            raise ConfigError(
                 "objective.gradient_penalty, r1: need each example's own gradient, which a discriminator with norm "
                 "'batch' does not have; use another discriminator.norm"
             )
         if self.mismatch and self.conditioner is None:
-            raise ValueError("objective.mismatch: needs conditions to mismatch, got no encoders; set it to 0")
+            raise ConfigError("objective.mismatch: needs conditions to mismatch, got no encoders; set it to 0")
 
     @property
     def networks(self) -> dict[str, nn.Module]:

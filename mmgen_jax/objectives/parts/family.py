@@ -6,7 +6,7 @@ A family's file defines `class Objective(Family)`; `contracts.Objective` has its
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import jax
 
@@ -122,3 +122,22 @@ class Family:
         """The target as the family models it, zero where it is masked, without a gradient."""
         encoded = self.code.encode(params, collections, zero_masked(batch, self.target))
         return jax.lax.stop_gradient(encoded) if self.code.players else encoded
+
+    def sample(self, params, collections, batch: Batch, rng: jax.Array, given: tuple[str, ...] = ()):
+        self._lacks("sample")
+
+    def reconstruct(self, params, collections, batch: Batch, rng: jax.Array):
+        self._lacks("reconstruct")
+
+    def elbo(self, params, collections, batch: Batch, rng: jax.Array):
+        self._lacks("elbo")
+
+    def embed(self, params, collections, batch: Batch, rng: jax.Array):
+        self._lacks("embed")
+
+    def embed_pair(self, params, collections, batch: Batch, rng: jax.Array):
+        self._lacks("embed_pair")
+
+    def _lacks(self, ability: str) -> NoReturn:
+        name = type(self).__module__.rpartition(".")[2]
+        raise ConfigError(f"objective {name!r}: has no {ability!r}; it has: {', '.join(sorted(self.abilities))}")

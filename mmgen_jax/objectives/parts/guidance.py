@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import jax
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
 from mmgen_jax.networks.layers import randomness
 
@@ -27,8 +28,8 @@ def drop_some_conditions(objective, batch: Batch, rng: jax.Array) -> Batch:
 def check_guidance(objective) -> None:
     """Raises ValueError where `condition_dropout` and `guidance` (Ho & Salimans, 2021) do not go together."""
     if not 0 <= objective.condition_dropout < 1:
-        raise ValueError(f"objective.condition_dropout: expected in [0, 1), got {objective.condition_dropout}")
+        raise ConfigError(f"objective.condition_dropout: expected in [0, 1), got {objective.condition_dropout}")
     if (objective.guidance != 1 or objective.condition_dropout) and objective.conditioner is None:
-        raise ValueError("objective.guidance, condition_dropout: need conditions, got no encoders; leave them out")
+        raise ConfigError("objective.guidance, condition_dropout: need conditions, got no encoders; leave them out")
     if objective.guidance != 1 and not objective.condition_dropout:
-        raise ValueError("objective.guidance: needs a model that was trained with objective.condition_dropout")
+        raise ConfigError("objective.guidance: needs a model that was trained with objective.condition_dropout")
