@@ -63,9 +63,11 @@ class MetricWriter:
         self._events.add_summary(summary_pb2.Summary(value=scalars), step)
 
     def write_samples(self, step: int, paths: Iterable[str | os.PathLike]) -> None:
-        """Shows the files of `media.save_samples` (PNG, GIF, WAV, text) in TensorBoard as they are."""
+        """Shows the files of `save.save_samples` in TensorBoard as they are: PNG, GIF, WAV, text; no others."""
         for path in map(pathlib.Path, paths):
-            self._events.add_summary(_file_summary(path, "samples/" + path.stem.removeprefix(f"{step:07d}_")), step)
+            summary = _file_summary(path, "samples/" + path.stem.removeprefix(f"{step:07d}_"))
+            if summary is not None:
+                self._events.add_summary(summary, step)
         self._events.flush()
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ def _rewrite(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
 
 
 def _file_summary(path: pathlib.Path, tag: str):
-    """A TensorBoard summary that holds the file's own bytes (an image may be an animated GIF)."""
+    """A TensorBoard summary of the file's own bytes (an image may be an animated GIF), None of what it cannot show."""
     from tensorboardX.proto.summary_pb2 import Summary
 
     if path.suffix in (".png", ".gif"):
@@ -160,4 +162,4 @@ def _file_summary(path: pathlib.Path, tag: str):
 
         # TensorBoard renders Markdown: two spaces end a line.
         return summary.text(tag, path.read_text(encoding="utf-8").replace("\n", "  \n"))
-    raise InputError(f"{path}: expected a .png, .gif, .wav or .txt file to show, got {path.suffix!r}")
+    return None
