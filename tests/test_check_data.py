@@ -36,7 +36,7 @@ def test_whole_folder_is_reported(directory, tmp_path, capsys):
         present[name] += int(words[words.index("present") - 1])
         missing[name] += int(words[words.index("missing") - 1])
     assert present == {"text": 8, "image": 10, "audio": 10} and missing == {"text": 2, "image": 0, "audio": 0}
-    assert "[8, 8, 3]" in out and "8000 Hz, 0.25 s" in out and "1 silent" in out and "vocabulary 5" in out
+    assert "[8, 8, 3]" in out and "16000 Hz, 0.25 s" in out and "1 silent" in out and "vocabulary 5" in out
     assert "notes.md: unknown suffix" in out and out.endswith("no problems with the data\n")
     assert (tmp_path / "out" / "train" / "image.png").is_file() and (tmp_path / "out" / "train" / "text.txt").is_file()
 
