@@ -165,9 +165,9 @@ def test_average_in_closed_form():
         x = decay * x + (1 - decay) * np.asarray(state.params["first"]["x"])
         count = decay * count + (1 - decay) * (number + 1)
     np.testing.assert_allclose(state.ema["first"]["params"]["x"], x, rtol=1e-5)
-    np.testing.assert_allclose(state.ema["first"]["collections"]["seen"]["count"], count, rtol=1e-5)
+    np.testing.assert_allclose(state.ema["first"]["stats"]["seen"]["count"], count, rtol=1e-5)
     params, collections = averaged(state)
-    assert params["first"] is state.ema["first"]["params"] and collections["first"] is state.ema["first"]["collections"]
+    assert params["first"] is state.ema["first"]["params"] and collections["first"] == state.ema["first"]["stats"]
     assert params["second"] is state.params["second"]
 
 

@@ -115,6 +115,7 @@ def build_system(
     if representation := representations[names[0]]:
         facts |= _space_facts(representation.space)
     networks = {
+        "target": names[0],
         "modality": target,
         "modalities": modalities,
         "conditioner": _conditioner(config, modalities, common),
@@ -126,7 +127,8 @@ def build_system(
     }
     networks = {key: value for key, value in networks.items() if value is not None}
     objective = lookup.build("objectives", config.objective, **networks)
-    taken = {field.name for field in dataclasses.fields(objective)} | {"modality", "modalities", "representations"}
+    taken = {field.name for field in dataclasses.fields(objective)}
+    taken |= {"target", "modality", "modalities", "representations"}
     if unused := sorted(set(networks) - taken):
         part = "encoders" if unused[0] == "conditioner" else unused[0]
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")

@@ -23,7 +23,7 @@ class Family:
     """Declarations, and the fields that the surroundings fill.
 
     Args:
-      target: the modality to draw; examples that lack it (its mask) do not count.
+      target: the modality to draw, the first of several; examples that lack it (its mask) do not count.
       modality: of the target.
       modalities: of the data, by name.
       representation: what the family models in place of the target's array; None is the array itself.

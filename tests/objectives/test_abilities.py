@@ -1,0 +1,124 @@
+"""Abilities: what a family says it can do is what it does, and what the sampler says too."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from mmgen_jax import contracts, lookup
+from mmgen_jax.config import loading
+from mmgen_jax.modalities.modality import DTYPE
+from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.runs.workdir import create_state
+from mmgen_jax.training import parallel
+from mmgen_jax.training.state import averaged
+
+IMAGE_CODE = {"encoder": {"name": "image.cnn", "channels": (8, 8)}, "decoder": {"name": "grid"}}
+ROOT = tiny.ROOT / "configs"
+# By name: how its config is made, and its abilities.
+CASES = {
+    "adversarial": (lambda: tiny.config("gan"), {"sample"}),
+    "adversarial, latents": (lambda: with_latents(tiny.config("gan")), {"sample", "reconstruct"}),
+    "variational": (lambda: tiny.config("vae"), {"sample", "reconstruct", "elbo"}),
+    "variational, latents": (lambda: with_latents(tiny.config("vae")), {"sample", "reconstruct"}),
+    "reconstruction": (lambda: tiny.config("autoencoder"), {"sample", "reconstruct"}),
+    "diffusion": (lambda: reference("text_to_image_diffusion.py:scenes"), {"sample"}),
+    "diffusion, latents": (lambda: reference("text_to_image_diffusion.py:scenes_latent"), {"sample", "reconstruct"}),
+    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample"}),
+    "autoregressive, codes": (lambda: reference("text_to_image_autoregressive.py:scenes"), {"sample", "reconstruct"}),
+    "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
+    "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
+    "recognition": (lambda: reference("multi_task.py:scenes"), {"sample", "embed"}),
+}
+
+
+def reference(name):
+    return tiny.shrink(loading.load(f"{ROOT}/{name}"))
+
+
+def with_latents(config):
+    """The same family of latents, which a 4 x 4 grid of an image of 16 px has."""
+    config = config.copy_and_resolve_references().unlock()
+    config.representation = {"name": "kl_autoencoder", **IMAGE_CODE}
+    config.optimizers.autoencoder = {"lr": 1e-3}
+    return tiny.shrink(config.lock())
+
+
+@functools.cache
+def training(name):
+    return tiny.Training(CASES[name][0]())
+
+
+@functools.cache
+def abstract(name):
+    """`(params, collections, batch, key)`, of which nothing is computed."""
+    system = training(name).system
+    state = jax.eval_shape(lambda: create_state(training(name).config, system))
+    batch = {k: jax.ShapeDtypeStruct((2, *m.shape), DTYPE[m.kind]) for k, m in system.modalities.items()}
+    return *averaged(state), batch, jax.eval_shape(lambda: jax.random.key(0))
+
+
+def test_every_family_is_asked():
+    families = {name.partition(",")[0] for name in CASES}
+    assert families == set(lookup.available("objectives"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_family_has_the_abilities_that_it_says(name):
+    objective, expected = training(name).objective, CASES[name][1]
+    assert objective.abilities == frozenset(expected) and set(contracts.ABILITIES) >= expected
+    assert isinstance(objective.abilities, frozenset)
+    for ability in contracts.ABILITIES:
+        # What a family can do only with some representations is a method that its abilities leave out.
+        assert callable(getattr(objective, ability, None)) or ability not in expected
+    possible = {ability for other in CASES if same_family(name, other) for ability in CASES[other][1]}
+    assert {a for a in contracts.ABILITIES if callable(getattr(objective, a, None))} == possible
+
+
+def same_family(one, other):
+    return one.partition(",")[0] == other.partition(",")[0]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_an_ability_gives_is_what_its_contract_says(name):
+    objective, modalities = training(name).objective, training(name).system.modalities
+    arrays = abstract(name)
+    for ability in objective.abilities:
+        got = jax.eval_shape(getattr(objective, ability), *arrays)
+        if ability in ("sample", "reconstruct"):
+            assert set(got) == set(objective.targets)
+            for target, array in got.items():
+                assert array.shape == (2, *modalities[target].shape)
+                assert array.dtype == DTYPE[modalities[target].kind]
+        elif ability == "elbo":
+            assert (got.shape, got.dtype) == ((2,), jnp.float32)
+        else:
+            vectors = got if ability == "embed_pair" else (got,)
+            assert all(vector.ndim == 2 and len(vector) == 2 for vector in vectors)
+            assert len({vector.shape for vector in vectors}) == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_sampler_supports_the_abilities_and_refuses_the_others(name):
+    system = training(name).system
+    sampler = Sampler(system, parallel.create("jit", 8, num_devices=1), 8)
+    assert {ability for ability in contracts.ABILITIES if sampler.supports(ability)} == CASES[name][1]
+    batch = {k: np.zeros((2, *m.shape), DTYPE[m.kind]) for k, m in system.modalities.items()}
+    for ability in set(contracts.ABILITIES) - CASES[name][1]:
+        call = sampler if ability == "sample" else getattr(sampler, ability)
+        with pytest.raises(ValueError, match=f"has no '{ability}'; leave out what asks for it"):
+            call(batch)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_players_of_the_representation_come_first_and_are_stages(name):
+    objective = training(name).objective
+    variables = jax.eval_shape(objective.init, jax.random.key(0), abstract(name)[2])
+    assert set(variables) == set(objective.players)
+    learned = objective.code.players
+    assert objective.players == (*learned, *objective.own_players)
+    assert {(first, then) for first in learned for then in objective.own_players} <= set(objective.stages)
+    assert ("latents" in name or "codes" in name) == bool(learned)
