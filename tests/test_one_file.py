@@ -10,6 +10,7 @@ import tiny
 from mmgen_jax import lookup, train
 from mmgen_jax.config import loading
 from mmgen_jax.config.override import override
+from mmgen_jax.errors import LookupFailed
 from mmgen_jax.runs.workdir import restore
 
 FAMILY = '''
@@ -157,5 +158,5 @@ def test_the_families_there_are_take_a_representation_that_they_do_not_know(fami
 def test_a_representation_that_does_not_exist_is_refused():
     config = tiny.config("gan").unlock()
     config.representation = {"name": "turned"}
-    with pytest.raises(lookup.LookupFailed, match=r"representations: 'turned' does not exist .*there are: identity"):
+    with pytest.raises(LookupFailed, match=r"representations: 'turned' does not exist .*there are: identity"):
         _ = tiny.Training(config.lock()).system

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.tokenizer import PADDING
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks
@@ -38,7 +39,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         if self.window % 2 == 0:
-            raise ValueError(f"discriminators/sequence: expected an odd window, got {self.window}")
+            raise ConfigError(f"discriminators/sequence: expected an odd window, got {self.window}")
         drop = nn.Dropout(self.dropout, deterministic=not train)
 
         def dense(x, features=self.features, dtype=self.dtype):

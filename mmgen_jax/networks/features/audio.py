@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmgen_jax.errors import InputError
+
 AMIN, DB_MIN = 1e-10, -100.0  # power below this reads as this, in dB
 TINY = 1e-20  # power; 0 where it divides
 WINDOW = 0.064  # s
@@ -115,7 +117,7 @@ def mfcc(waveform: jax.Array, sample_rate: int, n_mfcc: int = 13, **log_mel_opti
     mel = log_mel(waveform, sample_rate, **log_mel_options)
     n_mels = mel.shape[-1]
     if n_mfcc > n_mels:
-        raise ValueError(f"mfcc: expected n_mfcc of at most n_mels = {n_mels}, got {n_mfcc}; raise n_mels")
+        raise InputError(f"mfcc: expected n_mfcc of at most n_mels = {n_mels}, got {n_mfcc}; raise n_mels")
     return jnp.matmul(mel, _dct(n_mels)[:n_mfcc].T, precision="highest")
 
 
@@ -126,7 +128,7 @@ def deltas(features: jax.Array, width: int = 9, order: int = 1) -> jax.Array:
     last `width // 2` frames take that of the first and last whole window.
     """
     if width < 3 or width % 2 == 0 or width > features.shape[-2]:
-        raise ValueError(
+        raise InputError(
             f"deltas: expected an odd width from 3 to the number of frames, {features.shape[-2]}, got {width}; "
             "use a smaller width or hop_length"
         )
@@ -205,7 +207,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fm
     """
     fmax = sample_rate / 2 if fmax is None else fmax
     if not 0 <= fmin < fmax <= sample_rate / 2:
-        raise ValueError(
+        raise InputError(
             f"mel_filters: expected 0 <= fmin < fmax <= {sample_rate / 2:g} Hz, got fmin {fmin:g}, fmax {fmax:g}; "
             "half the sample rate is the highest frequency there is"
         )
@@ -215,7 +217,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fm
     triangle = np.minimum((frequency - lower) / (centre - lower), (upper - frequency) / (upper - centre))
     filters = np.maximum(triangle, 0.0) * 2.0 / (upper - lower)
     if empty := int((filters.max(axis=1) == 0).sum()):
-        raise ValueError(
+        raise InputError(
             f"mel_filters: {empty} of n_mels = {n_mels} filters hold no frequency at n_fft = {n_fft} and "
             f"{sample_rate} Hz; use fewer n_mels or a larger n_fft"
         )

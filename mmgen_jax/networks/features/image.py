@@ -15,13 +15,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmgen_jax.errors import InputError
+
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # weights of linear red, green and blue
 
 
 def hsv(image: jax.Array) -> jax.Array:
     """Hue, saturation and value in [0, 1], `[..., H, W, 3]`."""
     if image.shape[-1] != 3:
-        raise ValueError(f"hsv: expected images with 3 channels, got shape {image.shape}; grey images have no colour")
+        raise InputError(f"hsv: expected images with 3 channels, got shape {image.shape}; grey images have no colour")
     return pix.rgb_to_hsv((image.astype(jnp.float32) + 1.0) / 2.0)
 
 
@@ -31,7 +33,7 @@ def luminance(image: jax.Array) -> jax.Array:
     if image.shape[-1] == 1:
         return image[..., 0]
     if image.shape[-1] != 3:
-        raise ValueError(f"luminance: expected images with 1 or 3 channels, got shape {image.shape}")
+        raise InputError(f"luminance: expected images with 1 or 3 channels, got shape {image.shape}")
     return sum(weight * image[..., c] for c, weight in enumerate(LUMINANCE))
 
 
@@ -119,7 +121,7 @@ def cells(pixels: jax.Array, grid: int) -> jax.Array:
     """`[..., H, W, D]` cut into `grid` × `grid` equal cells: `[..., grid², pixels of a cell, D]`, in reading order."""
     *lead, height, width, depth = pixels.shape
     if height % grid or width % grid:
-        raise ValueError(f"cells: expected a grid that divides the image, {height} × {width} pixels, got {grid}")
+        raise InputError(f"cells: expected a grid that divides the image, {height} × {width} pixels, got {grid}")
     split = pixels.reshape(*lead, grid, height // grid, grid, width // grid, depth)
     return jnp.moveaxis(split, -4, -3).reshape(*lead, grid**2, -1, depth)
 

@@ -13,7 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition, tokens_of
+from mmgen_jax.errors import ConfigError
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers.blocks import MLP, embed
 
 
@@ -29,7 +30,7 @@ class Attention(nn.Module):
 
     def setup(self):
         if self.features % self.num_heads:
-            raise ValueError(
+            raise ConfigError(
                 f"generators/transformer: features {self.features} is no multiple of num_heads {self.num_heads}"
             )
         heads = functools.partial(nn.DenseGeneral, (self.num_heads, self.features // self.num_heads), dtype=self.dtype)
@@ -102,7 +103,7 @@ class Generator(nn.Module):
 
     def setup(self):
         if self.attend not in ("prefix", "cross"):
-            raise ValueError(f"generator.attend: expected prefix or cross, got {self.attend!r}")
+            raise ConfigError(f"generator.attend: expected prefix or cross, got {self.attend!r}")
         small = nn.initializers.normal(0.02)
         self.embed = nn.Embed(self.vocab_size, self.features, embedding_init=small, dtype=self.dtype)
         self.positions = self.param("positions", small, (self.shape[0], self.features))
@@ -153,10 +154,9 @@ class Generator(nn.Module):
     def _conditions(self, condition: Condition | None, batch_size: int):
         """Prefix `[B, P, D]` and its mask, then what each block attends to and its mask; P is 0 with `cross`."""
         nothing = jnp.zeros((batch_size, 0, self.features), self.dtype), jnp.zeros((batch_size, 0), bool)
-        tokens, mask = tokens_of(condition)
-        if tokens is None:
+        if condition is None or condition.tokens is None:
             return *nothing, None, None
-        conditions = self.condition(tokens)
+        conditions, mask = self.condition(condition.tokens), condition.mask
         if self.attend == "prefix":
             return conditions, mask, None, None
         return *nothing, [block.remember(conditions) for block in self.blocks], mask[:, None, None]

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.networks.layers import mapped
 from mmgen_jax.networks.layers.convolution import Conv as Conv
 from mmgen_jax.networks.layers.convolution import ConvTranspose as ConvTranspose
@@ -58,7 +59,7 @@ def norm(kind: str, train: bool, dtype: Any = jnp.float32, affine: bool = True) 
             return nn.InstanceNorm(**fields)
         case "none":
             return lambda x: x
-    raise ValueError(f"norm kind {kind!r} does not exist; the kinds are {', '.join(NORMS)}")
+    raise ConfigError(f"norm kind {kind!r} does not exist; the kinds are {', '.join(NORMS)}")
 
 
 def film(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
@@ -113,7 +114,7 @@ def downsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
     b, *grid, c = x.shape
     factors = _factors(grid, factors)
     if any(size % factor for size, factor in zip(grid, factors)):
-        raise ValueError(f"downsample: expected a grid that {factors} divide, got {tuple(grid)}")
+        raise InputError(f"downsample: expected a grid that {factors} divide, got {tuple(grid)}")
     pairs = [n for size, factor in zip(grid, factors) for n in (size // factor, factor)]
     return x.reshape(b, *pairs, c).mean(tuple(range(2, 2 * len(grid) + 1, 2)))
 
@@ -144,7 +145,7 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: jax.Array, train: bool, vector: jax.Array | None = None) -> jax.Array:
         """`x [B, *grid, C]`, a grid of rank 1 to 3."""
         if self.resample not in (None, "up", "down"):
-            raise ValueError(f"ResidualBlock.resample: expected None, 'up' or 'down', got {self.resample!r}")
+            raise InputError(f"ResidualBlock.resample: expected None, 'up' or 'down', got {self.resample!r}")
 
         def normalise(h):
             if vector is None:
@@ -181,7 +182,7 @@ class CrossAttention(nn.Module):
         """`mask [B, N] bool`: True where `context` may be attended to."""
         width = x.shape[-1]
         if width % self.num_heads:
-            raise ValueError(f"attention: width {width} is not a multiple of num_heads {self.num_heads}; change either")
+            raise InputError(f"attention: width {width} is not a multiple of num_heads {self.num_heads}; change either")
         heads = functools.partial(nn.DenseGeneral, (self.num_heads, width // self.num_heads), dtype=self.dtype)
         query, key, value = heads(name="query")(x), heads(name="key")(context), heads(name="value")(context)
         allowed = None if mask is None else mask[:, None, None, :]

@@ -26,6 +26,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from mmgen_jax.errors import InputError
+
 LOWERINGS = ("auto", "xla", "exchange", "matmul")
 
 Padding = str | int | Sequence[tuple[int, int]]
@@ -81,7 +83,7 @@ def _sizes(x, kernel_size, strides) -> tuple[tuple[int, ...], tuple[int, ...]]:
     rank = x.ndim - 2
     size, strides = ((n,) * rank if isinstance(n, int) else tuple(n) for n in (kernel_size, strides))
     if not 1 <= rank <= 3 or not rank == len(size) == len(strides):
-        raise ValueError(
+        raise InputError(
             f"convolution: expected an input [B, 1 to 3 spatial axes, C], and a kernel size and a stride for each, got "
             f"shape {list(x.shape)}, kernel size {size}, strides {strides}"
         )
@@ -117,7 +119,7 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...
 def choose(lowering: str, kernel_shape: tuple[int, ...], strides: Sequence[int]) -> str:
     """What `auto` means here; any other name means itself."""
     if lowering not in LOWERINGS:
-        raise ValueError(f"convolution lowering: expected one of {', '.join(LOWERINGS)}, got {lowering!r}")
+        raise InputError(f"convolution lowering: expected one of {', '.join(LOWERINGS)}, got {lowering!r}")
     if lowering != "auto":
         return lowering
     if jax.default_backend() != "cpu":

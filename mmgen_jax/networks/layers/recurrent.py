@@ -7,6 +7,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.errors import InputError
+
 CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell}
 
 
@@ -25,7 +27,7 @@ class Recurrent(nn.Module):
     @nn.compact
     def __call__(self, values: Any, lengths=None) -> Any:
         if self.cell not in CELLS:
-            raise ValueError(f"recurrent cell {self.cell!r} does not exist; the cells are {', '.join(CELLS)}")
+            raise InputError(f"recurrent cell {self.cell!r} does not exist; the cells are {', '.join(CELLS)}")
         cell = CELLS[self.cell]
         for _ in range(self.num_layers):
             forward = nn.RNN(cell(self.features - self.features // 2, dtype=self.dtype))

@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 from mmgen_jax.networks.layers.convolution import Conv
@@ -30,9 +31,9 @@ class Patches(nn.Module):
         *lead, height, width, channels = images.shape
         size, halvings = self.patch_size, self.patch_size.bit_length() - 1
         if height % size or width % size:
-            raise ValueError(f"patch_size: expected one that divides the image, {height} × {width} pixels, got {size}")
+            raise InputError(f"patch_size: expected one that divides the image, {height} × {width} pixels, got {size}")
         if self.stem not in ("linear", "conv") or (self.stem == "conv" and size != 2**halvings):
-            raise ValueError(
+            raise InputError(
                 f"stem: expected 'linear', or 'conv' with patch_size a power of 2, got {self.stem!r} and {size}"
             )
         images = images.reshape(-1, height, width, channels)

@@ -12,6 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.encoders.image.vit import Patches
 from mmgen_jax.networks.layers.blocks import TransformerBlock
@@ -34,7 +35,7 @@ class Encoder(nn.Module):
     def __call__(self, array, mask, train: bool = False) -> Tokens:
         batch_size, num_frames, *size, channels = array.shape
         if num_frames % self.tubelet_frames:
-            raise ValueError(
+            raise InputError(
                 f"tubelet_frames: expected one that divides {num_frames} frames, got {self.tubelet_frames}"
             )
         steps = num_frames // self.tubelet_frames
