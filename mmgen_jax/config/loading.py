@@ -14,6 +14,8 @@ from mmgen_jax.config.schema import MAY_CHANGE, MAY_CHANGE_PARTS, PARTS, Config,
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.lookup import nearest
 
+FORMAT = 2  # of a saved config; version 0.1 wrote none
+
 
 def load(reference: str) -> Config:
     """The locked config of `path/to/file.py` or `path/to/file.py:argument`."""
@@ -33,7 +35,7 @@ def load(reference: str) -> Config:
 
 
 def to_json(config: Config) -> str:
-    return json.dumps(config.to_dict(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps({"format": FORMAT, **config.to_dict()}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def from_json(text: str) -> Config:
@@ -42,7 +44,10 @@ def from_json(text: str) -> Config:
             return {k: tuples(v) for k, v in value.items()}
         return tuple(map(tuples, value)) if isinstance(value, list) else value
 
-    return ml_collections.ConfigDict(tuples(migration.upgraded(json.loads(text)))).lock()
+    fields = json.loads(text)
+    if fields.pop("format", 1) == 1:
+        fields = migration.upgraded(migration.with_defaults(fields))
+    return ml_collections.ConfigDict(tuples(fields)).lock()
 
 
 def checked(config: Config) -> Config:

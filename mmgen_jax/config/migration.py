@@ -31,6 +31,21 @@ MOVED = {
     ),
 }
 
+# Sources whose sounds had another rate in Hz where the config names none: then, now.
+RATES = {name: (8_000, 16_000) for name in ("grid_s1", "sounds", "hymnal", "folder")}
+
+
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config of version 0.1 with the defaults of then that are others now."""
+    data = config.get("data", {})
+    if data.get("name") not in RATES or not _hears(data.get("names", ())):
+        return dict(config)
+    return {**config, "data": {"sample_rate": RATES[data["name"]][0], **data}}
+
+
+def _hears(names) -> bool:
+    return not names or "audio" in names
+
 
 def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config as nested dicts, with the fields of version 0.1 under today's names; today's come back as they are."""
@@ -44,6 +59,11 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def hashed(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Today's fields `{"a.b.c": value}` under their names of version 0.1, where they had one."""
+    flat = {key: value for key, value in flat.items() if key != "format"}
+    if (source := flat.get("data.name")) in RATES and _hears(flat.get("data.names", ())):
+        then, now = RATES[source]
+        if (rate := flat.pop("data.sample_rate", now)) != then:
+            flat["data.sample_rate"] = rate
     moves = {now: then for then, now in RENAMED.items()}
     name = str(flat.get("representation.name"))
     objective, moved = MOVED.get(name, ("", {}))
