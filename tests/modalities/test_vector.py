@@ -10,9 +10,8 @@ from mmgen_jax import check_data, lookup, sample, train
 from mmgen_jax.config import schema
 from mmgen_jax.data.files import folder_listing
 from mmgen_jax.data.folder import Source
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, DataError
 from mmgen_jax.modalities import save, vector
-from mmgen_jax.modalities.containers import DataError
 from mmgen_jax.modalities.modality import Modality, check_batch
 
 ALL = {"test_fraction": 0.0, "validation_fraction": 0.0}
