@@ -23,6 +23,7 @@ PACKAGES = {
     "representations": ("mmgen_jax.representations", "Representation"),
     "objectives": ("mmgen_jax.objectives", "Objective"),
     "evaluators": ("mmgen_jax.evaluators", "Evaluator"),
+    "judges": ("mmgen_jax.evaluators.judges", "Network"),  # each named by the kind that it judges
     "baselines": ("mmgen_jax.baselines", "Baseline"),
 }
 

@@ -57,7 +57,7 @@ class Representation:
     sampling: ClassVar[tuple[str, ...]] = ("num_iterations", "momentum")
 
     def __post_init__(self):
-        if self.modality.kind != "audio":
+        if not self.modality.sample_rate:
             raise ConfigError(f"representation 'log_mel': needs a sound, got kind {self.modality.kind!r}; take it out")
         if self.of is not None and not isinstance(self.of, Identity):
             raise ConfigError("representation 'log_mel': stands on the sound itself; take `of` out")

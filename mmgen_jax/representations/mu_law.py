@@ -38,7 +38,7 @@ class Representation:
     players: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self):
-        if self.modality.kind != "audio":
+        if not self.modality.sample_rate:
             raise ConfigError(f"representation 'mu_law': needs a sound, got kind {self.modality.kind!r}; take it out")
         if self.of is not None and not isinstance(self.of, Identity):
             raise ConfigError("representation 'mu_law': stands on the sound itself; take `of` out")

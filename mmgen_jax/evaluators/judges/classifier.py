@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,12 +24,11 @@ import numpy as np
 import optax
 from absl import logging
 
+from mmgen_jax import lookup
 from mmgen_jax.errors import InputError
-from mmgen_jax.evaluators.judges import audio, files, image, video
+from mmgen_jax.evaluators.judges import files
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.train_step import steps
-
-KINDS = {"image": image, "audio": audio, "video": video}  # a network, its training and its augmentation each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,12 +161,13 @@ def distinct(source, target: str, label: str) -> tuple[np.ndarray, np.ndarray]:
 
 def kind_of(target: str, modality: Modality):
     """The module of the kind: `Training`, `network`, `augment`, `controls`."""
-    if modality.kind not in KINDS:
+    judged = lookup.available("judges")
+    if modality.kind not in judged:
         raise InputError(
-            f"judge: no network judges {target!r}, of kind {modality.kind!r}; there is one for {', '.join(KINDS)}, and "
-            "the evaluator captions for a text"
+            f"judge: no network judges {target!r}, of kind {modality.kind!r}; there is one for {', '.join(judged)}, "
+            "and the evaluator captions for a text"
         )
-    return KINDS[modality.kind]
+    return importlib.import_module(lookup.find("judges", modality.kind).__module__)
 
 
 def _train_batches(source, target: str, label: str, training, augment) -> Iterator[dict[str, np.ndarray]]:
