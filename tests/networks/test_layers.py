@@ -94,7 +94,10 @@ def test_explicit_padding(padding):
     assert_lowerings_agree(layer, reference, (2, 8, 7, 3), ("matmul", "auto"))
 
 
-@pytest.mark.parametrize("kernel,strides,spatial", [((9,), (4,), (16,)), ((3, 4, 4), (1, 2, 2), (2, 3, 4))])
+@pytest.mark.parametrize(
+    "kernel,strides,spatial",
+    [((9,), (4,), (16,)), ((4,), (2,), (7,)), ((3, 4, 4), (1, 2, 2), (2, 3, 4)), ((4, 4, 4), (2, 2, 2), (4, 3, 2))],
+)
 def test_audio_and_video(kernel, strides, spatial):
     shape = (2, *spatial, 3)
     layer = functools.partial(convolution.Conv, 4, kernel, strides)
@@ -159,8 +162,18 @@ def test_auto_is_plain_xla_on_an_accelerator(monkeypatch):
 def test_convolution_errors_say_what_to_do():
     with pytest.raises(ValueError, match=r"expected one of auto, xla.*got 'fast'"):
         convolution.Conv(4, lowering="fast").init(key(0), jnp.ones((1, 8, 8, 3)))
-    with pytest.raises(ValueError, match=r"2 spatial axes.*\[1, 8, 3\].*tuples"):
-        convolution.Conv(4).init(key(0), jnp.ones((1, 8, 3)))
+    for kernel_size, shape in (((3, 3), (1, 8, 3)), (3, (1, 8)), (3, (1, 2, 2, 2, 2, 3))):
+        with pytest.raises(ValueError, match=rf"1 to 3 spatial axes.*\{str(list(shape))[:-1]}\]"):
+            convolution.Conv(4, kernel_size).init(key(0), jnp.ones(shape))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("layer", [convolution.Conv, convolution.ConvTranspose])
+def test_an_int_is_the_size_of_every_axis(layer, rank):
+    x = jnp.ones((2, *[6] * rank, 3))
+    layers = layer(5, 4, 2), layer(5, (4,) * rank, (2,) * rank)
+    whole, apart = (jax.eval_shape(one.init_with_output, key(0), x) for one in layers)
+    assert whole == apart and whole[1]["params"]["kernel"].shape == (*[4] * rank, 3, 5)
 
 
 def test_depth_to_space_inverts_space_to_depth_and_keeps_pixels_in_place():
@@ -176,6 +189,18 @@ def test_upsample_repeats_and_downsample_averages():
     np.testing.assert_allclose(blocks.downsample(blocks.upsample(x)), x, rtol=1e-6)
     pooled = nn.avg_pool(random(key(1), (2, 4, 6, 3)), (2, 2), (2, 2))
     np.testing.assert_allclose(blocks.downsample(random(key(1), (2, 4, 6, 3))), pooled, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("factors", [(2,), (1, 2), (1, 2, 2), (3, 1, 2)])
+def test_grids_of_any_rank_change_by_a_factor_for_each_axis(factors):
+    x = random(key(0), (2, *(6, 4, 4)[: len(factors)], 3))
+    repeated = x
+    for axis, factor in enumerate(factors, 1):
+        repeated = repeated.repeat(factor, axis)
+    np.testing.assert_array_equal(blocks.upsample(x, factors), repeated)
+    np.testing.assert_allclose(blocks.downsample(x, factors), nn.avg_pool(x, factors, factors), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"expected a grid that \(5, 1\) divide, got \(6, 4\)"):
+        blocks.downsample(jnp.ones((1, 6, 4, 1)), (5, 1))
 
 
 def test_batch_norm_under_pmap_is_that_of_the_global_batch():
@@ -353,6 +378,18 @@ def test_residual_block(resample, size, conditional):
     assert y.shape == (2, size, size, 6)
     kernels = [leaf for leaf in jax.tree.leaves(gradient) if leaf.ndim > 1]
     assert all(jnp.linalg.norm(leaf) > 0 for leaf in kernels)
+
+
+@pytest.mark.parametrize(
+    "shape,factors,up,down", [((8,), 2, (16,), (4,)), ((4, 8, 8), (1, 2, 2), (4, 16, 16), (4, 4, 4))]
+)
+def test_residual_block_of_sound_and_video(shape, factors, up, down):
+    x = random(key(0), (2, *shape, 4))
+    for resample, expected in (("up", up), ("down", down), (None, shape)):
+        block = blocks.ResidualBlock(6, resample, factors=factors, norm="layer")
+        y, variables = jax.eval_shape(functools.partial(block.init_with_output, train=True), key(1), x)
+        assert y.shape == (2, *expected, 6)
+        assert variables["params"]["Conv_0"]["kernel"].shape == (*[3] * len(shape), 4, 6)
 
 
 @pytest.mark.parametrize("resample", [None, "up", "down"])

@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import join
@@ -48,7 +49,7 @@ class Discriminator(nn.Module):
         stages = stage_strides(grid, self.num_stages)
         patches = coarse_grid(grid, stages)
         if math.prod(patches) == 1:
-            raise ValueError(
+            raise ConfigError(
                 f"discriminators/patch: {self.num_stages} stages leave a single patch of a grid {grid}; expected a "
                 "num_stages that leaves at least 2"
             )

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
 from mmgen_jax.networks.layers import blocks
@@ -32,9 +33,9 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         if condition is None:
-            raise ValueError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
-        fields = {"dtype": self.dtype}
-        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(join(target, condition), train)
+            raise ConfigError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
+        trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, dtype=self.dtype)
+        x = trunk(join(target, condition), train)
         x = x.reshape(len(x), -1).astype(jnp.float32)
 
         def dense(features, x):

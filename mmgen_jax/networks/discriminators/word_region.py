@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
 from mmgen_jax.networks.layers import blocks
@@ -41,9 +42,9 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         if condition is None:
-            raise ValueError("discriminators/word_region: needs conditions, got no encoders; use 'conv'")
-        fields = {"dtype": self.dtype}
-        x = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, **fields)(join(target, condition), train)
+            raise ConfigError("discriminators/word_region: needs conditions, got no encoders; use 'conv'")
+        trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, dtype=self.dtype)
+        x = trunk(join(target, condition), train)
         x = x.reshape(len(x), -1, x.shape[-1]).astype(jnp.float32)
 
         def dense(features, x, name):
@@ -52,7 +53,7 @@ class Discriminator(nn.Module):
         def realism():
             return dense(1, x.reshape(len(x), -1), "realism")[:, 0]
 
-        if condition.tokens is None:
+        if condition.tokens is None or condition.mask is None:
             return realism()
         regions = dense(self.features, x, "regions")
         words = dense(self.features, condition.tokens.astype(jnp.float32), "words")

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import join
@@ -60,7 +61,7 @@ class Generator(nn.Module):
         stages = stage_strides(grid, num_halvings(grid))
         low = coarse_grid(grid, stages)
         if self.conditions_at not in ("input", "norm", "both"):
-            raise ValueError(f"generator.conditions_at: expected input, norm or both, got {self.conditions_at!r}")
+            raise ConfigError(f"generator.conditions_at: expected input, norm or both, got {self.conditions_at!r}")
         x, vector = latent, None
         pooled = pooled_of(condition)
         if pooled is not None:

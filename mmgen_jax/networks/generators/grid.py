@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import join
@@ -23,13 +24,13 @@ def doublings(num_tokens: int, *grid: int) -> int:
     """How often so many tokens are doubled to give a grid: 49 -> 2 for 28 x 28 pixels.
 
     Raises:
-      ValueError: no grid of so many tokens does, by the rule of `layers/strides.py`.
+      ConfigError: no grid of so many tokens does, by the rule of `layers/strides.py`.
     """
     stages = range(max(sides(grid)).bit_length())
     stages = [n for n in stages if not any(side % (1 << n) for side in sides(grid))]
     sizes = [math.prod(coarse_grid(grid, stage_strides(grid, n))) for n in stages]
     if num_tokens not in sizes:
-        raise ValueError(
+        raise ConfigError(
             f"generators/grid: expected one of {', '.join(map(str, sizes))} tokens, which doubling brings to "
             f"{' x '.join(map(str, grid))} cells, got {num_tokens}; change the encoder's number of stages"
         )

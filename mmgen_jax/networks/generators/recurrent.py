@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax, tokens_of
+from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax
 from mmgen_jax.networks.layers import blocks
 
 
@@ -78,7 +78,7 @@ class Generator(nn.Module):
 
     def init_cache(self, condition: Condition | None, batch_size: int) -> dict[str, Any]:
         """What `step` reads and writes: state and conditions."""
-        if tokens_of(condition)[0] is None:
+        if condition is None or condition.tokens is None:
             return {"state": (jnp.zeros((batch_size, self.features)),) * 2, "memory": None}
         cell, hidden = jnp.split(self.first_state(condition.pooled.astype(jnp.float32)), 2, axis=-1)
         values = condition.tokens.astype(self.dtype)

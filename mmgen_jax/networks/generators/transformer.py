@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition, tokens_of
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers.blocks import MLP, embed
 
 
@@ -153,10 +153,9 @@ class Generator(nn.Module):
     def _conditions(self, condition: Condition | None, batch_size: int):
         """Prefix `[B, P, D]` and its mask, then what each block attends to and its mask; P is 0 with `cross`."""
         nothing = jnp.zeros((batch_size, 0, self.features), self.dtype), jnp.zeros((batch_size, 0), bool)
-        tokens, mask = tokens_of(condition)
-        if tokens is None:
+        if condition is None or condition.tokens is None:
             return *nothing, None, None
-        conditions = self.condition(tokens)
+        conditions, mask = self.condition(condition.tokens), condition.mask
         if self.attend == "prefix":
             return conditions, mask, None, None
         return *nothing, [block.remember(conditions) for block in self.blocks], mask[:, None, None]

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import at_grid
@@ -28,11 +29,11 @@ def sources_of(condition: Condition | None, grid: tuple[int, ...], name: str) ->
     """The aligned sources as channels `[B, *grid, C]`.
 
     Raises:
-      ValueError: there are none.
+      ConfigError: there are none.
     """
     sources = at_grid(condition, grid)
     if sources is None:
-        raise ValueError(
+        raise ConfigError(
             f"generators/{name}: starts from aligned sources, got none; name one in config.aligned, e.g. "
             "aligned=('edges',), or use generators/conv"
         )
@@ -72,7 +73,7 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, latent: jax.Array | None, condition: Condition | None, train: bool = False) -> jax.Array:
         if self.vector_at not in VECTOR_AT:
-            raise ValueError(f"generator.vector_at: expected one of {', '.join(VECTOR_AT)}, got {self.vector_at!r}")
+            raise ConfigError(f"generator.vector_at: expected one of {', '.join(VECTOR_AT)}, got {self.vector_at!r}")
         *grid, channels = self.shape
         x = sources_of(condition, tuple(grid), "translation").astype(self.dtype)
         vector = vector_of(latent, condition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 
 
@@ -29,7 +30,7 @@ def to_grid(source: jax.Array, grid: tuple[int, ...], name: str = "source") -> j
     A clip on a grid of time alone has its pictures as channels; a picture on a clip's grid stands still.
 
     Raises:
-      ValueError: a source of another rank that does not fit in either way.
+      ConfigError: a source of another rank that does not fit in either way.
     """
     rank, wanted = source.ndim - 2, len(grid)
     if rank == 3 and wanted == 1:
@@ -37,7 +38,7 @@ def to_grid(source: jax.Array, grid: tuple[int, ...], name: str = "source") -> j
     elif rank == 2 and wanted == 3:
         source = jnp.broadcast_to(source[:, None], (source.shape[0], grid[0], *source.shape[1:]))
     elif rank != wanted:
-        raise ValueError(
+        raise ConfigError(
             f"config.aligned: {name!r} has a grid of {rank} axes, the network's has {wanted}; read it by an encoder "
             "(config.encoders) instead"
         )

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmgen_jax.errors import ConfigError
+
 SMALLEST = 4
 
 Strides = tuple[int, ...]  # one per axis of a grid, each 1 or 2
 
 
 def check_rank(where: str, grid: Sequence[int]) -> None:
-    """Raises ValueError unless it is the grid of a sequence, an image or a clip."""
+    """Raises ConfigError unless it is the grid of a sequence, an image or a clip."""
     if not 1 <= len(grid) <= 3:
-        raise ValueError(
+        raise ConfigError(
             f"{where}: works on [T, C], [H, W, C] or [T, H, W, C], got a grid of {len(grid)} axes {tuple(grid)}"
         )
 

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, tokens_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
@@ -20,7 +21,7 @@ SKIPS = ("add", "concat")
 def join_skip(x: jax.Array, skip: jax.Array, how: str) -> jax.Array:
     """What comes up, and what went down at the same grid: their sum, or one after the other as channels."""
     if how not in SKIPS:
-        raise ValueError(f"generator.skips: expected {' or '.join(SKIPS)}, got {how!r}")
+        raise ConfigError(f"generator.skips: expected {' or '.join(SKIPS)}, got {how!r}")
     return x + skip if how == "add" else jnp.concatenate([x, skip], axis=-1)
 
 
@@ -98,15 +99,15 @@ class UNet(nn.Module):
         if isinstance(patch, int):
             patch = (patch,) * len(grid) if len(grid) < 3 else (1, patch, patch)
         if len(patch) != len(grid):
-            raise ValueError(f"generators/{name}: expected a patch_size for each axis of {list(shape)}, got {patch}")
+            raise ConfigError(f"generators/{name}: expected a patch_size for each axis of {list(shape)}, got {patch}")
         factors = [size << (len(self.channels) - 1) for size in sides(patch)]
         if any(side % factor for side, factor in zip(sides(grid), factors)):
             factor = factors[0] if len(set(factors)) == 1 else tuple(factors)
-            raise ValueError(
+            raise ConfigError(
                 f"generators/{name}: expected an input [B, *grid, C] whose sides {factor} divides (patch_size "
                 f"{self.patch_size} and {len(self.channels)} grids), got {list(shape)}; change patch_size or the "
                 "number of channels"
             )
         if grid[0] % patch[0]:
-            raise ValueError(f"generators/{name}: patch_size: {patch[0]} frames do not divide {grid[0]}")
+            raise ConfigError(f"generators/{name}: patch_size: {patch[0]} frames do not divide {grid[0]}")
         return tuple(patch)
