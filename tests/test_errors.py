@@ -77,7 +77,7 @@ COMMANDS = {
     "sample --workdir=RUN": "this command needs --out",
     "sample --workdir=RUN --out=NEW --num=many": "flag --num=many",
     "sample --workdir=RUN --out=NEW --num=0": "flag --num=0",
-    "train --config=configs/quikstart.py --workdir=NEW": "no file configs/quikstart.py; there are: configs/any_to_any.py",
+    "train --config=configs/quikstart.py --workdir=NEW": "no file configs/quikstart.py; there are: configs/any",
     "train --config=configs/dcgan.py:cifar --workdir=NEW": "digits, clothing, digits64, got 'cifar'",
     "train --config=configs/quickstart.py:digits --workdir=NEW": "takes no argument, got 'digits'",
     # the workdir
