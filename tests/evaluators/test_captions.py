@@ -160,7 +160,7 @@ def test_any_true_caption_of_scenes_scores_100_and_another_does_not():
 
 def test_factors_of_captions_are_counted():
     evaluator = lookup.build(
-        "evaluators", {"name": "scenes_captions", "data": SCENES, "num_train": 200, "motion": True}
+        "evaluators", {"name": "scenes_captions", "target": "text", "data": SCENES, "num_train": 200, "motion": True}
     )
     assert evaluator.names == ("image", "shape", "color", "size", "motion")
     right = evaluator(paraphrased, batches())

@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from mmgen_jax import evaluate, lookup
-from mmgen_jax.evaluators.judges import classifier
+from mmgen_jax.evaluators.judges import audio, classifier, files, image, video
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.runs.sampler import Sampler
@@ -18,7 +18,7 @@ from mmgen_jax.training import parallel, state
 
 RNG = np.random.default_rng(0)
 SCENES = {"name": "scenes", "names": ("text", "image"), "num_train": 4000, "num_test": 240, "image_size": 16}
-SHORT = classifier.Training(steps=120, batch_size=64)
+SHORT = image.Training(steps=120, batch_size=64)
 
 
 def batches(arrays, size=50):
@@ -41,7 +41,7 @@ def cached_judge(tmp_path_factory):
 def test_judge_learns_reports_its_own_accuracy_and_is_cached(cached_judge, monkeypatch):
     judge, _, test = cached_judge
     logits, features = judge.predict(test["image"], batch_size=64)  # 240 is no multiple of 64
-    assert logits.shape == (240, 6) and features.shape == (240, classifier.NUM_FEATURES) and features.min() == 0
+    assert logits.shape == (240, 6) and features.shape == (240, image.NUM_FEATURES) and features.min() == 0
     assert judge.accuracy == (logits.argmax(-1) == test["color"]).mean() > 0.6 and judge.num_test == 240
     np.testing.assert_allclose(judge.predict(test["image"][:5])[1], features[:5], rtol=1e-4, atol=1e-5)
 
@@ -60,7 +60,7 @@ def test_another_data_set_or_training_is_another_judge(cached_judge, monkeypatch
     with pytest.raises(RuntimeError, match="trains"):
         classifier.load(SCENES | change, "image", "color", SHORT)
     with pytest.raises(RuntimeError, match="trains"):
-        classifier.load(SCENES, "image", "color", classifier.Training(steps=121, batch_size=64))
+        classifier.load(SCENES, "image", "color", image.Training(steps=121, batch_size=64))
 
 
 def test_a_run_on_a_fraction_of_another_seed_is_measured_by_the_same_judge(cached_judge, monkeypatch):
@@ -83,7 +83,7 @@ def test_a_run_on_a_fraction_of_another_seed_is_measured_by_the_same_judge(cache
 def test_training_is_deterministic_from_its_seed():
     sources = [lookup.build("data", SCENES | {"split": s, "names": ("image", "color")}) for s in ("train", "test")]
     hashes = [
-        classifier.train(*sources, "image", "color", classifier.Training(steps=2, batch_size=16, seed=seed)).hash
+        classifier.train(*sources, "image", "color", image.Training(steps=2, batch_size=16, seed=seed)).hash
         for seed in (0, 0, 1)
     ]
     assert hashes[0] == hashes[1] != hashes[2]
@@ -110,7 +110,7 @@ class Mnist:
 
 def test_judge_of_handwritten_digits_is_good(mmgen_data):
     sources = [Mnist(mmgen_data / "tfds" / "mnist", part) for part in ("train", "t10k")]
-    judge = classifier.train(*sources, "image", "digit", classifier.Training(steps=350))  # the default's 1400: 99.4 %
+    judge = classifier.train(*sources, "image", "digit", image.Training(steps=350))  # the default's 1400: 99.4 %
     assert judge.accuracy > 0.985 and judge.num_test == 10_000
 
 

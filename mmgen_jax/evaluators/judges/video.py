@@ -19,12 +19,12 @@ VERSION = 1  # raise it whenever the architecture or the training below changes
 class Training:
     """How a judge is trained: as one of pictures, on `num_frames` frames of each clip, drawn anew."""
 
-    steps: int = 1400
+    steps: int = 1000
     batch_size: int = 64
     lr: float = 2e-3
     weight_decay: float = 1e-3
     label_smoothing: float = 0.05
-    num_frames: int = 2
+    num_frames: int = 1
     seed: int = 0
 
 
@@ -40,10 +40,10 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, clip: jax.Array, train: bool = False) -> tuple[jax.Array, jax.Array]:
         x = clip.reshape(-1, *clip.shape[2:])
-        x = block(space_to_depth(even(x), (2, 2)), 48, train)
-        x = block(x, 64, train)
+        x = block(space_to_depth(even(x), (2, 2)), 32, train)
         while max(x.shape[1:3]) > 8:
-            x = block(halved(x), 96, train)
+            x = block(halved(x), 64, train)
+        x = block(x, 96, train)
         frames = x.max(axis=(1, 2)).reshape(*clip.shape[:2], -1)
         return head(frames.mean(axis=1), self.num_classes, train)
 
