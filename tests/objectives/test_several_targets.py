@@ -7,7 +7,8 @@ import pytest
 import tiny
 
 from mmgen_jax import evaluate, objectives, train
-from mmgen_jax.config import loading, schema
+from mmgen_jax.config import loading
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import restore
 from mmgen_jax.training.state import averaged
@@ -174,7 +175,7 @@ def test_a_target_may_be_a_condition_of_another(family):
     ],
 )
 def test_what_targets_cannot_have_is_refused(family, changes, expected):
-    with pytest.raises(schema.ConfigError, match=expected):
+    with pytest.raises(ConfigError, match=expected):
         _ = tiny.Training(config(**changes)).system
 
 
