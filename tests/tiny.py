@@ -30,7 +30,7 @@ PARTS = {"fusion": "fusion", "generator": "generators", "discriminator": "discri
 PARTS |= {"target_encoder": "encoders"}
 # The largest value that a field of a component or a data source keeps. All widths get the same, so those that had to be
 # equal still are, and 16 is divided by every usual number of heads. A tuple keeps its length: it may set the depth.
-LARGEST = {
+MAX_VALUE = {
     **dict.fromkeys(("features", "width", "max_width", "hidden", "hidden_features", "channels", "latent_dim"), 16),
     **dict.fromkeys(("num_layers", "space_layers", "time_layers", "num_blocks", "num_queries", "num_bottlenecks"), 2),
     **{"num_train": 64, "num_test": 16, "num_compositional": 16, "num_frames": 4, "audio_seconds": 0.25},
@@ -71,7 +71,7 @@ def _shrink_representation(fields) -> None:
 
 def _shrink(fields, cls) -> None:
     for field in dataclasses.fields(cls):
-        largest, value = LARGEST.get(field.name), fields.get(field.name, field.default)
+        largest, value = MAX_VALUE.get(field.name), fields.get(field.name, field.default)
         if largest is None or value is dataclasses.MISSING or value is None:
             continue
         fields[field.name] = tuple(min(v, largest) for v in value) if isinstance(value, tuple) else min(value, largest)

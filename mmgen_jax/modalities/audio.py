@@ -13,7 +13,7 @@ import PIL.Image
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import base, containers
 from mmgen_jax.modalities.base import undecodable
-from mmgen_jax.modalities.grid import SMALLEST_PICTURE, save_grid, to_uint8
+from mmgen_jax.modalities.grid import MIN_PICTURE, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.resample import resample
 from mmgen_jax.modalities.space import Continuous
@@ -165,4 +165,4 @@ def _spectrogram(samples: np.ndarray) -> np.ndarray:
     magnitudes = np.abs(np.fft.rfft(windows * np.hanning(SPECTROGRAM_FRAME)))
     decibels = 20 * np.log10(np.maximum(magnitudes / max(magnitudes.max(), 1e-9), 1e-9))
     picture = to_uint8(decibels.T[::-1] / (SPECTROGRAM_RANGE / 2) + 1)
-    return np.asarray(PIL.Image.fromarray(picture).resize((max(picture.shape[1], 128), SMALLEST_PICTURE)))
+    return np.asarray(PIL.Image.fromarray(picture).resize((max(picture.shape[1], 128), MIN_PICTURE)))

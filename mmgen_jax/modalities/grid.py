@@ -10,11 +10,11 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-SMALLEST_PICTURE = 96  # px of the shorter side; smaller pictures are enlarged by a whole factor
+MIN_PICTURE = 96  # px of the shorter side; smaller pictures are enlarged by a whole factor
 GAP = 6  # px around a cell
 FONT_SIZE = 13
 LINE_HEIGHT = 16
-MOST_LINES = 4  # of a prompt
+MAX_LINES = 4  # of a prompt
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
@@ -74,8 +74,8 @@ def _grid(panels: dict[str, np.ndarray], captions: list[str]) -> PIL.Image.Image
 
 
 def _enlarged(picture: np.ndarray) -> PIL.Image.Image:
-    """`[H, W, 1 or 3] uint8` as RGB, its shorter side at least `SMALLEST_PICTURE` px, every pixel a square."""
-    factor = math.ceil(SMALLEST_PICTURE / min(picture.shape[:2]))
+    """`[H, W, 1 or 3] uint8` as RGB, its shorter side at least `MIN_PICTURE` px, every pixel a square."""
+    factor = math.ceil(MIN_PICTURE / min(picture.shape[:2]))
     picture = np.broadcast_to(picture, (*picture.shape[:2], 3))
     return PIL.Image.fromarray(picture.repeat(factor, axis=0).repeat(factor, axis=1))
 
@@ -94,9 +94,9 @@ def _wrap(text: str, width: int, font) -> list[str]:
             if font.getlength(lines[-1] + character) > width:
                 lines.append("")
             lines[-1] += character
-    if len(lines) > MOST_LINES:
-        last = lines[MOST_LINES - 1]
+    if len(lines) > MAX_LINES:
+        last = lines[MAX_LINES - 1]
         while font.getlength(last + "…") > width:
             last = last[:-1]
-        lines = [*lines[: MOST_LINES - 1], last + "…"]
+        lines = [*lines[: MAX_LINES - 1], last + "…"]
     return lines if text.strip() else []

@@ -9,8 +9,8 @@ from typing import TextIO
 
 # Between two lines where the stream is no terminal: with new metrics, which are there when their steps have been
 # computed, and without, when steps have only been handed to the device and the rate says less.
-LINE_SECONDS, LONGEST_SECONDS = 10.0, 60.0
-MOST_METRICS = 3
+LINE_SECONDS, MAX_SECONDS = 10.0, 60.0
+MAX_METRICS = 3
 
 
 class Progress:
@@ -39,7 +39,7 @@ class Progress:
     def update(self, step: int, metrics: Mapping[str, float] | None = None) -> None:
         """Moves to `step`, the number of steps done; `metrics` are shown until newer ones come (the first few)."""
         if metrics:
-            self._metrics = dict(list(metrics.items())[:MOST_METRICS])
+            self._metrics = dict(list(metrics.items())[:MAX_METRICS])
         if self._bar is not None:
             if metrics:
                 self._bar.set_postfix_str(self._shown(), refresh=False)
@@ -51,7 +51,7 @@ class Progress:
         if self._since is None:  # the first step has been compiled: that is no part of the rate
             self._since = step, now
         waited = now - self._since[1]
-        if step >= self._total or waited >= (LINE_SECONDS if metrics else LONGEST_SECONDS):
+        if step >= self._total or waited >= (LINE_SECONDS if metrics else MAX_SECONDS):
             self._line(now)
 
     def write(self, text: str) -> None:

@@ -59,7 +59,7 @@ def test_the_prompt_is_drawn_under_its_picture(tmp_path):
     (prompted,) = save.save_samples(tmp_path, 2, {"photo": black}, MODALITIES, prompts=["", "a long prompt " * 40])
     plain, prompted = pixels(plain), pixels(prompted)
     added = prompted.shape[0] - plain.shape[0]
-    assert added == grid.MOST_LINES * grid.LINE_HEIGHT  # cut, so that one prompt cannot push the sheet apart
+    assert added == grid.MAX_LINES * grid.LINE_HEIGHT  # cut, so that one prompt cannot push the sheet apart
     below = prompted[grid.GAP + 96 :]
     half = grid.GAP + 144 + grid.GAP // 2
     assert (below[:, :half] == 255).all() and (below[:, half:] < 128).any()
