@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
-if TYPE_CHECKING:
-    from mmgen_jax.networks.conditioning.tokens import Tokens
+from mmgen_jax.networks.conditioning.tokens import Tokens
 
 
 def drop_modalities(
