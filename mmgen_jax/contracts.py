@@ -135,7 +135,7 @@ class Kind(Protocol):
 
 
 class Encoder(Protocol):
-    """One modality to tokens; `networks/encoders/<kind>/<name>.py`, class `Encoder`."""
+    """One modality to tokens; `networks/encoders/<kind>/<name>.py`, or `<name>.py` for any kind; class `Encoder`."""
 
     def __call__(self, array: Target, mask: Mask, train: bool = False) -> Tokens: ...
 
