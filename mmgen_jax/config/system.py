@@ -111,9 +111,8 @@ def build_system(
     targets = {name: _modality(name, "objective.target", modalities) for name in names}
     representations = _representations(config, targets, common)
     target = next(iter(targets.values()))
-    facts = common | _facts(target)
-    if representation := representations[names[0]]:
-        facts |= _space_facts(representation.space)
+    representation = representations[names[0]]
+    facts = common | _facts(target) | _space_facts((representation or target).space)
     networks = {
         "target": names[0],
         "modality": target,
