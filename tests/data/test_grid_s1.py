@@ -99,7 +99,7 @@ def test_real_damage_is_told(mmgen_data, tmp_path, cache):
 
 def test_audio_alone_opens_no_picture(made):
     _, batch = all_of(directory=str(made), names=("audio", "text"))
-    assert list(batch) == ["audio", "text"] and batch["audio"].shape == (4, 24000)
+    assert list(batch) == ["audio", "text"] and batch["audio"].shape == (4, 48000)
 
 
 def test_a_word_outside_the_grammar_is_refused(made):
@@ -166,7 +166,7 @@ def few(mmgen_data, tmp_path_factory):
 def test_real_clips(few, cache):
     ids, batch = all_of(directory=str(few))
     assert sorted(ids) == ["bbaf2n", "lrae3s", "lwwf6n", "sgib8n"]
-    assert batch["video"].shape == (4, 16, 48, 48, 3) and batch["audio"].shape == (4, 24000)
+    assert batch["video"].shape == (4, 16, 48, 48, 3) and batch["audio"].shape == (4, 48000)
     moved = np.abs(np.diff(batch["video"], axis=1)).mean((1, 2, 3, 4))
     assert (moved > 0.003).all() and (moved < 0.2).all()  # one take, of a face that speaks
     level = np.sqrt(np.square(batch["audio"]).reshape(4, 12, -1).mean(-1))  # of quarter seconds

@@ -77,7 +77,7 @@ def test_made_set(made):
             if split == "train":
                 assert tokenizer.decode(text) == " ".join(source.texts[row].split()[:7])  # cut at its end
             first = 440 * 2 ** ((abc_pitch(source, row) - 69) / 12)
-            assert abs(1200 * np.log2(loudest(audio[:4000], 8000) / first)) < 10
+            assert abs(1200 * np.log2(loudest(audio[:8000], 16_000) / first)) < 10
     assert count == 29
 
 
@@ -163,7 +163,7 @@ def test_real_set(mmgen_data):
     assert words == sizes
     source = hymnal.Source()
     batch = local_sets.check(source)
-    assert batch["audio"].shape[1:] == (64000,) and (np.abs(batch["audio"]).max(1) > 0.3).all()
+    assert batch["audio"].shape[1:] == (128000,) and (np.abs(batch["audio"]).max(1) > 0.3).all()
     indices = np.unique(np.linspace(0, len(source) - 1, 12).astype(int))
     assert local_sets.digest(batch) == local_sets.digest_elsewhere("hymnal", {}, indices)
     text = source.texts[source.titles.index("Blessed Jesus at Thy Word")]

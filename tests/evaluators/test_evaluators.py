@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from mmgen_jax import evaluate, lookup
-from mmgen_jax.evaluators.judges import audio, classifier, files, image, video
+from mmgen_jax.evaluators.judges import classifier, image
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.runs.sampler import Sampler

@@ -88,11 +88,11 @@ def test_the_file_of_a_picture_judge_is_named_as_ever(tmp_path, monkeypatch):
     data = identity.pop("data")
     assert identity == {"version": 1, "training": training | {"seed": 0}, "image": "image", "label": "color"}
     assert [sorted(part) for part in data] == [["examples", "length", "modalities"]] * 2
-    assert list(np.load(tmp_path / "judge.npz"))[0] == "about" and judge.num_test == 120
+    assert "about" in np.load(tmp_path / "judge.npz") and judge.num_test == 120
 
 
 def test_a_text_has_no_network():
-    with pytest.raises(ValueError, match="no network judges 'text'.*evaluator captions"):
+    with pytest.raises(ValueError, match=r"no network judges 'text'.*evaluator captions"):
         classifier.load(SCENES, "text", "color")
 
 
