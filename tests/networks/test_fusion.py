@@ -97,11 +97,11 @@ def test_order_of_modalities_does_not_matter(name):
 
 
 class Keep(nn.Module):
-    """A fusion that hands on the tokens that it is given."""
+    """A fusion that hands on the tokens that it is given, by name, in place of a condition's."""
 
     @nn.compact
     def __call__(self, tokens, train: bool = False):
-        return {name: (t.values, t.mask) for name, t in tokens.items()}
+        return Condition({name: (t.values, t.mask) for name, t in tokens.items()}, None, None)
 
 
 class Pixels(nn.Module):
@@ -161,9 +161,9 @@ def test_absent_modality_is_a_masked_one_to_any_fusion(seed, names):
     """Fusions see bitwise the same tokens; with `test_masked_tokens_have_no_influence` so is what they give."""
     _, variables, apply = kept()
     batch = random_batch(seed)
-    tokens = apply(variables, without(batch, names))
-    assert_same(tokens, apply(variables, with_garbage(batch, names)))
-    for name, (values, mask) in tokens.items():
+    condition = apply(variables, without(batch, names))
+    assert_same(condition, apply(variables, with_garbage(batch, names)))
+    for name, (values, mask) in condition.tokens.items():
         assert np.isfinite(values).all() and not np.asarray(values)[~np.asarray(mask)].any()
         assert (name in names) <= (not mask.any())
 
@@ -181,7 +181,7 @@ def test_modality_dropout_is_for_training_alone():
     batch = random_batch(2)
     assert_same(drops.apply(variables, batch), apply(variables, batch))
     dropped = drops.apply(variables, batch, train=True, rngs={"modality_dropout": jax.random.key(0)})
-    left = np.sum([mask.any(axis=1) for _, mask in dropped.values()], axis=0)
+    left = np.sum([mask.any(axis=1) for _, mask in dropped.tokens.values()], axis=0)
     present = np.any([batch[f"{n}/mask"] for n in NAMES], axis=0)
     assert_same(left, present.astype(left.dtype))  # a rate of 1 leaves one of those that were there
 
