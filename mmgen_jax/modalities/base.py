@@ -77,8 +77,7 @@ class Base:
         return Statistics(self.modality)
 
     def read_file(self, path, name: str) -> Any:
-        kind = self.modality.kind
-        raise DataError(path, name, "file", f"what a {kind} is given as", "a file", f"no file holds a {kind}")
+        raise DataError(path, name, "kind", "one that is read from files", self.modality.kind, "leave the file out")
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         return [self.read_file(pathlib.Path(value), name)]
