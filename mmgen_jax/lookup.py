@@ -7,7 +7,7 @@ import difflib
 import importlib
 import pathlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from mmgen_jax.errors import LookupFailed
@@ -54,8 +54,8 @@ def available(package: str) -> list[str]:
     return sorted(names)
 
 
-def build(package: str, config: Mapping[str, Any], **context) -> Any:
-    """The component that `config.name` names, its fields set from the rest of `config`.
+def build(package: str, config: Any, **context) -> Any:
+    """The component that `config.name` names, its fields set from the rest of `config`, a mapping or `ConfigDict`.
 
     `context` holds what the surroundings know (`shape`, `vocab_size`, `dtype`, …): a component takes those that it has
     a field for, and `config` goes before `context`.
@@ -63,10 +63,11 @@ def build(package: str, config: Mapping[str, Any], **context) -> Any:
     Raises:
       LookupFailed: no such component, a field that it does not have, or a required field that nothing sets.
     """
-    if "name" not in config:
-        raise LookupFailed(
-            f"{package}: expected a field `name`, got {dict(config)}; there are: " + ", ".join(available(package))
-        )
+    is_group = hasattr(config, "keys")
+    if not is_group or "name" not in config:
+        got = dict(config) if is_group else f"{config!r}, no group of fields"
+        known = ", ".join(available(package))
+        raise LookupFailed(f"{package}: expected a field `name`, got {got}; there are: {known}")
     cls = find(package, config["name"])
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in ("parent", "name")}
     given = {key: value for key, value in config.items() if key != "name"}

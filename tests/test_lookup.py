@@ -55,6 +55,7 @@ def test_the_config_goes_before_the_surroundings():
             {"name": "concat", "feature": 8},
             "fusion/concat: has no field 'feature'; did you mean 'features'? its fields",
         ),
+        ("concat", "fusion: expected a field `name`, got 'concat', no group of fields; there are: "),
         ({"name": "concat", "parent": None}, "fusion/concat: has no field 'parent'"),
     ],
 )

@@ -35,6 +35,9 @@ class BaselineSampler:
     def supports(self, method: str) -> bool:
         return method == "sample" or getattr(type(self), method) is not getattr(BaselineSampler, method)
 
+    def __call__(self, batch) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
     def reconstruct(self, batch) -> dict[str, np.ndarray]:
         self._lacks("reconstruction", "reconstruction")
 

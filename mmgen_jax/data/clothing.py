@@ -110,7 +110,7 @@ class Source(local.LocalSource):
             if name != "text":
                 batch[name] = self._values(name, indices)
                 continue
-            choices = [self._captions[label] for label in self._columns["clothing"][indices]]
+            choices = [self._captions[label] for label in self._values("clothing", indices)]
             draw = local.uniform("clothing", epochs, indices)
             batch[name] = np.array([choice[int(u * len(choice))] for choice, u in zip(choices, draw)])
         return batch

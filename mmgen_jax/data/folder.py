@@ -27,7 +27,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -171,7 +171,7 @@ class Source(folder_formats.Formats):
         self, items: Sequence[Item], modality: Modality, in_training: np.ndarray
     ) -> tuple[Tokenizer, np.ndarray]:
         """The vocabulary of the training texts, and every text as ids `[N, L]`."""
-        texts = [self.decode(item, modality) for item in items]
+        texts: list[Any] = [self.decode(item, modality) for item in items]  # strings, as the kind has a vocabulary
         training = [text for text, train in zip(texts, in_training) if train]
         tokenizer = build(training, self.text_unit, min_count=self.min_count)
         if self.text_unit != "byte" and not tokenizer.vocabulary:
@@ -232,6 +232,6 @@ def _state(item: Item) -> tuple:
 
 def _with_count(problems: Sequence[DataError]) -> DataError:
     """The first problem, with a word on how many more there are."""
-    *args, advice = problems[0].args
+    file, modality, field, expected, got, advice = problems[0].args
     more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
-    return DataError(*args, advice + more)
+    return DataError(file, modality, field, expected, got, advice + more)

@@ -142,7 +142,4 @@ def _groups(names: list[str], *keys: list) -> list[str]:
 
 
 def _cut(text: str, tokenizer: Tokenizer, length: int) -> str:
-    units = tokenizer.split(text)[:length]
-    if tokenizer.unit == "byte":
-        return bytes(units).decode("utf-8", errors="ignore")  # a character cut in two is dropped
-    return (" " if tokenizer.unit == "word" else "").join(units)
+    return tokenizer.join(tokenizer.split(text)[:length])

@@ -159,12 +159,13 @@ def export(builder: Any, split: str, directory: pathlib.Path) -> None:
     import tensorflow_datasets as tfds
 
     features = dict(_flatten(builder.info.features))
-    described = {field: _describe(feature, tfds.features) for field, feature in features.items()}
-    for field in [field for field, description in described.items() if description is None]:
-        print(
-            f"{builder.name}: left out field {field!r}, {type(features[field]).__name__} has no array form", flush=True
-        )
-        del described[field]
+    described = {}
+    for field, feature in features.items():
+        description = _describe(feature, tfds.features)
+        if description is None:
+            print(f"{builder.name}: left out field {field!r}, {type(feature).__name__} has no array form", flush=True)
+        else:
+            described[field] = description
     decoders = _nest({f: tfds.decode.SkipDecoding() for f, d in described.items() if d.get("encoded")})
     if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
         examples = iter(builder.as_data_source(split, decoders=decoders or None))
@@ -208,8 +209,9 @@ def _nest(flat: dict[str, Any]) -> dict:
 
 def _describe(feature: Any, kinds: Any) -> dict | None:
     """Kind and shape of a TFDS feature (None on an axis that varies); None for one that has no array form."""
-    shape = list(feature.shape) if isinstance(feature.shape, tuple) else None
-    dtype = None if shape is None else np.dtype(feature.np_dtype)
+    if not isinstance(feature.shape, tuple):  # a group of features
+        return None
+    shape, dtype = list(feature.shape), np.dtype(feature.np_dtype)
     if isinstance(feature, kinds.Video):
         fixed = dtype == np.uint8 and None not in shape[1:]
         return {"kind": "video", "shape": shape} if fixed else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -88,4 +88,4 @@ def measure(samples: np.ndarray, real: np.ndarray, batch_size: int = 100) -> dic
 def _ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     import dm_pix
 
-    return dm_pix.ssim(a, b)
+    return cast(jax.Array, dm_pix.ssim(a, b))

@@ -88,7 +88,8 @@ class Evaluator:
         correct, judge_correct = np.concatenate(correct), np.concatenate(judge_correct)
         chance = np.array([1 / len(FACTORS[name]) for name in self.names])
         entries = {name: _entry(correct[:, i], judge_correct[:, i], chance[i]) for i, name in enumerate(self.names)}
-        return entries | {"all": _entry(correct.all(axis=1), judge_correct.all(axis=1), chance.prod())}
+        whole, judge_whole = np.asarray(correct.all(axis=1)), np.asarray(judge_correct.all(axis=1))
+        return entries | {"all": _entry(whole, judge_whole, chance.prod())}
 
     def _judge(self, target: np.ndarray) -> np.ndarray:
         """`[B, factors] int32`."""

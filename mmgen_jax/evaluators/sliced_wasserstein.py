@@ -78,8 +78,8 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, seed: int = 0) -> dict[int,
     rng = np.random.default_rng(seed)
     distances = {}
     for level_a, level_b in zip(laplacian_pyramid(a), laplacian_pyramid(b)):
-        patches = [_patches(level, rng) for level in (level_a, level_b)]
-        distances[min(level_a.shape[1:3])] = UNIT * _distance(*patches, rng)
+        patches_a, patches_b = (_patches(level, rng) for level in (level_a, level_b))
+        distances[min(level_a.shape[1:3])] = UNIT * _distance(patches_a, patches_b, rng)
     return distances
 
 

@@ -56,7 +56,8 @@ class Kind(base.Base):
         return Continuous((*self.modality.shape, 1))
 
     def read_file(self, path, name: str) -> np.ndarray:
-        return read(path, *self.modality.shape, self.modality.sample_rate, name)
+        (num_samples,) = self.modality.shape
+        return read(path, num_samples, self.modality.sample_rate, name)
 
     def save(
         self, stem: pathlib.Path, name: str, samples: np.ndarray, captions: Sequence[str], seen: Mapping[str, Any]

@@ -7,12 +7,14 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-import dm_pix as pix
+import dm_pix
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
+
+pix: Any = dm_pix  # its own annotations, chex's, are wider than jax.Array
 
 # What an operation's draws are folded with: its place here, else a checksum of its name.
 ORDER = (

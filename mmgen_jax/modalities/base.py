@@ -76,6 +76,9 @@ class Base:
     def statistics(self) -> Statistics:
         return Statistics(self.modality)
 
+    def read_file(self, path, name: str) -> Any:
+        raise DataError(path, name, "kind", "one that is read from files", self.modality.kind, "leave the file out")
+
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         return [self.read_file(pathlib.Path(value), name)]
 

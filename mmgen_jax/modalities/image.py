@@ -78,7 +78,7 @@ class Kind(Base):
         return augmentation.pictures(example[None], settings, key)[0]
 
 
-def read(path, shape: tuple[int, int, int], modality: str = "image") -> np.ndarray:
+def read(path, shape: tuple[int, ...], modality: str = "image") -> np.ndarray:
     """`[H, W, C] float32` in [-1, 1] of a PNG, JPEG or WebP file, C being 1 or 3.
 
     Converted: palette, CMYK and YCbCr to RGB; alpha (RGBA, LA, a transparent palette entry) composited on white; 16-bit
@@ -120,7 +120,7 @@ def check_pixels(path, modality: str, width: int, height: int) -> None:
         )
 
 
-def to_array(picture, shape: tuple[int, int, int]) -> np.ndarray:
+def to_array(picture, shape: tuple[int, ...]) -> np.ndarray:
     """A PIL image of any mode as `[H, W, C] float32` in [-1, 1]."""
     from PIL import Image
 

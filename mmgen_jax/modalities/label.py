@@ -31,9 +31,9 @@ class Kind(base.Base):
         """A name goes before a number, for classes that are called by numbers."""
         classes, value = self.modality.classes, str(value)
         if value in classes:
-            return [np.int32(classes.index(value))]
+            return [np.array(classes.index(value), np.int32)]
         if value.isdecimal() and int(value) < len(classes):
-            return [np.int32(value)]
+            return [np.array(int(value), np.int32)]
         raise ConfigError(
             f"{name}: expected a class, or its number from 0 to {len(classes) - 1}, got {value!r}; the classes are: "
             + ", ".join(classes)

@@ -16,7 +16,7 @@ from mmgen_jax.modalities import base, containers
 from mmgen_jax.modalities.lines import save_lines
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Discrete
-from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN, synonym_table
+from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN, Tokenizer, synonym_table
 
 MAX_TEXT_BYTES = 2**16  # of a file
 MAX_PROMPTS_BYTES = 2**24  # of a file of prompts
@@ -52,6 +52,17 @@ class Kind(base.Base):
     def space(self) -> Discrete:
         return Discrete(self.modality.shape[0], self.modality.vocab_size, END)
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The modality's own.
+
+        Raises:
+          InputError: it has none, so its ids are no words.
+        """
+        if self.modality.tokenizer is None:
+            raise InputError("a text without a tokenizer has ids but no words; set `tokenizer` of its Modality")
+        return self.modality.tokenizer
+
     def read_file(self, path, name: str) -> str:
         return read(path, name)
 
@@ -61,14 +72,14 @@ class Kind(base.Base):
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         """Logs the words that an open vocabulary lacks; a closed one refuses them."""
         texts = _prompts(value[1:], name) if value.startswith("@") else [value]
-        tokenizer, length = self.modality.tokenizer, self.modality.shape[0]
+        tokenizer, length = self.tokenizer, self.modality.shape[0]
         encoded = [tokenizer.encode(text, length) for text in texts]
         if unknown := dict.fromkeys(word for text in texts for word in tokenizer.unknown(text)):
             logging.warning("%s: words that the model does not know, and reads as one: %s", name, ", ".join(unknown))
         return encoded
 
     def words(self, value: np.ndarray) -> str:
-        return self.modality.tokenizer.decode(value)
+        return self.tokenizer.decode(value)
 
     def describe(self, name: str, value: np.ndarray) -> str:
         return self.words(value)
@@ -83,7 +94,7 @@ class Kind(base.Base):
 
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         if operation == "synonyms":
-            synonym_table(self.modality.tokenizer, strength)
+            synonym_table(self.tokenizer, strength)
             return
         super().check_augmentation(where, operation, strength, settings)
         if operation == "synonym" and strength and not settings.get("synonyms"):
@@ -92,7 +103,7 @@ class Kind(base.Base):
     def augment(self, settings: Mapping[str, Any], example, key):
         from mmgen_jax.modalities import augmentation
 
-        table = synonym_table(self.modality.tokenizer, settings["synonyms"]) if settings.get("synonym") else None
+        table = synonym_table(self.tokenizer, settings["synonyms"]) if settings.get("synonym") else None
         return augmentation.words(example, settings, key, table)
 
 

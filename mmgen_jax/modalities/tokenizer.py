@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,14 @@ class Tokenizer:
     def vocab_size(self) -> int:
         return NUM_SPECIAL + (256 if self.unit == "byte" else len(self.vocabulary))
 
-    def split(self, text: str) -> list[str] | list[int]:
+    def split(self, text: str) -> list[Any]:
         return split(text, self.unit)
+
+    def join(self, units: Sequence[Any]) -> str:
+        """The text of a part of what `split` gives; a character of which bytes are missing is dropped."""
+        if self.unit == "byte":
+            return bytes(units).decode("utf-8", errors="ignore")
+        return (" " if self.unit == "word" else "").join(units)
 
     def unknown(self, text: str) -> list[str]:
         """The units of a text that are not in the vocabulary."""
@@ -101,8 +108,8 @@ def from_dict(fields: dict) -> Tokenizer:
     return Tokenizer(fields["unit"], tuple(fields["vocabulary"]), fields["open"])
 
 
-def split(text: str, unit: str) -> list[str] | list[int]:
-    """Lower-case words and single punctuation marks, characters, or UTF-8 bytes."""
+def split(text: str, unit: str) -> list[Any]:
+    """Lower-case words and single punctuation marks, characters, or the numbers of UTF-8 bytes."""
     if unit == "word":
         return _WORD.findall(text.lower())
     if unit == "character":

@@ -48,7 +48,8 @@ class Kind(image.Kind):
         with open_video(path, name) as container:
             if not container.streams.audio:
                 return None
-        return read_sound(path, *modality.shape, modality.sample_rate, name)
+        (num_samples,) = modality.shape
+        return read_sound(path, num_samples, modality.sample_rate, name)
 
     def read_file(self, path, name: str) -> np.ndarray:
         return read(path, self.modality.shape, self.modality.frame_rate, name)
@@ -79,7 +80,7 @@ class Statistics(base.Statistics):
         return f"{f'{rate:g} frames/s' if rate else 'frames spread over each clip'}; {super().__str__()}"
 
 
-def read(path, shape: tuple[int, int, int, int], frame_rate: float = 0.0, modality: str = "video") -> np.ndarray:
+def read(path, shape: tuple[int, ...], frame_rate: float = 0.0, modality: str = "video") -> np.ndarray:
     """`[T, H, W, C] float32` in [-1, 1] of an MP4, GIF or WebM file.
 
     With a `frame_rate` of 0, frame t is the middle one of the clip's t-th of T equal parts, so any clip fills T frames

@@ -46,6 +46,7 @@ class Network(nn.Module):
         """`weights [B]`, with mean 1, of the examples in the latents' statistics; only used in training."""
         latent = self.encode(target, train)
         if train and not self.is_initializing():
+            assert weights is not None, "training has them"
             self._observe(jax.lax.stop_gradient(latent), weights[:, None])
         return self.generator(latent, None, train=train)
 

@@ -113,13 +113,13 @@ def write(
 def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -> np.ndarray:
     """`[prompts, num, H, W, 3] uint8`, enlarged."""
     _, system, sampler, _ = restore(workdir)
-    texts = [name for name in system.conditions if system.modalities[name].tokenizer]
+    texts = {name: known for name in system.conditions if (known := system.modalities[name].tokenizer)}
     if len(texts) != 1 or not is_picture(system.modalities[system.target].space):
         raise ConfigError(f"{workdir}: expected a model that draws images from one text")
-    modality = system.modalities[texts[0]]
-    ids = np.stack([modality.tokenizer.encode(prompt, modality.shape[0]) for prompt in prompts])
+    [(text, tokenizer)] = texts.items()
+    ids = np.stack([tokenizer.encode(prompt, system.modalities[text].shape[0]) for prompt in prompts])
     sampler.seed = seed
-    drawn = to_uint8(sampler({texts[0]: np.repeat(ids, num, axis=0)})[system.target])
+    drawn = to_uint8(sampler({text: np.repeat(ids, num, axis=0)})[system.target])
     factor = -(-SMALLEST // drawn.shape[1])
     drawn = np.broadcast_to(drawn, (*drawn.shape[:3], 3)).repeat(factor, axis=1).repeat(factor, axis=2)
     return drawn.reshape(len(prompts), num, *drawn.shape[1:])

@@ -45,10 +45,11 @@ class Checkpointer:
         # Else a folder that cannot be made (disk full, no permission) shows only when the threads that wait for it give
         # up, minutes later.
         context.async_options.create_directories_asynchronously = False
+        latest = ocp.training.preservation_policies.LatestN(keep)  # the default keeps everything
         self._checkpointer = ocp.training.Checkpointer(
-            directory,
+            str(directory),
             context=context,
-            preservation_policy=ocp.training.preservation_policies.LatestN(keep),  # the default keeps everything
+            preservation_policy=latest,  # pyright: ignore[reportArgumentType] Orbax types its protocol otherwise
             cleanup_tmp_directories=create,
         )
         self._directory = directory

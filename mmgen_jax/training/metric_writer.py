@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -30,7 +31,6 @@ class MetricWriter:
 
     def __init__(self, workdir: str | os.PathLike, start_step: int):
         import tensorboardX
-        from tensorboardX.proto import event_pb2
 
         workdir = pathlib.Path(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
@@ -40,6 +40,7 @@ class MetricWriter:
         self._lines = self._path.open("a", encoding="utf-8")
         self._events = tensorboardX.FileWriter(str(workdir / "tensorboard"))
         # TensorBoard hides earlier events from the step of a START event on.
+        event_pb2 = _proto("event_pb2")
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         self._events.add_event(event_pb2.Event(session_log=start), start_step + 1)
 
@@ -49,8 +50,6 @@ class MetricWriter:
         Raises:
           ValueError: a value is not finite (JSON has no word for it), or a metric is called `step`.
         """
-        from tensorboardX.proto import summary_pb2
-
         values = {name: float(value) for name, value in metrics.items()}
         for name, value in values.items():
             if name == "step" or not math.isfinite(value):
@@ -59,6 +58,7 @@ class MetricWriter:
                 )
         self._lines.write(json.dumps({"step": int(step), **values}) + "\n")
         self._lines.flush()
+        summary_pb2 = _proto("summary_pb2")
         scalars = [summary_pb2.Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._events.add_summary(summary_pb2.Summary(value=scalars), step)
 
@@ -127,6 +127,11 @@ def summarise(
     return {name: float(np.mean(column)) for name, column in values.items()}, first
 
 
+def _proto(name: str) -> Any:
+    """A module of protobuf messages; it makes its classes when it is imported, so that it has no types."""
+    return importlib.import_module(f"tensorboardX.proto.{name}")
+
+
 def _rewrite(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
     """Replaces the file in one move, so that a crash leaves the old one or the new one."""
     temporary = path.with_suffix(".tmp")
@@ -136,8 +141,7 @@ def _rewrite(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
 
 def _file_summary(path: pathlib.Path, tag: str):
     """A TensorBoard summary of the file's own bytes (an image may be an animated GIF), None of what it cannot show."""
-    from tensorboardX.proto.summary_pb2 import Summary
-
+    Summary = _proto("summary_pb2").Summary
     if path.suffix in (".png", ".gif"):
         import PIL.Image
 

@@ -77,6 +77,7 @@ class Progress:
         return "  ".join(f"{name} {value:.4g}" for name, value in self._metrics.items())
 
     def _line(self, now: float) -> None:
+        assert self._since is not None, "there is a line after a step only"
         line = [f"step {self._step}/{self._total}"]
         if self._step > self._since[0]:
             rate = (self._step - self._since[0]) / max(now - self._since[1], 1e-9)

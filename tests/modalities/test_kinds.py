@@ -12,7 +12,7 @@ from tiny import ROOT
 
 from mmgen_jax import check_data, contracts, modalities
 from mmgen_jax.config import schema
-from mmgen_jax.errors import BatchError
+from mmgen_jax.errors import BatchError, DataError
 from mmgen_jax.modalities import kinds, save
 from mmgen_jax.modalities.modality import Modality, check_batch, modalities_from_json, modalities_to_json
 
@@ -31,6 +31,11 @@ def test_every_kind_keeps_the_contract(name):
     needed = members - (set() if kind.suffixes else OF_FILES) - (set() if kind.tracks else OF_TRACKS)
     assert not [member for member in needed - {"modality"} if not hasattr(kind, member)]
     assert [field.name for field in dataclasses.fields(kind)] == ["modality"]
+
+
+def test_a_kind_without_files_refuses_one():
+    with pytest.raises(DataError, match=r"^a\.txt: animal\.kind: expected one that is read from files, got label; "):
+        Modality("label", classes=("cat",)).traits.read_file("a.txt", "animal")
 
 
 def branches(source: str) -> list[str]:

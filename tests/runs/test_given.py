@@ -7,7 +7,7 @@ import soundfile
 import tiny
 
 from mmgen_jax import api, sample, train
-from mmgen_jax.errors import ConfigError, DataError, TextError
+from mmgen_jax.errors import ConfigError, DataError, InputError, TextError
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.runs import prompts
@@ -51,6 +51,11 @@ def test_every_kind_is_read_as_its_own(tmp_path):
 def test_a_label_is_a_class_or_its_number(value, expected):
     """The class that is called 1 is the third."""
     assert read(animal=value)["animal"].tolist() == [expected]
+
+
+def test_a_text_without_a_tokenizer_is_refused():
+    with pytest.raises(InputError, match="a text without a tokenizer has ids but no words"):
+        prompts.read_given({"ids": "a star"}, ("ids",), {"ids": Modality("text", (5,))})
 
 
 @pytest.mark.parametrize("value", ["bird", "3", "-1", ""])

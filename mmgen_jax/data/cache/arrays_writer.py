@@ -35,11 +35,11 @@ class Writer:
             form = "array" if isinstance(values, np.ndarray) else "text" if isinstance(values[0], str) else "ragged"
             if self._forms.setdefault(name, form) != form:
                 raise InputError(f"field {name!r}: expected {self._forms[name]} values as before, got {form}")
-            if form == "array":
+            if isinstance(values, np.ndarray):
                 self._append(file_name(name), values)
                 continue
             if form == "text":
-                values = [np.frombuffer(text.encode("utf-8"), np.uint8) for text in values]
+                values = [np.frombuffer(text.encode("utf-8"), np.uint8) for text in map(str, values)]
             if file_name(name) not in self._files:
                 self._append(file_name(name, ".offsets"), np.zeros(1, np.int64))
             for value in map(np.asarray, values):

@@ -14,6 +14,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any, NoReturn
 
 from mmgen_jax.errors import AbcError
 
@@ -159,7 +160,7 @@ class _Player:
             raise AbcError(f"{self.where}: expected notes, got none")
         return Melody(notes, tuple(bar for bar in self.bars if bar))
 
-    def fail(self, expected: str, got: str):
+    def fail(self, expected: str, got: str) -> NoReturn:
         raise AbcError(f"{self.where}: expected {expected}, got {got!r}")
 
     def set(self, field: str, value: str) -> None:
@@ -172,7 +173,7 @@ class _Player:
         elif field == "K":
             match = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
             mode = match[3].lower()[:3] if match else None
-            if mode not in MODES:
+            if not match or mode not in MODES:
                 self.fail("a key as in G, Bb or F#min", value)
             fifths = FIFTHS[match[1]] + {"": 0, "#": 7, "b": -7}[match[2]] + MODES[mode]
             order = "FCGDAEB" if fifths > 0 else "BEADGCF"
@@ -214,13 +215,13 @@ class _Player:
             elif kind == "broken":
                 self.broken(text)
             elif kind == "rest":
-                self.add(None, _length(*re.fullmatch("." + _LENGTH, text).groups()))
+                self.add(None, _length(*_groups("." + _LENGTH, text)))
                 self.tied = self.last = None
             elif kind == "note":
-                groups = _NOTE.fullmatch(text).groups()
+                groups = _groups(_NOTE, text)
                 self.sound(self.pitch(*groups[:3]), _length(*groups[3:]))
             else:
-                self.chord(token["chord"], _length(*re.fullmatch(_LENGTH, token["chord_length"]).groups()))
+                self.chord(token["chord"], _length(*_groups(_LENGTH, token["chord_length"])))
 
     def bar(self, text: str) -> None:
         self.accidentals.clear()
@@ -277,6 +278,13 @@ class _Player:
             self.notes[-1][1] += length
         else:
             self.notes.append([pitch, length, self.whole])
+
+
+def _groups(pattern: str | re.Pattern[str], text: str) -> tuple[Any, ...]:
+    """Of a part that `_TOKEN` has matched."""
+    match = re.fullmatch(pattern, text)
+    assert match, f"{text!r} is not of the form that it was found by"
+    return match.groups()
 
 
 def _length(numerator: str, slashes: str, denominator: str) -> Fraction:

@@ -56,7 +56,7 @@ class Formats:
         """
         if item.value is not None:
             value = modality.traits.read_inline(item.value, str(item.path), item.modality)
-        elif (holder := kinds.of_file(item.path)) != item.kind:
+        elif (holder := _holder(item)) != item.kind:
             value = kinds.find(holder).read_track(item.path, modality, item.modality)
         else:
             value = modality.traits.read_file(item.path, item.modality)
@@ -75,4 +75,11 @@ class Formats:
 def check_header(item: Item) -> None:
     """Raises DataError for what is wrong with a file without decoding it."""
     if item.value is None:
-        kinds.find(kinds.of_file(item.path)).check_header(item.path, item.modality)
+        kinds.find(_holder(item)).check_header(item.path, item.modality)
+
+
+def _holder(item: Item) -> str:
+    """The kind of an item's file."""
+    kind = kinds.of_file(item.path)
+    assert kind is not None, f"{item.path}: a listing has files of known suffixes only"
+    return kind

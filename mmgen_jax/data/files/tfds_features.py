@@ -72,6 +72,7 @@ class Text(Feature):
         return {"unit": self.source.text_unit, "pieces": self.source.text_pieces}
 
     def rows(self, prepared: arrays.Arrays, field: str, modality: Modality) -> Iterator[np.ndarray]:
+        assert modality.tokenizer is not None, "`modality` gives one"
         for value in prepared.text(field):
             yield from _encode(value, modality.tokenizer, self.source.text_length, self.source.text_pieces)
 
@@ -148,11 +149,7 @@ def _encode(value: str, tokenizer: Tokenizer, length: int, pieces: bool) -> Iter
     """`[length] int32` of a text's beginning, or of each of its pieces."""
     units = tokenizer.split(value)
     for start in range(0, max(len(units), 1), length - 1):
-        piece = units[start : start + length - 1]
-        if tokenizer.unit == "byte":  # a character cut in two is dropped
-            yield tokenizer.encode(bytes(piece).decode("utf-8", errors="ignore"), length)
-        else:
-            yield tokenizer.encode((" " if tokenizer.unit == "word" else "").join(piece), length)
+        yield tokenizer.encode(tokenizer.join(units[start : start + length - 1]), length)
         if not pieces:
             return
 

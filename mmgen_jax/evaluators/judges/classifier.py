@@ -71,7 +71,8 @@ class Classifier:
             # one shape, one compilation
             padded = np.pad(part, ((0, batch_size - len(part)), *[(0, 0)] * (part.ndim - 1)))
             parts.append([np.asarray(output)[: len(part)] for output in self._apply(padded)])
-        return tuple(np.concatenate(outputs) for outputs in zip(*parts))
+        logits, features = (np.concatenate(outputs) for outputs in zip(*parts))
+        return logits, features
 
     def classify(self, arrays: np.ndarray) -> np.ndarray:
         """`[N]` class ids."""

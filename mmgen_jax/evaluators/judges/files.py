@@ -8,9 +8,9 @@ import os
 import pathlib
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-import flax
+import flax.traverse_util
 import numpy as np
 
 from mmgen_jax import lookup
@@ -71,7 +71,8 @@ def write(file: pathlib.Path, about: Mapping[str, Any], variables: Mapping[str, 
     """Of `about` (JSON values) and NumPy weights."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.stem}.{secrets.token_hex(8)}.npz")  # renamed when whole
-    np.savez(temporary, about=json.dumps(about), **flax.traverse_util.flatten_dict(variables, sep="/"))
+    flat = cast(dict[str, Any], flax.traverse_util.flatten_dict(variables, sep="/"))
+    np.savez(temporary, about=json.dumps(about), **flat)
     os.replace(temporary, file)
 
 

@@ -21,6 +21,7 @@ from mmgen_jax.config import schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.config.system import System, build_system
 from mmgen_jax.data import pipeline
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import retrieval_recall
 from mmgen_jax.evaluators.judges import files
 from mmgen_jax.modalities.modality import Modality
@@ -91,6 +92,8 @@ def load(data: Mapping[str, Any], image: str, text: str, training: Training = Tr
     """
     source_train, source_test = files.sources(data, (image, text))
     tokenizer = source_train.modalities[text].tokenizer
+    if tokenizer is None:
+        raise ConfigError(f"retriever: {text!r} has no tokenizer; choose a text that has one")
     identity = {"version": VERSION, "training": dataclasses.asdict(training), "image": image, "text": text}
     identity["vocabulary"] = tokenizer.to_dict()
     identity["data"] = [files.fingerprint(source) for source in (source_train, source_test)]
@@ -131,7 +134,8 @@ def train(source_train, source_test, image: str, text: str, training: Training =
 
 
 def _config(image: str, text: str, modalities: Mapping[str, Modality], training: Training) -> Config:
-    words = modalities[text].tokenizer.unit == "word"
+    tokenizer = modalities[text].tokenizer
+    words = tokenizer is not None and tokenizer.unit == "word"
     config = schema.base()
     config.seed = training.seed
     config.augment = {

@@ -40,7 +40,8 @@ def _fit(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"frechet_distance: expected at least 2 examples to fit a Gaussian to, got {len(features)}")
     features = features.astype(np.float64)
     mean = features.mean(0)
-    return mean, np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
+    factor = np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
+    return mean, factor  # pyright: ignore[reportReturnType] NumPy's stubs give the type of the other modes
 
 
 def _factor(covariance: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 Z = 1.959964  # of 95 %
 
 
-def wilson(successes: int, n: int) -> list[float]:
+def wilson(successes: float, n: int) -> list[float]:
     """Of a share of n independent examples (Wilson 1927): stays in [0, 1] and has width at 0 and 1."""
     share = successes / n
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -258,4 +258,4 @@ def _overlap_add(frames: jax.Array, hop_length: int) -> jax.Array:
     frames = jnp.pad(frames, [(0, 0)] * (len(lead) + 1) + [(0, blocks * hop_length - size)])
     frames = frames.reshape(*lead, count, blocks, hop_length)
     shifted = [jnp.pad(frames[..., i, :], [(0, 0)] * len(lead) + [(i, blocks - 1 - i), (0, 0)]) for i in range(blocks)]
-    return sum(shifted).reshape(*lead, -1)
+    return cast(jax.Array, sum(shifted)).reshape(*lead, -1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import cast
 
 import dm_pix as pix
 import jax
@@ -24,7 +25,7 @@ def hsv(image: jax.Array) -> jax.Array:
     """Hue, saturation and value in [0, 1], `[..., H, W, 3]`."""
     if image.shape[-1] != 3:
         raise InputError(f"hsv: expected images with 3 channels, got shape {image.shape}; grey images have no colour")
-    return pix.rgb_to_hsv((image.astype(jnp.float32) + 1.0) / 2.0)
+    return cast(jax.Array, pix.rgb_to_hsv((image.astype(jnp.float32) + 1.0) / 2.0))
 
 
 def luminance(image: jax.Array) -> jax.Array:
@@ -34,7 +35,7 @@ def luminance(image: jax.Array) -> jax.Array:
         return image[..., 0]
     if image.shape[-1] != 3:
         raise InputError(f"luminance: expected images with 1 or 3 channels, got shape {image.shape}")
-    return sum(weight * image[..., c] for c, weight in enumerate(LUMINANCE))
+    return cast(jax.Array, sum(weight * image[..., c] for c, weight in enumerate(LUMINANCE)))
 
 
 def colour_histogram(
@@ -110,9 +111,9 @@ def gabor_energy(image: jax.Array, bank: list[tuple[float, float]]) -> jax.Array
     rows = np.stack([_gabor_matrix(height, f, math.sin(angle), math.cos(angle)) for f, angle in bank])
     columns = np.stack([_gabor_matrix(width, f, math.cos(angle), math.sin(angle)) for f, angle in bank])
     product = functools.partial(jnp.einsum, precision="highest")
-    across = [product("...hw,fvw->...fhv", grey, part) for part in (columns.real, columns.imag)]
+    across = [product("...hw,fvw->...fhv", grey, part) for part in (np.real(columns), np.imag(columns))]
     (rr, ri), (ir, ii) = (
-        [product("fuh,...fhv->...uvf", part, half) for half in across] for part in (rows.real, rows.imag)
+        [product("fuh,...fhv->...uvf", part, half) for half in across] for part in (np.real(rows), np.imag(rows))
     )
     return jnp.square(rr - ii) + jnp.square(ri + ir)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from mmgen_jax.networks.conditioning.tokens import Condition
@@ -38,6 +39,7 @@ class Fusion(nn.Module):
                 self.rank * self.features, dtype=self.dtype, bias_init=nn.initializers.ones, name=f"{name}_factor"
             )(vectors[:, index])
             product = product * jnp.where(present[:, index, None], factor, 1)
+        assert isinstance(product, jax.Array), "a fusion has tokens of at least one modality"
         summed = product.reshape(-1, self.rank, self.features).sum(axis=1)
         root = summed / jnp.sqrt(jnp.abs(summed) + 1e-6)  # sign(x) √|x|, its gradient finite at 0
         pooled = nn.Dense(self.features, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(root))

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax
+from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax, pooled
 from mmgen_jax.networks.layers import blocks
 
 
@@ -70,7 +70,7 @@ class Generator(nn.Module):
             lambda cell, state, word, memory: cell(state, word, memory),
             variable_broadcast="params",
             split_rngs={"params": False},
-            in_axes=(1, nn.broadcast),
+            in_axes=(1, nn.broadcast),  # pyright: ignore[reportArgumentType] Flax takes one for each argument too
             out_axes=1,
         )
         _, output = scan(self.cell, cache["state"], words, cache["memory"])
@@ -80,7 +80,7 @@ class Generator(nn.Module):
         """What `step` reads and writes: state and conditions."""
         if condition is None or condition.tokens is None:
             return {"state": (jnp.zeros((batch_size, self.features)),) * 2, "memory": None}
-        cell, hidden = jnp.split(self.first_state(condition.pooled.astype(jnp.float32)), 2, axis=-1)
+        cell, hidden = jnp.split(self.first_state(pooled(condition).astype(jnp.float32)), 2, axis=-1)
         values = condition.tokens.astype(self.dtype)
         return {"state": (cell, jnp.tanh(hidden)), "memory": (values, self.key(values), condition.mask)}
 

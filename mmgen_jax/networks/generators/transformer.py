@@ -69,7 +69,16 @@ class Block(nn.Module):
     def remember(self, context: jax.Array):
         return self.cross_attention.remember(context)
 
-    def __call__(self, x, allowed, past=None, position=None, context=None, context_allowed=None, train: bool = False):
+    def __call__(
+        self,
+        x,
+        allowed,
+        past=None,
+        position: Any = None,
+        context=None,
+        context_allowed: Any = None,
+        train: bool = False,
+    ):
         """`x [B, T, D]` and the keys and values of its tokens, put into `past` from `position` on where it is given."""
         drop = functools.partial(self.drop, deterministic=not train)
         h = self.self_norm(x)
@@ -151,12 +160,13 @@ class Generator(nn.Module):
         )
         return self._logits(x)[:, 0], cache | {"blocks": blocks}
 
-    def _conditions(self, condition: Condition | None, batch_size: int):
+    def _conditions(self, condition: Condition | None, batch_size: int) -> tuple[jax.Array, jax.Array, Any, Any]:
         """Prefix `[B, P, D]` and its mask, then what each block attends to and its mask; P is 0 with `cross`."""
         nothing = jnp.zeros((batch_size, 0, self.features), self.dtype), jnp.zeros((batch_size, 0), bool)
         if condition is None or condition.tokens is None:
             return *nothing, None, None
         conditions, mask = self.condition(condition.tokens), condition.mask
+        assert mask is not None, "tokens have one"
         if self.attend == "prefix":
             return conditions, mask, None, None
         return *nothing, [block.remember(conditions) for block in self.blocks], mask[:, None, None]
