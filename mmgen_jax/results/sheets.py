@@ -47,7 +47,7 @@ def prompt_sheet(
     Raises:
       config.ConfigError: no run or prompt, a workdir that cannot sample, or whose model does not draw images from one
         text.
-      features.text.TextError: a prompt with a word that a model does not know.
+      TextError: a prompt with a word that a model does not know.
     """
     if not runs or not prompts:
         raise ConfigError(f"prompt_sheet: expected at least one run and one prompt, got {len(runs)} and {len(prompts)}")
