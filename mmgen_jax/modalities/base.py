@@ -82,9 +82,6 @@ class Base:
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         return [self.read_file(pathlib.Path(value), name)]
 
-    def read_inline(self, value: Any, where: str, name: str) -> Any:
-        raise DataError(where, name, "value", "the name of a file", f"{str(value)[:40]!r}", "write it to one")
-
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         known = self.operations
         if operation not in known:

@@ -39,7 +39,8 @@ class Kind(base.Base):
         """The shape of the first entry that can be read; the others must have it."""
         for path, value in entries:
             try:
-                return Modality("vector", (_numbers(value, path, "vector") if value else load(path, "vector")).shape)
+                array = load(path) if value is None else _numbers(value, path, "vector")
+                return Modality("vector", array.shape)
             except DataError:  # said where the entry itself is read
                 continue
         return Modality("vector", (1,))
