@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from scipy import ndimage
+from tiny import mapped_by
 
 from mmgen_jax.modalities import augmentation, tokenizer
 from mmgen_jax.modalities.modality import Modality, check_batch
@@ -100,7 +101,7 @@ def test_layout_over_devices_changes_nothing(augmented):
 
 
 def test_keys_under_pmap_are_those_of_the_whole_batch():
-    per_device = jax.pmap(lambda _: example_keys(jax.random.key(3), 2, "data"), "data")(jnp.zeros(8))
+    per_device = mapped_by(jax.pmap, lambda _: example_keys(jax.random.key(3), 2))(jnp.zeros(8))
     np.testing.assert_array_equal(
         jax.random.key_data(per_device).reshape(16, -1), jax.random.key_data(make_keys(16, 3))
     )
@@ -249,8 +250,7 @@ def test_mix_is_with_the_example_before_on_one_device_and_on_several():
         np.testing.assert_allclose(mixed[i], expected, atol=1e-6)
     one_hot = np.asarray(mixup.mix(jax.nn.one_hot(batch["label"], 2), weight))
     np.testing.assert_allclose(one_hot.sum(-1), 1.0, rtol=1e-6)
-    per_device = jax.pmap(lambda values, weight: mixup.mix(values, weight, "data"), "data")
-    parts = per_device(batch["image"].reshape(8, 2, 12, 12, 3), weight.reshape(8, 2))
+    parts = mapped_by(jax.pmap, mixup.mix)(batch["image"].reshape(8, 2, 12, 12, 3), weight.reshape(8, 2))
     np.testing.assert_allclose(np.asarray(parts).reshape(mixed.shape), mixed, atol=1e-6)
 
 
