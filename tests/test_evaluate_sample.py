@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from mmgen_jax import evaluate, sample, train
+from mmgen_jax.config import schema
 from mmgen_jax.config.override import override
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import text as text_kind
@@ -106,6 +107,18 @@ def test_other_sampling_is_measured_and_not_written(run, monkeypatch):
     monkeypatch.setattr("mmgen_jax.objectives.variational.Objective.sampling", ("scale",), raising=False)
     changed = evaluate.evaluate(run[0], "test", {"objective.scale": 0.3})
     assert changed and (run[0] / "evaluation.json").read_text() == before
+
+
+def test_what_only_decoding_reads_may_be_changed():
+    config = schema.base()
+    config.objective = {"name": "diffusion"}
+    config.representation = {"name": "vq_vae", "of": {"name": "log_mel"}}
+    changed = workdirs.changed(config, {"representation.of.num_iterations": "64"})
+    assert changed.representation.of.num_iterations == 64
+    config.representation = {"sound": {"name": "log_mel"}, "photo": {"name": "identity"}}
+    assert workdirs.changed(config, {"representation.sound.momentum": 0.0}).representation.sound.momentum == 0
+    with pytest.raises(ConfigError, match=r"fixed by the training.*representation.sound.num_iterations"):
+        workdirs.changed(config, {"representation.sound.n_mels": 40})
 
 
 def test_what_training_fixed_is_not_changed_in_sampling(run, tmp_path):

@@ -32,7 +32,7 @@ MOVED = {
 }
 
 # Sources whose sounds had another rate in Hz where the config names none: then, now.
-RATES = {name: (8_000, 16_000) for name in ("grid_s1", "sounds", "hymnal", "folder")}
+RATES = {name: (8_000, 16_000) for name in ("grid_s1", "hymnal", "folder")}
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:

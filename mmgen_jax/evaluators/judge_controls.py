@@ -1,9 +1,11 @@
 """What the judge of `classifier_accuracy` says of examples that should tell it nothing, little or all: its controls.
 
-Measured on `digits` with `configs/any_to_any.py:digits,target=…`, whose evaluators these are, n 1000 (audio: draws of
-the 250 test recordings); `reconstruction` of a sound is its log-mel spectrogram and back.
+The share recognised of 1,000 examples of the test split of `digits`, where chance is 0.1; every evaluation of
+`configs/any_to_any.py:digits,target=…` measures it again. `reconstruction` is here a sound through `log_mel` and back.
 
-NUMBERS
+    image   real 0.992: noise 0.099
+    audio   real 0.987: silence 0.089, noise 0.089, backwards 0.123, spectrum 0.523, reconstruction 0.995
+    video   real 0.984: noise 0.099, frozen 0.981, shuffled 0.984 (32 px, 8 frames)
 """
 
 from __future__ import annotations

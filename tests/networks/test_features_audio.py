@@ -47,6 +47,31 @@ def test_features_equal_librosa(setting):
         close(audio.deltas(cepstra, order=2)[i], librosa.feature.delta(expected, order=2).T)
 
 
+@pytest.mark.parametrize(
+    "rate, sizes", [(8000, (512, 128, 40)), (16000, (1024, 256, 80)), (22050, (1024, 256, 80)), (4000, (256, 64, 20))]
+)
+def test_sizes_go_by_the_rate(rate, sizes):
+    assert audio.frame_sizes(rate) == sizes
+    assert (
+        audio.frame_sizes(rate, n_fft=128, n_mels=30) == (128, 32, 30) and audio.frame_sizes(rate, hop_length=7)[1] == 7
+    )
+    waveform = tone_in_noise(4000, rate, 1)
+    given = dict(zip(("n_fft", "hop_length", "n_mels"), sizes))
+    np.testing.assert_array_equal(audio.log_mel(waveform, rate), audio.log_mel(waveform, rate, **given))
+
+
+def test_a_spectrogram_from_mel_bands_has_these_bands():
+    mel = audio.mel_spectrogram(tone_in_noise(4001, 8000), 8000, 512, 128, 80)
+    power = jax.jit(lambda m: audio.mel_to_spectrogram(m, 8000, 512))(mel)
+    assert power.shape == (2, 32, 257) and power.min() >= 0
+    again = jnp.matmul(power, audio.mel_filters(8000, 512, 80).T)
+    error = jnp.abs(audio.decibels(again, None) - audio.decibels(mel, None))
+    pinv = np.maximum(np.asarray(mel) @ np.linalg.pinv(audio.mel_filters(8000, 512, 80)).T, 0)
+    reference = jnp.abs(audio.decibels(pinv @ audio.mel_filters(8000, 512, 80).T, None) - audio.decibels(mel, None))
+    assert error.mean() < 0.5 and error.mean() < 0.5 * reference.mean()  # dB
+    assert np.isfinite(audio.mel_to_spectrogram(0 * mel, 8000, 512)).all()
+
+
 def test_filters_equal_librosa():
     for rate, n_fft, n_mels in ((8000, 256, 32), (16000, 512, 64), (22050, 2048, 128)):
         close(audio.mel_filters(rate, n_fft, n_mels), librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels), 1e-5)

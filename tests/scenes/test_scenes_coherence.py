@@ -4,10 +4,15 @@ import functools
 
 import numpy as np
 import pytest
+import tiny
 
+from mmgen_jax import evaluate
+from mmgen_jax.config import schema
 from mmgen_jax.data import scenes
 from mmgen_jax.evaluators import scenes_coherence
+from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.scenes import factors, judge, judge_audio
+from mmgen_jax.training import parallel, state
 
 NAMES = ("shape", "color", "size", "motion")
 
@@ -97,6 +102,36 @@ def test_copying_scores_one_and_guessing_scores_chance(target):
         assert entries[name]["value"] == pytest.approx((true[name] == true[name][0]).mean())
         assert entries[name]["chance"] == 1 / len(factors.FACTORS[name])
     assert entries["all"]["chance"] == pytest.approx(np.prod([entries[name]["chance"] for name in evaluator.names]))
+
+
+@pytest.mark.parametrize("target, least", [("audio", 0.95), ("video", 0.98)])
+def test_what_a_sampler_gives_is_judged_as_the_renders_are(target, least):
+    """Values in float32 from compiled functions: a sound through its log-mel, and what an untrained model draws."""
+    config = schema.base()
+    config.data = {"name": "scenes", "names": ("text", target), "num_test": 64}
+    if target == "audio":
+        config.representation = {"name": "log_mel"}
+    config.generator = {"name": "conv", "width": 4, "max_width": 8}
+    config.discriminator = {"name": "conv", "width": 4, "max_width": 8}
+    config.objective = {"name": "adversarial", "target": target}
+    config.optimizers = {"generator": {}, "discriminator": {}}
+    config.parallel.num_devices = 1
+    config.evaluators = {
+        "drawn": {"name": "scenes_coherence", "splits": ("test",), "num_examples": 64},
+        **(
+            {"through": {"name": "scenes_coherence", "splits": ("test",), "from_target": True}}
+            if target == "audio"
+            else {}
+        ),
+    }
+    training = tiny.Training(config)
+    sampler = Sampler(training.system, parallel.create("jit", 32, num_devices=1), batch_size=32)
+    entries = evaluate.run(config, training.system, sampler.load(*state.averaged(training.run(0)[0])))
+    drawn = entries["test/drawn/all"]
+    assert drawn["n"] == 64 and drawn["judge_accuracy"] >= least and drawn["value"] < 0.1
+    if target == "audio":
+        through = entries["test/through/all"]
+        assert through["value"] >= least and through["judge_accuracy"] == drawn["judge_accuracy"]
 
 
 def test_reconstructions_are_judged_where_asked():

@@ -1,0 +1,84 @@
+"""What a sound loses through `log_mel` and back, as rows in Markdown: python experiments/benchmarks/log_mel.py
+
+For each set and setting, the log-spectral distance between the spectrogram of the sounds and that of what comes back
+(root mean square over bands in dB, a mean over frames), and on `scenes` and `digits` the share of sounds that a judge
+still recognises. Needs `mmgen prepare-data --dataset=digits`, and `grid_s1`, `sounds` and `hymnal` in `$MMGEN_DATA`.
+"""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from mmgen_jax import lookup
+from mmgen_jax.evaluators.judges import classifier
+from mmgen_jax.representations.log_mel import Representation
+from mmgen_jax.scenes import judge_audio
+from mmgen_jax.scenes.factors import FACTORS
+
+SETTINGS = (
+    {"n_mels": 40},
+    {"n_mels": 64},
+    {},
+    {"num_iterations": 64},
+    {"momentum": 0.0},
+)
+# Fields of the source, the labels that a judge reads, how many sounds, and the settings to measure.
+SETS = {
+    "scenes": ({}, tuple(FACTORS), 500, SETTINGS),
+    "digits": ({}, ("digit",), 10_000, SETTINGS),
+    "grid_s1": ({}, (), 100, ({},)),
+    "sounds": ({}, (), 100, ({},)),
+    "hymnal": ({"seconds": 4.0}, (), 100, ({},)),
+}
+
+
+def recognised(name: str, batch, rate: int) -> np.ndarray | None:
+    """`[N] bool`: whether a judge reads in each sound what its labels say; None where there is no judge."""
+    if name == "scenes":
+        judged = judge_audio.judge_audio(batch["audio"], rate)
+        return np.all([judged[factor] == batch[factor] for factor in FACTORS], axis=0)
+    if name == "digits":
+        return classifier.load({"name": name}, "audio", "digit").classify(batch["audio"]) == batch["digit"]
+    return None
+
+
+def measure(name: str):
+    """Rows `(setting, sounds, distance in dB, share recognised or None)`, the first of the sounds as they are."""
+    fields, labels, most, settings = SETS[name]
+    source = lookup.build("data", {"name": name, "names": ("audio", *labels), "split": "test", **fields})
+    indices = np.arange(min(most, len(source)))
+    batch = source.read(indices, np.zeros_like(indices))
+    if name == "digits":  # 10,000 draws of 250 recordings
+        _, first = np.unique(batch["audio"], axis=0, return_index=True)
+        batch = {key: values[first] for key, values in batch.items()}
+    modality, count = source.modalities["audio"], len(batch["audio"])
+
+    def share(sounds):
+        right = recognised(name, batch | {"audio": sounds}, modality.sample_rate)
+        return None if right is None else right.mean()
+
+    yield "as they are", count, 0.0, share(batch["audio"])
+    for setting in settings:
+        representation = Representation(modality=modality, **setting)
+        encode = jax.jit(lambda x, r=representation: r.encode({}, {}, x))
+        decode = jax.jit(lambda x, r=representation: r.decode({}, {}, x))
+        code = encode(batch["audio"])
+        sounds = np.asarray(decode(code))
+        decibels = (representation.ceiling - representation.floor) / 2 * np.asarray(code - encode(sounds))
+        what = ", ".join(f"{key}={value}" for key, value in setting.items()) or "default"
+        yield what, count, float(np.sqrt((decibels**2).mean(-1)).mean()), share(sounds)
+
+
+def main() -> None:
+    print("| set | setting | sounds | distance, dB | recognised |\n|---|---|---:|---:|---:|")
+    for name in SETS:
+        for what, count, distance, share in measure(name):
+            print(
+                f"| `{name}` | {what} | {count} | {distance:.2f} | {'' if share is None else f'{share:.3f}'} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
