@@ -47,7 +47,8 @@ ENCODERS = {
     "audio": {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32)},
     "video": {"name": "video.frame_lstm", "features": 64, "channels": (16, 32)},
 }
-PLAN = {"text": 3000, "image": 6000, "audio": 5000, "video": 4000}  # steps, of a run in one stage
+PLAN = {"text": 3000, "image": 6000, "audio": 5000, "video": 3000}  # steps, of a run in one stage
+WIDTH = {"image": 32, "audio": 32, "video": 16}  # channels of the finest grid; a clip has many cells
 
 
 def get_config(arg="scenes"):
@@ -103,8 +104,9 @@ def read(arg):
 
 def adversarial(config, data, target):
     """Projection discriminator and matching-aware loss, as in `text_to_image_gan.py`."""
-    config.generator = {"name": "conv", "width": 32, "max_width": 128, "norm": "batch"}
-    config.discriminator = {"name": "conv", "width": 32, "max_width": 128, "norm": "batch"}
+    width = {"width": WIDTH[target], "max_width": 4 * WIDTH[target]}
+    config.generator = {"name": "conv", **width, "norm": "batch"}
+    config.discriminator = {"name": "conv", **width, "norm": "batch"}
     config.objective.update({"name": "adversarial", "latent_dim": 64, "loss_type": "non_saturating"})
     if config.encoders:
         config.generator.update({"conditions_at": "norm", "batch_conditions": True})
@@ -141,8 +143,9 @@ def adversarial_text(config, data, target):
 
 def variational(config, data, target):
     """Gaussian VAE whose latent is left with what the conditions do not say."""
-    config.target_encoder = {"name": "trunk", "features": 32, "channels": (32, 64), "norm": "none"}
-    config.generator = {"name": "conv", "width": 32, "max_width": 128}
+    width = WIDTH[target]
+    config.target_encoder = {"name": "trunk", "features": 32, "channels": (width, 2 * width), "norm": "none"}
+    config.generator = {"name": "conv", "width": width, "max_width": 4 * width}
     config.objective.update({"name": "variational", "latent_dim": 16, "scale": 0.25, "beta": 2.0})
     if config.encoders:
         config.generator.conditions_at = "both"
@@ -151,8 +154,9 @@ def variational(config, data, target):
 
 def reconstruction(config, data, target):
     """Autoencoder, and draws from a Gaussian fitted to its latents."""
-    config.target_encoder = {"name": "trunk", "features": 32, "channels": (32, 64), "norm": "none"}
-    config.generator = {"name": "conv", "width": 32, "max_width": 128}
+    width = WIDTH[target]
+    config.target_encoder = {"name": "trunk", "features": 32, "channels": (width, 2 * width), "norm": "none"}
+    config.generator = {"name": "conv", "width": width, "max_width": 4 * width}
     config.objective.update({"name": "reconstruction", "latent_dim": 32})
     config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
 
@@ -166,7 +170,7 @@ def autoregressive(config, data, target):
         config.objective.temperature = 0.5
         config.optimizers = {"generator": optimizer | {"ema_decay": 0.998}}
         return
-    config.representation = stacked(config, {"name": "vq_vae", "codebook_size": 128, "code_dim": 8})
+    config.representation = stacked(config, target, {"name": "vq_vae", "codebook_size": 128, "code_dim": 8})
     config.generator = {"name": "transformer", "features": 96, "num_layers": 3, "num_heads": 4}
     config.objective.top_p = 0.9
     if config.encoders:
@@ -191,19 +195,20 @@ def diffusion(config, data, target):
     elif target == "audio":
         config.generator = {"name": "unet", "channels": (96, 128), "patch_size": 1, "num_blocks": 2}
     else:
-        config.representation = stacked(config, {"name": "kl_autoencoder", "latent_dim": 4})
-        config.generator = {"name": "unet", "channels": (64, 96), "patch_size": 1}
+        config.representation = stacked(config, target, {"name": "kl_autoencoder", "latent_dim": 4})
+        config.generator = {"name": "unet", "channels": (48, 64), "patch_size": 1}
         begin = 1500
         config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
         config.optimizers.generator.start_step = begin
-        config.train.steps = begin + 3000
+        config.train.steps = begin + 2500
 
 
-def stacked(config, fields):
+def stacked(config, target, fields):
     """A learned representation, upon the one that the target has already."""
+    width, blocks = WIDTH[target], int(target != "video")
     networks = {
-        "encoder": {"name": "trunk", "features": 64, "channels": (32, 64), "num_blocks": 1},
-        "decoder": {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1},
+        "encoder": {"name": "trunk", "features": 64, "channels": (width, 2 * width), "num_blocks": blocks},
+        "decoder": {"name": "grid", "width": width, "max_width": 2 * width, "num_blocks": 1},
     }
     of = {"of": config.representation.to_dict()} if "representation" in config else {}
     return {**fields, **networks, **of}
