@@ -67,5 +67,9 @@ class PrepareError(MmgenError, RuntimeError):
     """A data set that cannot be prepared."""
 
 
+class NotConverged(MmgenError, ArithmeticError):
+    """A fit that found no minimum."""
+
+
 class NotFinite(MmgenError, FloatingPointError):
     """A loss, gradient or parameter that is NaN or infinite; the message names step, metric and tensors."""

@@ -104,7 +104,7 @@ def test_killed_twice_and_started_again_is_bitwise_the_uninterrupted_run(family,
     assert "resuming at step" in Run(reference, killed).finish()
 
     (expected, expected_data), (got, got_data) = end_state(config, whole), end_state(config, killed)
-    for part in ("step", "params", "extra", "opt", "ema"):
+    for part in ("step", "params", "stats", "opt", "ema"):
         assert bits(getattr(got, part)), f"{part} is empty: {family} is meant to have some"
         assert bits(getattr(got, part)) == bits(getattr(expected, part)), f"{part}, killed after steps {killed_after}"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmgen_jax.baselines.base import BaselineSampler
 from mmgen_jax.config.system import build_system, open_source
-from mmgen_jax.errors import ConfigError, InputError
+from mmgen_jax.errors import ConfigError, NotConverged
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.space import is_picture
 
@@ -108,7 +108,7 @@ def fit(
     By L-BFGS in float64 from `start`, or from 0. Biases are not penalised.
 
     Raises:
-      ArithmeticError: no minimum within `MAX_STEPS`.
+      NotConverged: no minimum within `MAX_STEPS`.
     """
     from scipy import optimize
 
@@ -128,7 +128,7 @@ def fit(
             options={"maxiter": MAX_STEPS, "maxfun": 2 * MAX_STEPS, "maxcor": 30, "ftol": 0.0, "gtol": TOLERANCE},
         )
     if not found.success:
-        raise InputError(f"linear_probe: l2 {l2:g}: no minimum after {found.nit} steps: {found.message}")
+        raise NotConverged(f"linear_probe: l2 {l2:g}: no minimum after {found.nit} steps: {found.message}")
     return found.x.reshape(shape)
 
 

@@ -39,5 +39,5 @@ class Baseline(BaselineSampler):
         total = np.zeros(())
         for start in range(0, num, self.batch_size):
             indices = np.arange(start, min(start + self.batch_size, num))
-            total += self._source.read(indices, np.zeros_like(indices))[self.target].sum(0, dtype=np.float64)
+            total = total + self._source.read(indices, np.zeros_like(indices))[self.target].sum(0, dtype=np.float64)
         return (total / num).astype(np.float32)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import PIL.Image
 
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import base, containers
@@ -160,6 +159,8 @@ def fit(path, modality, samples, rate, num_samples, sample_rate) -> np.ndarray:
 
 def _spectrogram(samples: np.ndarray) -> np.ndarray:
     """Log magnitudes `[96, W] uint8` of a waveform `[S]`, low frequencies at the bottom."""
+    import PIL.Image
+
     hop = SPECTROGRAM_FRAME // 4
     padded = np.pad(samples.astype(np.float64), (SPECTROGRAM_FRAME // 2, SPECTROGRAM_FRAME))
     windows = np.lib.stride_tricks.sliding_window_view(padded, SPECTROGRAM_FRAME)[: len(samples) : hop]

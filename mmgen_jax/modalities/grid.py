@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFont
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 MIN_PICTURE = 96  # px of the shorter side; smaller pictures are enlarged by a whole factor
 GAP = 6  # px around a cell
@@ -47,6 +48,9 @@ def save_grid(
 
 def _grid(panels: dict[str, np.ndarray], captions: list[str]) -> PIL.Image.Image:
     """One sheet of `{name: [B, H, W, C] uint8}`; the panels' names stand over the first row where there are several."""
+    import PIL.ImageDraw
+    import PIL.ImageFont
+
     font = PIL.ImageFont.load_default(FONT_SIZE)
     pictures = {name: [_enlarged(picture) for picture in panel] for name, panel in panels.items()}
     count = len(next(iter(pictures.values())))
@@ -75,6 +79,8 @@ def _grid(panels: dict[str, np.ndarray], captions: list[str]) -> PIL.Image.Image
 
 def _enlarged(picture: np.ndarray) -> PIL.Image.Image:
     """`[H, W, 1 or 3] uint8` as RGB, its shorter side at least `MIN_PICTURE` px, every pixel a square."""
+    import PIL.Image
+
     factor = math.ceil(MIN_PICTURE / min(picture.shape[:2]))
     picture = np.broadcast_to(picture, (*picture.shape[:2], 3))
     return PIL.Image.fromarray(picture.repeat(factor, axis=0).repeat(factor, axis=1))

@@ -43,11 +43,16 @@ class Kind(image.Kind):
         open_video(path, name).close()
 
     @classmethod
+    def has_track(cls, path, name: str) -> bool:
+        """Whether a clip has sound."""
+        with open_video(path, name) as container:
+            return bool(container.streams.audio)
+
+    @classmethod
     def read_track(cls, path, modality: Modality, name: str) -> np.ndarray | None:
         """The sound of a clip, None where it has none."""
-        with open_video(path, name) as container:
-            if not container.streams.audio:
-                return None
+        if not cls.has_track(path, name):
+            return None
         (num_samples,) = modality.shape
         return read_sound(path, num_samples, modality.sample_rate, name)
 

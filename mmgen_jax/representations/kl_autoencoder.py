@@ -14,13 +14,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax import contracts
 from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
-from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
-from mmgen_jax.objectives.parts.masks import to_range
-from mmgen_jax.representations.grid import check_of, continuous, grid_shape
+from mmgen_jax.objectives.parts.apply import apply_train, init_keys
+from mmgen_jax.representations.grid import grid_shape
+from mmgen_jax.representations.learned import Learned
 
 
 class Autoencoder(nn.Module):
@@ -79,43 +78,29 @@ class Autoencoder(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Representation:
-    """Latents of a grid, by the player `autoencoder`, which must have been trained when another player reads them.
-
-    It has no `ema_decay`: latents of averaged parameters are other latents.
+class Representation(Learned):
+    """Latents of a grid, by the player `autoencoder`; see `Learned`.
 
     Args:
-      encoder: of the grid to tokens `[B, N, D]`; decoder: of `[B, N, latent_dim]` back to the grid.
-      of: the representation whose continuous space is encoded.
       latent_dim: channels of the latents.
       kl_weight: of the KL per latent element, beside the squared error of an element.
     """
 
-    encoder: nn.Module
-    decoder: nn.Module
-    of: contracts.Representation
     latent_dim: int = 4
     kl_weight: float = 1e-4
 
     own_player: ClassVar[str] = "autoencoder"
 
-    def __post_init__(self):
-        check_of(self)
-
-    @property
-    def players(self) -> tuple[str, ...]:
-        return (*self.of.players, self.own_player)
-
     @functools.cached_property
     def space(self) -> Continuous:
-        return Continuous((*grid_shape(self.encoder, continuous(self.of).shape), self.latent_dim), bounded=False)
+        return Continuous((*grid_shape(self.encoder, self.grid.shape), self.latent_dim), bounded=False)
 
     @property
     def network(self) -> Autoencoder:
         return Autoencoder(self.encoder, self.decoder, self.latent_dim)
 
     def init(self, rng: jax.Array, target: jax.Array) -> dict[str, Any]:
-        grid, ones = jnp.zeros((len(target), *continuous(self.of).shape)), jnp.ones(len(target))
+        grid, ones = self.zeros(len(target)), jnp.ones(len(target))
         noise = jnp.zeros((len(target), *self.space.shape))
         own = self.network.init(init_keys(rng), grid, ones, noise, train=True)
         return {**self.of.init(rng, target), self.own_player: own}
@@ -130,18 +115,8 @@ class Representation:
         (output, mean, log_var), collections = apply_train(
             self.network, player, params, collections, grid, weights, noise, rngs={"dropout": dropout_rng}
         )
-        output = to_range(output) if continuous(self.of).bounded else output
+        output = self.in_range(output)
         error = jnp.mean(weights * (losses.per_example((output - grid) ** 2) / grid[0].size))
         kl = jnp.mean(weights * losses.per_example(losses.kl_standard_normal(mean, log_var)) / mean[0].size)
         metrics = {"error_per_element": error, "kl_per_element": kl}
         return error + self.kl_weight * kl, (collections, metrics)
-
-    def encode(self, params, collections, target: jax.Array) -> jax.Array:
-        """`[B, *grid, latent_dim]`, each channel with mean 0 and variance 1."""
-        grid = self.of.encode(params, collections, target)
-        return apply(self.network, self.own_player, params, collections, grid, method="encode")
-
-    def decode(self, params, collections, code: jax.Array) -> jax.Array:
-        """The inverse of `encode`, up to what the latents lose."""
-        grid = apply(self.network, self.own_player, params, collections, code, method="decode")
-        return self.of.decode(params, collections, to_range(grid) if continuous(self.of).bounded else grid)

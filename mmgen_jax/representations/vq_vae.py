@@ -15,13 +15,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax import contracts
 from mmgen_jax.modalities.space import Discrete
 from mmgen_jax.networks.layers import mapped
 from mmgen_jax.objectives.parts import losses
-from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
-from mmgen_jax.objectives.parts.masks import to_range
-from mmgen_jax.representations.grid import check_of, continuous, num_tokens
+from mmgen_jax.objectives.parts.apply import apply_train, init_keys
+from mmgen_jax.representations.grid import num_tokens
+from mmgen_jax.representations.learned import Learned
 
 TINY = 1e-8
 
@@ -142,22 +141,15 @@ class VQVAE(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Representation:
-    """Codes of a grid, by the player `tokenizer`, which must have been trained when another player reads its codes.
-
-    It has no `ema_decay`: codes of averaged parameters are other codes.
+class Representation(Learned):
+    """Codes of a grid, by the player `tokenizer`; see `Learned`.
 
     Args:
-      encoder: of the grid to tokens `[B, N, D]`; decoder: of `[B, N, code_dim]` back to the grid.
-      of: the representation whose continuous space is quantised.
       codebook_size, code_dim, codebook_decay: of the quantiser.
       commitment: weight of the distance between the encoder's vectors and their codes, beside the squared error of an
         element.
     """
 
-    encoder: nn.Module
-    decoder: nn.Module
-    of: contracts.Representation
     codebook_size: int = 256
     code_dim: int = 16
     codebook_decay: float = 0.99
@@ -165,23 +157,16 @@ class Representation:
 
     own_player: ClassVar[str] = "tokenizer"
 
-    def __post_init__(self):
-        check_of(self)
-
-    @property
-    def players(self) -> tuple[str, ...]:
-        return (*self.of.players, self.own_player)
-
     @functools.cached_property
     def space(self) -> Discrete:
-        return Discrete(num_tokens(self.encoder, continuous(self.of).shape), self.codebook_size)
+        return Discrete(num_tokens(self.encoder, self.grid.shape), self.codebook_size)
 
     @property
     def network(self) -> VQVAE:
         return VQVAE(self.encoder, self.decoder, self.codebook_size, self.code_dim, self.codebook_decay)
 
     def init(self, rng: jax.Array, target: jax.Array) -> dict[str, Any]:
-        grid = jnp.zeros((len(target), *continuous(self.of).shape))
+        grid = self.zeros(len(target))
         own = self.network.init(init_keys(rng), grid, jnp.ones(len(target)), train=True)
         return {**self.of.init(rng, target), self.own_player: own}
 
@@ -195,18 +180,8 @@ class Representation:
         (output, distance, perplexity), collections = apply_train(
             self.network, player, params, collections, grid, weights, rngs=rngs
         )
-        output = to_range(output) if continuous(self.of).bounded else output
+        output = self.in_range(output)
         error = losses.per_example((output - grid) ** 2) / grid[0].size
         error, distance = jnp.mean(weights * error), jnp.mean(weights * jnp.mean(distance, axis=-1))
         metrics = {"error_per_element": error, "code_distance": distance, "codebook_perplexity": perplexity}
         return error + self.commitment * distance, (collections, metrics)
-
-    def encode(self, params, collections, target: jax.Array) -> jax.Array:
-        """`[B, length] int32` in [0, codebook_size)."""
-        grid = self.of.encode(params, collections, target)
-        return apply(self.network, self.own_player, params, collections, grid, method="encode")
-
-    def decode(self, params, collections, code: jax.Array) -> jax.Array:
-        """The inverse of `encode`, up to what the codes lose."""
-        grid = apply(self.network, self.own_player, params, collections, code, method="decode")
-        return self.of.decode(params, collections, to_range(grid) if continuous(self.of).bounded else grid)

@@ -78,6 +78,12 @@ def check_header(item: Item) -> None:
         kinds.find(_holder(item)).check_header(item.path, item.modality)
 
 
+def holds(item: Item) -> bool:
+    """Whether an item is there: its file may be of another kind, such as a clip, that has no track of its kind."""
+    holder = _holder(item) if item.value is None else item.kind
+    return holder == item.kind or kinds.find(holder).has_track(item.path, item.modality)
+
+
 def _holder(item: Item) -> str:
     """The kind of an item's file."""
     kind = kinds.of_file(item.path)
