@@ -122,7 +122,7 @@ class Kind(Protocol):
         ...
 
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
-        """Raises ValueError for an operation that it has not, or not so strong."""
+        """Raises ConfigError for an operation that it has not, or not so strong."""
         ...
 
     def is_blind_to(self, operation: str) -> bool:

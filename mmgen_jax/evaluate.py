@@ -68,8 +68,8 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
     """Evaluates the newest checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept).
 
     Args:
-      changes: to what sampling reads, see `sample.restore`; then nothing is written, since the file is of the run's own
-        config.
+      changes: to what sampling reads, see `runs.workdir.restore`; then nothing is written, since the file is of the
+        run's own config.
     """
     workdir = pathlib.Path(workdir)
     config, system, sampler, step = restore(workdir, changes=changes)

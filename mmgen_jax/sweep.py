@@ -9,7 +9,8 @@ table (may be left out), `baseline` a file of `baselines/`, which is measured in
 
     {"label": "VAE, sharper", "samples_of": "VAE", "overrides": {"objective.temperature": 0.8}}
 
-trains nothing: it measures the runs of an earlier entry, sampled in another way (what may change: `sample.restore`).
+trains nothing: it measures the runs of an earlier entry, sampled in another way (`runs.workdir.restore` says what may
+change).
 
 An override `"cell:LABEL"`, for a field that names a workdir (`encoders.X.init_from`), is the workdir of the run with
 that label and the same seed, which stands earlier in the list. Where shards share a sweep, one that comes to a cell

@@ -46,7 +46,7 @@ def batches(
       drop_remainder: leave out a last batch that is short.
 
     Raises:
-      ValueError: an empty source, fewer examples than a batch, or a batch that the processes cannot share evenly.
+      InputError: an empty source, fewer examples than a batch, or a batch that the processes cannot share evenly.
     """
     import grain
 

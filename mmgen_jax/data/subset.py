@@ -19,7 +19,7 @@ class Subset:
     where it draws a partner anew for each pass (`digits`), it draws from all of them.
 
     Raises:
-      ValueError: a fraction that is not in (0, 1].
+      ConfigError: a fraction that is not in (0, 1].
     """
 
     def __init__(self, source: Any, fraction: float, seed: int):

@@ -1,7 +1,7 @@
 """Generated captions against the true ones: BLEU, CIDEr-D, and how varied they are.
 
-Words are the data's own (`features.text.split`: lower case, single punctuation marks), and nothing else is done to
-them. A word that the vocabulary lacks (UNKNOWN) never matches, in a reference or in a candidate.
+Words are the data's own (`modalities.tokenizer.split`: lower case, single punctuation marks), and nothing else is done
+to them. A word that the vocabulary lacks (UNKNOWN) never matches, in a reference or in a candidate.
 
 References of an example: where its source has `true_captions`, BLEU takes all of them, so that any of them scores 100,
 and CIDEr-D takes `num_references` of them, its own and others drawn by (seed, place in the split), as in the data sets

@@ -42,7 +42,7 @@ class Evaluator:
         """`sample_fn.embed(batch) -> [B, D]` is what examples are compared by.
 
         Raises:
-          ValueError: the split has no more examples than the largest k.
+          InputError: the split has no more examples than the largest k.
         """
         embeddings, true = collect(
             lambda batch: {"embedding": sample_fn.embed(batch)}, batches, "embedding", (self.label,), self.num_examples

@@ -43,7 +43,7 @@ class Evaluator:
         """`{"ms_ssim": {"value", "n" (pairs), "interval", "reference"}}`.
 
         Raises:
-          ValueError: fewer than two examples.
+          InputError: fewer than two examples.
         """
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
         if len(samples) < 2:
@@ -71,7 +71,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     its sigma in proportion, so that five scales fit 64 px, as in the code of Karras et al. 2018.
 
     Raises:
-      ValueError: two shapes, or a side below `SMALLEST`.
+      InputError: two shapes, or a side below `SMALLEST`.
     """
     if a.shape != b.shape or a.ndim != 4 or min(a.shape[1:3]) < SMALLEST:
         raise InputError(

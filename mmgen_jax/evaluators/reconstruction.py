@@ -69,7 +69,7 @@ def measure(samples: np.ndarray, real: np.ndarray, batch_size: int = 100) -> dic
     ssim  Wang et al. 2004, Gaussian window of 11 px, a mean over frames and channels; left out below 11 px
 
     Raises:
-      ValueError: the two differ in shape, or are neither images nor videos.
+      InputError: the two differ in shape, or are neither images nor videos.
     """
     if samples.shape != real.shape or real.ndim not in (4, 5):
         raise InputError(f"reconstruction: expected pictures or clips of one shape, got {samples.shape}, {real.shape}")

@@ -41,7 +41,7 @@ class Evaluator:
         """`sample_fn.embed_pair(batch) -> ([B, D], [B, D])`: of the conditions and of the target, compared by cosine.
 
         Raises:
-          ValueError: fewer examples than the largest k.
+          InputError: fewer examples than the largest k.
         """
         conditions, _ = collect(
             lambda batch: {self.target: np.stack(sample_fn.embed_pair(batch), axis=1)},
@@ -62,7 +62,7 @@ def recalls(queries: np.ndarray, keys: np.ndarray, ranks: tuple[int, ...]) -> di
     """`{k: [N]}`: the probability that key i is among the k likest of all keys to query i, ties in random order.
 
     Raises:
-      ValueError: fewer keys than the largest k.
+      InputError: fewer keys than the largest k.
     """
     if len(keys) < max(ranks):
         raise InputError(

@@ -63,7 +63,7 @@ class Evaluator:
         `interval` is Wilson's 95 % interval. An example that lacks its target or a label (masked) does not count.
 
         Raises:
-          ValueError: no example counts.
+          ConfigError: no example counts.
         """
         predict = sample_fn.reconstruct if self.from_target else sample_fn
         correct, judge_correct, count = [], [], 0  # [n, factors] bool each

@@ -68,7 +68,7 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, seed: int = 0) -> dict[int,
     their order, which is the 1-Wasserstein distance of the two; a mean over `DIRECTIONS` directions.
 
     Raises:
-      ValueError: two shapes, or pictures with a side below `SMALLEST`.
+      InputError: two shapes, or pictures with a side below `SMALLEST`.
     """
     if a.shape != b.shape or a.ndim != 4 or min(a.shape[1:3]) < SMALLEST:
         raise InputError(

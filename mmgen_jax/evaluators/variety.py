@@ -53,7 +53,7 @@ class Evaluator:
         so that it is above what a perfect model has.
 
         Raises:
-          ValueError: the split has no two examples of the target to compare with.
+          InputError: the split has no two examples of the target to compare with.
         """
         spreads, real, left = [], [], self.num_conditions
         for batch in batches:

@@ -121,7 +121,7 @@ class Statistics:
 
 
 def finite(name: str, samples: np.ndarray) -> np.ndarray:
-    """The samples; raises ValueError where one is not finite."""
+    """The samples; raises InputError where one is not finite."""
     if not np.isfinite(samples).all():
         raise InputError(f"sample {name!r}: expected finite values, got {np.sum(~np.isfinite(samples))} that are not")
     return samples

@@ -45,7 +45,7 @@ class Modality:
 
     Raises:
       LookupFailed: there is no such kind.
-      ValueError: a shape that the kind does not have.
+      InputError: a shape that the kind does not have.
     """
 
     kind: str

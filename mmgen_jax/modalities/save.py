@@ -31,7 +31,7 @@ def save_samples(
       conditions: the arrays that were conditioned on; those that can be seen are shown to the left of the sample.
 
     Raises:
-      ValueError: a sample is not finite.
+      InputError: a sample is not finite.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

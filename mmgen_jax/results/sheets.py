@@ -45,7 +45,7 @@ def prompt_sheet(
       seed: of the models' noise.
 
     Raises:
-      config.ConfigError: no run or prompt, a workdir that cannot sample, or whose model does not draw images from one
+      ConfigError: no run or prompt, a workdir that cannot sample, or whose model does not draw images from one
         text.
       TextError: a prompt with a word that a model does not know.
     """
@@ -77,7 +77,7 @@ def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathl
     """Label to workdir of the first run of every row of a sweep that is trained and measured there.
 
     Raises:
-      config.ConfigError: there is none.
+      ConfigError: there is none.
     """
     runs = {}
     for cell in cells.load(sweep_file):
@@ -99,7 +99,7 @@ def write(
       labels: of the rows to show; empty: all.
 
     Raises:
-      config.ConfigError: a label without a finished run; see also `first_runs` and `prompt_sheet`.
+      ConfigError: a label without a finished run; see also `first_runs` and `prompt_sheet`.
     """
     folder = pathlib.Path(script).parent
     runs = first_runs(folder / "sweep.py", workdir)

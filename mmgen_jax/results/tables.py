@@ -46,7 +46,7 @@ def summarise(lines: Sequence[Line], metric: str) -> Summary | None:
     The seeds' runs are taken as independent and their values as normal. None where no line has the metric.
 
     Raises:
-      ValueError: two lines of one seed.
+      InputError: two lines of one seed.
     """
     seeds = [line["seed"] for line in lines]
     if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):

@@ -27,7 +27,7 @@ def restore(workdir: pathlib.Path, batch_size: int = 0, changes: Mapping[str, An
         `sampling` fields.
 
     Raises:
-      config.ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling
+      ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling
         cannot make.
     """
     config, modalities = read_workdir(workdir)
@@ -47,7 +47,7 @@ def changed(config, changes: Mapping[str, Any]):
     """The config with changes to what sampling reads.
 
     Raises:
-      config.ConfigError: a change that sampling cannot make.
+      ConfigError: a change that sampling cannot make.
     """
     fields = getattr(lookup.find("objectives", config.objective.name), "sampling", ())
     allowed = [f"objective.{field}" for field in fields] + _decoding_fields(config.get("representation"))

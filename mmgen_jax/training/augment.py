@@ -36,7 +36,7 @@ class Augmentation:
       label_preserving: the operations of `MEANING` after which the set's other modalities still describe the example.
 
     Raises:
-      ValueError: see `check`.
+      ConfigError: see `check`.
     """
 
     settings: Mapping[str, Mapping[str, Any]]
@@ -61,7 +61,7 @@ def check(
     """Refuses settings that cannot be applied, or that would make the modalities of an example disagree.
 
     Raises:
-      ValueError: an unknown modality or operation, a strength out of range, or an operation of `MEANING` where another
+      ConfigError: an unknown modality or operation, a strength out of range, or an operation of `MEANING` where another
         image or video does not get the same, or where another modality may describe it and `label_preserving` lacks it.
     """
     for name, operations in settings.items():

@@ -48,7 +48,7 @@ class MetricWriter:
         """Appends one flat line `{"step": step, name: value, …}`; the floats read back exactly.
 
         Raises:
-          ValueError: a value is not finite (JSON has no word for it), or a metric is called `step`.
+          InputError: a value is not finite (JSON has no word for it), or a metric is called `step`.
         """
         values = {name: float(value) for name, value in metrics.items()}
         for name, value in values.items():
@@ -85,7 +85,7 @@ def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
     """The lines of `workdir/metrics.jsonl`, in order; a last line that is still being written is left out.
 
     Raises:
-      ValueError: another line is not JSON.
+      InputError: another line is not JSON.
     """
     path = pathlib.Path(workdir) / FILE
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []

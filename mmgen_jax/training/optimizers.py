@@ -104,7 +104,7 @@ class Optimizer:
 
 
 def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str, str]], total_steps: int) -> None:
-    """Raises ValueError where a run of `total_steps` would not train what it should.
+    """Raises ConfigError where a run of `total_steps` would not train what it should.
 
     Args:
       stages: pairs of players of which the first must stand still, as it was last trained, when the second begins.

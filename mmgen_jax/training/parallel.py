@@ -114,7 +114,7 @@ def create(mode: str, batch_size: int, fsdp: int = 1, num_devices: int = 0) -> P
     """The layout over the first `num_devices` devices, or over all of them (0).
 
     Raises:
-      ValueError: an unknown mode, or sizes that do not divide.
+      ConfigError: an unknown mode, or sizes that do not divide.
     """
     if jax.process_count() > 1:
         raise ConfigError(f"parallel: one process with all its devices, got {jax.process_count()} processes")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.data.cache import arrays
-from mmgen_jax.errors import InputError
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import Tokenizer
 
@@ -46,8 +46,8 @@ class Feature:
     def rows(self, prepared: arrays.Arrays, field: str, modality: Modality) -> Iterator[np.ndarray]:
         raise NotImplementedError
 
-    def error(self, message: str) -> ValueError:
-        return ValueError(f"{self.source.dataset}: modality {self.name!r}: {message}")
+    def error(self, message: str) -> ConfigError:
+        return ConfigError(f"{self.source.dataset}: modality {self.name!r}: {message}")
 
 
 class Label(Feature):

@@ -89,7 +89,7 @@ def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Cla
       training: the `Training` of the target's kind; None is its default.
 
     Raises:
-      ValueError: no network judges this kind, or the data has no test split.
+      InputError: no network judges this kind, or the data has no test split.
     """
     source_train, source_test = files.sources(data, (target, label))
     modality, classes = source_train.modalities[target], source_train.modalities[label].classes

@@ -31,7 +31,7 @@ def sources(data: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
     """What a judge is trained on, all of it, and the test split, with the modalities `names`.
 
     Raises:
-      ValueError: the data has no test split.
+      InputError: the data has no test split.
     """
     splits = lookup.find("data", data["name"]).splits
     if "test" not in splits:

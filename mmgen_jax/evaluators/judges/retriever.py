@@ -75,8 +75,8 @@ class Retriever:
     @functools.cached_property
     def _sampler(self) -> sampler.Sampler:
         layout = parallel.create("jit", BATCH_SIZE, num_devices=1)
-        extra = {player: {} for player in self.params}  # no network of it has statistics
-        return sampler.Sampler(self.system, layout, BATCH_SIZE).load(self.params, extra)
+        collections = {player: {} for player in self.params}  # no network of it has statistics
+        return sampler.Sampler(self.system, layout, BATCH_SIZE).load(self.params, collections)
 
     def embed(self, images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unit vectors `[N, D]` of images `[N, H, W, C]` in [-1, 1], and of texts `[N, L]`."""

@@ -23,7 +23,7 @@ def collect(
     An example that lacks one of `names` (masked) is left out; N is less than `num_examples` where the batches end.
 
     Raises:
-      ValueError: no example has them all.
+      ConfigError: no example has them all.
     """
     samples, true, count = [], {name: [] for name in names}, 0
     for batch in batches:

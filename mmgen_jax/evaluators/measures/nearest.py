@@ -27,7 +27,7 @@ def captions(source, by: str, text: str, queries: np.ndarray, num_train: int) ->
     none of them.
 
     Raises:
-      ValueError: the source has no example with both.
+      InputError: the source has no example with both.
     """
     queries = queries.reshape(len(queries), -1).astype(np.float32)
     nearest, found = np.full(len(queries), np.inf, np.float32), None

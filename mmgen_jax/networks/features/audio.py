@@ -203,7 +203,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fm
     """Triangular filters `[n_mels, n_fft // 2 + 1]`, evenly spaced on Slaney's mel scale, each of unit area over Hz.
 
     Raises:
-      ValueError: the band is empty or beyond half the sample rate, or a filter lies between two frequencies.
+      InputError: the band is empty or beyond half the sample rate, or a filter lies between two frequencies.
     """
     fmax = sample_rate / 2 if fmax is None else fmax
     if not 0 <= fmin < fmax <= sample_rate / 2:

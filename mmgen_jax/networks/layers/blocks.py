@@ -109,7 +109,7 @@ def downsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
     """Mean of 2 x 2 pixels: `[B, *grid, C]` to a grid that is smaller by a factor, or by one for each axis.
 
     Raises:
-      ValueError: a factor that does not divide its axis.
+      InputError: a factor that does not divide its axis.
     """
     b, *grid, c = x.shape
     factors = _factors(grid, factors)

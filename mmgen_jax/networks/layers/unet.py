@@ -90,7 +90,7 @@ class UNet(nn.Module):
         """`patch_size` of each axis.
 
         Raises:
-          ValueError: the patches, or the grids of `channels`, do not divide the input.
+          ConfigError: the patches, or the grids of `channels`, do not divide the input.
         """
         name = type(self).__module__.rpartition(".")[2]
         grid = shape[1:-1]

@@ -26,7 +26,7 @@ def drop_some_conditions(objective, batch: Batch, rng: jax.Array) -> Batch:
 
 
 def check_guidance(objective) -> None:
-    """Raises ValueError where `condition_dropout` and `guidance` (Ho & Salimans, 2021) do not go together."""
+    """Raises ConfigError where `condition_dropout` and `guidance` (Ho & Salimans, 2021) do not go together."""
     if not 0 <= objective.condition_dropout < 1:
         raise ConfigError(f"objective.condition_dropout: expected in [0, 1), got {objective.condition_dropout}")
     if (objective.guidance != 1 or objective.condition_dropout) and objective.conditioner is None:
