@@ -48,6 +48,7 @@ def save_grid(
 
 def _grid(panels: dict[str, np.ndarray], captions: list[str]) -> PIL.Image.Image:
     """One sheet of `{name: [B, H, W, C] uint8}`; the panels' names stand over the first row where there are several."""
+    import PIL.Image
     import PIL.ImageDraw
     import PIL.ImageFont
 
