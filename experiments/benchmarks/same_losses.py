@@ -1,0 +1,90 @@
+"""Do two checkouts train alike? Five shrunk steps of every config, compared bit by bit.
+
+    python experiments/benchmarks/same_losses.py record CHECKOUT losses.json     # of each of the two, on one machine
+    python experiments/benchmarks/same_losses.py compare before.json after.json
+
+Every metric of every step is kept as a hexadecimal float. Configs of real data need `MMGEN_DATA`. One CPU device; XLA
+without its optimisations, as in the tests. A config that fails is listed with its error. Exit code 1 where a config
+differs, or is in the first file alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+STEPS = 5
+NUM_CLIPS = 24  # of grid_s1, whose 1,000 take long to decode
+ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+
+
+def record(checkout: pathlib.Path, out: pathlib.Path) -> None:
+    """Runs this file in a process that imports the package and `tests/tiny.py` of the checkout."""
+    path = os.pathsep.join([str(checkout), str(checkout / "tests")])
+    command = [sys.executable, str(pathlib.Path(__file__).absolute()), "run", str(out.absolute())]
+    subprocess.run(command, env=os.environ | ENVIRONMENT | {"PYTHONPATH": path}, cwd=checkout, check=True)
+
+
+def run(out: pathlib.Path) -> None:
+    import tiny
+
+    if hasattr(tiny, "configs"):  # version 0.1
+        load = tiny.configs.load
+    else:
+        from mmgen_jax.config.loading import load
+    losses = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for reference in tiny.references():
+            try:
+                config = tiny.shrink(load(reference))
+                with config.unlocked():
+                    config.parallel.num_devices = 1
+                    if config.data.name == "grid_s1":
+                        config.data.directory = _few_clips(pathlib.Path(folder))
+                _, metrics = tiny.Training(config).run(STEPS)
+                losses[reference] = {name: [float(value).hex() for value in values] for name, values in metrics.items()}
+            except Exception as error:  # one config must not hide the others
+                losses[reference] = f"{type(error).__name__}: {error}"
+            print(reference, losses[reference] if isinstance(losses[reference], str) else "", flush=True)
+            out.write_text(json.dumps(losses, indent=1, sort_keys=True))
+
+
+def _few_clips(folder: pathlib.Path) -> str:
+    source = pathlib.Path(os.environ["MMGEN_DATA"]) / "grid_s1"
+    for kind in ("clips", "alignments"):
+        (folder / kind).mkdir(exist_ok=True)
+        for file in sorted((source / kind).iterdir())[:NUM_CLIPS]:
+            if not (folder / kind / file.name).exists():
+                (folder / kind / file.name).symlink_to(file)
+    return str(folder)
+
+
+def compare(before: dict, after: dict) -> int:
+    different = [reference for reference in before if before[reference] != after.get(reference)]
+    for reference in different:
+        print(f"DIFFERS {reference}: {_what(before[reference], after.get(reference, 'is not there'))}")
+    print(f"{len(before) - len(different)} of {len(before)} configs train alike, bit by bit, for {STEPS} steps")
+    return int(bool(different))
+
+
+def _what(before, after) -> str:
+    if isinstance(before, str) or isinstance(after, str):
+        return f"{before if isinstance(before, str) else 'ran'} | {after if isinstance(after, str) else 'ran'}"
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return ", ".join(sorted(names))
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["record", checkout, out]:
+            record(pathlib.Path(checkout).absolute(), pathlib.Path(out))
+        case ["run", out]:
+            run(pathlib.Path(out))
+        case ["compare", before, after]:
+            sys.exit(compare(*(json.loads(pathlib.Path(file).read_text()) for file in (before, after))))
+        case _:
+            sys.exit(__doc__)
