@@ -17,7 +17,10 @@ first stage), `diffusion` of a clip latents (a KL autoencoder, likewise). Refuse
 where text is drawn (`autoregressive` draws it, and `adversarial` is the adversarial captioner), and conditions of
 `reconstruction`, which encodes the target itself.
 
-Expected: `experiments/any_to_any`, one matrix for each family.
+Expected of `digits` from text, seed 0, on a CPU core that did other work too: image by `adversarial`, 8 minutes, the
+digit recognised in 0.998 of 1,000 samples; audio by `diffusion` 0.842 (32 minutes, for part of them stopped),
+`variational` 0.708 (8 minutes), `adversarial` 0.429 (4 minutes). The other cells are not measured
+(`experiments/any_to_any`).
 """
 
 from mmgen_jax.config import presets, schema

@@ -77,3 +77,15 @@ def test_a_conditional_model_is_not_sampled_from_nothing(tmp_path):
     train.train(tiny.config("vae"), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"give at least one of --given\.text"):
         sample.sample(tmp_path / "run", tmp_path / "out", {}, num=2)
+
+
+def test_a_representation_that_the_family_would_ignore_is_refused():
+    config = tiny.config("gan").copy_and_resolve_references().unlock()
+    config.objective = {"name": "contrastive", "target": "image"}
+    config.target_encoder = {"name": "image.cnn"}
+    config.optimizers = {"encoder": {"lr": 1e-3}}
+    del config.generator, config.discriminator
+    networks = {"encoder": {"name": "image.cnn", "channels": (8, 8)}, "decoder": {"name": "grid"}}
+    config.representation = {"name": "kl_autoencoder", **networks}
+    with pytest.raises(ConfigError, match="has no use for it"):
+        build_system(config, open_source(config).modalities)

@@ -131,6 +131,8 @@ def build_system(
     if unused := sorted(set(networks) - taken):
         part = "encoders" if unused[0] == "conditioner" else unused[0]
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")
+    if representation is not None and not objective.takes_representation:
+        raise ConfigError(f"config.representation: objective {config.objective.name!r} has no use for it; take it out")
     conditions = tuple(dict.fromkeys((*_reads(config).values(), *_aligned(config))))
     if len(targets) == 1 and names[0] in conditions and "sample" in objective.abilities and "generator" in networks:
         raise ConfigError(f"config.encoders: {names[0]!r} is the target and cannot be a condition of itself")

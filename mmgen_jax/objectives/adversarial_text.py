@@ -93,6 +93,7 @@ class Objective(discriminator.WithDiscriminator):
     beam_size: int = 1
     length_penalty: float = 1.0
 
+    takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("pretraining", "discriminator", "generator")
     sampling: ClassVar[tuple[str, ...]] = (
         *("strength", "temperature", "top_k", "top_p", "beam_size", "length_penalty"),

@@ -85,6 +85,7 @@ class Objective(Family):
     temperature: float = 0.07
     bias: float = -10.0
 
+    takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("encoder",)
 
     def __post_init__(self):

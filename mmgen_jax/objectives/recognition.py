@@ -63,6 +63,7 @@ class Objective(Family):
     dropout: float = 0.0
     mixup: float = 0.0
 
+    takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def __post_init__(self):

@@ -38,6 +38,8 @@ class Family:
 
     # The fields that only `sample` reads: `mmgen sample --config.objective.temperature=0.8` may set them.
     sampling: ClassVar[tuple[str, ...]] = ()
+    # Whether `config.representation` may stand between the target and the family.
+    takes_representation: ClassVar[bool] = True
     # The family's own players, in update order.
     own_players: ClassVar[tuple[str, ...]] = ()
 
