@@ -1,5 +1,8 @@
-"""For tools that ask for a setup.py; everything is in pyproject.toml."""
+"""The packages; all else is in pyproject.toml. A wheel holds the folder `configs/` as `mmgen_jax.configs`."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+setup(
+    packages=[*find_packages(include=["mmgen_jax", "mmgen_jax.*"]), "mmgen_jax.configs"],
+    package_dir={"mmgen_jax.configs": "configs"},
+)

@@ -1,26 +1,31 @@
-"""Any modality from any others, by every family that applies: one line names the data, target, conditions and family.
+"""Any modality from any other modalities, by every family that applies; the argument names data, target and family.
 
     mmgen train --config=configs/any_to_any.py:digits,target=audio,family=diffusion --workdir=runs/digits_speech
     mmgen sample --workdir=runs/digits_speech --text="the number seven" --out=out
     mmgen train --config=configs/any_to_any.py:scenes,family=variational,conditions=text+audio --workdir=runs/scenes
 
 Argument: `digits` (MNIST, spoken digits, moving digits and captions, joined by class) or `scenes` (built in; the
-default), then behind commas, in any order, each with a default:
+default), then, separated by commas and in any order:
 
-    target=image          what is drawn: text, image, audio or video
+    target=image          the modality to draw: text, image, audio or video
     family=adversarial    adversarial, variational, reconstruction, autoregressive or diffusion
-    conditions=text       what it is drawn from, joined by `+`; the default is text, and image where text is drawn
+    conditions=text       the conditions, joined by `+`; default: text, or image where the target is text
 
-`--config.fusion.name=gated` (and so on) joins several conditions in another way. A sound is modelled as its log-mel
-spectrogram and comes back by Griffin-Lim; `autoregressive` models codes of the target (a VQ-VAE, trained in the run's
-first stage), `diffusion` of a clip latents (a KL autoencoder, likewise). Refused: families of continuous values
-where text is drawn (`autoregressive` draws it, and `adversarial` is the adversarial captioner), and conditions of
-`reconstruction`, which encodes the target itself.
+The values above are the defaults. `--config.fusion.name=gated`, for example, fuses several conditions in another way. A
+sound is modelled as its log-mel spectrogram and decoded by Griffin-Lim. `autoregressive` models codes of the target,
+`diffusion` of a sound or clip models latents; the VQ-VAE or KL autoencoder is trained in the first stage of the run.
+Refused: a text target for `variational`, `reconstruction` and `diffusion`, which model continuous values (with a text
+target, `adversarial` is the adversarial captioner), and conditions for `reconstruction`, which encodes its target.
 
-Expected of `digits` from text, seed 0, on a CPU core that did other work too: image by `adversarial`, 8 minutes, the
-digit recognised in 0.998 of 1,000 samples; audio by `diffusion` 0.842 (32 minutes, for part of them stopped),
-`variational` 0.708 (8 minutes), `adversarial` 0.429 (4 minutes). The other cells are not measured
-(`experiments/any_to_any`).
+Expected for `digits` from text, seed 0, on one CPU core that did other work too: the share of 1,000 samples in which
+the digit is recognised, and minutes.
+
+    target   adversarial    variational    autoregressive   diffusion
+    image    0.999, 8       0.960, 3       0.997, 16        0.989, 10
+    audio    0.467, 4       0.707, 8       0.890, 10        0.984, 13
+    video    0.136, 16      not measured   0.619, 28        0.601, 48
+
+Other sources: `experiments/any_to_any`.
 """
 
 from mmgen_jax.config import presets, schema
@@ -28,7 +33,7 @@ from mmgen_jax.errors import ConfigError
 
 KINDS = ("text", "image", "audio", "video")
 FAMILIES = ("adversarial", "variational", "reconstruction", "autoregressive", "diffusion")
-# Small enough for a CPU core: fields of the data, and what its families need to know of it.
+# Fields of the data, small enough for a CPU core.
 DATA = {"scenes": {"num_frames": 8}, "digits": {"video_size": 32, "num_frames": 8}}
 CELLS = [
     f"{data},target={target},family={family}"
@@ -50,8 +55,12 @@ ENCODERS = {
     "audio": {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32)},
     "video": {"name": "video.frame_lstm", "features": 64, "channels": (16, 32)},
 }
-PLAN = {"text": 3000, "image": 6000, "audio": 5000, "video": 3000}  # steps, of a run in one stage
-WIDTH = {"image": 32, "audio": 32, "video": 16}  # channels of the finest grid; a clip has many cells
+PLAN = {"text": 3000, "image": 6000, "audio": 5000, "video": 3000}  # steps of a run with one stage
+WIDTH = {"image": 32, "audio": 32, "video": 16}  # channels of the finest grid; fewer for clips, whose grid is large
+CODES = {"image": (128, 8, 1500), "audio": (512, 16, 2500), "video": (512, 8, 2000)}  # size, length, tokenizer's steps
+# Of the encoder to codes or latents: the channels of its stages, and the residual blocks of each stage.
+STAGES = {"image": ((32, 64), 1), "audio": ((128,), 2), "video": ((16, 32), 0)}
+CODED_CLIP = (16, 32, 64)  # a stage more: 64 codes instead of 256, of which attention costs 16 times as much
 
 
 def get_config(arg="scenes"):
@@ -59,7 +68,7 @@ def get_config(arg="scenes"):
     data, target, family, conditions = read(arg)
     config.data = {"name": data, "names": tuple(dict.fromkeys((*conditions, target))), **DATA[data]}
     if data == "scenes" and target == "text":
-        config.data.tell_motion = "video" in conditions or "audio" in conditions  # a picture does not show it
+        config.data.tell_motion = "video" in conditions or "audio" in conditions  # an image does not show the motion
     if conditions:
         config.encoders = {name: ENCODERS[name] for name in conditions}
         config.fusion = {"name": "concat", "features": 64}
@@ -80,7 +89,11 @@ def get_config(arg="scenes"):
 
 
 def read(arg):
-    """`(data, target, family, conditions)` of an argument."""
+    """`(data, target, family, conditions)` of an argument.
+
+    Raises:
+      ConfigError: an unknown part, or a combination that the families do not support.
+    """
     data, *parts = arg.split(",")
     presets.choose(data, DATA, "any_to_any")
     fields = dict(part.partition("=")[::2] for part in parts)
@@ -145,18 +158,22 @@ def adversarial_text(config, data, target):
 
 
 def variational(config, data, target):
-    """Gaussian VAE whose latent is left with what the conditions do not say."""
+    """Gaussian VAE; its latent holds the variation that the conditions do not determine."""
     width = WIDTH[target]
     config.target_encoder = {"name": "trunk", "features": 32, "channels": (width, 2 * width), "norm": "none"}
     config.generator = {"name": "conv", "width": width, "max_width": 4 * width}
-    config.objective.update({"name": "variational", "latent_dim": 16, "scale": 0.25, "beta": 2.0})
+    config.objective.update({"name": "variational", "latent_dim": 16, "beta": 2.0})
+    if data == "digits" and target in ("image", "video"):
+        config.objective.likelihood = "bernoulli"  # a Gaussian's tanh saturates on a background that is all black
+    else:
+        config.objective.scale = 0.25
     if config.encoders:
         config.generator.conditions_at = "both"
     config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
 
 
 def reconstruction(config, data, target):
-    """Autoencoder, and draws from a Gaussian fitted to its latents."""
+    """Autoencoder; new samples are decoded from a Gaussian fitted to its latents."""
     width = WIDTH[target]
     config.target_encoder = {"name": "trunk", "features": 32, "channels": (width, 2 * width), "norm": "none"}
     config.generator = {"name": "conv", "width": width, "max_width": 4 * width}
@@ -165,7 +182,7 @@ def reconstruction(config, data, target):
 
 
 def autoregressive(config, data, target):
-    """A transformer over codes, or an LSTM over the words of a text."""
+    """A transformer over codes of the target, or an LSTM over the words of a text."""
     config.objective.name = "autoregressive"
     optimizer = {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 100, "clip_norm": 1.0, "weight_decay": 0.01}
     if target == "text":
@@ -173,12 +190,13 @@ def autoregressive(config, data, target):
         config.objective.temperature = 0.5
         config.optimizers = {"generator": optimizer | {"ema_decay": 0.998}}
         return
-    config.representation = stacked(config, target, {"name": "vq_vae", "codebook_size": 128, "code_dim": 8})
+    size, code_dim, begin = CODES[target]
+    fields = {"name": "vq_vae", "codebook_size": size, "code_dim": code_dim}
+    config.representation = stacked(config, target, fields, CODED_CLIP if target == "video" else ())
     config.generator = {"name": "transformer", "features": 96, "num_layers": 3, "num_heads": 4}
     config.objective.top_p = 0.9
     if config.encoders:
         config.objective.update({"condition_dropout": 0.1, "guidance": 2.0})
-    begin = 1500
     config.optimizers = {
         "tokenizer": {"lr": 3e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin},
         "generator": optimizer | {"ema_decay": 0.998, "start_step": begin},
@@ -187,31 +205,41 @@ def autoregressive(config, data, target):
 
 
 def diffusion(config, data, target):
-    """Flow matching: of pixels, of a log-mel spectrogram, or of a clip's latents."""
+    """Flow matching of pixels, of the latents of a log-mel spectrogram, or of the latents of a clip."""
     config.objective.update({"name": "diffusion", "sampling_steps": 25})
     if config.encoders:
-        config.objective.update({"condition_dropout": 0.1, "guidance": 2.0})
+        config.objective.update({"condition_dropout": 0.1, "guidance": 2.0 if target == "image" else 3.0})
     generator = {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 200, "clip_norm": 1.0, "ema_decay": 0.998}
     config.optimizers = {"generator": generator}
     if target == "image":
         config.generator = {"name": "unet", "channels": (32, 64)}
-    elif target == "audio":
-        config.generator = {"name": "unet", "channels": (96, 128), "patch_size": 1, "num_blocks": 2}
-    else:
-        config.representation = stacked(config, target, {"name": "kl_autoencoder", "latent_dim": 4})
-        config.generator = {"name": "unet", "channels": (48, 64), "patch_size": 1}
-        begin = 1500
-        config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
-        config.optimizers.generator.start_step = begin
-        config.train.steps = begin + 2500
+        return
+    sound = target == "audio"
+    fields = {"name": "kl_autoencoder", "latent_dim": 16 if sound else 4}
+    config.representation = stacked(config, target, fields)
+    config.generator = {"name": "unet", "patch_size": 1}
+    config.generator.update(
+        {"channels": (128, 192), "num_blocks": 2, "skips": "concat"} if sound else {"channels": (48, 96)}
+    )
+    begin = 1500
+    config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
+    config.optimizers.generator.start_step = begin
+    config.train.steps = begin + (5000 if sound else 4000)
 
 
-def stacked(config, target, fields):
-    """A learned representation, upon the one that the target has already."""
-    width, blocks = WIDTH[target], int(target != "video")
+def stacked(config, target, fields, channels=()):
+    """A learned representation, on top of the target's own one (`log_mel` for sounds); its stages are `STAGES`."""
+    usual, blocks = STAGES[target]
+    channels = channels or usual
     networks = {
-        "encoder": {"name": "trunk", "features": 64, "channels": (width, 2 * width), "num_blocks": blocks},
-        "decoder": {"name": "grid", "width": width, "max_width": 2 * width, "num_blocks": 1},
+        "encoder": {"name": "trunk", "features": 64, "channels": channels, "num_blocks": blocks},
+        "decoder": {
+            "name": "grid",
+            "width": channels[0],
+            "max_width": channels[-1],
+            "num_blocks": max(blocks, 1),
+        },
     }
     of = {"of": config.representation.to_dict()} if "representation" in config else {}
-    return {**fields, **networks, **of}
+    output = {"output": "clip"} if target == "video" else {}
+    return {**fields, **networks, **output, **of}

@@ -4,13 +4,13 @@
 
 Argument: `digits` (MNIST, 28 px), `digits64` (MNIST at 64 px, with the batch and steps usual at that size),
 `clothing` (photos, 32 px) or `scenes` (built in, 32 px; the default).
-Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 11.7 in the features of an MNIST classifier
-(n = 5,000), precision 0.33, recall 0.48. `clothing`, 10 minutes on a core: kernel distance 0.15 (n = 372; photos of the
-training split 0.11). `digits64`, 53 minutes on a core: MS-SSIM of 5,000 pairs of samples 0.152 and 0.163, sliced
-Wasserstein distance 20.5 and 15.8 thousandths (n = 10,000; seeds 0 and 1).
+Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 11.4 in the features of an MNIST classifier
+(n = 5,000), precision 0.33, recall 0.53 (means of 2 seeds). `clothing`, 10 minutes on a core: kernel distance 0.15
+(n = 372; photos of the training split 0.11). `digits64`, 53 minutes on a core: MS-SSIM of 5,000 pairs of samples 0.152
+and 0.163, sliced Wasserstein distance 20.5 and 15.8 thousandths (n = 10,000; seeds 0 and 1).
 
 For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px and the paper's widths, 24 M
-parameters, and `digits64_large`, `digits64` in the widths of the authors' code, 6 M; not measured.
+parameters; `digits64_large`, which is `digits64` with the widths of the authors' code, 6 M; not measured.
 """
 
 from mmgen_jax.config import presets, schema
@@ -40,14 +40,15 @@ def get_config(arg="scenes"):
     config.evaluators = presets.judges(arg, conditional=False)
     config.train.steps = 5000
     if arg == "digits64":
-        # The authors' code, and a quarter of its width for a CPU. Rates grow with the inverse width and initial weights
-        # with its root: what Yang et al. (2022) give hidden layers, here for all. With the wide one's, the narrow
-        # generator drew one picture for every latent at step 2,000 of a pilot; with these it draws digits by 1,000.
+        # The sizes of the authors' code; for a CPU, a quarter of its width. Learning rates are scaled by the inverse
+        # of that fraction and initial weights by its inverse square root: the rule of Yang et al. (2022) for hidden
+        # layers, here for all layers. In a pilot with the unscaled values, the narrow generator drew one picture for
+        # every latent at step 2,000 (mode collapse); with the scaled values it draws digits by step 1,000.
         fraction = 1.0 if large else 0.25
         network = {"width": int(64 * fraction), "max_width": int(512 * fraction), "init_std": 0.02 * fraction**-0.5}
         config.generator.update(network | {"input_bias": False})
         config.discriminator.update(network)
-        # At one rate to the end, the discriminator won at step 3,700 and the generator drew noise from there on.
+        # With a constant learning rate, the generator of a pilot drew only noise from step 3,700 on.
         adam = {"lr": 2e-4 / fraction, "b1": 0.5, "schedule": "step", "hold_steps": 3000}
         config.optimizers = {"discriminator": adam, "generator": adam}
         config.evaluators = {

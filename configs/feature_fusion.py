@@ -1,15 +1,15 @@
-"""Recognition of clothing from classical and learned features of a photo, alone or fused.
+"""Recognition of clothing from classical and learned features of a photo: one feature, or all fused.
 
     mmgen train --config=configs/feature_fusion.py:cnn --workdir=runs/fusion_cnn
 
-Argument: `colour`, `edge`, `texture`, `cnn`, `autoencoder`, or `all` (the default): the five fused by any operator,
-`--config.fusion.name=gated`. `autoencoder` and `all` read an autoencoder that was trained before, from
-`--config.encoders.autoencoder.init_from=WORKDIR`:
+Argument: `colour`, `edge`, `texture`, `cnn`, `autoencoder`, or `all` (the default), which fuses the five;
+`--config.fusion.name=gated`, for example, chooses the fusion. `autoencoder` and `all` start from a trained autoencoder,
+whose workdir is `--config.encoders.autoencoder.init_from=WORKDIR`:
 
     mmgen train --config=configs/cae.py:clothing --workdir=runs/cae_clothing
 
-Expected test accuracy, 3 seeds: colour 0.46, edge 0.61, texture 0.68, cnn 0.62, autoencoder 0.54; `all` 0.70 to 0.74
-depending on the fusion, in a minute on one idle CPU core (`early` and `bottleneck` two to three).
+Expected test accuracy, 3 seeds: colour 0.46, edge 0.61, texture 0.68, cnn 0.62, autoencoder 0.54; `all` 0.70 to 0.74,
+depending on the fusion, in a minute on one idle CPU core (`early` and `bottleneck`: two to three minutes).
 """
 
 from mmgen_jax.config import presets, schema
@@ -19,7 +19,7 @@ FEATURES = {
     "edge": {"name": "image.edge", "features": 64},
     "texture": {"name": "image.texture", "features": 64},
     "cnn": {"name": "image.cnn", "features": 64},
-    # Fields of `target_encoder` in configs/cae.py.
+    # The first fields are those of `target_encoder` in configs/cae.py.
     "autoencoder": {
         "name": "image.cnn",
         "features": 32,
@@ -27,7 +27,7 @@ FEATURES = {
         "norm": "none",
         "init_from": "runs/cae_clothing",
         "frozen": True,
-        # As the histograms have it: a kernel for each cell. The mean of the cells alone does not know where they are.
+        # A kernel for each cell, as the histograms have: the plain mean over the cells loses their places.
         "readout": 64,
     },
 }
@@ -50,8 +50,8 @@ def get_config(arg="all"):
         "accuracy": {"name": "label_accuracy"},
         "retrieval": {"name": "class_retrieval", "label": "clothing"},
     }
-    # A step of all five takes five times that of the CNN; a feature alone is given twice the steps, so that none is
-    # behind for want of training.
+    # A step with all five features takes five times the time of a step with the CNN alone. Single features have twice
+    # the steps, so that they have no disadvantage in training.
     config.train.steps = 700 if arg == "all" else 1400
     config.train.sample_steps = 0
     return config

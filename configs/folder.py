@@ -1,21 +1,24 @@
-"""The quickstart's model on a folder of your own files: pictures from their texts and sounds.
+"""The quickstart's model on a folder of your own files: images from their texts, sounds and classes.
 
     mmgen check-data --config=configs/folder.py:pets
     mmgen train --config=configs/folder.py:pets --workdir=runs/pets
     mmgen sample --workdir=runs/pets --text="a black cat" --out=out
 
-Argument: the folder; `mmgen_jax/data/folder.py` says how it is laid out. Texts and sounds are each a condition if the
-folder has any, what an example lacks is masked, and without both the model is unconditional. At least 8 training
-examples (10 in all); with 32 or more, batches are the quickstart's.
+Argument: the folder; docs/data.md describes the layouts. Texts, sounds and classes are conditions where the folder has
+any; a modality that an example lacks is masked. Without any of them the model is unconditional. The folder needs at
+least 8 training examples (10 in all). The batch size is 32 with at least 32 training examples, else 8. A class is given
+to `mmgen sample` as `--given.label=cat`.
 """
 
 import pathlib
 
-from mmgen_jax.config import loading
+from mmgen_jax.config import loading, own_data
 from mmgen_jax.data.files import folder_formats, folder_listing
 from mmgen_jax.errors import ConfigError
 
 ARGUMENTS = ()  # any folder
+
+LABEL_DROPOUT = 0.05  # as the quickstart's of texts
 
 DATA = {
     "image_size": 32,
@@ -34,28 +37,33 @@ def get_config(arg=""):
     if not arg or not pathlib.Path(arg).is_dir():
         got = repr(arg) if arg else "nothing"
         raise ConfigError(f"configs/folder.py:FOLDER: expected a folder of files, got {got}")
-    examples = folder_listing.read(arg).examples
-    config = loading.load(str(pathlib.Path(__file__).with_name("quickstart.py"))).unlock()
-    conditions = tuple(name for name in ("text", "audio") if _has(name, examples))
+    listing = folder_listing.read(arg)
+    examples = listing.examples
+    config = loading.load("quickstart").unlock()
+    conditions = tuple(name for name in ("text", "audio", "label") if _has(name, examples))
+    if "label" in conditions:
+        config.encoders.label = {"name": "label", "features": config.fusion.features}
     absent = set(config.encoders) - set(conditions)
     for name in absent:
         del config.encoders[name]
-    rates = config.fusion.modality_dropout  # one for all, or a group with one for each encoder
+    rates = config.fusion.modality_dropout  # one rate for all encoders, or a group with a rate for each
     if not isinstance(rates, float):
         config.fusion.modality_dropout = {name: rate for name, rate in rates.items() if name not in absent}
+        if "label" in conditions:
+            config.fusion.modality_dropout.label = LABEL_DROPOUT
     config.data = {"name": "folder", "directory": arg, "names": (*conditions, "image"), **DATA}
 
-    splits = folder_listing.split_of(
-        [group for group, _ in examples], config.seed, DATA["validation_fraction"], DATA["test_fraction"]
-    )
-    num_train = sum(splits[group] == "train" for group, _ in examples)
+    splits = listing.splits(config.seed, DATA["validation_fraction"], DATA["test_fraction"])
+    num_train = splits.count("train")
     config.train.batch_size = 32 if num_train >= 32 else 8
     config.evaluators = {}
-    if any(splits[group] == "test" and "image" in items for group, items in examples):
+    if any(split == "test" and "image" in example.items for split, example in zip(splits, examples)):
         config.evaluators = {"reconstruction": {"name": "reconstruction", "from_target": True}}
+    captioned = [split for split, example in zip(splits, examples) if {"text", "image"} <= set(example.items)]
+    config.evaluators.update(own_data.adherence(captioned))
     return config
 
 
 def _has(name, examples):
-    found = (items[name] for _, items in examples if name in items)
-    return any(map(folder_formats.holds, found))  # a clip need not have sound
+    found = (example.items[name] for example in examples if name in example.items)
+    return any(map(folder_formats.holds, found))  # the audio of a clip counts only where the clip has a sound track

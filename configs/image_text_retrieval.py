@@ -3,18 +3,18 @@
     mmgen train --config=configs/image_text_retrieval.py:emoji --workdir=runs/retrieval_emoji
     mmgen sample --workdir=runs/retrieval_emoji --text="a red heart" --num=5 --out=out
 
-The second finds the nearest test pictures to a text, or with `--image=glyph.png` the nearest texts.
+The second command finds the nearest test pictures to a text, or the nearest texts with `--image=glyph.png`.
 
-Argument: `emoji` (glyphs, their names and keywords, 32 px) or `scenes` (built in, 32 px; the default). The sigmoid
+Argument: `emoji` (glyphs, their names and keywords, 32 px) or `scenes` (built in, 32 px; the default). For the sigmoid
 loss: `--config.objective.loss_type=sigmoid --config.objective.temperature=0.1`.
 
-Expected for `emoji`, a minute of processor time: recall@1, 5, 10 among the 172 test glyphs 0.20, 0.40, 0.47 from
-picture to text and 0.25, 0.38, 0.44 back (chance 0.01, 0.03, 0.06; one seed); the sigmoid loss reaches the same within
-the intervals.
+Expected for `emoji`, a minute of processor time: recall@1, 5, 10 among the 172 test glyphs of version 1 of the
+source 0.20, 0.40, 0.47 from picture to text and 0.25, 0.38, 0.44 from text to picture (chance 0.01, 0.03, 0.06; one
+seed). The sigmoid loss is within the intervals of these numbers.
 
-`scenes`, as long: captions state three factors, so 1,000 candidates are of 60 kinds of scene, and nothing tells
-those of one kind apart. Recall@1, 5, 10 is 0.06, 0.30, 0.59 both ways; a model that knows every kind has 0.06, 0.30,
-0.60 (chance 0.001, 0.005, 0.01).
+Expected for `scenes`, a minute: recall@1, 5, 10 is 0.06, 0.30, 0.59 in both directions (chance 0.001, 0.005, 0.01).
+Captions state three factors, so the 1,000 candidates are of only 60 kinds of scene, and a caption does not tell scenes
+of one kind apart: a model that recognises every kind has 0.06, 0.30, 0.60.
 
 For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 36 and 37 M parameters; not measured.
 """
@@ -57,7 +57,7 @@ def get_config(arg="scenes"):
     config.train.steps = 600 if arg == "emoji" else 400
     config.train.batch_size = 128
     if arg == "emoji":
-        # No mirror images: names tell sides and directions. Hues stay too: they tell colours.
+        # No `flip` and no `hue`: names tell sides, directions and colours.
         config.augment = {
             "image": {"crop": 3, "rotate": 10.0, "brightness": 0.2, "contrast": 0.2, "cutout": 8},
             "text": {"drop": 0.2},

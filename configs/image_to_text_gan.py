@@ -1,27 +1,27 @@
-"""Image to text by a GAN: a captioner by likelihood, then against a discriminator of captions and pictures.
+"""Image to text by a GAN: a captioner trained by likelihood, then against a discriminator of captions and pictures.
 
     mmgen train --config=configs/image_to_text_gan.py:scenes --workdir=runs/image_to_text_gan_scenes
     mmgen sample --workdir=runs/image_to_text_gan_scenes --image=photo.png --out=out
 
 Words are drawn with Gumbel-softmax and straight-through gradients (Jang et al., 2017). Argument: `scenes` (built in,
-32 px; the default) or `emoji` (glyphs and their names, 32 px). The captioner is that of `image_captioning.py`, measured
-at the step where the adversarial phase begins (`metrics.jsonl`), and `mmgen sample --config.objective.strength=0` draws
+32 px; the default) or `emoji` (glyphs and their names, 32 px). The captioner is the one of `image_captioning.py`. It is
+evaluated where the adversarial phase begins (in `metrics.jsonl`); `mmgen sample --config.objective.strength=0` draws
 from it.
 
-Expected for `scenes`, 59 minutes on half a CPU core (16 at the rates of two idle ones): shape, colour and size all
-right in 0.998 of 1,000 captions where the captioner before the adversary has 0.999, on the compositional split 0.089
-(before: 0.122), BLEU-4 99.9, self-BLEU 73.9 (75.1), distinct-2 0.098 (0.096).
-`emoji`, 45 minutes beside other work: CIDEr-D 0.68 where the captioner before the adversary has 0.73, distinct-2 0.83
-(0.85): the adversary helps in nothing there.
+Expected for `scenes`, 59 minutes on half a CPU core (16 minutes at the speed of two idle cores): shape, colour and size
+all right in 0.998 of 1,000 captions (before the adversarial phase 0.999), on the compositional split in 0.089 (0.122);
+BLEU-4 99.9. Whether captions are more varied: `experiments/captioning_temperature`. `emoji`, 45 minutes on a core with
+other work: CIDEr-D 0.68 [0.44, 0.92] (the captioner of `image_captioning.py`: 0.73 [0.47, 0.98]).
 
-For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M parameters, a third of
-them the captioner before the adversary; not measured.
+For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M parameters, a third of which are the
+captioner before the adversarial phase; not measured.
 """
 
 from mmgen_jax.config import presets, schema
 
 ARGUMENTS = ("scenes", "emoji", "large")
-# Steps of the run. The discriminator's image encoder begins from nothing: it has steps of its own before it teaches.
+# Steps of the run. The discriminator is trained for some steps before the adversarial phase, because its image encoder
+# starts from random weights.
 DISCRIMINATOR_FROM, PRETRAINING, STEPS = 1000, 3000, 5000
 
 LARGE = {
@@ -48,7 +48,7 @@ LARGE = {
 def get_config(arg="scenes"):
     config = schema.base()
     arg, large = presets.sized(arg, ARGUMENTS, "image_to_text_gan")
-    # A picture does not show how the thing moves.
+    # An image does not show the motion.
     config.data = presets.source(arg, "image", "text", **({"tell_motion": False} if arg == "scenes" else {}))
     config.encoders = {"image": {"name": "image.cnn", "features": 128, "channels": (32, 64, 128)}}
     config.fusion = {"name": "concat", "features": 128}

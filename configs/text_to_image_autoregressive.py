@@ -1,24 +1,24 @@
-"""Text to image: a VQ-VAE (van den Oord et al., 2017) makes tokens of images, a transformer draws them after a caption.
+"""Text to image: a transformer draws tokens from a caption, a VQ-VAE (van den Oord et al., 2017) makes images of them.
 
     mmgen train --config=configs/text_to_image_autoregressive.py:digits --workdir=runs/text_to_image_autoregressive
     mmgen sample --workdir=runs/text_to_image_autoregressive --text="a handwritten seven" --out=out
 
 Argument: `digits` (MNIST with captions, 28 px), `emoji` (glyphs and their names, 32 px) or `scenes` (built in, 32 px;
-the default). One run: the tokenizer is trained in its first part, the transformer in the rest. Sampling may change
+the default). One run: its first stage trains the tokenizer, the rest trains the transformer. `mmgen sample` may change
 `--config.objective.guidance` (1 is none), `temperature`, `top_k` and `top_p`.
 
 Expected for `digits`, 21 minutes on a CPU core: the asked digit recognised in 0.996 of 1,000 samples, Fréchet distance
-1.9 in the features of an MNIST classifier (n = 5,000). `emoji`, 15 minutes beside other work: recall@5 by a retrieval
-model 0.110, where the real pictures have 0.395; it overfits. `scenes`, 25 minutes on a core (19 at the rates of two):
-shape, colour and size all right in 0.991 of 1,000 samples, 0.666 on the compositional split; the tokenizer alone
-leaves 0.999 and 0.975.
+1.9 in the features of an MNIST classifier (n = 5,000). `emoji`, one half of the training glyphs, 15 minutes on a core
+with other work: recall@5 by a retrieval model that is trained on the other half, not measured. `scenes`, 25 minutes on
+a core (19 at the speed of two cores): shape, colour and size all right in 0.991 of 1,000 samples, 0.666 on the
+compositional split; in real pictures that pass through the tokenizer alone, 0.999 and 0.975.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 50 to 51 M parameters; not measured.
 """
 
 from mmgen_jax.config import presets, schema
 
-# The codebook, the tokenizer's steps, and all steps.
+# For each data set: the codebook, the steps of the tokenizer, all steps.
 CODES = {
     "scenes": ({"codebook_size": 256, "code_dim": 8}, 1500, 7500),
     "digits": ({"codebook_size": 128, "code_dim": 8}, 1500, 5500),
@@ -50,7 +50,7 @@ LARGE = {
     "optimizers.generator.ema_decay": 0.9995,
     "optimizers.generator.start_step": 20_000,
     "train.steps": 80_000,
-    "train.batch_size": 128,  # attention over 272 tokens keeps more for the gradient than convolutions do
+    "train.batch_size": 128,  # attention over 272 tokens needs more memory for its gradient than convolutions
 }
 
 
@@ -58,7 +58,7 @@ def get_config(arg="scenes"):
     config = schema.base()
     arg, large = presets.sized(arg, ARGUMENTS, "text_to_image_autoregressive")
     codes, tokenizer_steps, steps = CODES[arg]
-    config.data = presets.source(arg, "text", "image")
+    config.data = presets.drawn_from_texts(arg)
     config.encoders = {"text": {"name": "text.transformer", "features": 64, "num_layers": 1}}
     config.fusion = {"name": "concat", "features": 64}
     config.representation = {
@@ -96,10 +96,10 @@ def get_config(arg="scenes"):
         "tokenizer": {"name": "reconstruction", "from_target": True},
     }
     if arg == "emoji":
-        config.objective.guidance = 1.0  # more of it spoils what so small a set teaches without conditions
+        config.objective.guidance = 1.0  # none; chosen on the validation glyphs
     if arg == "scenes":
         config.optimizers.tokenizer.lr = 3e-3
         config.objective.top_p = 0.7
-        # What the tokenizer leaves of the factors bounds what the transformer can draw.
+        # The coherence of the tokenizer's reconstructions is an upper bound for the transformer.
         config.evaluators.tokenizer_coherence = {"name": "scenes_coherence", "from_target": True}
     return presets.enlarged(config, LARGE) if large else config

@@ -1,10 +1,10 @@
-"""Recognition of what a clip shows: a convolutional network over each frame, then an LSTM over time.
+"""Recognition of a label from a clip: a convolutional network over each frame, then an LSTM over time.
 
     mmgen train --config=configs/video_recognition.py:grid_s1 --workdir=runs/video_recognition_grid_s1
 
-Argument: `scenes` (built in: which way a shape moves, without its sound; the default) or `grid_s1` (which command a
-sentence begins with, from the speaker's face and voice). Another label: behind a comma, `grid_s1,digit`.
-Not measured yet.
+Argument: `scenes` (built in: the direction in which a shape moves, without its sound; the default) or `grid_s1` (the
+first word of a sentence, the command, from the speaker's face and voice). For another label, add it after a comma:
+`grid_s1,digit`. Not measured yet.
 """
 
 from mmgen_jax.config import presets, schema
@@ -19,7 +19,7 @@ AUGMENT = {
         "audio": {"gain": 6.0, "shift": 0.1},
     },
 }
-# `readout`: a layer with a kernel for each step of time, since the fusion takes the mean over time.
+# `readout` is a layer with a kernel for each time step, because the fusion averages over time.
 VIDEO = {"name": "video.frame_lstm", "features": 64, "channels": (16, 32, 64), "readout": 64}
 AUDIO = {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32, 64), "hop_length": 256, "readout": 64}
 ENCODERS = {"scenes": {"video": VIDEO}, "grid_s1": {"video": VIDEO, "audio": AUDIO}}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax import lookup
+from mmgen_jax.config import ranges, schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import MmgenError
 from mmgen_jax.modalities import save
@@ -19,21 +21,30 @@ LISTED = 20  # ignored files that are named
 BATCH_SIZE = 64
 
 
-def check(config: Config, out: str | pathlib.Path | None = None) -> int:
+def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool = False) -> int:
     """What `check_source` does for the config's data, and whether its model and batch size fit that data.
+
+    Args:
+      out: see `check_source`.
+      overwrite: whether `out` may hold files; see `runs.workdir.check_out`.
 
     Returns:
       The exit code: 1 where training would fail, else 0.
     """
     from mmgen_jax.config.system import build_system, open_source
     from mmgen_jax.data import pipeline
+    from mmgen_jax.runs.workdir import check_out
 
+    out = None if out is None else check_out(out, overwrite)
     try:
         source_class = lookup.find("data", config.data.get("name"))
-        fields = {key: value for key, value in config.data.items() if key not in ("name", "fraction")}
+        fields = {key: value for key, value in config.data.items() if key not in ("name", "fraction", "part")}
         if "seed" in inspect.signature(source_class).parameters:
             fields.setdefault("seed", config.seed)
-        if check_source(source_class, fields, out):
+        schema.check_numbers(config)
+        ranges.check(source_class, fields, "config.data")
+        opened = functools.partial(open_source, config) if config.get("derived") else None
+        if check_source(source_class, fields, out, opened=opened):
             return 1
         source = open_source(config)
         pipeline.batches(source, batch_size=config.train.batch_size, seed=config.seed, num_threads=0)
@@ -50,11 +61,13 @@ def check_source(
     out: str | pathlib.Path | None = None,
     num_pictured: int = 8,
     max_examples: int = 10_000,
+    opened: Callable[[str], Any] | None = None,
 ) -> int:
     """Prints counts, shapes, lengths, rates and missing partners per modality and split, then every problem.
 
-    A source may have a classmethod `examine(**fields) -> (problems, ignored)` that finds all problems of its files,
-    where making the source stops at the first; and a method `warnings() -> lines` about what it uses all the same.
+    A source may have a classmethod `examine(**fields) -> Listing` that finds all problems of its files, where making
+    the source stops at the first; and methods that give lines: `layout_found()`, how it reads what it was given, and
+    `warnings()`, what is perhaps not as it was meant.
 
     Args:
       source_class: `Source` of a data module.
@@ -62,6 +75,7 @@ def check_source(
       out: folder for pictures of a few examples of each split, as `<split>/<modality>.png` and so on.
       num_pictured: examples in a picture.
       max_examples: that are read in each split; all are counted.
+      opened: gives the source of a split where more is read than what the class alone gives, as of `config.derived`.
 
     Returns:
       1 where there is a problem, else 0.
@@ -73,22 +87,37 @@ def check_source(
     except TypeError as error:
         print(f"PROBLEM data: {error}; the fields are {', '.join(parameters.parameters)}")
         return 1
-    problems, ignored = [], []
+    problems, skipped, ignored, layout, more, warnings = [], [], [], {}, {}, {}
     try:
         if hasattr(source_class, "examine"):
-            found, ignored = source_class.examine(**fields)
-            problems += map(str, found)
+            found = source_class.examine(**fields)
+            ignored, layout, warnings = found.ignored, dict.fromkeys(found.layout), dict.fromkeys(found.warnings)
+            problems, skipped = list(map(str, found.problems)), found.bad
+            print("".join(f"layout: {line}\n" for line in layout), end="")
         for split in source_class.splits if not problems else ():
-            _check_split(split, source_class(split=split, **fields), out, num_pictured, max_examples, problems)
+            source = opened(split) if opened else source_class(split=split, **fields)
+            _check_split(split, source, out, num_pictured, max_examples, problems)
+            more |= dict.fromkeys(line for line in notes(source, "layout_found") if line not in layout)
+            warnings |= dict.fromkeys(notes(source, "warnings"))
     except (MmgenError, OSError) as error:
         problems.append(str(error))
+    lines = [f"layout: {line}" for line in more] + [f"WARNING {line}" for line in warnings]
+    print("".join(f"{line}\n" for line in [*lines, *(f"SKIPPED {error}" for error in skipped)]), end="")
     if ignored:
         print(f"{len(ignored)} files are not used:")
         print("\n".join(f"  {line}" for line in ignored[:LISTED]))
         if len(ignored) > LISTED:
             print(f"  … and {len(ignored) - LISTED} more")
-    print("\n".join(f"PROBLEM {line}" for line in problems) or "no problems with the data")
+    if problems:
+        print("\n".join(f"PROBLEM {line}" for line in problems))
+    else:
+        print(f"nothing stops training; warnings: {len(warnings)}" if warnings else "no problems with the data")
     return int(bool(problems))
+
+
+def notes(source: Any, method: str) -> list[str]:
+    """The lines of `layout_found` or `warnings`, of a source that has the method."""
+    return list(getattr(source, method, list)())
 
 
 def _check_split(split: str, source, out, num_pictured: int, max_examples: int, problems: list[str]) -> None:
@@ -112,8 +141,6 @@ def _check_split(split: str, source, out, num_pictured: int, max_examples: int, 
             save.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
     for name, count in counts.items():
         print(f"  {name:<10}{count}")
-    for line in source.warnings() if hasattr(source, "warnings") else ():
-        print(f"  WARNING {line}")
 
 
 def _prompt(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:

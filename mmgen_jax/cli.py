@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 
 from absl import app, flags
 
+from mmgen_jax import __version__
+from mmgen_jax.commands import help
 from mmgen_jax.errors import MmgenError
 from mmgen_jax.lookup import nearest
 
 COMMANDS = {
     "train": "--config=configs/X.py[:ARG] --workdir=DIR [--config.a.b=VALUE …]: a new run, or the one there goes on",
     "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint\n"
-    "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]",
-    "sample": "--workdir=DIR --out=DIR [--given.NAME=VALUE … --num=16 --seed=0]: draws from conditions given by name:\n"
+    "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]\n"
+    "      [--config.data.directory=DIR: the data has moved; refused where it is no longer that of the run]",
+    "sample": "--workdir=DIR --out=DIR [--given.NAME=VALUE … --num=16 --seed=0 --first=0]\n"
+    "      draws from conditions given by name:\n"
     "      a text or @FILE with one a line, a class or its number, else a file; or by kind where one is of that kind:\n"
     "      [--text=… --image=FILE --audio=FILE --video=FILE]\n"
     "      [--config.objective.temperature=0.8 …: what objective and representation list as `sampling`]",
@@ -23,22 +28,32 @@ COMMANDS = {
     "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
     "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",
     "sweep": "--sweep=experiments/T/sweep.py --workdir=DIR [--shard=i/n]: the cells of a table that are missing",
+    "configs": "[NAME [--copy]]: the configs of the package, what one expects, or a copy of it in configs/ to change",
+    "compare": "DIR DIR: how the configs of two runs differ, and their metrics side by side",
+    "cache": "[--evict=NAME]: what is kept of decoded data and judges, and removing it",
+    "completion": "bash|zsh|fish: a script by which the shell completes commands, flags and configs",
     "report": "[--check]: writes the tables of all experiments and the matrix in README.md, or checks them",
 }
+OPERANDS = {"configs": (0, 1), "compare": (2, 2), "completion": (1, 1)}  # how many words follow; none of others
 CONFIG_PREFIX, GIVEN_PREFIX = "--config.", "--given."
 SHORTHANDS = {"text": "a text", "image": "an image file", "audio": "an audio file", "video": "a video file"}
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
-    "config", None, "config file, `configs/X.py` or `configs/X.py:argument`; --config.a.b=value changes a field"
+    "config",
+    None,
+    "train, check-data: a config of the package by its name, or a file; `:ARGUMENT` may follow, and in it your own "
+    "data, `folder=PATH` or `npz=FILE`; --config.a.b=VALUE changes a field, `none` takes one out",
 )
-flags.DEFINE_string("workdir", None, "where the run's files are")
+flags.DEFINE_string("workdir", None, "train, evaluate, sample, retrieve, sweep: where the run's files are")
 flags.DEFINE_string("split", "", "evaluate: this split only, instead of each evaluator's own")
 for _kind, _what in SHORTHANDS.items():
     flags.DEFINE_string(_kind, None, f"sample, retrieve: {_what} to condition on; --given.NAME=VALUE where several fit")
 flags.DEFINE_integer("num", 16, "sample, retrieve: how many", lower_bound=1)
+flags.DEFINE_integer("first", 0, "sample: the number of the first; 8 with --num=8 draws 8 to 15 of --num=16 alone")
 flags.DEFINE_integer("seed", 0, "sample: of the noise")
 flags.DEFINE_string("out", None, "sample, retrieve, check-data: the folder to write to")
+flags.DEFINE_bool("overwrite", False, "sample, retrieve, check-data: write to a folder that has files, and over them")
 flags.DEFINE_string("dataset", None, "prepare-data: the set's name")
 flags.DEFINE_string(
     "manual_dir", None, "prepare-data: a folder with the set's original files, for use without a network"
@@ -46,6 +61,8 @@ flags.DEFINE_string(
 flags.DEFINE_alias("manual-dir", "manual_dir")
 flags.DEFINE_string("sweep", None, "sweep: a file `experiments/T/sweep.py`")
 flags.DEFINE_bool("check", False, "report: write nothing, and fail where a page is not current")
+flags.DEFINE_bool("copy", False, "configs: write the config into configs/, to change it")
+flags.DEFINE_string("evict", None, "cache: the name of a cache to remove")
 flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")
 
 
@@ -61,53 +78,88 @@ def run() -> None:
         if not equals:
             _fail(f"{argument}: expected {argument}=VALUE")
         (changes if prefix == CONFIG_PREFIX else given)[key] = value
-    if "--help" in arguments:
-        print(_help())
+    if {"--help", "-h"} & set(arguments):
+        print(_help(next((word for word in arguments[1:] if word in COMMANDS), "")))
         return
+    if "--version" in arguments:
+        print(f"mmgen_jax {__version__}")
+        return
+    sys.path.append(os.getcwd())  # a component may be in a package of the user's own
     FLAGS.verbosity = -1  # warnings; the libraries' own progress is not the run's
     app.run(lambda argv: _main(argv, changes, given), argv=arguments, flags_parser=_parse)
 
 
-def _help() -> str:
-    lines = [f"  mmgen {name} {usage}" for name, usage in COMMANDS.items()]
-    return "\n".join(["Commands:", "", *lines, "", FLAGS.module_help(sys.modules[__name__])])
+def _help(command: str = "") -> str:
+    return help.of_command(command, _own_flags(), COMMANDS) if command else help.overview(COMMANDS, __version__)
+
+
+def _own_flags() -> list[flags.Flag]:
+    return [flag for flag in FLAGS.flags_by_module_dict()[__name__] if flag.name != "manual-dir"]
 
 
 def _parse(arguments: list[str]) -> list[str]:
     try:
         return FLAGS(arguments)
+    except flags.UnrecognizedFlagError as error:
+        given = f"; what a model reads is given by --given.{error.flagname}=VALUE" if _is_given(arguments) else ""
+        return _fail(str(error).replace("\n", " ") + given)
     except flags.Error as error:
         return _fail(str(error).replace("\n", " "))
 
 
+def _is_given(argv: list[str]) -> bool:
+    """Whether the command takes `--given.NAME=VALUE`."""
+    return argv[1:2] in (["sample"], ["retrieve"])
+
+
 def _main(argv: list[str], changes: dict[str, str], given: dict[str, str]) -> None:
-    if len(argv) != 2 or argv[1] not in COMMANDS:
+    least, most = OPERANDS.get(argv[1], (0, 0)) if len(argv) > 1 else (0, 0)
+    if len(argv) < 2 or argv[1] not in COMMANDS or not least <= len(argv) - 2 <= most:
         got = " ".join(argv[1:])
+        if len(argv) > 1 and argv[1] in OPERANDS:
+            _fail(f"mmgen {argv[1]} {COMMANDS[argv[1]].partition(': ')[0]}: got {got!r}")
         hint = nearest(got, COMMANDS)
         _fail(f"expected one command of {', '.join(COMMANDS)}, got {got or 'none'}; {hint}see mmgen --help")
-    if changes and argv[1] not in ("train", "check-data", "sample", "evaluate"):
+    for flag in _own_flags():
+        if flag.present and argv[1] not in help.readers(flag, COMMANDS):
+            _fail(
+                f"--{flag.name.replace('_', '-')}: is for {', '.join(help.readers(flag, COMMANDS))}, not for {argv[1]}"
+            )
+    if changes and argv[1] not in ("train", "check-data", "sample", "evaluate", "retrieve"):
         _fail(f"{CONFIG_PREFIX}{next(iter(changes))}: mmgen {argv[1]} reads the config that the run was trained with")
-    if given and argv[1] not in ("sample", "retrieve"):
+    if given and not _is_given(argv):
         _fail(f"{GIVEN_PREFIX}{next(iter(given))}: is for mmgen sample and mmgen retrieve")
+    if FLAGS.manual_dir:
+        FLAGS.manual_dir = os.path.expanduser(FLAGS.manual_dir)
     try:
         {
             "train": lambda: _train(changes),
             "evaluate": lambda: _evaluate(changes),
             "sample": lambda: _sample(changes, given),
-            "retrieve": lambda: _retrieve(given),
+            "retrieve": lambda: _retrieve(changes, given),
             "prepare-data": _prepare_data,
             "check-data": lambda: _check_data(changes),
             "sweep": _sweep,
+            "configs": lambda: _configs(argv[2:]),
+            "compare": lambda: _compare(argv[2:]),
+            "cache": _cache,
+            "completion": lambda: _completion(argv[2]),
             "report": _report,
         }[argv[1]]()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (MmgenError, OSError) as error:
+    except MmgenError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):  # XLA's word for it
+            raise
+        _fail(f"not enough memory: {str(error).splitlines()[0]}; lower train.batch_size or the networks' sizes")
 
 
 def _fail(message: str):
-    print(f"mmgen: {message}", file=sys.stderr)
+    print("mmgen: " + " ".join(message.splitlines()), file=sys.stderr)
     sys.exit(1)
 
 
@@ -120,14 +172,14 @@ def _need(*names: str) -> None:
 def _config(changes):
     from mmgen_jax.config import loading, override
 
-    return override.override(loading.load(FLAGS.config), changes)
+    return override.override(loading.load(FLAGS.config), changes, say=print)
 
 
 def _train(changes) -> None:
     _need("config", "workdir")
     from mmgen_jax import evaluate, train
 
-    config, workdir = _config(changes), pathlib.Path(FLAGS.workdir)
+    config, workdir = _config(changes), pathlib.Path(os.path.expanduser(FLAGS.workdir))
     train.train(config, workdir)
     for newest in sorted((workdir / "samples").glob(f"*_{config.objective.target}.*"))[-1:]:
         print(f"samples: {newest}")
@@ -147,15 +199,26 @@ def _sample(changes, given) -> None:
     _need("workdir", "out")
     from mmgen_jax import sample
 
-    for path in sample.sample(FLAGS.workdir, FLAGS.out, given, FLAGS.num, FLAGS.seed, changes, _by_kind()):
+    paths = sample.sample(
+        FLAGS.workdir,
+        FLAGS.out,
+        given,
+        FLAGS.num,
+        seed=FLAGS.seed,
+        changes=changes,
+        by_kind=_by_kind(),
+        overwrite=FLAGS.overwrite,
+        first=FLAGS.first,
+    )
+    for path in paths:
         print(path)
 
 
-def _retrieve(given) -> None:
+def _retrieve(changes, given) -> None:
     _need("workdir", "out")
     from mmgen_jax import retrieve
 
-    for path in retrieve.retrieve(FLAGS.workdir, FLAGS.out, given, FLAGS.num, _by_kind()):
+    for path in retrieve.retrieve(FLAGS.workdir, FLAGS.out, given, FLAGS.num, _by_kind(), changes, FLAGS.overwrite):
         print(path)
 
 
@@ -175,7 +238,7 @@ def _check_data(changes) -> None:
     _need("config")
     from mmgen_jax import check_data
 
-    sys.exit(check_data.check(_config(changes), FLAGS.out))
+    sys.exit(check_data.check(_config(changes), FLAGS.out, FLAGS.overwrite))
 
 
 def _sweep() -> None:
@@ -183,6 +246,36 @@ def _sweep() -> None:
     from mmgen_jax import sweep
 
     sweep.run(FLAGS.sweep, FLAGS.workdir, FLAGS.shard)
+
+
+def _configs(operands: list[str]) -> None:
+    from mmgen_jax.commands import configs
+
+    if FLAGS.copy and not operands:
+        _fail("mmgen configs NAME --copy: expected the name of a config")
+    print(configs.show(*operands, copy=FLAGS.copy))
+
+
+def _compare(operands: list[str]) -> None:
+    from mmgen_jax.commands import compare
+
+    print(compare.compare(*operands))
+
+
+def _cache() -> None:
+    from mmgen_jax.commands import cache
+
+    print(cache.evict(FLAGS.evict) if FLAGS.evict else cache.listing())
+
+
+def _completion(shell: str) -> None:
+    from mmgen_jax.commands import completion
+
+    flags_of = {
+        name: [f"--{flag.name}{'' if flag.boolean else '='}" for flag in help.flags_of(name, _own_flags(), COMMANDS)]
+        for name in COMMANDS
+    }
+    print(completion.script(shell, flags_of), end="")
 
 
 def _report() -> None:

@@ -1,4 +1,4 @@
-"""What a component must be, as typed protocols: shapes stand in the signatures, prose where types cannot say it.
+"""The contract of each kind of component, as a typed protocol; the signatures give the shapes.
 
 A component is found by its module path (`lookup.py`) and checked against its protocol by the type checker. The batch
 axis is `B`; a batch is `{name: array [B, ...]}`, with `<name>/mask [B] bool` where examples lack a modality.
@@ -17,7 +17,7 @@ from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
 
 Params = Mapping[str, Any]  # {player: parameters}
-Collections = Mapping[str, Any]  # {player: {flax collection: tree}}, what is no parameter (`training/state.py`)
+Collections = Mapping[str, Any]  # {player: {flax collection: tree}}, without the parameters (`training/state.py`)
 Loss = tuple[jax.Array, tuple[dict[str, Any], dict[str, jax.Array]]]  # (loss [], (collections, metrics))
 
 Key = Annotated[jax.Array, "[] key"]
@@ -29,15 +29,15 @@ Grid = Annotated[jax.Array, "[B, *grid, C] float32, grid of rank 0 to 3"]
 Latent = Annotated[jax.Array, "[B, Z] float32"]
 Times = Annotated[jax.Array, "[B] float32 in [0, 1]"]
 Ids = Annotated[jax.Array, "[B, T] int32"]
-Logits = Annotated[jax.Array, "[B] float32, or [B, *patches]: one for each part of an example"]
+Logits = Annotated[jax.Array, "[B] float32, or [B, *patches] float32: one logit for each patch of an example"]
 Nats = Annotated[jax.Array, "[B] float32"]
 Vectors = Annotated[jax.Array, "[B, D] float32"]
 
-ABILITIES = ("sample", "reconstruct", "elbo", "embed", "embed_pair")
+ABILITIES = ("sample", "reconstruct", "elbo", "embed", "embed_pair", "draw_latent", "to_latent", "from_latent")
 
 
 class Source(Protocol):
-    """A data set's split, read by index; `data/<name>.py`, class `Source`."""
+    """A split of a data set, read by index; `data/<name>.py`, class `Source`."""
 
     splits: tuple[str, ...]
     modalities: Mapping[str, Modality]
@@ -45,109 +45,112 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, indices: Annotated[np.ndarray, "[B] int"], epochs: Annotated[np.ndarray, "[B] int"]) -> Batch:
-        """A pure function of (index, epoch): whoever reads, in whatever order, gets the same examples."""
+        """The examples; each is a pure function of (index, epoch), whatever the process and the order of reading."""
         ...
 
 
 class Kind(Protocol):
-    """All that is special about a kind of data; `modalities/<kind>.py`, class `Kind`, most of it from `base.Base`.
+    """A kind of data; `modalities/<kind>.py`, class `Kind(base.Base)`; its import imports no jax and no decoder."""
 
-    Importing the file imports neither jax nor a library that decodes media.
-    """
-
-    ranks: tuple[int, ...]  # numbers of axes that an example may have
+    ranks: tuple[int, ...]  # allowed numbers of axes of an example, without the batch axis
     dtype: type
-    operations: Mapping[str, float]  # of augmentation, with the largest strength of each
-    suffixes: tuple[str, ...]  # of files that hold one example each, lower case; () where there are none
-    tracks: Mapping[str, tuple[str, ...]]  # {other kind: suffixes of the files that may hold one of it as well}
-    inline: type | None  # the JSON type in which a manifest's line may hold an example itself
-    any_name: bool  # whether a field of a manifest may have any name and be of this kind by its value
-    has_vocabulary: bool  # whether arrays are ids of a vocabulary: what is read is then a string
-    eight_bits: bool  # whether its files hold no more than 8 bits an element
+    operations: Mapping[str, float]  # {augmentation operation: its largest strength}
+    suffixes: tuple[str, ...]  # lower-case suffixes of files that hold one example each; () for a kind without files
+    tracks: Mapping[str, tuple[str, ...]]  # {other kind: suffixes of this kind's files that may also hold that kind}
+    inline: type | tuple[type, ...] | None  # JSON types of an example inside a manifest's line; None: files only
+    any_name: bool  # whether a manifest's field of any name can be of this kind, recognised by its value
+    has_vocabulary: bool  # whether arrays hold ids of a vocabulary; `read_file` then returns a string
+    eight_bits: bool  # whether the kind's files hold at most 8 bits per element; the cache then stores uint8
+    is_picture: bool  # whether an example is one picture; `of_picture(Picture)` then gives a file's `[H, W, C]`
 
     modality: Modality
 
     @classmethod
     def of_folder(cls, fields: Any, entries: Sequence[tuple[Any, Any]]) -> Modality:
-        """Of entries `(file, None)` or `(where, inline value)`, by the fields of `folder_formats.Formats`."""
+        """The modality of entries `(file, None)` or `(where, inline value)`; `fields` is a `folder_formats.Formats`."""
+        ...
+
+    @classmethod
+    def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
+        """An array `[N, …]` of an .npz file; of texts, strings. `fields` is the `npz.Source`. Raises DataError."""
+        ...
+
+    @classmethod
+    def kind_of(cls, path: Any) -> str:
+        """The kind of a file by its content: its own, but where kinds share one of `suffixes`."""
         ...
 
     @classmethod
     def check_header(cls, path: Any, name: str) -> None:
-        """Raises DataError for what is wrong with a file, without decoding it."""
-        ...
+        """Raises DataError where the header shows that the file is unusable; decodes no samples or pixels."""
 
     @classmethod
     def read_track(cls, path: Any, modality: Modality, name: str) -> np.ndarray | None:
-        """A modality of one of `tracks`, None where the file has no such track."""
+        """The track of another kind (see `tracks`) in a file of this kind, None where the file has no such track."""
         ...
 
     @property
     def space(self) -> Continuous | Discrete:
-        """Of the array itself."""
+        """The space of the modality's array, as a family models it without a representation."""
         ...
 
     def check(self, name: str, present: Annotated[np.ndarray, "[N, *shape], N > 0"]) -> None:
-        """Raises BatchError for a value out of range."""
+        """Raises BatchError where a value is out of the kind's range."""
+
+    def read_file(self, path: Any, name: str) -> np.ndarray | tuple[str, ...]:
+        """One example `[*shape]`, or the texts of an example for a kind that `has_vocabulary`; raises DataError."""
         ...
 
-    def read_file(self, path: Any, name: str) -> np.ndarray | str:
-        """`[*shape]`, or a string where it `has_vocabulary`; raises DataError."""
-        ...
-
-    def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | str:
-        """As `read_file`, of a manifest's own value of type `inline`."""
+    def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | tuple[str, ...]:
+        """As `read_file`, from a value of type `inline` in a manifest's line."""
         ...
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
-        """One or several `[*shape]` of what a person gives to sample from: a file's name or what the kind says."""
+        """Examples `[*shape]`, one or several, from the value of `--given.NAME=VALUE`: a file name or, e.g., a text."""
         ...
 
     def describe(self, name: str, value: Annotated[np.ndarray, "[*shape]"]) -> str:
-        """An example in a few words, `[name]` for what cannot be said."""
+        """The example in a few words; `[name]` for a kind that words cannot describe."""
         ...
 
     def frames(self, name: str, values: Target) -> Annotated[np.ndarray, "[B, T, H, W, C] uint8"] | None:
-        """What there is to see beside a sample; None of a kind that cannot be seen."""
+        """The examples as pictures, to show beside a sample; None for a kind that is not visible."""
         ...
 
-    def save(
-        self, stem: Any, name: str, samples: Target, captions: Sequence[str], seen: Mapping[str, np.ndarray]
-    ) -> list[Any]:
-        """Writes samples to files that begin with `stem`, each under its caption and beside `seen`, its `frames`."""
+    def save(self, stem: Any, name: str, samples: Target, captions: Sequence[str], seen: Mapping[str, Any]) -> list:
+        """Writes samples, with captions and `seen` (the `frames` of the conditions), to files named `stem…`."""
         ...
 
     def statistics(self) -> Any:
-        """Counts `add(values [N, *shape])`; its string is the end of a line of `mmgen check-data`."""
+        """An object with `add(values [N, *shape])`, whose string ends the modality's line of `mmgen check-data`."""
         ...
 
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
-        """Raises ConfigError for an operation that it has not, or not so strong."""
-        ...
+        """Raises InputError where the kind lacks the operation, or the strength is out of range."""
 
     def is_blind_to(self, operation: str) -> bool:
-        """Whether nothing in it depends on what the operation changes, as grey pictures on colours."""
+        """Whether the operation cannot contradict this modality: a change of hue cannot contradict a grey picture."""
         ...
 
     def augment(self, settings: Mapping[str, Any], example: jax.Array, key: Key) -> jax.Array:
-        """One example `[*shape]`, in the step."""
+        """One example `[*shape]`, augmented; runs inside the compiled step."""
         ...
 
 
 class Encoder(Protocol):
-    """One modality to tokens; `networks/encoders/<kind>/<name>.py`, or `<name>.py` for any kind; class `Encoder`."""
+    """Maps one modality to tokens; `networks/encoders/<kind>/<name>.py` (any kind: `<name>.py`), class `Encoder`."""
 
     def __call__(self, array: Target, mask: Mask, train: bool = False) -> Tokens: ...
 
 
 class Fusion(Protocol):
-    """The tokens of every encoder to one condition; `networks/fusion/<name>.py`, class `Fusion`."""
+    """Maps the tokens of every encoder to one condition; `networks/fusion/<name>.py`, class `Fusion`."""
 
     def __call__(self, tokens: Mapping[str, Tokens], train: bool = False) -> Condition: ...
 
 
 class Generator(Protocol):
-    """A latent and the conditions to a grid, unbounded; `networks/generators/<name>.py`, class `Generator`.
+    """Maps a latent and the condition to an unbounded grid; `networks/generators/<name>.py`, class `Generator`.
 
     The latent is None only for a generator that starts from aligned sources.
     """
@@ -156,13 +159,13 @@ class Generator(Protocol):
 
 
 class Denoiser(Protocol):
-    """A generator for diffusion: what z is like, at a time."""
+    """A generator for diffusion: maps the noisy z at a time to a prediction of the same shape."""
 
     def __call__(self, z: Grid, time: Times, condition: Condition | None, train: bool = False) -> Grid: ...
 
 
 class SequenceGenerator(Protocol):
-    """A generator of ids: logits of the next one, of all places at once or one by one with a cache of `[B, ...]`."""
+    """A generator of ids: logits of the next id, at all positions at once, or at one with a cache of `[B, ...]`."""
 
     def __call__(
         self, tokens: Ids, condition: Condition | None, train: bool = False
@@ -176,23 +179,23 @@ class SequenceGenerator(Protocol):
 
 
 class Discriminator(Protocol):
-    """Target and conditions to logits; `networks/discriminators/<name>.py`, class `Discriminator`.
+    """Maps a target and the condition to logits; `networks/discriminators/<name>.py`, class `Discriminator`.
 
-    Where an example has several logits, its loss is the mean of theirs.
+    The loss of an example with several logits is the mean of the logits' losses.
     """
 
     def __call__(self, target: Grid, condition: Condition | None, train: bool = False) -> Logits: ...
 
 
 class Representation(Protocol):
-    """What a family models in place of the target's array; `representations/<name>.py`, class `Representation`."""
+    """The code that a family models in place of the target's array; `representations/<name>.py`, `Representation`."""
 
     @property
     def space(self) -> Continuous | Discrete: ...
 
     @property
     def players(self) -> tuple[str, ...]:
-        """Trained before the family's own players, which read its codes; none where nothing is learned."""
+        """Players to train before the family's own players, which read the codes; () where nothing is learned."""
         ...
 
     def init(self, rng: Key, target: Target) -> dict[str, Any]:
@@ -209,92 +212,87 @@ class Representation(Protocol):
 
 
 class Objective(Protocol):
-    """A family; `objectives/<name>.py`, a frozen dataclass `Objective` (its base: `objectives/parts/family.py`).
+    """An objective family; `objectives/<name>.py`, a frozen dataclass `Objective(objectives.parts.family.Family)`.
 
-    `abilities` says which of the last five methods it has; those that it lacks refuse.
+    `abilities` lists which of the last five methods the family has; each of the others raises ConfigError.
     """
+
+    aligned: tuple[str, ...]  # modalities that lie on the target's grid; `sample` reads their picture files at any size
+    completes: tuple[str, ...]  # (picture, mask) where it draws the white of the mask and keeps the picture, else ()
 
     @property
     def targets(self) -> tuple[str, ...]: ...
 
     @property
     def players(self) -> tuple[str, ...]:
-        """In update order; each has an entry in `config.optimizers`."""
+        """The players in update order; each has an entry in `config.optimizers`."""
         ...
 
     @property
     def stages(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of players of which the first must stand still when the second begins (`optimizers.check_stages`)."""
+        """Pairs (first, second) of players: training of the first ends before the second's begins (`check_stages`)."""
         ...
 
     @property
     def abilities(self) -> frozenset[str]: ...
 
-    def init(self, rng: Key, batch: Batch) -> dict[str, Any]:
-        """`{player: variables}`"""
-        ...
+    def init(self, rng: Key, batch: Batch) -> dict[str, Any]: ...  # {player: variables}
 
     def loss(
         self, player: str, params: Params, collections: Collections, batch: Batch, rng: Key, step: jax.Array
     ) -> Loss:
-        """Differentiated in `params[player]` alone."""
+        """The loss of one player; the step differentiates it with respect to `params[player]` only."""
         ...
 
     def sample(
         self, params: Params, collections: Collections, batch: Batch, rng: Key, given: tuple[str, ...] = ()
     ) -> dict[str, Target]:
-        """Ability: every target; of the targets it reads only those that are `given`."""
+        """Ability: a sample of every target; the batch's own targets are read only where `given` names them."""
         ...
 
     def reconstruct(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> dict[str, Target]:
-        """Ability: every target, encoded and decoded."""
+        """Ability: every target, encoded and decoded again."""
         ...
 
     def elbo(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Nats:
-        """Ability: a bound of the log-likelihood."""
+        """Ability: a lower bound of the log-likelihood."""
         ...
 
     def embed(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Vectors:
-        """Ability: the conditions as one vector."""
+        """Ability: the conditions as one vector per example."""
         ...
 
     def embed_pair(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> tuple[Vectors, Vectors]:
-        """Ability: unit vectors of the conditions and of the target."""
+        """Ability: one unit vector of the conditions and one of the target per example."""
         ...
 
 
 class Draw(Protocol):
-    """What evaluators call: `runs.sampler.Sampler`, or a baseline."""
+    """The sampler that evaluators call: `runs.sampler.Sampler`, or a baseline; `supports` tells the abilities."""
 
     batch_size: int
 
     def rewind(self) -> Draw: ...
-
     def supports(self, method: str) -> bool: ...
-
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]: ...
-
     def reconstruct(self, batch: Batch) -> dict[str, np.ndarray]: ...
-
     def embed(self, batch: Batch) -> np.ndarray: ...
-
     def embed_pair(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]: ...
-
     def elbo(self, batch: Batch) -> np.ndarray: ...
 
 
 class Evaluator(Protocol):
     """A metric; `evaluators/<name>.py`, a frozen dataclass `Evaluator`.
 
-    An entry is `{"value": float, "n": int, …}` with what makes it comparable: an interval, a baseline or chance on the
-    same examples, the judge and its accuracy.
+    An entry is `{"value": float, "n": int, …}`, with the fields needed to compare it with another run's: an interval, a
+    baseline or chance on the same examples, the judge and the judge's accuracy.
     """
 
     splits: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Modalities to read beside those that the model trains on."""
+        """Modalities that the evaluator reads in addition to the model's own."""
         ...
 
     def __call__(self, sampler: Draw, batches: Iterator[Batch]) -> dict[str, dict[str, Any]]: ...

@@ -1,26 +1,26 @@
-"""Errors that tell a person what to do: one line each, caught by `except MmgenError`; others are bugs."""
+"""Errors that a user can mend, each with a message of one line; all are `MmgenError`s. Any other exception is a bug."""
 
 from __future__ import annotations
 
 
 class MmgenError(Exception):
-    """Base of every error that a user's files, configs or commands can cause."""
+    """Base class of every error that a user's files, configs or commands can cause."""
 
 
 class ConfigError(MmgenError, ValueError):
-    """A config, a component's field, or a change to one that cannot be used."""
+    """A config, or a field of a component, that cannot be used, or cannot be changed."""
 
 
 class InputError(MmgenError, ValueError):
-    """An argument of a function that does not fit: a shape, a range, a number of examples."""
+    """An argument of a function with a wrong shape, range or number of examples."""
 
 
 class LookupFailed(ConfigError):
-    """A name or field that does not exist; the message lists those that do."""
+    """A name or field that does not exist; the message lists the existing ones."""
 
 
 class BatchError(MmgenError, ValueError):
-    """A batch that does not keep to its modalities; the message names modality, field, expected and got."""
+    """A batch that does not match its modalities; the message names modality, field, expected and got."""
 
 
 class TextError(MmgenError, ValueError):
@@ -40,19 +40,19 @@ class DataError(MmgenError, ValueError):
 
 
 class AbcError(MmgenError, ValueError):
-    """Music that does not parse; the message has the tune, the voice, the place and what is there."""
+    """Music in ABC notation that does not parse; the message has the tune, the voice, the position and its text."""
 
 
 class Unusable(MmgenError, ValueError):
-    """Prepared data that is absent, damaged, or was made from something else; the message says which."""
+    """Prepared data that is absent, damaged, or was made from other sources; the message says which of these."""
 
 
 class CheckpointError(MmgenError, ValueError):
-    """A checkpoint that is not there or does not fit; the message names the step or the leaf, expected and got."""
+    """A checkpoint that is missing or does not match; the message names the step or the leaf, expected and got."""
 
 
 class SweepError(MmgenError, ValueError):
-    """A sweep that cannot start, or one of whose cells failed."""
+    """A sweep that cannot start, or in which the run of a cell failed."""
 
 
 class ResultsError(MmgenError, ValueError):
@@ -60,7 +60,7 @@ class ResultsError(MmgenError, ValueError):
 
 
 class ReportError(MmgenError, ValueError):
-    """A page of results that cannot be written, or is not current."""
+    """A page of results that cannot be written, or that differs from the results files."""
 
 
 class PrepareError(MmgenError, RuntimeError):
@@ -68,7 +68,7 @@ class PrepareError(MmgenError, RuntimeError):
 
 
 class NotConverged(MmgenError, ArithmeticError):
-    """A fit that found no minimum."""
+    """A numerical fit that did not converge to a minimum."""
 
 
 class NotFinite(MmgenError, FloatingPointError):

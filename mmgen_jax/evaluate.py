@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
+import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,32 +15,72 @@ import numpy as np
 from mmgen_jax import lookup
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
-from mmgen_jax.data import pipeline
 from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators.judges import files
+from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import check_batch
-from mmgen_jax.runs.workdir import restore
+from mmgen_jax.runs import data
+from mmgen_jax.runs.workdir import changed, read_workdir, restore
 
 FILE = "evaluation.json"
 
 
-def run(config, system: System, sampler: Draw, split: str = "") -> dict[str, dict[str, Any]]:
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """An evaluator of a config, and a split that it measures."""
+
+    name: str
+    evaluator: Any
+    split: str
+    source: Any
+    config: Any
+
+    @functools.cached_property
+    def shares_training_items(self) -> bool | None:
+        """Whether the evaluator's judge was trained on examples that the config's model is trained on too.
+
+        Such a judge may prefer copies of them: a sample that repeats a training example can score above a true one.
+        The two parts of a split (`config.data.part`) share no family of examples.
+        """
+        names, part = (self.evaluator.target,), self.config.data.get("part")
+        if part and self.evaluator.data.get("part") == part:
+            return False
+        own = examples.whole(self.config.data.to_dict(), names, seed=self.config.seed)
+        return files.shared(own, files.training(self.evaluator.data, names), *names)
+
+
+def run(
+    config, system: System, sampler: Draw, split: str = "", built: Sequence[Built] | None = None
+) -> dict[str, dict[str, Any]]:
     """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}`, on one split or on each evaluator's own.
+
+    A metric that the samples do not have has the value None, and `why`. An entry by a judge says what the judge was
+    trained on (`judge_trained_on`; None of a judge that is no trained network), and whether the model was trained on
+    examples of the judge's training (`shares_training_items`; None where a part was compared and shares none). Every
+    entry says in which order `examples` were taken.
+
+    Args:
+      built: what `build` gave, where it was asked before.
 
     Raises:
       ConfigError: the data has no such split.
     """
     metrics = {}
-    for name, evaluator, part, source in build(config, system, split):
-        batches = pipeline.batches(
-            source, batch_size=sampler.batch_size, seed=0, shuffle=False, epochs=1, drop_remainder=False
-        )
-        entries = evaluator(sampler.rewind(), batches)  # so that no entry depends on what else was measured
-        metrics |= {f"{part}/{name}/{metric}": entry for metric, entry in entries.items()}
+    for one in build(config, system, split) if built is None else built:
+        batches = examples.batches(one.source, sampler.batch_size)
+        entries = one.evaluator(sampler.rewind(), batches)  # so that no entry depends on what else was measured
+        about: dict[str, Any] = {"examples": examples.ORDER}
+        if judged := [entry for entry in entries.values() if "judge_trained_on" in entry]:
+            about["shares_training_items"] = bool(judged[0]["judge_trained_on"]) and one.shares_training_items
+        metrics |= {f"{one.split}/{one.name}/{metric}": entry | about for metric, entry in entries.items()}
     return metrics
 
 
-def build(config, system: System, split: str = "") -> list[tuple[str, Any, str, Any]]:
-    """`(name, evaluator, split, source)` of all that `run` will measure; nothing is computed.
+def build(config, system: System, split: str = "") -> list[Built]:
+    """All that `run` will measure; nothing is computed.
+
+    Args:
+      split: to measure on instead of each evaluator's own.
 
     Raises:
       ConfigError, LookupFailed, BatchError: an evaluator, a split or its data that cannot be used.
@@ -45,19 +88,37 @@ def build(config, system: System, split: str = "") -> list[tuple[str, Any, str, 
     built = []
     for name, fields in config.evaluators.items():
         target = fields.get("target") or system.target
-        context = {"target": target, "seed": config.seed, "data": config.data.to_dict()}
+        context: dict[str, Any] = {"target": target, "seed": config.seed, "data": judged_data(config)}
+        context["derived"] = config.get("derived", {})
         rate = system.modalities[target].sample_rate if target in system.modalities else 0
-        evaluator = lookup.build("evaluators", fields, **context, **({"sample_rate": rate} if rate else {}))
+        context |= {"sample_rate": rate} if rate else {}
+        evaluator = lookup.build("evaluators", fields, f"config.evaluators.{name}", **context)
+        ability, able = getattr(evaluator, "ability", "sample"), system.objective.abilities
+        if ability not in able:
+            raise ConfigError(
+                f"config.evaluators.{name}: {fields.name} needs a model that can {ability!r}, and objective "
+                f"{config.objective.name!r} can: {', '.join(sorted(able))}; take it out (evaluators.{name}=none)"
+            )
         for part in (split,) if split else evaluator.splits:
             source = open_source(config, part, evaluator.names)
-            check_batch(source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)
-            built.append((name, evaluator, part, source))
+            check_batch(batch := source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)
+            if hasattr(evaluator, "check"):
+                evaluator.check(batch, system.conditions)
+            built.append(Built(name, evaluator, part, source, config))
     return built
+
+
+def judged_data(config) -> dict[str, Any]:
+    """What a judge is trained on: `config.data`, and the seed where it draws the split; so no judge sees a test."""
+    data = config.data.to_dict()
+    fields = {field.name for field in dataclasses.fields(lookup.find("data", data["name"]))}
+    return {"seed": config.seed, **data} if {"seed", "test_fraction"} <= fields else data
 
 
 def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]]) -> pathlib.Path:
     path = workdir / FILE
-    content = {"checkpoint_step": int(step), "config": config.reference, "metrics": metrics}
+    about = {"config": config.reference, "data": data.read(workdir).get("fingerprint", "")}
+    content = {"checkpoint_step": int(step), **about, "metrics": metrics}
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=2) + "\n")
     temporary.replace(path)
@@ -69,14 +130,19 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
 
     Args:
       changes: to what sampling reads, see `runs.workdir.restore`; then nothing is written, since the file is of the
-        run's own config.
+        run's own config. Where the data lies may change as well, and then the file is written.
+
+    Raises:
+      ConfigError: nothing to measure, or data that is no longer that of the run; see also `restore`.
     """
-    workdir = pathlib.Path(workdir)
-    config, system, sampler, step = restore(workdir, changes=changes)
+    workdir = pathlib.Path(os.path.expanduser(workdir))
+    config = changed(read_workdir(workdir)[0], changes or {})
     if not config.evaluators:
         raise ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
+    data.check(workdir, config)
+    config, system, sampler, step = restore(workdir, changes=changes)
     metrics = run(config, system, sampler, split)
-    if changes:
+    if set(changes or {}) - set(data.PLACES):
         return metrics
     if split and (workdir / FILE).is_file():
         before = json.loads((workdir / FILE).read_text())
@@ -87,15 +153,23 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
 
 
 def table(metrics: dict[str, dict[str, Any]]) -> str:
-    """The metrics as lines for a terminal: name, value, interval, and what else they were measured beside."""
+    """The metrics as lines for a terminal: name, value, interval, and what else they were measured beside.
+
+    A metric without a value has the reason instead.
+    """
     beside = ("judge_accuracy", "baseline", "reference", "chance")
     width = max(map(len, metrics), default=0)
     lines = []
     for name, entry in metrics.items():
+        if entry["value"] is None:
+            lines.append(f"{name:<{width}}  {'–':>10}  {entry['why']}")
+            continue
         line = f"{name:<{width}}  {entry['value']:10.4f}"
-        if "interval" in entry:
+        if entry.get("interval"):
             line += "  [{:.4f}, {:.4f}]".format(*entry["interval"])
-        line += "".join(f"  {key} {entry[key]:.4f}" for key in beside if isinstance(entry.get(key), float))
+        also = {key: entry.get(key) for key in beside}
+        also |= {key: baseline["value"] for key, baseline in entry.get("baselines", {}).items()}
+        line += "".join(f"  {key} {value:.4f}" for key, value in also.items() if isinstance(value, float))
         lines.append(line + f"  n={entry['n']}" if "n" in entry else line)
     return "\n".join(lines)
 

@@ -1,20 +1,26 @@
-"""A component's name is its module path: `fusion`, `film` give `mmgen_jax/networks/fusion/film.py`."""
+"""A component's name is its module path: `fusion`, `film` give `mmgen_jax/networks/fusion/film.py`.
+
+A component from elsewhere has the whole path of its module, `my_package.my_fusion`, and defines the same class.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import importlib
+import importlib.util
 import pathlib
 import re
 from collections.abc import Iterable
 from typing import Any
 
+from mmgen_jax.config import ranges
 from mmgen_jax.errors import LookupFailed
 
-# The folder of each kind of component, and the class that every module there defines.
+# {kind of component: (its folder, the class that every module in the folder defines)}
 PACKAGES = {
     "data": ("mmgen_jax.data", "Source"),
+    "transforms": ("mmgen_jax.data.transforms", "Transform"),
     "modalities": ("mmgen_jax.modalities", "Kind"),
     "encoders": ("mmgen_jax.networks.encoders", "Encoder"),
     "fusion": ("mmgen_jax.networks.fusion", "Fusion"),
@@ -23,7 +29,7 @@ PACKAGES = {
     "representations": ("mmgen_jax.representations", "Representation"),
     "objectives": ("mmgen_jax.objectives", "Objective"),
     "evaluators": ("mmgen_jax.evaluators", "Evaluator"),
-    "judges": ("mmgen_jax.evaluators.judges", "Network"),  # each named by the kind that it judges
+    "judges": ("mmgen_jax.evaluators.judges", "Network"),  # a judge has the name of the kind of data that it judges
     "baselines": ("mmgen_jax.baselines", "Baseline"),
 }
 
@@ -32,10 +38,13 @@ def find(package: str, name: str) -> type:
     """The class of component `name`.
 
     Raises:
-      LookupFailed: there is no such module; the message lists the ones there are.
+      LookupFailed: there is no such module (the message lists the modules of the package); or a module of another
+        package cannot be imported, or does not define the class as a dataclass.
     """
     module, cls = PACKAGES[package]
     if name not in available(package):
+        if _is_elsewhere(name):
+            return _from_elsewhere(package, name, cls)
         raise LookupFailed(
             f"{package}: {name!r} does not exist (no {module.replace('.', '/')}/{str(name).replace('.', '/')}.py); "
             f"{nearest(name, available(package))}there are: {', '.join(available(package))}"
@@ -43,8 +52,26 @@ def find(package: str, name: str) -> type:
     return getattr(importlib.import_module(f"{module}.{name}"), cls)
 
 
+def _is_elsewhere(name: Any) -> bool:
+    """Whether a name is the path of a module in a package that can be imported."""
+    parts = name.split(".") if isinstance(name, str) else []
+    return len(parts) > 1 and all(map(str.isidentifier, parts)) and importlib.util.find_spec(parts[0]) is not None
+
+
+def _from_elsewhere(package: str, name: str, cls: str) -> type:
+    try:
+        found = getattr(importlib.import_module(name), cls, None)
+    except Exception as error:  # whatever the module's own code raises
+        got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise LookupFailed(f"{package}: cannot import {name!r} ({got}); mend the module or the name") from error
+    if not (dataclasses.is_dataclass(found) and isinstance(found, type)):
+        got = "no such class" if found is None else f"a {type(found).__name__} that is no dataclass"
+        raise LookupFailed(f"{package}: {name!r}: expected a dataclass {cls} in the module, got {got}")
+    return found
+
+
 def available(package: str) -> list[str]:
-    """Names of a package's components, found by their files on its `__path__`; none of them is imported."""
+    """Sorted names of the components on the package's `__path__`, found by searching its files, without an import."""
     module, cls = PACKAGES[package]
     defines = re.compile(rf"^class {cls}\b", re.MULTILINE)
     names = []
@@ -54,14 +81,17 @@ def available(package: str) -> list[str]:
     return sorted(names)
 
 
-def build(package: str, config: Any, **context) -> Any:
-    """The component that `config.name` names, its fields set from the rest of `config`, a mapping or `ConfigDict`.
+def build(package: str, config: Any, where: str = "", /, **context) -> Any:
+    """Builds the component `config.name`, with the other entries of `config` (a mapping or `ConfigDict`) as its fields.
 
-    `context` holds what the surroundings know (`shape`, `vocab_size`, `dtype`, …): a component takes those that it has
-    a field for, and `config` goes before `context`.
+    Args:
+      context: values that the caller knows (`shape`, `vocab_size`, `dtype`, …). Each sets the component's field of the
+        same name, unless there is no such field or `config` sets it.
+      where: the place of the config, for messages about its values: `config.encoders.text`.
 
     Raises:
-      LookupFailed: no such component, a field that it does not have, or a required field that nothing sets.
+      LookupFailed: no such component, an entry of `config` that is no field, or a required field that nothing sets.
+      ConfigError: a value that is not of the field's type, or out of its range.
     """
     is_group = hasattr(config, "keys")
     if not is_group or "name" not in config:
@@ -71,19 +101,20 @@ def build(package: str, config: Any, **context) -> Any:
     cls = find(package, config["name"])
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in ("parent", "name")}
     given = {key: value for key, value in config.items() if key != "name"}
-    where = f"{package}/{config['name']}"
+    component = f"{package}/{config['name']}"
     if unknown := sorted(set(given) - set(fields)):
-        hint = nearest(unknown[0], fields)
-        raise LookupFailed(f"{where}: has no field {unknown[0]!r}; {hint}its fields are: {', '.join(sorted(fields))}")
+        hint, known = nearest(unknown[0], fields), ", ".join(sorted(fields))
+        raise LookupFailed(f"{component}: has no field {unknown[0]!r}; {hint}its fields are: {known}")
+    ranges.check(cls, given, where or component)
     given = {key: value for key, value in context.items() if key in fields} | given
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and key not in given:
-            raise LookupFailed(f"{where}: field {key!r} has no default and the config does not set it")
+            raise LookupFailed(f"{component}: field {key!r} has no default and the config does not set it")
     return cls(**given)
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
-    """For an error about an unknown name: which of the known ones was probably meant, or nothing."""
+    """`did you mean 'x'? ` with the known name that is nearest to an unknown `name`; "" where none is near."""
     near = difflib.get_close_matches(str(name), list(known), 1)
     return f"did you mean {near[0]!r}? " if near else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +15,19 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.space import Discrete
+from mmgen_jax.runs import data
 from mmgen_jax.runs.prompts import named, read_given
-from mmgen_jax.runs.workdir import restore
+from mmgen_jax.runs.workdir import changed, check_out, read_workdir, restore
 
 
 def retrieve(
-    workdir, out, given: Mapping[str, Any], num: int, by_kind: Mapping[str, Any] | None = None
+    workdir,
+    out,
+    given: Mapping[str, Any],
+    num: int,
+    by_kind: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> list[pathlib.Path]:
     """Writes what the `num` nearest examples of the held-out split hold, nearest first, and the cosine of each.
 
@@ -30,12 +38,22 @@ def retrieve(
       given: `{name: value}` of conditions, or of the target: a text, a class or its number, else the name of a file.
       num: at most; fewer where the split has fewer.
       by_kind: `{kind: value}`, where conditions and target have one of a kind.
+      changes: where the data lies, and what else `workdir.restore` takes.
+      overwrite: whether `out` may hold files; see `workdir.check_out`.
 
     Raises:
-      ConfigError: nothing given, both conditions and target, several texts, or what the model does not read; see also
-        `workdir.restore` and `prompts.read_given`.
+      ConfigError: `out` holds files; a model that does not embed; nothing given, both conditions and target, several
+        texts, or what the model does not read; data that is no longer that of the run; see also `workdir.restore` and
+        `prompts.read_given`.
     """
-    config, system, sampler, _ = restore(pathlib.Path(workdir))
+    workdir, out = pathlib.Path(os.path.expanduser(workdir)), check_out(out, overwrite)
+    data.check(workdir, changed(read_workdir(workdir)[0], changes or {}))
+    config, system, sampler, _ = restore(workdir, changes=changes)
+    if "embed_pair" not in system.objective.abilities:
+        raise ConfigError(
+            f"retrieve: the model of --workdir={workdir} draws its target, and compares nothing; train one that embeds "
+            "both, e.g. --config=image_text_retrieval"
+        )
     modalities, names = system.modalities, (*system.conditions, system.target)
     query = read_given(named(given, by_kind or {}, names, modalities), names, modalities)
     if not query or (system.target in query and len(query) > 1):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from mmgen_jax.config import ranges
 from mmgen_jax.config.system import System, build_system
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
-from mmgen_jax.runs.prompts import named, read_given
+from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.runs import pictures
+from mmgen_jax.runs.prompts import common_length, named, read_given
 from mmgen_jax.runs.sampler import Sampler
-from mmgen_jax.runs.workdir import changed, read_workdir, restore
+from mmgen_jax.runs.workdir import changed, check_out, read_workdir, restore
+from mmgen_jax.training import progress
 
 
 def sample(
@@ -24,21 +29,28 @@ def sample(
     seed: int = 0,
     changes: Mapping[str, Any] | None = None,
     by_kind: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    first: int = 0,
 ) -> list[pathlib.Path]:
     """Draws `num` samples, of each text where a file of several is given, and writes them to `out`.
 
+    Where picture files are given for aligned sources of a picture, each sample has their size; see `runs/pictures.py`.
+
     Args:
-      given: `{name: value}`, a condition, or of a model of several targets some of these: a text or `@file` with one a
-        line, a class or its number, else the name of a file. Conditions that are not given are masked.
+      given: `{name: value}`, a condition, or of a model of several targets some of these: a text, a class or its
+        number, else the name of a file; or `@file` with one of these a line. Conditions that are not given are masked.
+      num, seed, first: see `draw`.
       changes: see `restore`.
       by_kind: `{kind: value}`, for conditions of which there is one of a kind.
+      overwrite: whether `out` may hold files; see `check_out`.
 
     Raises:
-      ConfigError: the model reads nothing of a name, nothing or several of a kind; nothing is given, or all that it
-        draws; see also `restore`.
+      ConfigError: `out` holds files; the model reads nothing of a name, nothing or several of a kind; nothing is
+        given, or all that it draws; see also `restore`.
       TextError, DataError: what is given cannot be read.
     """
-    workdir = pathlib.Path(workdir)
+    check_numbers(num, seed, first)
+    workdir, out = pathlib.Path(os.path.expanduser(workdir)), check_out(out, overwrite)
     config, modalities = read_workdir(workdir)
     system = build_system(changed(config, changes or {}), modalities)
     if "sample" not in system.objective.abilities:
@@ -49,21 +61,54 @@ def sample(
     if system.conditions and not given:
         flags = ", ".join(f"--given.{name}" for name in system.conditions)
         raise ConfigError(f"sample: the model draws from conditions, give at least one of {flags}")
+    if asked := pictures.request(system, given):
+        sampler = restore(workdir, min(num * max(asked.num_tiles, 1), config.train.batch_size), changes)[2]
+        with progress.watched():
+            return asked.save(out, sampler, num, seed, first)
     batch = batch_of(system, given, num)
     size = len(next(iter(batch.values()))) if batch else num
     # As many at once as fit in memory.
     _, system, sampler, _ = restore(workdir, min(size, config.train.batch_size), changes)
     captions = [save.describe(batch, modalities, i) for i in range(size)] if batch else None
-    return save.save_samples(out, None, draw(sampler, batch, num, seed), modalities, captions, batch)
+    with progress.watched():
+        drawn = draw(sampler, batch, num, seed, first)
+    return save.save_samples(out, None, drawn, modalities, captions, batch)
 
 
-def draw(sampler: Sampler, batch: Mapping[str, np.ndarray], num: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """`{target: [n, …]}` of a batch as `batch_of` gives it, without targets that it holds; `num` of an empty one."""
+def draw(
+    sampler: Sampler, batch: Mapping[str, np.ndarray], num: int, seed: int = 0, first: int = 0
+) -> dict[str, np.ndarray]:
+    """`{target: [n, …]}` of a batch as `batch_of` gives it, without targets that it holds; `num` of an empty one.
+
+    Conditions that the batch lacks are masked. The noise of a sample is a function of `seed`, of the line that its
+    conditions are from, and of the sample's number among those of the line. So the samples 8 to 15 are the same of
+    `num=16`, of `num=100`, and alone by `first=8, num=8`; in batches of another size, up to float32 rounding.
+
+    Raises:
+      ConfigError: a number that is out of its range.
+    """
+    check_numbers(num, seed, first)
     system = sampler.system
-    given = tuple(name for name in system.targets if name in batch and name not in system.conditions)
+    given = tuple(name for name in givable(system) if name in batch)
     sampler.seed = seed
-    drawn = sampler(batch or {system.target: system.modalities[system.target].zeros(num)}, given=given)
+    size = len(next(iter(batch.values()))) if batch else num
+    asked = dict(batch)
+    for name in system.conditions:
+        if name not in batch:
+            asked |= {name: system.modalities[name].zeros(size), name + MASK_SUFFIX: np.zeros(size, bool)}
+    numbers = np.stack([np.repeat(np.arange(size // num), num), np.tile(np.arange(first, first + num), size // num)], 1)
+    asked = asked or {system.target: system.modalities[system.target].zeros(num)}
+    drawn = sampler(asked, given=given, numbers=numbers)
     return {name: array for name, array in drawn.items() if name not in given}
+
+
+def check_numbers(num: int, seed: int, first: int) -> None:
+    """Raises ConfigError for a number that is out of its range."""
+    ranges.check_value(ranges.Amount, num, "num")
+    ranges.check_value(ranges.Seed, seed, "seed")
+    ranges.check_value(ranges.Place, first, "first")
+    if first + num - 1 > ranges.LARGEST_INT:
+        raise ConfigError(f"first: expected first + num of at most {ranges.LARGEST_INT:,}, got {first + num}")
 
 
 def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np.ndarray]:
@@ -72,15 +117,15 @@ def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np
     Raises:
       ConfigError: nothing is left to draw, or two files hold different numbers of texts; see also `read_given`.
     """
-    targets = tuple(name for name in system.targets if name not in system.conditions)
-    rows = read_given(given, (*system.conditions, *(targets if len(system.targets) > 1 else ())), system.modalities)
-    if targets and set(system.targets) <= set(rows) - set(system.conditions):
+    names, free = dict.fromkeys((*system.conditions, *givable(system))), set(givable(system))
+    rows = read_given(given, tuple(names), system.modalities)
+    if free and set(system.targets) <= set(rows) & free:
         raise ConfigError(f"sample: all that the model draws is given ({', '.join(rows)}); leave one out")
-    sizes = {name: len(values) for name, values in rows.items()}
-    size = max(sizes.values(), default=1)
-    if odd := [name for name in sizes if sizes[name] not in (1, size)]:
-        got, name = sizes[odd[0]], odd[0]
-        raise ConfigError(
-            f"--given.{name}: expected one or {size}, as others have, got {got}; give files of equal length"
-        )
-    return {name: np.repeat(values, num * size // sizes[name], axis=0) for name, values in rows.items()}
+    size = common_length(rows)
+    return {name: np.repeat(values, num * size // len(values), axis=0) for name, values in rows.items()}
+
+
+def givable(system: System) -> tuple[str, ...]:
+    """Of several targets, those that may be given to draw the others: all where all are also conditions."""
+    several = system.targets if len(system.targets) > 1 else ()
+    return tuple(name for name in several if name not in system.conditions) or several

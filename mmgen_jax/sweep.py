@@ -19,7 +19,6 @@ before another has trained what it starts from fails there: run it again.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import pathlib
@@ -30,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmgen_jax.config import loading
-from mmgen_jax.errors import ConfigError, MmgenError, SweepError
+from mmgen_jax.errors import MmgenError, SweepError
 from mmgen_jax.results import lines
 from mmgen_jax.results.cells import Cell, load
 
@@ -53,31 +52,48 @@ def check(cells: Sequence[Cell]) -> None:
 
 
 def _check(cell: Cell) -> None:
-    import jax
-
-    from mmgen_jax import lookup, train
+    from mmgen_jax import evaluate, train
     from mmgen_jax.baselines import base
     from mmgen_jax.config.system import build_system, open_source
-    from mmgen_jax.data import pipeline
-    from mmgen_jax.runs.workdir import create_state
-    from mmgen_jax.training import parallel
 
-    config, every = cell.config, cell.config.train
-    source = open_source(config)
-    system = build_system(config, source.modalities)
-    if cell.baseline:
-        base.create(cell.baseline, config, system.target)
-    else:
-        parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
-        train.check_schedule(config, system)
-        pipeline.batches(source, batch_size=every.batch_size * every.steps_per_call, seed=config.seed, num_threads=0)
-        jax.eval_shape(functools.partial(create_state, config, system))
-    for fields in config.evaluators.values():
-        evaluator = lookup.build(
-            "evaluators", fields, target=system.target, seed=config.seed, data=config.data.to_dict()
+    if not cell.baseline:
+        train.prepare(cell.config)
+        return
+    system = build_system(cell.config, open_source(cell.config).modalities)
+    base.create(cell.baseline, cell.config, system.target)
+    evaluate.build(cell.config, system)
+
+
+def check_data(cells: Sequence[Cell], path: pathlib.Path) -> None:
+    """Raises SweepError where a cell's line in `path` was measured on data that is no longer the same.
+
+    Lines from before there were fingerprints are of version 1 of their source, and are left as they are where it still
+    has this version.
+    """
+    from mmgen_jax.config.system import open_source
+
+    measured = {line["config_hash"]: line.get("data") for line in lines.read(path)}
+    for cell in cells:
+        if cell.config_hash not in measured:
+            continue
+        before = measured[cell.config_hash]
+        if before and (now := _fingerprint(cell)) != before:
+            told = f"data with fingerprint {before}, the data now has {now}; restore the data, or"
+        elif not before and (version := getattr(open_source(cell.config), "version", 1)) > 1:
+            told = f"version 1 of {cell.config.data.name}, whose splits are now those of version {version};"
+        else:
+            continue
+        raise SweepError(
+            f"{path}: the line of {cell.name} is of {told} remove the lines of the old data and train anew in another "
+            "--workdir"
         )
-        for split in evaluator.splits:
-            len(open_source(config, split, evaluator.names))  # opens it
+
+
+def _fingerprint(cell: Cell) -> str:
+    from mmgen_jax.config.system import open_source
+    from mmgen_jax.data import fingerprint
+
+    return fingerprint.of(open_source(cell.config))
 
 
 def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1") -> None:
@@ -92,11 +108,14 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
     Raises:
       SweepError: before the first run where any cell of the sweep is wrong; at the end where some failed.
     """
-    file, workdir = pathlib.Path(file), pathlib.Path(workdir)
+    from mmgen_jax.runs.workdir import check_place
+
+    file, workdir = pathlib.Path(os.path.expanduser(file)), check_place(workdir, "--workdir")
     part, parts = _shard(shard)
     cells = load(file)
     check(cells)
     cells, path = cells[part::parts], file.parent / lines.FILE
+    check_data(cells, path)
     origin = {"commit": lines.commit(), "hardware": lines.hardware()}
     if origin["commit"].endswith("-dirty"):
         print(f"{origin['commit']}: code that is not committed cannot be run again from its lines; commit it first")
@@ -114,19 +133,20 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
         print(f"cell {number} of {len(cells)}: {cell.name}; {left}", flush=True)
         began = time.monotonic()
         try:
+            about = describe(cell) | {"data": _fingerprint(cell)}  # before the run, which reads its data at its start
             if cell.baseline:
                 measured = _measure(cell)
             else:
                 measured = (_sample if cell.trained else _train)(cell, workdir / cell.name, origin)
         except Exception as error:
-            if not isinstance(error, (ConfigError, FloatingPointError)):
+            if not isinstance(error, MmgenError):
                 traceback.print_exc()
             failed.append(f"{cell.name} ({type(error).__name__}: {' '.join(str(error).split())})")
             print(f"cell {number} of {len(cells)} failed: {failed[-1]}", flush=True)
             continue
         if not (cell.baseline or cell.trained):
             times.setdefault(cell.reference, []).append(time.monotonic() - began)
-        lines.append(path, {"experiment": file.absolute().parent.name, **describe(cell), **origin, **measured})
+        lines.append(path, {"experiment": file.absolute().parent.name, **about, **origin, **measured})
     if failed:
         raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {'; '.join(failed)}")
     print(f"results: {path}")
@@ -151,7 +171,7 @@ def _train(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[st
         jax.clear_caches()  # no other cell can use this one's compiled programs, and they would pile up
     measured = (workdir / evaluate.FILE).is_file()
     metrics = (evaluate.read if measured else evaluate.evaluate)(workdir) if cell.config.evaluators else {}
-    return {**origin, "seconds": training_seconds(workdir), "steps": cell.config.train.steps, "metrics": metrics}
+    return {**origin, **training_times(workdir), "steps": cell.config.train.steps, "metrics": metrics}
 
 
 def _sample(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[str, Any]:
@@ -163,7 +183,7 @@ def _sample(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[s
     assert cell.trained is not None
     if not _finished(workdir, cell.trained.placed(workdir.parent)):
         _train(cell.trained, workdir, origin)
-    about = _origins(workdir, origin) | {"seconds": training_seconds(workdir), "steps": cell.config.train.steps}
+    about = _origins(workdir, origin) | training_times(workdir) | {"steps": cell.config.train.steps}
     try:
         return about | {"metrics": evaluate.evaluate(workdir, changes=cell.changes)}
     finally:
@@ -190,8 +210,10 @@ def _measure(cell: Cell) -> dict[str, Any]:
     return {"seconds": 0.0, "steps": 0, "metrics": metrics}
 
 
-def training_seconds(workdir: pathlib.Path) -> float:
-    """The time that the steps behind a run's final state took, summed over its log windows.
+def training_times(workdir: pathlib.Path) -> dict[str, float]:
+    """`seconds` and `processor_seconds` that the steps behind a run's final state took, summed over its log windows.
+
+    `processor_seconds` is absent where a window lacks it, which an older version of this code wrote.
 
     Compiling the step, and what is sampled, evaluated and saved between steps, count; setting up and the evaluation
     after the last step do not. Because a resumed run drops the log lines after its checkpoint, what a kill lost is not
@@ -199,11 +221,14 @@ def training_seconds(workdir: pathlib.Path) -> float:
     """
     from mmgen_jax.training import metric_writer
 
+    windows = [line for line in metric_writer.read(workdir) if "steps_per_second" in line]
     seconds, step = 0.0, 0
-    for line in metric_writer.read(workdir):
-        if "steps_per_second" in line:
-            seconds, step = seconds + (line["step"] - step) / line["steps_per_second"], line["step"]
-    return round(seconds, 1)
+    for line in windows:
+        seconds, step = seconds + (line["step"] - step) / line["steps_per_second"], line["step"]
+    times = {"seconds": round(seconds, 1)}
+    if all("processor_seconds" in line for line in windows):
+        times["processor_seconds"] = round(sum(line["processor_seconds"] for line in windows), 1)
+    return times
 
 
 def _origins(workdir: pathlib.Path, now: dict[str, str]) -> dict[str, str]:

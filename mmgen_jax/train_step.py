@@ -1,4 +1,4 @@
-"""The train step and the loop around it: the same for every objective family, and for the judges."""
+"""The train step, and the loop core `steps` around it: the same for every objective family, and for the judges."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ def train_step(
     players: tuple[str, ...],
     augment: Callable[[Batch, jax.Array], Batch] | None = None,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """One update of each of `players`, in their order; later players see the earlier ones' new parameters.
+    """Updates each of `players` once, in order; a later player sees the new parameters of the earlier players.
 
-    All randomness is a function of (seed, step), so a resume needs no saved key, and every player gets the same key:
-    those that draw the same noise see the same samples, and XLA computes them once.
+    All randomness is a function of (seed, step), so a resume needs no saved key. Every player gets the same key:
+    players that draw the same noise see the same samples, and XLA computes those samples once.
+
+    Returns:
+      `(state, metrics)`, with metrics `{"<player>/<name>": []}` averaged over the global batch: `loss`, `grad_norm`,
+      `update_norm` and the objective's own.
     """
     rng = jax.random.fold_in(jax.random.key(seed), state.step)
     params, stats, buffers, opt, ema = dict(state.params), state.stats, state.buffers, dict(state.opt), dict(state.ema)
     if augment is not None:
         batch_size = next(iter(batch.values())).shape[0]
-        # The objectives split `rng`; folding keeps the augmentation's keys apart from theirs.
+        # The objectives split `rng`; `fold_in` keeps the augmentation's keys distinct from the objectives' keys.
         batch = augment(batch, example_keys(jax.random.fold_in(rng, AUGMENT), batch_size))
     metrics = {}
     for player in players:
@@ -50,11 +54,12 @@ def train_step(
         grads, stats, details = mapped.mean((grads, stats, {"loss": value} | details))
         updates, opt[player] = optimizers[player].transform.update(grads, opt[player], params[player])
         params = params | {player: optax.apply_updates(params[player], updates)}
-        # An update overflows a step before the loss does: the loop looks at every metric before it saves.
+        # An update overflows one step before the loss does. The norms are metrics because the loop checks all metrics
+        # for finiteness before it saves.
         details |= {"grad_norm": optax.global_norm(grads), "update_norm": optax.global_norm(updates)}
         metrics |= {f"{player}/{name}": metric for name, metric in details.items()}
         if player in ema:
-            # The average starts short and lengthens to its decay, so that it never holds the initialisation for long.
+            # The decay grows from 0.1 to `ema_decay`, so that the average forgets the initialisation quickly.
             since = state.step - optimizers[player].start_step
             decay = jnp.minimum(optimizers[player].ema_decay, (1.0 + since) / (10.0 + since))
             live = {"params": params[player], "stats": stats[player]}
@@ -63,7 +68,7 @@ def train_step(
 
 
 def active_players(step: int, optimizers: Mapping[str, Optimizer], players: tuple[str, ...]) -> tuple[str, ...]:
-    """The players that step number `step` (from 0) updates; each set of them is compiled once."""
+    """The players that step number `step` (from 0) updates; the step is compiled once for each set of players."""
     return tuple(player for player in players if optimizers[player].is_active(step))
 
 
@@ -77,15 +82,15 @@ def steps(
     per_call: int = 1,
     players: Callable[[int], tuple[str, ...]] | None = None,
 ) -> Iterator[tuple[int, Any, dict[str, jax.Array] | None]]:
-    """The loop core: `(step, state, metrics)` at `start`, where metrics is None, and after every call up to `stop`.
+    """The loop core: yields `(step, state, metrics)` at `start`, with metrics None, and after every call up to `stop`.
 
-    A batch is taken only when the next item is asked for, so what a caller saves between two items is state and data
-    position of one step. A state is donated to the call after it: copy what is to be kept.
+    A batch is taken only when the caller asks for the next item. State and data position therefore belong to the same
+    step whenever the caller saves them. The next call gets the state's buffers (donation): copy a state to keep it.
 
     Args:
-      compiled: `(state, batch, players) -> (state, metrics)`, or `(state, batch)` without `players`.
-      per_call: updates in one call.
-      players: those that a step updates.
+      compiled: `(state, batch, players) -> (state, metrics)`; where `players` is None, `(state, batch) -> …`.
+      per_call: number of steps in one call of `compiled`.
+      players: `(step) -> players` to update in that step.
     """
     step, metrics = start, None
     yield step, state, metrics

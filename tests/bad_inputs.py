@@ -138,7 +138,7 @@ def folder_cases() -> list[Case]:
         "suffixes in two cases": (files("a.png", "a.PNG"), ("image.stem", "a.PNG and a.png")),
         "one name in two Unicode forms": (files("\u00e9.png", "e\u0301.png"), ("image.stem", "one image")),
         "folder named like a file": (files("a.png", "b.wav/c.png"), ("b.wav: audio.file", "a folder")),
-        "one damaged file": (lambda d: (files("b.png")(d), media.cut(d / "b.png")), ("b.png: image.size",)),
+        "one damaged file": (lambda d: (files("b.png")(d), media.cut(d / "b.png")), ("b.png: image.content",)),
         "broken link": (lambda d: (d / "a.wav").symlink_to("b"), ("a.wav: audio.file", "No such file")),
         "text of too many words": (write("a.txt", "cat " * 32), ("a.txt: text.length", "at most 31 words", "32")),
         "manifest: empty": (manifest(""), ("data.files", "an empty manifest.jsonl")),

@@ -13,9 +13,9 @@ import numpy as np
 import PIL.Image
 
 from mmgen_jax.modalities.audio import read as read_audio
+from mmgen_jax.modalities.audio import read_sound
 from mmgen_jax.modalities.image import read as read_image
 from mmgen_jax.modalities.video import read as read_video
-from mmgen_jax.modalities.video import read_sound
 
 Folder = pathlib.Path
 
@@ -93,16 +93,20 @@ def image_cases() -> list[Case]:
         array[:, 8:16] = 0
         media.picture(directory / "a.png", array)
 
-    def grey16(directory):
-        media.picture(directory / "a.png", np.full((16, 16), 0x4080, np.uint16))
+    def grey16(directory, name="a.png"):
+        media.picture(directory / name, np.full((16, 16), 0x4080, np.uint16))
 
     def color16(directory):  # one filter byte a row, then big-endian samples
         media.png(directory / "a.png", 8, 8, 16, 2, (b"\0" + b"\xff\xff\x80\x00\x00\x00" * 8) * 8)
 
+    def jpeg_of_a_phone(directory):
+        uniform("RGB", "red").save(directory / "a.jpg", quality=95)
+        media.append(directory / "a.jpg", bytes(209_000))
+
     def animated(directory):
         uniform("RGB", "red").save(directory / "a.webp", save_all=True, append_images=[uniform("RGB", "blue")])
 
-    red, white = [1, -1, -1], [1, 1, 1]
+    red, white, black = [1, -1, -1], [1, 1, 1], uniform("L", 0)
     convert = {
         "palette": (save("a.png", uniform("RGB", "red").quantize(4)), red),
         "transparent palette entry": (palette, white),
@@ -116,6 +120,15 @@ def image_cases() -> list[Case]:
         "16-bit colour": (color16, [1, 0, -1]),
         "lossless webp": (save("a.webp", uniform("RGB", "red"), lossless=True), red),
         "animated webp": (animated, red),
+        "bmp": (save("a.bmp", uniform("RGB", "red")), red),
+        "tiff": (save("a.tif", uniform("RGB", "red"), compression="tiff_lzw"), red),
+        "16-bit tiff": (lambda d: grey16(d, "a.tiff"), [2 * 0x4080 / 65535 - 1] * 3),
+        "tiff of two pages": (save("a.tiff", uniform("RGB", "red"), save_all=True, append_images=[black]), red),
+        "avif": (save("a.avif", uniform("RGB", "red"), quality=95), red),
+        "still gif": (save("a.gif", uniform("RGB", "red")), red),
+        "png without its end": (lambda d: media.png(d / "a.png", 8, 8, 8, 0, b"\0" * 72, end=False), -1),
+        "jpg with a phone's zeros behind its end": (jpeg_of_a_phone, red),
+        "BMP named png": (save("a.png", uniform("RGB", "red"), format="BMP"), red),
         "PNG named jpg": (save("a.jpg", uniform("RGB", "red"), format="PNG"), red),
         "one pixel": (save("a.png", uniform("RGB", "red", (1, 1))), red),
         "very thin": (save("a.png", uniform("RGB", "red", (1, 4000))), red),
@@ -123,12 +136,18 @@ def image_cases() -> list[Case]:
         "a name beyond ASCII": (save("猫 é.png", uniform("RGB", "red")), red),
         "a name with a line break": (save("a\nb.png", uniform("RGB", "red")), red),
     }
-    whole, format_ = ("image.size", "a whole file", "cut off"), ("image.content", "a PNG, JPEG or WebP image")
+    whole, format_ = ("image.content", "a whole image"), ("image.content", "a PNG, JPEG, WebP, BMP, TIFF, AVIF or GIF")
     refuse = {
         "truncated png": (lambda d: media.cut(media.picture(d / "a.png")), whole),
         "truncated jpg": (lambda d: media.cut(media.picture(d / "a.jpg")), whole),
-        "truncated webp": (lambda d: media.cut(media.picture(d / "a.webp", lossless=True)), whole),
-        "png without its end": (lambda d: media.png(d / "a.png", 8, 8, 8, 0, b"\0" * 72, end=False), whole),
+        "truncated webp": (lambda d: media.cut(media.picture(d / "a.webp", lossless=True)), ("image.content",)),
+        "truncated tiff": (lambda d: media.cut(media.picture(d / "a.tiff")), whole),
+        "truncated bmp": (lambda d: media.cut(media.picture(d / "a.bmp")), whole),
+        "truncated avif": (lambda d: media.cut(media.picture(d / "a.avif")), format_),
+        "tiff of floats": (
+            lambda d: media.picture(d / "a.tiff", np.zeros((8, 8), np.float32)),
+            ("image.depth", "8 or 16 bits", "floats"),
+        ),
         "png with a damaged block": (
             lambda d: media.overwrite(media.picture(d / "a.png")),
             ("image.content", "a whole image"),
@@ -141,8 +160,6 @@ def image_cases() -> list[Case]:
         "empty png": (write("a.png", b""), ("image.size", "at least 1 byte", "an empty file")),
         "text named png": (write("a.png", "hello"), format_),
         "sound named png": (lambda d: media.sound(d / "a.wav").rename(d / "a.png"), format_),
-        "gif named png": (save("a.png", uniform("P", 0), format="GIF"), format_),
-        "bmp named png": (save("a.png", uniform("RGB", 0), format="BMP"), format_),
         "folder named png": (lambda d: (d / "a.png").mkdir(), ("image.file", "a file", "a folder")),
         "link to nothing": (lambda d: (d / "a.png").symlink_to("b.png"), ("image.file", "No such file")),
         "link to itself": (lambda d: (d / "a.png").symlink_to("a.png"), ("image.file", "symbolic links")),
@@ -173,6 +190,18 @@ def audio_cases() -> list[Case]:
     def streamed(directory):  # what a program writes that pipes its WAV: lengths of 2^32 - 1
         path = media.sound(directory / "a.wav")
         media.replace(path, b"data" + (8000).to_bytes(4, "little"), b"data" + b"\xff" * 4)
+
+    def piped(directory):  # as FFmpeg, Sox and recorders write to a pipe
+        path = media.sound(directory / "a.wav")
+        media.replace(path, b"data" + (8000).to_bytes(4, "little"), b"data" + (0x7FFFF000).to_bytes(4, "little"))
+
+    def opus(directory):
+        media.sound(directory / "a.ogg", media.sine(48_000), 48_000, subtype="OPUS").rename(directory / "a.opus")
+
+    def m4a(name="a.m4a"):
+        return lambda directory: media.clip(
+            directory / name, np.zeros((0, 32, 32, 3), np.uint8), samples=media.sine(16_000), format="mp4"
+        )
 
     def declared(directory):  # 2^35 samples, in the 36-bit field of STREAMINFO
         content = bytearray(media.sound(directory / "a.flac").read_bytes())
@@ -206,12 +235,26 @@ def audio_cases() -> list[Case]:
         "mp3": sound("a.mp3"),
         "flac named wav": lambda d: media.sound(d / "a.flac").rename(d / "a.wav"),
         "streamed wav": streamed,
+        "piped wav": piped,
+        "wav with bytes behind its end": lambda d: media.append(media.sound(d / "a.wav"), b"\1" * 99),
+        "aiff": sound("a.aiff"),
+        "opus": opus,
+        "m4a": m4a(),
+        "m4a named wav": m4a("a.wav"),
+        "the sound of a clip": lambda d: media.clip(d / "a.mp4", samples=media.sine(16_000)),
+        "the sound of a mov": lambda d: media.clip(d / "a.mov", samples=media.sine(16_000)),
     }
-    whole, format_ = ("audio.size", "a whole file", "cut off"), ("audio.content", "a WAV, FLAC, Ogg or MP3 recording")
+    whole, format_ = (
+        ("audio.size", "a whole file", "cut off"),
+        ("audio.content", "a WAV, AIFF, FLAC, Ogg, Opus, MP3"),
+    )
     refuse = {
         "truncated wav": (lambda d: media.cut(media.sound(d / "a.wav")), whole),
         "truncated flac": (lambda d: media.cut(media.sound(d / "a.flac")), ("audio.content", "a whole recording")),
-        "truncated ogg": (lambda d: media.cut(media.sound(d / "a.ogg")), whole),
+        "truncated aiff": (lambda d: media.cut(media.sound(d / "a.aiff")), whole),
+        "truncated ogg": (lambda d: media.cut(media.sound(d / "a.ogg")), ("audio.content",)),
+        "truncated m4a": (lambda d: (m4a()(d), media.cut(d / "a.m4a")), whole),
+        "clip without sound": (lambda d: media.clip(d / "a.mp4"), ("audio.track", "an audio track")),
         "truncated mp3": (lambda d: media.cut(media.sound(d / "a.mp3")), ("audio.length", "4000 samples")),
         "wav of zero length": (sound(samples=np.zeros(0)), ("audio.length", "1 to", "0 x 1 channels")),
         "wav header alone": (write("a.wav", b"RIFF\x24\0\0\0WAVE"), format_),
@@ -243,6 +286,9 @@ def video_cases() -> list[Case]:
     def clip(name="a.mp4", frames=None, **options):
         return lambda directory: media.clip(directory / name, frames, **options)
 
+    def trailed(name, behind, **options):
+        return lambda directory: media.append(media.clip(directory / name, ramp, **options), behind)
+
     def see_through(directory):
         pictures = [uniform("RGBA", color) for color in ((0, 0, 0, 0), (255, 0, 0, 255))]
         pictures[1].save(directory / "a.gif", save_all=True, append_images=[pictures[0]], disposal=2, duration=100)
@@ -257,12 +303,17 @@ def video_cases() -> list[Case]:
         at = content.index(still, content.index(b"tkhd"))
         path.write_bytes(content[:at] + turn + content[at + len(still) :])
 
-    whole, format_ = ("video.size", "a whole file", "cut off"), ("video.content", "an MP4, GIF or WebM clip")
+    whole, format_ = (
+        ("video.size", "a whole file", "cut off"),
+        ("video.content", "an MP4, MOV, WebM, MKV, AVI or GIF"),
+    )
     no_frames = np.zeros((0, 32, 32, 3), np.uint8)
     refuse = {
         "truncated mp4": (lambda d: media.cut(media.clip(d / "a.mp4")), whole),
         "truncated mp4, index first": (lambda d: media.cut(media.clip(d / "a.mp4", movflags="faststart")), whole),
         "truncated gif": (lambda d: media.cut(media.clip(d / "a.gif", codec="gif")), whole),
+        "truncated avi": (lambda d: media.cut(media.clip(d / "a.avi", codec="mpeg4")), whole),
+        "truncated mkv": (lambda d: media.cut(media.clip(d / "a.mkv")), whole),
         "truncated webm": (lambda d: media.cut(media.clip(d / "a.webm", codec="libvpx")), whole),
         "mp4 with a damaged block": (
             lambda d: media.overwrite(media.clip(d / "a.mp4"), data=b"\xff" * 1500),
@@ -293,6 +344,17 @@ def video_cases() -> list[Case]:
             clip("a.webm", ramp, codec="libvpx"),
             video,
             converted=lambda x: is_near(x[2], middle[2], 0.1),
+        ),
+        *(
+            Case(f"video: {name}", write_one, video, converted=lambda x: is_near(x.mean((1, 2, 3)), middle, 0.1))
+            for name, write_one in {
+                "mov": clip("a.mov", ramp),
+                "mkv": clip("a.mkv", ramp),
+                "avi": clip("a.avi", ramp, codec="mpeg4"),
+                "mp4 with a vendor's box behind it": trailed("a.mp4", b"\0\0\0\x14vndrphone trailer"),
+                "mp4 with a vendor's bytes behind it": trailed("a.mp4", b"SEFTphone\xff" * 9),
+                "gif with bytes behind its end": trailed("a.gif", b"\x01made by a camera", codec="gif"),
+            }.items()
         ),
         Case("video: rotation flag", turned, video, converted=lambda x: white_on_top(x[0])),
         *(Case(f"video: {n}", w, video, refused=parts) for n, (w, parts) in refuse.items()),

@@ -26,7 +26,14 @@ def picture(path, array=None, mode=None, **options) -> pathlib.Path:
     return pathlib.Path(path)
 
 
-def png(path, width, height, bit_depth, color_type, rows: bytes | None, end=True) -> pathlib.Path:
+def png(path, *header, end=True) -> pathlib.Path:
+    """A file of `png_bytes`."""
+    path = pathlib.Path(path)
+    path.write_bytes(png_bytes(*header, end=end))
+    return path
+
+
+def png_bytes(width, height, bit_depth, color_type, rows: bytes | None, end=True) -> bytes:
     """A PNG made by hand, for headers that no writer makes; `rows` are the filtered scanlines, None leaves them out."""
 
     def chunk(name, data):
@@ -34,9 +41,7 @@ def png(path, width, height, bit_depth, color_type, rows: bytes | None, end=True
 
     content = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bit_depth, color_type, 0, 0, 0))
     content += chunk(b"IDAT", zlib.compress(rows)) if rows is not None else b""
-    path = pathlib.Path(path)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content + (chunk(b"IEND", b"") if end else b""))
-    return path
+    return b"\x89PNG\r\n\x1a\n" + content + (chunk(b"IEND", b"") if end else b"")
 
 
 def sine(rate=8000, seconds=0.5, frequency=440.0, amplitude=0.5) -> np.ndarray:
@@ -48,21 +53,29 @@ def sound(path, samples=None, rate=8000, **options) -> pathlib.Path:
     return pathlib.Path(path)
 
 
-def clip(path, frames=None, rate=25, samples=None, sample_rate=16000, codec="libx264", **options) -> pathlib.Path:
-    """A video file of `frames [T, H, W, 3] uint8` (10 of noise if None, no track if empty), with AAC if `samples`."""
+def clip(path, frames=None, rate=25, samples=None, sample_rate=16000, codec="libx264", starts=None, **options):
+    """A video file of `frames [T, H, W, 3] uint8` (10 of noise if None, no track if empty), with AAC if `samples`.
+
+    `starts`, in milliseconds, are the frames' times where the rate is not constant.
+    """
     if frames is None:
         frames = np.stack([pixels(32, 32, seed=t) for t in range(10)])
-    with av.open(str(path), "w", options=options) as container:
+    with av.open(str(path), "w", format=options.pop("format", None), options=options) as container:
         if len(frames):
             video = container.add_stream(codec, rate=rate)
             video.height, video.width = frames.shape[1:3]
             video.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
-            if codec == "libx264":
-                video.options = {"crf": "10"}
+            if codec in ("libx264", "mpeg4"):
+                video.options = {"crf": "10", "qscale": "2"}
         if samples is not None:
             audio = container.add_stream("aac", rate=sample_rate, layout="mono")
-        for array in frames:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(array)))
+        if starts is not None:
+            video.codec_context.time_base = fractions.Fraction(1, 1000)
+        for i, array in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(array)
+            if starts is not None:
+                picture.pts, picture.time_base = starts[i], fractions.Fraction(1, 1000)
+            container.mux(video.encode(picture))
         if len(frames):
             container.mux(video.encode())
         if samples is not None:
@@ -77,6 +90,12 @@ def cut(path: pathlib.Path, share=0.6) -> pathlib.Path:
     """Truncates a file to a share of its length."""
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
+    return path
+
+
+def append(path: pathlib.Path, data: bytes) -> pathlib.Path:
+    """Puts bytes behind the end of a file."""
+    path.write_bytes(path.read_bytes() + data)
     return path
 
 

@@ -46,7 +46,7 @@ def test_every_problem_is_listed_with_its_file(directory, capsys):
     (directory / "4.txt").write_text("")
     assert check_data.check_source(Source, {"directory": str(directory), **SMALL}) == 1
     problems = [line for line in capsys.readouterr().out.splitlines() if line.startswith("PROBLEM")]
-    assert len(problems) == 2 and "3.png: image.size" in problems[0] and "4.txt: text.size" in problems[1]
+    assert len(problems) == 2 and "3.png: image.content" in problems[0] and "4.txt: text.size" in problems[1]
 
 
 def test_fields_that_do_not_fit_are_a_problem(directory, capsys):

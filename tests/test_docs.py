@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import tiny
 from tiny import ROOT
 
 from mmgen_jax import cli
@@ -41,6 +42,36 @@ def test_links_to_sections_lead_to_headings(page):
         assert fragment in [anchor(title) for title in re.findall(r"^#+ (.+)$", other, re.MULTILINE)], (
             f"{target}#{fragment}"
         )
+
+
+def test_the_session_of_the_api_page_runs(tmp_path, monkeypatch):
+    """Its blocks in their order, with small networks and few steps."""
+    from mmgen_jax.config import loading, override
+
+    load = loading.load
+
+    def small(reference):
+        config = tiny.shrink(load(reference), num_samples=2)
+        measured = {"evaluators.pixels.name": "reconstruction"} if "generator" in config else {}
+        return change(config, {"data.image_size": 32, "parallel.num_devices": 1, **measured})
+
+    monkeypatch.setattr(loading, "load", small)
+    change = override.override
+    monkeypatch.setattr(
+        override, "override", lambda config, changes, *a, **k: change(config, {**changes, "train.steps": 1}, *a, **k)
+    )
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL):
+        exec(compile(block, "docs/api.md", "exec"), namespace)
+    assert namespace["images"].shape == namespace["again"].shape == (4, 32, 32, 3)
+    assert len(namespace["way"]) == len(namespace["between_draws"]) == 8 and len(namespace["vectors"]) == 4
+    assert namespace["drawn"].shape == (8, 32, 32, 3) and int(namespace["state"].step) == 10
+
+
+def test_every_config_is_in_the_list():
+    listed = re.findall(r"^\| `(\w+)`", (ROOT / "docs/running.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(file.stem for file in ROOT.glob("configs/*.py"))
 
 
 def test_the_readme_can_be_read_at_once():

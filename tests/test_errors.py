@@ -90,8 +90,26 @@ COMMANDS = {
     "optimizers.generator.lr was 0.001, now 1.0; use another --workdir",
     "train --config=configs/quickstart.py --workdir=RUN": "holds a run of another config",
     "evaluate --workdir=RUN": "its config has no evaluators",
+    "train --config=CONFIG --workdir=CONFIG": "vae.py is a file; expected a folder, or a name that is free",
+    "train --config=CONFIG --workdir=CONFIG/run": "vae.py is a file; expected a folder",
+    "sample --workdir=RUN --out=CONFIG --text=star": "vae.py is a file; expected a folder",
+    "retrieve --workdir=RUN --out=CONFIG --text=star": "vae.py is a file; expected a folder",
+    "check-data --config=CONFIG --out=CONFIG": "vae.py is a file; expected a folder",
+    "sweep --sweep=CONFIG --workdir=CONFIG": "vae.py is a file; expected a folder",
+    # a folder to write to that has files
+    "sample --workdir=RUN --out=FILES --text=star": "expected a new or empty folder, it holds notes.txt; give another "
+    "one, or --overwrite",
+    "retrieve --workdir=RUN --out=FILES --text=star": "expected a new or empty folder, it holds notes.txt",
+    "check-data --config=CONFIG --out=FILES": "expected a new or empty folder, it holds notes.txt",
+    "evaluate --workdir=RUN --overwrite": "--overwrite: is for sample, retrieve, check-data, not for evaluate",
+    # a config that is none
+    "train --config=README.md --workdir=NEW": "--config: README.md: expected a Python file, `X.py`, got .md",
+    "check-data --config=configs/folder.py:pets": "configs/folder.py:FOLDER: expected a folder of files, got 'pets'",
+    "sweep --sweep=README.md --workdir=NEW": "--sweep: README.md: expected a Python file",
     # what to sample
     "sample --workdir=RUN --out=NEW --text=crocodile": "word 'crocodile' is not in the vocabulary; it has: ",
+    "sample --workdir=RUN --out=NEW --text=star --seed=4294967296": "seed: expected a whole number, at least 0 and at",
+    "sample --workdir=RUN --out=NEW --text=star --first=-1": "first: expected a whole number, at least 0 and at most",
     "sample --workdir=RUN --out=NEW --image=star.png": "the model has 0 conditions of that kind; it has: text (text)",
 }
 CHANGES = {  # of the config, as `--config.<change>`
@@ -120,6 +138,25 @@ CHANGES = {  # of the config, as `--config.<change>`
     "train.batch_size=128": "lower batch_size",
     "train.steps=0": "config.train.steps: expected",
     "data.image_size=8": "expected at least 16, got 8",
+    # a number out of its range
+    "seed=-1": "config.seed: expected a whole number, at least 0 and at most 4,294,967,295, got -1",
+    "seed=4294967296": "config.seed: expected a whole number, at least 0 and at most 4,294,967,295, got 4294967296",
+    "seed=18446744073709551615": "config.seed: expected a whole number, at least 0 and at most 4,294,967,295",
+    "train.batch_size=100000": "lower batch_size",
+    "train.log_steps=0": "config.train.log_steps: expected a whole number, at least 1",
+    "optimizers.generator.lr=-0.001": "config.optimizers.generator.lr: expected a number, at least 0, got -0.001",
+    "optimizers.generator.b1=1.0": "optimizers.generator.b1: expected a number, at least 0 and below 1, got 1.0",
+    "optimizers.generator.ema_decay=2": "optimizers.generator.ema_decay: expected",
+    "optimizers.generator.clip_norm=-1": "optimizers.generator.clip_norm: expected a number, at least 0, got -1.0",
+    "optimizers.generator.warmup_steps=7": "optimizers.generator.warmup_steps: with hold_steps, expected at most the 1",
+    "fusion.modality_dropout=1.5": "fusion.modality_dropout: expected a number, at least 0 and at most 1, got 1.5",
+    "objective.beta=-1": "config.objective.beta: expected a number, at least 0, got -1.0",
+    "objective.latent_dim=0": "config.objective.latent_dim: expected a whole number, at least 1",
+    "generator.width=0": "config.generator.width: expected a whole number, at least 1",
+    "encoders.text.features=0": "config.encoders.text.features: expected a whole number, at least 1",
+    "target_encoder.channels=()": "config.target_encoder.channels: expected at least one number, got ()",
+    "target_encoder.channels=(8,0)": "target_encoder.channels: expected of each value a whole number, at least 1",
+    "target_encoder.channels=(1000000,1000000)": "GiB, a device has ",
 }
 COMMANDS |= {f"train --config=CONFIG --workdir=NEW --config.{change}": line for change, line in CHANGES.items()}
 

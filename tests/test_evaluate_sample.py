@@ -144,7 +144,7 @@ def test_words_that_an_open_vocabulary_lacks_are_named(run, tmp_path, monkeypatc
     monkeypatch.setattr(text_kind.logging, "warning", lambda message, *words: named.append(words))
     sample.sample(run[0], tmp_path / "out", {"text": "a red star"}, num=1)
     assert not named
-    sample.sample(run[0], tmp_path / "out", {"text": "a purple velvet star"}, num=1)
+    sample.sample(run[0], tmp_path / "other", {"text": "a purple velvet star"}, num=1)
     assert named == [("text", "purple, velvet")]
 
 
@@ -155,10 +155,25 @@ def test_the_command_prints_the_files(run, tmp_path):
     assert [str(path) for path in sorted((tmp_path / "out").iterdir())] == sorted(printed.split())
 
 
+def test_samples_do_not_replace_files_unasked(run, tmp_path):
+    arguments = "sample", f"--workdir={run[0]}", f"--out={tmp_path / 'out'}", "--text=a large red star", "--num=1"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").touch()  # a system's own file is no file of the user's
+    assert tiny.mmgen(*arguments)[0] == 0
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    code, _, error = tiny.mmgen(*arguments, "--seed=1")
+    assert code == 1 and "it holds image.png and 1 more; give another one, or --overwrite" in error
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert tiny.mmgen(*arguments, "--seed=1", "--overwrite")[0] == 0
+    after = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert [path.name for path in before if after[path] != before[path]] == ["image.png"]
+
+
 def test_evaluation_file(run):
     workdir, _ = run
     content = json.loads((workdir / "evaluation.json").read_text())
-    assert content["checkpoint_step"] == 3 and set(content) == {"checkpoint_step", "config", "metrics"}
+    assert content["checkpoint_step"] == 3 and set(content) == {"checkpoint_step", "config", "data", "metrics"}
     metrics = content["metrics"]
     expected = {"test/pixels", "compositional/pixels", "test/copy"}
     assert {name.rpartition("/")[0] for name in metrics} == expected

@@ -2,11 +2,15 @@
 
 import dataclasses
 import importlib
+import sys
 
 import pytest
+import tiny
 
-from mmgen_jax import lookup
-from mmgen_jax.errors import LookupFailed
+from mmgen_jax import lookup, train
+from mmgen_jax.config import override
+from mmgen_jax.errors import ConfigError, LookupFailed
+from mmgen_jax.runs import workdir
 
 PACKAGES = sorted(lookup.PACKAGES)
 
@@ -73,3 +77,67 @@ def test_a_required_field_that_nothing_sets():
 def test_nearest():
     assert lookup.nearest("widht", ("width", "norm")) == "did you mean 'width'? "
     assert lookup.nearest("xyz", ("width", "norm")) == ""
+
+
+FUSION = """
+import flax.linen as nn
+import jax.numpy as jnp
+from typing import Any
+
+from mmgen_jax.config.ranges import Rate
+from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.fusion.concat import Fusion as Concat
+
+
+class Fusion(nn.Module):
+    scale: Rate
+    features: int = 8
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens, train=False):
+        condition = Concat(self.features, dtype=self.dtype)(tokens, train)
+        return condition.replace(pooled=self.scale * condition.pooled)
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A package `their_package` on the path, with a fusion, a broken module and an empty one."""
+    folder = tmp_path / "their_package"
+    folder.mkdir()
+    for name, text in {"__init__": "", "fusion": FUSION, "broken": "import no_such_library", "empty": ""}.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [name for name in sys.modules if name.startswith("their_package")]:
+        del sys.modules[name]
+
+
+def test_a_component_from_another_package_is_trained_and_restored(elsewhere, tmp_path):
+    changes = {"fusion.name": "their_package.fusion", "fusion.scale": "0.25"}
+    config = override.override(tiny.config("vae"), changes)
+    train.train(config, tmp_path / "run")
+    saved, system, _, _ = workdir.restore(tmp_path / "run")
+    assert saved.fusion.name == "their_package.fusion" and system.objective.conditioner.fusion.scale == 0.25
+    with pytest.raises(ConfigError, match=r"config\.fusion has no field 'size'"):
+        override.override(config, {"fusion.size": 1})
+    with pytest.raises(ConfigError, match=r"config\.fusion\.scale: expected a number, at least 0 and below 1"):
+        train.train(override.override(config, {"fusion.scale": "1.5"}), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        (
+            "their_package.broken",
+            r"cannot import 'their_package.broken' \(ModuleNotFoundError: No module",
+        ),
+        ("their_package.missing", r"cannot import 'their_package.missing' \(ModuleNotFoundError"),
+        ("their_package.empty", r"expected a dataclass Fusion in the module, got no such class"),
+        ("no_such_package.fusion", r"'no_such_package.fusion' does not exist .*there are: bilinear"),
+    ],
+)
+def test_a_module_from_elsewhere_that_is_no_component(elsewhere, name, message):
+    with pytest.raises(LookupFailed, match=message):
+        lookup.find("fusion", name)

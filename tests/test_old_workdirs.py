@@ -10,7 +10,6 @@ import functools
 import json
 import pathlib
 import shutil
-import tarfile
 
 import jax
 import numpy as np
@@ -41,8 +40,7 @@ def resumed(tmp_path_factory):
 
 
 def unpacked(name, folder):
-    with tarfile.open(FOLDER / f"{name}.tar.gz") as tar:
-        tar.extractall(folder, filter="data")
+    shutil.unpack_archive(FOLDER / f"{name}.tar.gz", folder)
     return folder / name
 
 
@@ -73,7 +71,9 @@ def test_an_old_run_is_sampled(name, tmp_path):
 @pytest.mark.parametrize("name", ["latent_diffusion", "autoregressive"])
 def test_an_old_run_is_evaluated(name, resumed):
     """With the numbers that the loop wrote at its end, and to which version 0.1 came too."""
-    metrics = evaluate.evaluate(resumed(name))
+    metrics = {
+        key: entry for key, entry in evaluate.evaluate(resumed(name)).items() if not key.endswith("/l1")
+    }  # newer
     old = json.loads((FOLDER / "resumed.json").read_text())[name][-1]
     assert {f"test/{metric}" for metric in ("psnr", "mse", "ssim")} == {
         k.replace("/autoencoder", "").replace("/tokenizer", "") for k in metrics

@@ -89,3 +89,18 @@ def test_a_representation_that_the_family_would_ignore_is_refused():
     config.representation = {"name": "kl_autoencoder", **networks}
     with pytest.raises(ConfigError, match="has no use for it"):
         build_system(config, open_source(config).modalities)
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"name": "likelihood"}, r"likelihood needs a model that can 'elbo', and objective 'adversarial' can: "),
+        ({"name": "reconstruction", "from_target": True}, r"needs a model that can 'reconstruct'.*evaluators.own=none"),
+        ({"name": "class_retrieval", "label": "shape"}, r"needs a model that can 'embed'"),
+    ],
+)
+def test_an_evaluator_that_the_family_cannot_serve(fields, message, tmp_path):
+    config = changed("gan", evaluators={"own": fields})
+    with pytest.raises(ConfigError, match=message):
+        train.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

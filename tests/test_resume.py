@@ -31,7 +31,7 @@ ARGUMENTS = ("gan", "vae", "autoencoder")
 def get_config(arg):
     return config(arg, steps={STEPS}, checkpoint_steps={CHECKPOINT_STEPS})
 """
-TIMED = {"steps_per_second", "data_wait"}  # metrics that are no function of the config
+TIMED = {"steps_per_second", "data_wait", "processor_seconds"}  # metrics that are no function of the config
 ENVIRONMENT = os.environ | {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",  # all but the first process load what it compiled
     "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"),

@@ -1,5 +1,7 @@
 """`mmgen retrieve`: the nearest examples of the held-out split to a text and to a picture."""
 
+import shutil
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -53,6 +55,12 @@ def test_a_text_finds_the_nearest_pictures_with_their_texts(run, saved, tmp_path
     assert [prompt.split()[0] for prompt in saved["prompts"]] == [f"{cosines[i]:.3f}" for i in expected]
     assert paths == [tmp_path / "out" / "image.png"] and len(set(saved["prompts"])) > 1
     assert all(len(prompt.split()) > 2 for prompt in saved["prompts"])  # the pictures' own captions
+
+
+def test_a_model_that_draws_is_refused_with_what_to_train(tmp_path):
+    shutil.unpack_archive(tiny.ROOT / "tests" / "old_workdirs" / "gan.tar.gz", tmp_path)
+    with pytest.raises(ConfigError, match=r"draws its target, and compares nothing; train one .*image_text_retrieval"):
+        retrieve.retrieve(tmp_path / "gan", tmp_path / "out", {"text": "a large red star"}, num=1)
 
 
 def test_a_picture_finds_the_nearest_texts(run, saved, tmp_path):

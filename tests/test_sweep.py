@@ -9,7 +9,7 @@ import pytest
 from mmgen_jax import evaluate, sweep, train
 from mmgen_jax.baselines import base
 from mmgen_jax.config import loading, override
-from mmgen_jax.errors import SweepError
+from mmgen_jax.errors import DataError, SweepError
 from mmgen_jax.results import lines
 from mmgen_jax.results.cells import load
 from mmgen_jax.training import progress
@@ -96,6 +96,17 @@ def test_a_hash_follows_what_numbers_depend_on(project, overrides, other_hash, o
     before, after = (load(project(entry(overrides=changes)))[0] for changes in ({}, overrides))
     assert (before.config_hash != after.config_hash) == other_hash
     assert (before.name != after.name) == other_workdir
+
+
+def test_a_cell_may_exchange_components_and_take_fields_out(project):
+    flow = {"objective.name": "diffusion", "generator.name": "unet", "generator.channels": (8,), "evaluators": None}
+    before, flow, without = load(
+        project(entry(), entry(overrides=flow), entry(overrides={"evaluators": None, "generator.max_width": None}))
+    )
+    assert "target_encoder" not in flow.config and flow.config.generator.name == "unet"
+    assert not without.config.evaluators and "max_width" not in without.config.generator
+    assert len({cell.config_hash for cell in (before, flow, without)}) == 3
+    sweep.check([flow])
 
 
 def test_a_changed_config_file_is_another_cell(project, tmp_path):
@@ -202,7 +213,7 @@ def test_a_missing_file_is_told(project, tmp_path):
 @pytest.mark.parametrize(
     "overrides, message",
     [
-        ({"generator.name": "cnov"}, r"tiny_generator.name=cnov_seed=1_.*generators: 'cnov' does not exist"),
+        ({"generator.name": "cnov"}, r"entry 1: generators: 'cnov' does not exist"),
         ({"objective.target": "photo"}, r"'photo' is not in the data"),
         ({"train.batch_size": 65}, r"at least batch_size = 65 examples, got 64"),
         ({"train.log_steps": 0}, r"config.train.log_steps"),
@@ -218,8 +229,18 @@ def test_every_cell_is_checked_before_the_first_trains(project, monkeypatch, tmp
 
 
 def test_an_unknown_baseline_is_refused(project):
-    with pytest.raises(SweepError, match=r"one of linear_probe, .*, got 'median'"):
+    with pytest.raises(SweepError, match=r"one of class_matched, .*, got 'median'"):
         sweep.check(load(project(entry(baseline="median"))))
+
+
+def test_a_failure_that_a_user_can_mend_has_no_traceback(project, tmp_path, monkeypatch, capfd):
+    def broken(*_):
+        raise DataError("a.png", "image", "content", "a picture", "nothing", "replace it")
+
+    monkeypatch.setattr(sweep, "_train", broken)
+    with pytest.raises(SweepError, match=r"cells failed: .*DataError: a\.png: image\.content: expected a picture"):
+        sweep.run(project(entry()), tmp_path / "runs")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("shard", ["2/2", "0/0", "1", "-1/2", "1/2/3"])
@@ -282,6 +303,8 @@ def test_a_sweep_from_interruption_to_table(project, tmp_path, monkeypatch, capf
     windows = [line for line in windows if "steps_per_second" in line]
     assert [line["step"] for line in windows] == [1, 2, 3, 4, 5, 6]
     assert about_second["seconds"] == pytest.approx(sum(1 / line["steps_per_second"] for line in windows), abs=0.05)
+    assert about_second["processor_seconds"] == pytest.approx(sum(x["processor_seconds"] for x in windows), abs=0.05)
+    assert about_second["processor_seconds"] > 0 and "processor_seconds" not in about_mean
     assert about_mean["baseline"] == "mean_example" and about_mean["steps"] == 0
 
     # Nothing is left to train; of changed evaluators, the trained models are measured again.
@@ -297,8 +320,15 @@ def test_a_sweep_from_interruption_to_table(project, tmp_path, monkeypatch, capf
 def test_seconds_are_those_of_the_steps_that_count(tmp_path):
     written = [{"step": 0, "psnr": 1.0}, {"step": 10, "steps_per_second": 2.0}, {"step": 10, "psnr": 2.0}]
     written += [{"step": 25, "steps_per_second": 5.0}]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
-    assert sweep.training_seconds(tmp_path) == 10 / 2 + 15 / 5
+
+    def times():
+        (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
+        return sweep.training_times(tmp_path)
+
+    written[3]["processor_seconds"] = 4.25  # a run that an older version began: its first window has no such time
+    assert times() == {"seconds": 10 / 2 + 15 / 5}
+    written[1]["processor_seconds"] = 7.5
+    assert times() == {"seconds": 10 / 2 + 15 / 5, "processor_seconds": 11.8}
 
 
 def test_time_left_takes_runs_of_the_same_config_first():

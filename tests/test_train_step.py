@@ -15,7 +15,7 @@ from mmgen_jax.config.override import override
 from mmgen_jax.errors import NotFinite
 from mmgen_jax.train_step import active_players, train_step
 from mmgen_jax.training import checkpoint
-from mmgen_jax.training.optimizers import SCHEDULES, Optimizer, check_stages
+from mmgen_jax.training.optimizers import SCHEDULES, Optimizer, build, check_stages
 from mmgen_jax.training.state import averaged, create
 
 
@@ -86,7 +86,7 @@ def test_a_player_is_updated_between_its_steps_alone():
     [
         ({"second": {"start_step": 10}}, "second.start_step=10: train.steps is 10, so it would never be trained"),
         ({"first": {"stop_step": 3}, "second": {"start_step": 5}}, "leave no player to train from step 3 on"),
-        ({"second": {"start_step": 5}}, "first.stop_step: second learns what first makes"),
+        ({"second": {"start_step": 5}}, "first.stop_step: second learns from the output of first"),
         ({"first": {"stop_step": 6}, "second": {"start_step": 5}}, "at most optimizers.second.start_step=5, got 6"),
         ({"first": {"stop_step": 5, "ema_decay": 0.9}, "second": {"start_step": 5}}, "first.ema_decay"),
     ],
@@ -97,10 +97,17 @@ def test_stages_that_would_not_train_are_refused(fields, message):
     check_stages(optimizers(first={"stop_step": 5}, second={"start_step": 5}), [("first", "second")], total_steps=10)
 
 
-@pytest.mark.parametrize("fields", [{"start_step": -1}, {"start_step": 5, "stop_step": 5}, {"stop_step": -2}])
-def test_a_phase_that_is_none_is_refused(fields):
-    with pytest.raises(ValueError, match="0 <= start_step < stop_step"):
-        Optimizer(**fields)
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"start_step": -1}, "config.optimizers.first.start_step: expected a whole number, at least 0 .*, got -1"),
+        ({"stop_step": -2}, "config.optimizers.first.stop_step: expected a whole number, at least 0 .*, got -2"),
+        ({"start_step": 5, "stop_step": 5}, "expected start_step < stop_step .*, got 5 and 5"),
+    ],
+)
+def test_a_phase_that_is_none_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        build("first", fields)
 
 
 def test_players_take_turns_and_later_ones_see_the_update():
@@ -233,10 +240,12 @@ def test_adam_is_optax_adam():
     np.testing.assert_allclose(updates(Optimizer(lr=1e-2, b1=0.5), params, grads)["x"], expected["x"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("fields, expected", [({"schedule": "cosin"}, "there are constant"), ({"interval": 0}, ">= 1")])
+@pytest.mark.parametrize(
+    "fields, expected", [({"schedule": "cosin"}, "there are constant"), ({"interval": 0}, "at least 1.*, got 0")]
+)
 def test_optimizers_that_do_not_exist_are_refused(fields, expected):
     with pytest.raises(ValueError, match=expected):
-        Optimizer(**fields)
+        build("first", fields)
 
 
 # A run that diverges
@@ -246,11 +255,10 @@ def diverging(lr, **train_fields):
     return override(config("vae", **train_fields), {"optimizers.generator.lr": lr, "parallel.num_devices": 1})
 
 
-@pytest.mark.parametrize("lr", [1e30, math.inf])
-def test_a_run_that_diverges_stops_and_saves_nothing_of_it(lr, tmp_path):
+def test_a_run_that_diverges_stops_and_saves_nothing_of_it(tmp_path):
     """The first loss is still finite, the first update is not: the step that made it is named."""
     with pytest.raises(NotFinite) as error:
-        train.train(diverging(lr, steps=6), tmp_path)
+        train.train(diverging(1e30, steps=6), tmp_path)
     assert str(error.value).startswith("step 1: generator/update_norm is not finite; ")
     assert "lower the learning rate" in str(error.value)
     with checkpoint.Checkpointer(tmp_path / "checkpoints", create=False) as checkpoints:

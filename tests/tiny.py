@@ -54,8 +54,8 @@ def shrink(config, **train):
         small.train.update({"steps": 1, "batch_size": 8, "log_steps": 1, "checkpoint_steps": 1, "sample_steps": 0})
         small.train.update({"eval_steps": 0, "steps_per_call": 1, "num_samples": 4} | train)
         small.evaluators = {}
-        for optimizer in small.optimizers.values():  # every player in every step
-            optimizer.update(dict.fromkeys(("start_step", "stop_step"), 0))
+        for optimizer in small.optimizers.values():  # every player in every step, at its rate
+            optimizer.update(dict.fromkeys(("start_step", "stop_step", "warmup_steps", "hold_steps"), 0))
     return small.lock()
 
 
@@ -197,6 +197,8 @@ def metrics_lines(workdir: pathlib.Path) -> list[dict]:
 
 def mmgen(*arguments: str) -> tuple[int, str, str]:
     """`(exit code, stdout, stderr)` of the command, run in this process."""
+    import grain  # noqa: F401  (its flags would be lost, where the command is the first to import it)
+
     out, errors, code = io.StringIO(), io.StringIO(), 0
     with (
         mock.patch("sys.argv", ["mmgen", *arguments]),

@@ -1,6 +1,6 @@
-"""Any modality from each other one, by every family that applies: one cell for each of source, target and family.
+"""Any modality from each other modality, by every family that applies: one cell for each source, target and family.
 
-The order is that of interest: digits from text, digits from pictures and sounds, then the same on scenes.
+Cells are in order of interest: digits from text, digits from pictures and sounds, then the same on scenes.
 """
 
 SEEDS = (0,)

@@ -7,22 +7,25 @@ from mmgen_jax.results.cells import load
 
 TITLE = "Any to any"
 ABOUT = """
-Rows are what is given, columns what is drawn. A cell is the share of samples in which a judge recognises what was asked
-for, with its 95 % interval (Wilson), and in brackets the judge's own share on the true targets of the same examples.
-Digits: the judges are classifiers trained on MNIST, on spoken digits and on moving digits; a caption is right where it
-is one of the true captions. Scenes: all factors that the target shows are right, by an analytic judge. One seed.
+Rows are conditions, columns are targets. A cell has the share of samples in which a judge recognises what was asked
+for, its 95 % interval (Wilson) in brackets, the judge's share on the true targets of the same examples in parentheses,
+and the processor time of the training where its line has the time. Digits: the judges are classifiers trained on MNIST,
+on spoken digits and on moving digits; a caption is right where it is one of the true captions. Scenes: the share in
+which all factors that the target shows are right, by an analytic judge. One seed. `–`: no such cell. Last, the share
+of true targets that the judge still recognises when a run from text has encoded and decoded them.
 """
 HEADINGS = {"digits": "Digits", "scenes": "Scenes"}
 FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")
 GIVEN = ("text", "image", "audio")
 TARGETS = ("text", "image", "audio", "video")
-# The metric of a cell by data and target, the first that a line has.
+# The metric of a cell: the first of these that the line has.
 METRICS = (
     "test/accuracy/accuracy",
     "test/coherence/all",
     "test/captions/exact",
     "test/captions/all",
 )
+RECONSTRUCTION = "test/controls/reconstruction"
 NOT_RUN = "not run"
 
 
@@ -36,9 +39,24 @@ def tables() -> str:
             rows = [["", *TARGETS], ["---", *["---:"] * len(TARGETS)]]
             for given in GIVEN:
                 rows.append([f"from {given}", *(_cell(found, data, given, target, family) for target in TARGETS)])
-            text = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-            parts.append(f"{heading}, {family}\n\n{text}")
+            parts.append(f"{heading}, {family}\n\n{_markdown(rows)}")
+    parts.append(f"Encoded and decoded\n\n{_reconstructions(found)}")
     return "\n\n".join([*parts, _origin([line for line in found.values() if line])])
+
+
+def _reconstructions(found) -> str:
+    rows = [["", *TARGETS[1:]], ["---", *["---:"] * len(TARGETS[1:])]]
+    for data, heading in HEADINGS.items():
+        for family in FAMILIES:
+            kept = [(found[f"{data}: text to {to}, {family}"] or {"metrics": {}})["metrics"] for to in TARGETS[1:]]
+            if any(RECONSTRUCTION in metrics for metrics in kept):
+                shares = (metrics.get(RECONSTRUCTION, {}).get("value") for metrics in kept)
+                rows.append([f"{heading}, {family}", *("–" if x is None else f"{x:.3f}" for x in shares)])
+    return _markdown(rows)
+
+
+def _markdown(rows) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _cell(found, data, given, target, family) -> str:
@@ -51,7 +69,8 @@ def _cell(found, data, given, target, family) -> str:
     low, high = entry["interval"]
     judge = entry.get("reference", entry.get("judge_accuracy"))
     beside = f" ({judge:.3f})" if judge is not None else ""
-    return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]{beside}, {line['seconds'] / 60:.0f} min"
+    time = f", {line['processor_seconds'] / 60:.0f} min" if "processor_seconds" in line else ""
+    return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]{beside}{time}"
 
 
 def _origin(shown) -> str:

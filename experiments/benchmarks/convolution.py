@@ -1,8 +1,8 @@
 """Times the lowerings of convolutions: single layers (forward and backward) and a whole DCGAN training step.
 
-Everything that is compared is measured in one process, interleaved round by round, after a warm-up; a figure is the
-median over the rounds. Wall time suffers from whatever else the machine does, so the processor time of all threads
-stands beside it. With PyTorch installed the same step in PyTorch is measured too.
+All programs of a comparison are measured in one process, one after the other in every round, after a warm-up; a number
+is the median over the rounds. Wall time depends on the other work of the machine, so the processor time of all threads
+is measured too. With PyTorch installed, the same step is also measured in PyTorch.
 
     python experiments/benchmarks/convolution.py [--rounds=9] [--append] [--only=dcgan]
 """
@@ -53,8 +53,13 @@ LAYERS = {
 STEPS = {"dcgan 32x32x3": (4, 3, 3), "dcgan 28x28x1": (7, 2, 1)}  # coarsest size, doublings, channels
 
 
+def lowerings(rank: int) -> list[str]:
+    """Those that run a grid of this rank."""
+    return [lowering for lowering in LOWERINGS if lowering != "frames" or rank == 3]
+
+
 class Generator(nn.Module):
-    """DCGAN (Radford et al. 2016): `WIDTH` channels before the last layer, twice as many per halving."""
+    """DCGAN generator (Radford et al. 2016): `WIDTH` channels before the last layer, twice as many at half the size."""
 
     low: int
     doublings: int
@@ -125,7 +130,7 @@ def jax_step(low: int, doublings: int, channels: int, lowering: str) -> Callable
 
 
 def torch_step(low: int, doublings: int, channels: int, channels_last: bool) -> Callable:
-    """The same step, eager, in PyTorch."""
+    """The step of `jax_step` in PyTorch, in eager mode."""
     import torch
     import torch.nn.functional as F
 
@@ -166,7 +171,7 @@ def torch_step(low: int, doublings: int, channels: int, channels_last: bool) -> 
 
 
 def layer_gradients(transposed, batch, spatial, in_features, out_features, kernel, strides, lowering) -> Callable:
-    """Output and the gradients of input, kernel and bias."""
+    """A program that computes a layer's output and the gradients of its input, kernel and bias."""
     layer = (convolution.ConvTranspose if transposed else convolution.Conv)(
         out_features, kernel, strides, lowering=lowering
     )
@@ -182,7 +187,7 @@ def layer_gradients(transposed, batch, spatial, in_features, out_features, kerne
 
 
 def measure(programs: dict[str, Callable], rounds: int) -> dict[str, tuple[float, float]]:
-    """Median wall and processor milliseconds of each program, all of them once a round."""
+    """`{program: (wall, processor)}`, medians over the rounds in ms; each round runs every program once."""
     for program in programs.values():
         program(), program()
     wall, processor = {name: [] for name in programs}, {name: [] for name in programs}
@@ -205,7 +210,7 @@ def has_torch() -> bool:
 
 
 def cores() -> int:
-    """Those that this process may use: `taskset -c 0 python …` measures on one."""
+    """The number of cores that this process may use; with `taskset -c 0 python …` it is 1."""
     return len(os.sched_getaffinity(0))
 
 
@@ -234,12 +239,12 @@ def main() -> None:
     tables = {}
     for name, shape in STEPS.items():
         if args.only in name:
-            tables[name] = {lowering: jax_step(*shape, lowering) for lowering in LOWERINGS}
+            tables[name] = {lowering: jax_step(*shape, lowering) for lowering in lowerings(2)}
             if has_torch():
                 tables[name] |= {"torch": torch_step(*shape, False), "torch channels-last": torch_step(*shape, True)}
     for name, case in LAYERS.items():
         if args.only in name:
-            tables[name] = {lowering: layer_gradients(*case, lowering) for lowering in LOWERINGS}
+            tables[name] = {lowering: layer_gradients(*case, lowering) for lowering in lowerings(len(case[2]))}
     print(f"{hardware()}; batch {BATCH}, width {WIDTH}; wall ms (processor ms) [ratio of processor time to xla]")
     for name, programs in tables.items():
         start, load = time.time(), os.getloadavg()[0]

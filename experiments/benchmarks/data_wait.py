@@ -1,10 +1,10 @@
-"""Does the loader keep up? The share of time that training waits for data, by pass over the data, of real configs.
+"""Does the loader keep up? The share of time that real configs wait for data, for each pass over the data.
 
     python experiments/benchmarks/data_wait.py --append
 
-Each config is trained as `mmgen train` does it, with its own batch size, for some passes; `data_wait` is what the loop
-logs. What is decoded once goes into a cache made for the run, and before the first pass all of the data is dropped from
-the page cache: the first pass reads files that no one has read.
+Each config is trained for some passes as by `mmgen train`, with its own batch size; the training loop logs `data_wait`.
+The data is decoded into a cache made for the run. Before the first pass the data is dropped from the page cache, so
+that the first pass reads from the disk.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from mmgen_jax.training import metric_writer
 FOLDER = pathlib.Path(__file__).parent
 NAME = "benchmarks/data_wait"
 CONFIGS = ("configs/dcgan.py:digits", "configs/text_to_image_gan.py:emoji", "configs/video_recognition.py:grid_s1")
-DECODED_AT_ONCE = ("prepared", "tfds")  # what `mmgen prepare-data` made is not made again
+DECODED_AT_ONCE = ("prepared", "tfds")  # folders of `mmgen prepare-data` in the cache, which are not made again
 
 
 def measure(reference: str, epochs: int) -> dict[str, float]:
-    """`epoch_<i>/{data_wait, wait_s, step_ms}`, `decoding_s` and `load_average` of a run of some passes."""
+    """`epoch_<i>/{data_wait, wait_s, step_ms}`, `decoding_s` and `load_average` of a run of `epochs` passes."""
     with tempfile.TemporaryDirectory() as folder, _fresh_cache(pathlib.Path(folder) / "cache") as cache:
         config = loading.load(str(FOLDER.parent.parent / reference))
         began = time.monotonic()
@@ -58,7 +58,7 @@ def measure(reference: str, epochs: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _fresh_cache(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """An empty `$MMGEN_CACHE`, but for links to the sets that were prepared."""
+    """A context in which `$MMGEN_CACHE` is an empty folder with links to the prepared sets."""
     before = os.environ.get("MMGEN_CACHE")
     folder.mkdir()
     for name in DECODED_AT_ONCE:
@@ -74,7 +74,7 @@ def _fresh_cache(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _forget(folder: pathlib.Path) -> None:
-    """Drops the files of a folder from the page cache; only what is on the disk can be dropped."""
+    """Drops the files of a folder from the page cache. Files are written to the disk first, as the drop requires."""
     for root, _, files in os.walk(folder, followlinks=True):
         for file in files:
             descriptor = os.open(os.path.join(root, file), os.O_RDONLY)

@@ -1,8 +1,9 @@
-"""What a sound loses through `log_mel` and back, as rows in Markdown: python experiments/benchmarks/log_mel.py
+"""The loss of sounds by `log_mel` and Griffin-Lim, as a Markdown table: python experiments/benchmarks/log_mel.py
 
-For each set and setting, the log-spectral distance between the spectrogram of the sounds and that of what comes back
-(root mean square over bands in dB, a mean over frames), and on `scenes` and `digits` the share of sounds that a judge
-still recognises. Needs `mmgen prepare-data --dataset=digits`, and `grid_s1`, `sounds` and `hymnal` in `$MMGEN_DATA`.
+For each set and setting: the log-spectral distance between the spectrograms of the original and of the reconstructed
+sounds (root mean square over bands in dB, mean over frames); on `scenes` and `digits` also the share of reconstructed
+sounds that a judge recognises. Needs `mmgen prepare-data --dataset=digits`, and `grid_s1`, `sounds` and `hymnal` in
+`$MMGEN_DATA`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SETTINGS = (
     {"num_iterations": 64},
     {"momentum": 0.0},
 )
-# Fields of the source, the labels that a judge reads, how many sounds, and the settings to measure.
+# For each set: fields of the source, labels for the judge, largest number of sounds, settings to measure.
 SETS = {
     "scenes": ({}, tuple(FACTORS), 500, SETTINGS),
     "digits": ({}, ("digit",), 10_000, SETTINGS),
@@ -34,7 +35,7 @@ SETS = {
 
 
 def recognised(name: str, batch, rate: int) -> np.ndarray | None:
-    """`[N] bool`: whether a judge reads in each sound what its labels say; None where there is no judge."""
+    """`[N] bool`: whether a judge recognises the labels of each sound; None for a set without a judge."""
     if name == "scenes":
         judged = judge_audio.judge_audio(batch["audio"], rate)
         return np.all([judged[factor] == batch[factor] for factor in FACTORS], axis=0)
@@ -44,7 +45,7 @@ def recognised(name: str, batch, rate: int) -> np.ndarray | None:
 
 
 def measure(name: str):
-    """Rows `(setting, sounds, distance in dB, share recognised or None)`, the first of the sounds as they are."""
+    """Rows `(setting, number of sounds, distance in dB, share recognised or None)`; the first is of the originals."""
     fields, labels, most, settings = SETS[name]
     source = lookup.build("data", {"name": name, "names": ("audio", *labels), "split": "test", **fields})
     indices = np.arange(min(most, len(source)))

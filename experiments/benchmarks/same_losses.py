@@ -1,11 +1,11 @@
-"""Do two checkouts train alike? Five shrunk steps of every config, compared bit by bit.
+"""Do two checkouts train alike? Five steps of a small copy of every config, compared bit by bit.
 
-    python experiments/benchmarks/same_losses.py record CHECKOUT losses.json     # of each of the two, on one machine
+    python experiments/benchmarks/same_losses.py record CHECKOUT losses.json     # for both checkouts, on one machine
     python experiments/benchmarks/same_losses.py compare before.json after.json
 
-Every metric of every step is kept as a hexadecimal float. Configs of real data need `MMGEN_DATA`. One CPU device; XLA
-without its optimisations, as in the tests. A config that fails is listed with its error. Exit code 1 where a config
-differs, or is in the first file alone.
+`record` stores every metric of every step as a hexadecimal float. Configs of real data need `MMGEN_DATA`. Training runs
+on one CPU device, without XLA's optimisations, as in the tests. A config that fails is stored with its error. The exit
+code of `compare` is 1 where a config differs or is missing from the second file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 STEPS = 5
-NUM_CLIPS = 24  # of grid_s1, whose 1,000 take long to decode
+NUM_CLIPS = 24  # of grid_s1; its 1,000 clips take long to decode
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 
 

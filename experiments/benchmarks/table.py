@@ -6,29 +6,48 @@ from mmgen_jax.results.lines import FILE, read
 
 TITLE = "Benchmarks"
 ABOUT = """
-A DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, milliseconds of
-processor time and their ratio to `xla`, by the program that a convolution runs as. Then the share of time that training
-waits for data, by pass over the data.
+First table: a DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, in
+milliseconds of processor time with the ratio to `xla`; a column for each program that can run the convolutions. Then
+single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Last table:
+the share of the training time that is spent waiting for data, for each pass over the data.
 """
 FOLDER = pathlib.Path(__file__).parent
+LAYER_PROGRAMS = ("xla", "exchange", "matmul", "frames", "auto")
 PROGRAMS = ("xla", "matmul", "exchange", "auto", "torch", "torch channels-last")
 
 
 def steps() -> str:
-    """The newest line of each size that was measured on one core."""
-    lines = [line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/convolution"]
-    lines = [line for line in lines if line["config"].startswith("dcgan") and line["hardware"].startswith("1 cores")]
-    rows = [["step", *PROGRAMS, "commit"], ["---"] + ["---:"] * (len(PROGRAMS) + 1)]
+    """The table of DCGAN steps, from the newest line on one core for each picture size."""
+    lines = [line for line in _convolutions() if line["config"].startswith("dcgan")]
+    return _times("step", [line for line in lines if line["hardware"].startswith("1 cores")], PROGRAMS)
+
+
+def layers() -> str:
+    """The tables of single layers, one for each machine, from the newest line of each layer."""
+    newest = {line["config"]: line for line in _convolutions() if not line["config"].startswith("dcgan")}
+    machines = dict.fromkeys(line["hardware"] for line in newest.values())
+    of = {machine: [line for line in newest.values() if line["hardware"] == machine] for machine in machines}
+    return "\n\n".join(_times("layer", lines, LAYER_PROGRAMS) for lines in of.values())
+
+
+def _convolutions() -> list[dict]:
+    return [line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/convolution"]
+
+
+def _times(what: str, lines, programs) -> str:
+    """Processor times, and in parentheses their ratios to the first program; a program that no line has is left out."""
+    programs = [name for name in programs if any(f"{name}/processor_ms" in line["metrics"] for line in lines)]
+    rows = [[what, *(f"`{name}`" for name in programs), "commit"], ["---"] + ["---:"] * (len(programs) + 1)]
     for config, line in {line["config"]: line for line in lines}.items():
-        times = [line["metrics"].get(f"{program}/processor_ms") for program in PROGRAMS]  # PyTorch may be missing
-        shown = [f"{time:.0f} ({time / times[0]:.2f})" if time else "–" for time in times]
+        times = [line["metrics"].get(f"{program}/processor_ms") for program in programs]  # PyTorch may be missing
+        shown = [f"{time:.{1 if time < 100 else 0}f} ({time / times[0]:.2f})" if time else "–" for time in times]
         rows.append([config, *shown, line["commit"]])
     hardware = ", ".join(dict.fromkeys(line["hardware"] for line in lines))
     return _markdown(rows) + f"\n\nHardware: {hardware}."
 
 
 def waits() -> str:
-    """The newest line of each config."""
+    """The table of waiting times, from the newest line of each config."""
     newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/data_wait"}
     head = ("config", "step, ms", "first pass, cold", "second pass", "last pass", "decoding, s", "load", "commit")
     rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
@@ -44,7 +63,7 @@ def waits() -> str:
 
 
 def tables() -> str:
-    return f"{steps()}\n\n{waits()}"
+    return f"{steps()}\n\n{layers()}\n\n{waits()}"
 
 
 def _markdown(rows) -> str:

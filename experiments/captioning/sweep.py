@@ -1,4 +1,4 @@
-"""Captions of scenes, digits and emoji, by likelihood and by an adversary, drawn or searched for."""
+"""Captions of scenes, digits and emoji: models trained by likelihood or by an adversary, sampled, greedy or by beam."""
 
 SEEDS = (0, 1, 2)
 CONFIGS = {

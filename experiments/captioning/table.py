@@ -8,10 +8,10 @@ from mmgen_jax.results.tables import markdown
 
 TITLE = "Captions"
 ABOUT = """
-Pictures in, captions out, on the test split. *exact*: the caption is a true one, word for word. *all factors right*:
-the caption states shape, colour and size, each rightly; *compositional* asks for pairs of shape and colour that
-training never shows. *nearest training picture* is the baseline: the caption of the training picture with the least
-squared distance.
+Captions of test pictures. *exact*: the caption equals a true caption, word for word. *all factors right*: the caption
+states the true shape, colour and size; *compositional*: the same on pictures whose pairs of shape and colour training
+never shows. *nearest training picture* is the baseline: the caption of the training picture with the least squared
+distance.
 """
 FOLDER = pathlib.Path(__file__).parent
 COLUMNS = {
@@ -23,12 +23,12 @@ COLUMNS = {
     "all, compositional ↑": "compositional/factors/all",
     "distinct-2": "test/captions/distinct_2",
     "self-BLEU": "test/captions/self_bleu",
-    "training, s": "seconds",
+    "training, processor s": "processor_seconds",
 }
 
 
 def tables() -> str:
-    """A table per data set; first the caption of the nearest training picture, as it was measured beside each model."""
+    """A table for each data set; its first row is the baseline, the caption of the nearest training picture."""
     lines, rows = read(FOLDER / FILE), {}
     for cell in cells.load(FOLDER / "sweep.py"):
         dataset, _, model = cell.label.partition(", ")
@@ -37,7 +37,7 @@ def tables() -> str:
     for dataset, models in rows.items():
         hashes = {config_hash for found in models.values() for config_hash in found}
         measured = [line for line in lines if line["config_hash"] in hashes]
-        by_seed = {line["seed"]: nearest(line) for line in measured}  # the same for every model of a seed
+        by_seed = {line["seed"]: nearest(line) for line in measured}  # all models of a seed have the same baseline
         first = {"nearest training picture": [line["config_hash"] for line in by_seed.values()]}
         columns = {k: v for k, v in COLUMNS.items() if dataset == "scenes" or "factors" not in v}
         shown.append(f"**{dataset}**\n\n" + markdown(first | models, [*by_seed.values(), *measured], columns))
@@ -45,8 +45,9 @@ def tables() -> str:
 
 
 def nearest(line):
-    """The line that the baseline beside a model's scores would have."""
-    entries = {k: v | {"value": v["baseline"]} for k, v in line["metrics"].items() if v.get("baseline") is not None}
+    """A line of the baseline, made from the baseline values in a model's line."""
+    measured = {name: entry for name, entry in line["metrics"].items() if entry.get("baseline") is not None}
+    entries = {name: {"value": entry["baseline"], "n": entry["n"]} for name, entry in measured.items()}
     return line | {"config_hash": f"nearest {line['seed']}", "baseline": "nearest", "metrics": entries}
 
 

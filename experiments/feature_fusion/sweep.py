@@ -1,4 +1,4 @@
-"""Five features of a photo, each alone, then all of them fused in eleven ways."""
+"""Five features of a photo, each alone, then all five fused in eleven ways."""
 
 SEEDS = (0, 1, 2)
 FEATURES = ("colour", "edge", "texture", "cnn", "autoencoder")

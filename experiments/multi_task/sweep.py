@@ -1,4 +1,4 @@
-"""All labels from one encoder, and each label from an encoder of its own."""
+"""One model for all labels, and a separate model for each label."""
 
 SEEDS = (0, 1, 2)
 LABELS = {

@@ -1,4 +1,4 @@
-"""The quickstart as its command runs it, and pictures of the training split in its place."""
+"""The quickstart as its command trains it, and the baseline of random training pictures."""
 
 SEEDS = (0, 1, 2)
 

@@ -7,13 +7,13 @@ from mmgen_jax.results.tables import table
 TITLE = "Quickstart"
 ABOUT = """
 The share of 1,000 samples in which an analytic judge sees the factor that caption and sound ask for. The judge is right
-on all of the true renders of the same examples. *compositional* asks for pairs of shape and colour that training never
-shows. Chance is 1/6, 1/6, 1/2 and 1/72.
+on all true renders of the same examples. *compositional*: caption and sound ask for pairs of shape and colour that
+training never shows. Chance is 1/6 (shape), 1/6 (color), 1/2 (size) and 1/72 (all).
 """
 COLUMNS = {
     **{f"{name} ↑": f"test/coherence/{name}" for name in ("shape", "color", "size", "all")},
     **{f"{name}, compositional ↑": f"compositional/coherence/{name}" for name in ("shape", "color", "size", "all")},
-    "training, s": "seconds",
+    "training, processor s": "processor_seconds",
 }
 
 

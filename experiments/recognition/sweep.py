@@ -5,7 +5,7 @@ NETWORKS = {
     ("digits", "CNN"): {},
     ("digits", "ViT"): {"encoders.image.name": "image.vit", "encoders.image.patch_size": 7},
     ("clothing", "CNN"): {},
-    ("clothing", "ViT"): {"encoders.image.name": "image.vit"},
+    ("clothing", "ViT"): {"encoders.image.name": "image.vit", "optimizers.classifier.lr": 1e-3},
 }
 
 

@@ -7,12 +7,12 @@ from mmgen_jax.results.tables import table
 TITLE = "Recognition"
 ABOUT = """
 The class of a picture from the picture alone. *recall@1* is of image-to-image retrieval among the test examples. Rows
-of digits and of clothing do not compare.
+of digits and rows of clothing are not comparable.
 """
 COLUMNS = {
     "accuracy ↑": "test/accuracy/accuracy",
     "recall@1 ↑": "test/retrieval/recall@1",
-    "training, s": "seconds",
+    "training, processor s": "processor_seconds",
 }
 
 

@@ -6,15 +6,15 @@ from mmgen_jax.results.tables import table
 
 TITLE = "Text to image on digits"
 ABOUT = """
-*asked digit recognised*: the share of 1,000 samples in which a classifier sees the digit that the caption asks for.
-That classifier is right on 99.47 % of the MNIST test images, and the distances are in its features.
+*asked digit recognised*: the share of 1,000 samples in which a classifier sees the digit that the caption asks for. The
+classifier is right on 99.47 % of the MNIST test images. The distances are in the features of this classifier.
 """
 COLUMNS = {
     "asked digit recognised ↑": "test/accuracy/accuracy",
     "Fréchet distance ↓": "test/frechet/frechet_distance",
     "precision ↑": "test/frechet/precision",
     "recall ↑": "test/frechet/recall",
-    "training, s": "seconds",
+    "training, processor s": "processor_seconds",
 }
 
 

@@ -1,6 +1,6 @@
-"""Draws samples.png, the same names by every family: python experiments/text_to_image_emoji/sheet.py WORKDIR
+"""Draws samples.png with the same names for every family: python experiments/text_to_image_emoji/sheet.py WORKDIR
 
-The first five names are of test glyphs, the others of training glyphs.
+The first five names are of test glyphs, the others of glyphs that the models are trained on.
 """
 
 import sys
@@ -10,12 +10,12 @@ from mmgen_jax.results import sheets
 PROMPTS = (
     "green square",
     "full moon face",
-    "woman firefighter",
-    "woman rowing boat",
+    "monkey face",
+    "open hands",
     "chart increasing",
-    "red apple",
-    "sunflower",
-    "birthday cake",
+    "woman firefighter",
+    "hot dog",
+    "crying face",
 )
 
 if __name__ == "__main__":

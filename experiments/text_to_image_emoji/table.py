@@ -7,20 +7,21 @@ from mmgen_jax.results.tables import table
 
 TITLE = "Text to image on emoji"
 ABOUT = """
-How often a retrieval model finds the name that a glyph was drawn from, among all 172 test names. The retrieval model
-has seen the training pictures with their names, which is probably why a training picture looked up by the nearest
-name does better than the real picture.
+How often a retrieval model, the judge, finds the name that a glyph was drawn from, among 60 names of glyphs that no
+training has shown. The models are trained on one half of the training glyphs, the judge on the other half. *training
+image of the nearest name* is a picture of the models' half, looked up by its name.
 """
+SPLIT = "validation+test"
 COLUMNS = {
-    "recall@1 ↑": "test/retrieval/recall@1",
-    "recall@5 ↑": "test/retrieval/recall@5",
-    "recall@10 ↑": "test/retrieval/recall@10",
-    "training, s": "seconds",
+    "recall@1 ↑": f"{SPLIT}/retrieval/recall@1",
+    "recall@5 ↑": f"{SPLIT}/retrieval/recall@5",
+    "recall@10 ↑": f"{SPLIT}/retrieval/recall@10",
+    "training, processor s": "processor_seconds",
 }
 
 
 def beside(folder: pathlib.Path) -> str:
-    """What the judge makes of the real pictures, and chance."""
+    """The recall of the real pictures by the judge, and chance."""
     entries = next((line["metrics"] for line in read(folder / FILE)), {})
     ranks = {heading.split()[0]: entries[metric] for heading, metric in COLUMNS.items() if metric in entries}
     real = ", ".join(f"{rank} {entry['reference']:.3f}" for rank, entry in ranks.items())

@@ -1,4 +1,4 @@
-"""Draws samples.png, the same prompts by every family: python experiments/text_to_image_families/sheet.py WORKDIR"""
+"""Draws samples.png with the same prompts for every family: experiments/text_to_image_families/sheet.py WORKDIR"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Draws samples.png, the same captions by every family: python experiments/text_to_image_scenes/sheet.py WORKDIR"""
+"""Draws samples.png with the same captions for every family: experiments/text_to_image_scenes/sheet.py WORKDIR"""
 
 import sys
 

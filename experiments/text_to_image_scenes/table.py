@@ -6,15 +6,16 @@ from mmgen_jax.results.tables import table
 
 TITLE = "Text to image on scenes"
 ABOUT = """
-A caption asks for shape, colour and size; an analytic judge that is right on every true picture says in which share
-of 1,000 samples they are there. *compositional* asks for pairs of shape and colour that training never shows.
-*variety* is the spread of samples of one caption; that of real pictures, whatever their caption, is 0.163.
+The share of 1,000 samples in which an analytic judge sees the shape, colour and size that the caption asks for; the
+judge is right on every true picture. *compositional* asks for pairs of shape and colour that training never shows.
+*variety* is the standard deviation of pixels between samples of one caption; real pictures with different captions have
+0.163.
 """
 COLUMNS = {
     **{f"{name} ↑": f"test/coherence/{name}" for name in ("shape", "color", "size", "all")},
     **{f"{name}, compositional ↑": f"compositional/coherence/{name}" for name in ("shape", "all")},
     "variety": "test/variety/spread",
-    "training, s": "seconds",
+    "training, processor s": "processor_seconds",
 }
 
 

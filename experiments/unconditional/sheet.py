@@ -1,6 +1,6 @@
 """Draws the last samples of each model's first run side by side: python experiments/unconditional/sheet.py WORKDIR
 
-Writes digits.png, clothing.png and digits_64.png, of those of which WORKDIR holds finished runs.
+Writes digits.png, clothing.png and digits_64.png, each with the models that have a finished run in WORKDIR.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""Three ways to draw digits and garments from nothing, one of them larger too, and what they are compared with."""
+"""Unconditional digits and garments by three families, a GAN at 64 px, and their baselines."""
 
 SEEDS = (0, 1, 2)
 
@@ -26,6 +26,12 @@ def cells():
             "label": "clothing, real training images",
             "config": "configs/dcgan.py:clothing",
             "baseline": "training_examples",
+            "seeds": SEEDS,
+        },
+        {
+            "label": "clothing, real training images, classes as in the test split",
+            "config": "configs/dcgan.py:clothing",
+            "baseline": "class_matched",
             "seeds": SEEDS,
         },
         {

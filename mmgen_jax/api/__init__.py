@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,36 +22,68 @@ import numpy as np
 from mmgen_jax import evaluate as _evaluate
 from mmgen_jax import sample as _sample
 from mmgen_jax import train as _train
-from mmgen_jax.config import loading
+from mmgen_jax.api import sources
+from mmgen_jax.config import loading, override, ranges
 from mmgen_jax.config.schema import Config
+from mmgen_jax.errors import InputError
 from mmgen_jax.modalities.modality import Batch
+from mmgen_jax.runs import pictures
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import restore
 from mmgen_jax.training.state import TrainState
 
-__all__ = ["encode", "evaluate", "load", "sample", "train"]
+__all__ = ["encode", "evaluate", "generate", "interpolate", "latents", "load", "sample", "train"]
 
 Run = str | os.PathLike | Sampler
 
 
-def train(config: str | Config, workdir: str | os.PathLike) -> TrainState:
-    """Trains a config, given or named as `configs/X.py:argument`; goes on where the workdir has a run of it."""
-    return _train.train(loading.load(config) if isinstance(config, str) else config, pathlib.Path(workdir))
+def train(
+    config: str | Config,
+    workdir: str | os.PathLike,
+    source: Any = None,
+    changes: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | Sequence[str] = (),
+) -> TrainState:
+    """Trains a config, given or named as on the command line; goes on where the workdir has a run of it.
+
+    Args:
+      source: data of your own in the place of the config's: a folder or an .npz file by its path; arrays by name,
+        `{"image": [N, H, W, C], "text": [N strings]}`; rows, an iterable of such dicts or of tuples; a `Dataset` or
+        `DatasetDict` of HuggingFace, or a `Dataset` of PyTorch; several of these by split, `{"train": …, "test": …}`.
+        Pictures are uint8, floats in [0, 1] or in [-1, 1], PIL images or tensors. What is no path is read once and
+        written to `workdir/data.npz`, which the run reads from then on; it has to fit in memory.
+      changes: fields as `--config.a.b=value` changes them, `{"train.steps": 100, "fusion.name": "gated"}`.
+      names: the source's fields by the names of modalities, `{"img": "image"}`, or one name for each place of a tuple.
+    """
+    config = loading.load(config) if isinstance(config, str) else config
+    if source is not None:
+        config = sources.attach(config, source, pathlib.Path(workdir), names)
+    return _train.train(override.override(config, changes or {}, say=print), pathlib.Path(workdir))
 
 
 def load(workdir: str | os.PathLike, changes: Mapping[str, Any] | None = None) -> Sampler:
     """The newest checkpoint of a workdir, ready to draw from; `changes` as `runs.workdir.restore` takes them."""
-    return restore(pathlib.Path(workdir), changes=changes)[2]
+    return restore(workdir, changes=changes)[2]
 
 
-def sample(run: Run, given: Mapping[str, Any] | None = None, num: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
+def sample(
+    run: Run, given: Mapping[str, Any] | None = None, num: int = 16, seed: int = 0, first: int = 0
+) -> dict[str, np.ndarray]:
     """`{target: [num, …]}`, drawn given conditions by name: `{"text": "a red star", "digit": 3, "audio": "a.wav"}`.
+    A value may also be an array, `[*shape]` or `[n, *shape]`, as the model reads it.
 
-    Conditions that are not given are masked. The same call gives the same samples. Given a file of texts
-    (`"@prompts.txt"`), `num` are drawn of each.
+    Conditions that are not given are masked. Sample i is a function of `seed` and i: `first=8, num=8` draws the samples
+    8 to 15 of `num=16` alone. Given several values (`"@prompts.txt"` with one a line, an array `[n, …]`), `num` are
+    drawn of each, and the value's place counts as well.
+
+    Picture files of any size, given for sources that lie on the target's grid (`config.aligned`), are drawn at their
+    size: `[num, H, W, C]`.
     """
     sampler = _loaded(run)
-    return _sample.draw(sampler, _sample.batch_of(sampler.system, given or {}, num), num, seed)
+    _sample.check_numbers(num, seed, first)
+    if asked := pictures.request(sampler.system, given or {}):
+        return {asked.target: asked.arrays(sampler, num, seed, first)}
+    return _sample.draw(sampler, _sample.batch_of(sampler.system, given or {}, num), num, seed, first)
 
 
 def evaluate(workdir: str | os.PathLike, split: str = "") -> dict[str, dict[str, Any]]:
@@ -66,6 +98,78 @@ def encode(run: Run, batch: Batch) -> np.ndarray:
       batch: `{name: [B, …]}` of the model's conditions, as its data source reads them.
     """
     return _loaded(run).embed(batch)
+
+
+def latents(run: Run, batch: Batch, given: Mapping[str, Any] | None = None) -> np.ndarray:
+    """`[B, Z]`, where the model's encoder puts each target of a batch; of a VAE the posterior's mean.
+
+    Args:
+      batch: `{name: [B, …]}` of the targets, and of conditions that differ between examples.
+      given: conditions of all examples, as `sample` takes them. What is in neither is masked.
+
+    Raises:
+      InputError: a model without such an encoder; its family's `abilities` lack `to_latent`.
+    """
+    sampler, size = _loaded(run), len(next(iter(batch.values())))
+    shared = _sample.batch_of(sampler.system, given or {}, size) if given else {}
+    return sampler.to_latent({**shared, **batch})
+
+
+def generate(run: Run, latent: np.ndarray, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+    """`{target: [B, …]}` at latents `[B, Z]`, given conditions as `sample` takes them: one of each, or B of them.
+
+    Raises:
+      InputError: a model without latents, or as many conditions as there are no latents for.
+    """
+    sampler = _loaded(run)
+    if np.ndim(latent) != 2 or not len(latent):
+        raise InputError(f"generate: expected latents [B, Z], at least one, got {list(np.shape(latent))}")
+    batch = _sample.batch_of(sampler.system, given or {}, 1) or _nothing(sampler, 1)
+    if (size := len(next(iter(batch.values())))) not in (1, len(latent)):
+        raise InputError(f"generate: expected one latent for each of {size} conditions, got {len(latent)}")
+    batch = {name: np.repeat(values, len(latent) // size, axis=0) for name, values in batch.items()}
+    return sampler.from_latent(batch, np.asarray(latent, np.float32))
+
+
+def interpolate(
+    run: Run,
+    given: Mapping[str, Any] | None = None,
+    ends: np.ndarray | None = None,
+    num: int = 8,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """`{target: [num, …]}` along the way between two latents, at one condition.
+
+    The way is a great circle (Shoemake, 1985; White, 2016), on which latents keep the length that the decoder knows.
+
+    Args:
+      ends: `[2, Z]`, of `latents` for instance; two that `seed` draws where it is left out.
+    """
+    sampler = _loaded(run)
+    ranges.check_value(ranges.Size, num, "num")
+    if ends is None:
+        _sample.check_numbers(num, seed, 0)
+        sampler.seed = seed
+        ends = sampler.draw_latent(_sample.batch_of(sampler.system, given or {}, 2) or _nothing(sampler, 2))
+    if np.ndim(ends) != 2 or len(ends) != 2:
+        raise InputError(f"interpolate: expected two ends [2, Z], got {list(np.shape(ends))}")
+    return generate(sampler, great_circle(ends[0], ends[1], num), given)
+
+
+def great_circle(first: np.ndarray, second: np.ndarray, num: int) -> np.ndarray:
+    """`[num, Z]` from one latent `[Z]` to another: direction and length change evenly."""
+    lengths = np.linalg.norm(first), np.linalg.norm(second)
+    cosine = np.dot(first, second) / max(float(lengths[0] * lengths[1]), 1e-12)
+    angle, parts = np.arccos(np.clip(cosine, -1, 1)), np.linspace(0, 1, num)[:, None]
+    if np.sin(angle) < 1e-6:
+        return (1 - parts) * first + parts * second
+    way = np.sin((1 - parts) * angle) * first / lengths[0] + np.sin(parts * angle) * second / lengths[1]
+    return way / np.sin(angle) * ((1 - parts) * lengths[0] + parts * lengths[1])
+
+
+def _nothing(sampler: Sampler, num: int) -> dict[str, np.ndarray]:
+    """A batch of `num` examples without conditions."""
+    return {sampler.system.target: sampler.system.modalities[sampler.system.target].zeros(num)}
 
 
 def _loaded(run: Run) -> Sampler:

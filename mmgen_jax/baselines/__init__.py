@@ -1,1 +1,1 @@
-"""What a model is compared with: one file each, class `Baseline`, named by its file."""
+"""Baselines that models are compared with: one file each, with a class `Baseline`; the file's name is its name."""

@@ -1,4 +1,4 @@
-"""What every baseline shares: it stands in for a model's sampler, so that evaluators measure both alike."""
+"""The base class of baselines. A baseline takes the place of a model's sampler, so evaluators measure both alike."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mmgen_jax.errors import ConfigError
 
 
 def create(name: str, config, target: str) -> BaselineSampler:
-    """The baseline of a name (a file of this folder), for a config and its target.
+    """The baseline `name` (a file of this folder) for a config and its target.
 
     Raises:
-      ConfigError: an unknown name, or what the baseline cannot be made of.
+      ConfigError: an unknown name, or a config that the baseline does not suit.
     """
     names = lookup.available("baselines")
     if name not in names:
@@ -23,16 +23,21 @@ def create(name: str, config, target: str) -> BaselineSampler:
 
 
 class BaselineSampler:
-    """Stands in for `runs.sampler.Sampler`: target arrays for any batch. What it does not define, it refuses."""
+    """Takes the place of `runs.sampler.Sampler`: gives an array of the target for each example of a batch.
+
+    A method that the subclass does not define raises a ConfigError that names the evaluator to leave out.
+    """
 
     def __init__(self, config, target: str):
         self.batch_size = config.train.batch_size
         self.target = target
 
     def rewind(self) -> BaselineSampler:
+        """Starts again with the first draw; called before every evaluator."""
         return self
 
     def supports(self, method: str) -> bool:
+        """Whether the baseline defines `method`: `sample`, `reconstruct`, `embed`, `embed_pair` or `elbo`."""
         return method == "sample" or getattr(type(self), method) is not getattr(BaselineSampler, method)
 
     def __call__(self, batch) -> dict[str, np.ndarray]:
@@ -56,4 +61,5 @@ class BaselineSampler:
 
 
 def num_examples(batch) -> int:
+    """The batch size B of a batch."""
     return len(next(iter(batch.values())))

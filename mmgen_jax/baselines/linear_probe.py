@@ -1,4 +1,4 @@
-"""Multinomial logistic regression on the pixels of an image: what a linear classifier makes of them."""
+"""Multinomial logistic regression on the pixels of an image: the accuracy of a linear classifier."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from mmgen_jax.errors import ConfigError, NotConverged
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.space import is_picture
 
-STRENGTHS = (10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-4)  # of the L2 penalty, from the strongest on
-HELD_OUT = 5  # one training example in so many chooses among them
-TOLERANCE = 1e-6  # of the largest slope of the loss, nats per unit of a weight
+STRENGTHS = (10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-4)  # of the L2 penalty, strongest first
+HELD_OUT = 5  # one training example in five is held out to choose the strength
+TOLERANCE = 1e-6  # the fit stops where no derivative of the loss is larger; nats per unit of a weight
 MAX_STEPS = 20_000
 CHUNK = 1024  # examples read at once
 
 
 class LinearProbe:
-    """Predicts a label from the one image that the config's encoders read, fitted when it is first asked.
+    """Predicts a label from the only image condition of a config; fitted when it is first called.
 
-    Pixels are as the source gives them, not augmented, less their mean over the training examples, divided by the one
-    standard deviation of all that remains. The L2 strength is the one of `STRENGTHS` with which a fit on four fifths of
-    the training examples is most often right on the others, drawn from `config.seed` (of equals the strongest); the
-    weights are then those of all training examples. One that lacks the image or the label does not count; in what is
-    predicted, an image that is masked is the mean one.
+    Pixels are not augmented. The mean training image is subtracted, then all pixels are divided by one standard
+    deviation. The L2 strength is chosen from `STRENGTHS`: the one with the best accuracy on a held-out fifth of the
+    training examples (drawn by `config.seed`) after a fit on the other four fifths; ties go to the stronger penalty.
+    The final weights are fitted to all training examples with that strength. A training example without the image or
+    the label (masked) is left out. For prediction, a masked image is replaced by the mean image.
 
     Raises:
-      ConfigError: a target that is no label, or not exactly one image among the conditions.
+      ConfigError: the target is no label, or the conditions do not hold exactly one image.
     """
 
     def __init__(self, config, target: str):
@@ -49,12 +49,12 @@ class LinearProbe:
         self._num_classes = source.modalities[target].num_classes
 
     def predict(self, batch) -> np.ndarray:
-        """`[B] int32`."""
+        """Class ids `[B] int32`."""
         weights = self._fitted[0]
         return predict(weights, self.embed(batch))
 
     def embed(self, batch) -> np.ndarray:
-        """The pixels that it predicts from, `[B, H W C] float32`."""
+        """The standardised pixels that the prediction is made from, `[B, H W C] float32`."""
         _, mean, deviation = self._fitted
         pixels = (_flat(batch[self._image]) - mean) / deviation
         mask = batch.get(self._image + MASK_SUFFIX)
@@ -62,7 +62,7 @@ class LinearProbe:
 
     @functools.cached_property
     def _fitted(self) -> tuple[np.ndarray, np.ndarray, np.float32]:
-        """Weights, and the mean and deviation of what they are for."""
+        """Weights `[D + 1, K]`, and the mean `[D]` and standard deviation that pixels are standardised by."""
         pixels, labels = self._examples()
         mean = pixels.mean(0, dtype=np.float64).astype(np.float32)
         pixels -= mean
@@ -90,7 +90,7 @@ class LinearProbe:
 
 
 def choose_strength(pixels: np.ndarray, labels: np.ndarray, num_classes: int, seed: int) -> float:
-    """Of `STRENGTHS`, by accuracy on the fifth of the examples that `seed` draws."""
+    """The L2 strength of `STRENGTHS` with the best accuracy on a held-out fifth of `pixels [N, D]`, `labels [N]`."""
     order = np.random.default_rng(seed).permutation(len(labels))
     held_out, others = np.split(order, [len(labels) // HELD_OUT])
     x, y, weights, accuracies = pixels[others], labels[others], None, []
@@ -103,9 +103,10 @@ def choose_strength(pixels: np.ndarray, labels: np.ndarray, num_classes: int, se
 def fit(
     pixels: np.ndarray, labels: np.ndarray, num_classes: int, l2: float, start: np.ndarray | None = None
 ) -> np.ndarray:
-    """`[D + 1, K]`, the last row biases: least mean cross-entropy of `[N, D]`, plus l2 / 2 times the squared weights.
+    """Weights `[D + 1, K]`, the last row being biases, of a logistic regression on `pixels [N, D]`, `labels [N]`.
 
-    By L-BFGS in float64 from `start`, or from 0. Biases are not penalised.
+    Minimises the mean cross-entropy (nats) plus l2 / 2 times the sum of the squared weights; biases are not penalised.
+    By L-BFGS in float64, from `start` or from zeros.
 
     Raises:
       NotConverged: no minimum within `MAX_STEPS`.
@@ -133,7 +134,7 @@ def fit(
 
 
 def predict(weights: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """The likeliest class of each `[N, D]`."""
+    """The most probable class `[N] int32` of each row of `pixels [N, D]`."""
     return np.argmax(pixels @ weights[:-1] + weights[-1], axis=-1).astype(np.int32)
 
 
@@ -150,7 +151,7 @@ def _flat(images: np.ndarray) -> np.ndarray:
 
 
 class Baseline(BaselineSampler):
-    """A label, by logistic regression on an image condition's pixels; these are its embedding (`LinearProbe`)."""
+    """A label, by logistic regression on the pixels of the image condition (`LinearProbe`); the pixels are `embed`."""
 
     def __init__(self, config, target: str):
         super().__init__(config, target)

@@ -11,11 +11,15 @@ from mmgen_jax.config.system import open_source
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.space import Continuous
 
-MAX_AVERAGED = 10_000
+MAX_AVERAGED = 10_000  # examples
 
 
 class Baseline(BaselineSampler):
-    """The mean of (at most 10,000) training examples: the best constant in squared error."""
+    """The mean of the first `MAX_AVERAGED` training examples: the best constant in squared error.
+
+    Raises:
+      ConfigError: a target of ids (a text, a label), which has no mean.
+    """
 
     def __init__(self, config, target: str):
         super().__init__(config, target)

@@ -16,12 +16,15 @@ CHUNK = 1024  # examples read at once
 
 
 class Baseline(BaselineSampler):
-    """The training example whose text is nearest to the one text condition: retrieval in place of generation.
+    """The target of the training example with the nearest text: retrieval in place of generation.
 
-    Texts are bags of words, and nearness is the cosine of their tf-idf: each word counts as often as it stands there
-    times `1 + log((1 + N) / (1 + n))`, where n of N training texts have it. Among equals, and where no word is shared
-    or the text is missing, an order drawn from `config.seed` decides. Examples that lack the text or the target do not
-    count. The tf-idf of all training texts is in memory, 4 bytes for each and each word of the vocabulary.
+    Texts are bags of words. Nearness is the cosine of tf-idf vectors: tf is the count of a word in the text, idf is
+    `1 + log((1 + N) / (1 + n))`, where n of the N training texts have the word. Ties are broken by an order drawn from
+    `config.seed`; so is the choice where no word is shared or the text is masked. A training example without the text
+    or the target (masked) is left out. Memory: 4 bytes for each training text and word of the vocabulary.
+
+    Raises:
+      ConfigError: the conditions do not hold exactly one text, or no training example has the text and the target.
     """
 
     def __init__(self, config, target: str):
@@ -37,12 +40,12 @@ class Baseline(BaselineSampler):
 
     def __call__(self, batch):
         indices, weights, known = self._known
-        nearest = indices[np.argmax(self._counts(batch) * weights @ known.T, axis=1)]  # the first among equals
+        nearest = indices[np.argmax(self._counts(batch) * weights @ known.T, axis=1)]  # of ties the first
         return {self.target: self._source.read(nearest, np.zeros_like(nearest))[self.target]}
 
     @functools.cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Training examples in the order that ties go by, the words' idf, and the examples' tf-idf of length 1."""
+        """Indices of training examples `[N]` in the order that breaks ties, idf `[V]`, and unit tf-idf `[N, V]`."""
         order = np.random.default_rng(self._seed).permutation(len(self._source))
         counts, kept = [], []
         for indices in np.array_split(order, -(-len(order) // CHUNK)):
@@ -62,7 +65,7 @@ class Baseline(BaselineSampler):
         return kept, weights, known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-12)
 
     def _counts(self, batch) -> np.ndarray:
-        """`[B, vocab_size]`, how often each word stands there; what is no word of the vocabulary does not count."""
+        """`[B, vocab_size]`: how often each word stands in each text; padding, END and UNKNOWN are not counted."""
         ids = batch[self._text]
         counts = np.zeros((len(ids), self._vocab_size), np.float32)
         np.add.at(counts, (np.arange(len(ids))[:, None], ids), 1)

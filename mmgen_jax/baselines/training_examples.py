@@ -1,4 +1,4 @@
-"""Training examples whatever the conditions: the floor of a distance between distributions."""
+"""Random training examples, whatever the conditions: a lower bound for distances between distributions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mmgen_jax.config.system import open_source
 
 
 class Baseline(BaselineSampler):
-    """Other examples of the training split, in an order drawn from `config.seed`, whatever the conditions.
+    """Targets of training examples, in an order drawn from `config.seed`, whatever the conditions.
 
-    None comes twice in a pass. It is what a perfect model of the data would draw, so the floor of a distance at that
-    many examples.
+    No example is drawn twice before all examples are drawn once. A perfect unconditional model would draw from the same
+    distribution, so the distance of this baseline from a test split is the floor for models at the same `n`.
     """
 
     def __init__(self, config, target: str):

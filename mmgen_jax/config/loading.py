@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
-import runpy
+from collections.abc import Iterable
 
 import ml_collections
 
-from mmgen_jax.config import migration
+from mmgen_jax.config import migration, own_data, python_file, shipped
 from mmgen_jax.config.override import flatten, override
-from mmgen_jax.config.schema import MAY_CHANGE, MAY_CHANGE_PARTS, PARTS, Config, base
+from mmgen_jax.config.schema import GROUPS, MAY_CHANGE, MAY_CHANGE_PARTS, NAMED_GROUPS, PARTS, Config, base
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.lookup import nearest
 
@@ -18,20 +19,29 @@ FORMAT = 2  # of a saved config; version 0.1 wrote none
 
 
 def load(reference: str) -> Config:
-    """The locked config of `path/to/file.py` or `path/to/file.py:argument`."""
+    """The locked config of `path/to/file.py`, or of the name of a shipped one; `:argument` may follow either.
+
+    An argument may end in `folder=PATH` or `npz=FILE`: the config on the user's own data, see `own_data`.
+    """
     path, _, argument = reference.partition(":")
-    file = pathlib.Path(path)
+    argument, own = own_data.split(argument)
+    path, argument = os.path.expanduser(path), os.path.expanduser(argument)
+    file = shipped.find(path) if shipped.is_name(path) else pathlib.Path(path)
     if not file.is_file():
         found = sorted(str(f) for f in (file.parent if file.parent.is_dir() else pathlib.Path("configs")).glob("*.py"))
-        raise ConfigError(f"--config: no file {path}; there are: {', '.join(found) or 'no configs here'}")
-    module = runpy.run_path(str(file), run_name=f"config_{file.stem}")
+        own = f"; the package has one of that name: --config={file.stem}" if file.stem in shipped.names() else ""
+        raise ConfigError(f"--config: no file {path}; there are: {', '.join(found) or 'no configs here'}{own}")
+    module = python_file.run(file, "--config")
     if "get_config" not in module:
         raise ConfigError(f"--config: {path} has no function get_config(arg='')")
     if argument and "ARGUMENTS" not in module:
         raise ConfigError(f"--config: {path} takes no argument, got {argument!r}; expected --config={path}")
-    config = module["get_config"](argument) if argument else module["get_config"]()
-    config.reference = reference
-    return checked(config)
+    with python_file.errors_of(file, "--config"):
+        config = module["get_config"](argument) if argument else module["get_config"]()
+        if not isinstance(config, ml_collections.ConfigDict):
+            raise ConfigError(f"--config: {path}: get_config(): expected it to return the config, got {config!r}")
+        config.reference = reference
+        return own_data.onto(checked(config), own) if own else checked(config)
 
 
 def to_json(config: Config) -> str:
@@ -54,13 +64,29 @@ def checked(config: Config) -> Config:
     if unknown := sorted(set(config) - PARTS):
         hint = nearest(unknown[0], PARTS)
         raise ConfigError(f"config.{unknown[0]}: no such part; {hint}the parts are: {', '.join(sorted(PARTS))}")
+    defaults = base()
+    for part in sorted(GROUPS & set(config)):
+        groups = {part: config[part]}
+        if part in NAMED_GROUPS and _is_group(config[part]):
+            groups |= {f"{part}.{name}": fields for name, fields in config[part].items()}
+        for where, group in groups.items():
+            if not _is_group(group) and (group is not None or part in defaults):
+                raise ConfigError(f"config.{where}: expected a group of fields, got {group!r}")
     for part in ("train", "parallel"):
-        override(base(), {f"{part}.{key}": value for key, value in config[part].items()})
+        override(defaults, {f"{part}.{key}": value for key, value in config[part].items()})
     return config.lock()
 
 
-def check_same(config: Config, saved: Config, workdir) -> None:
-    """Raises ConfigError where a run in `workdir` would go on with another config than it began with."""
+def _is_group(value) -> bool:
+    return isinstance(value, ml_collections.ConfigDict)
+
+
+def check_same(config: Config, saved: Config, workdir, may_change: Iterable[str] = ()) -> None:
+    """Raises ConfigError where a run in `workdir` would go on with another config than it began with.
+
+    Args:
+      may_change: fields that may differ, beside those of `schema.MAY_CHANGE`.
+    """
     now, before = flatten(json.loads(to_json(config))), flatten(json.loads(to_json(saved)))
     scheduled = [key for key, value in before.items() if key.endswith(".schedule") and value != "constant"]
     if scheduled and now["train.steps"] != before["train.steps"]:
@@ -68,8 +94,9 @@ def check_same(config: Config, saved: Config, workdir) -> None:
             f"--workdir={workdir} holds a run whose {scheduled[0]} ends at step {before['train.steps']}, now train."
             f"steps is {now['train.steps']}; use another --workdir, or a constant schedule from the start"
         )
+    free = {*MAY_CHANGE, *may_change}
     for key in sorted(set(now) | set(before)):
-        if key in MAY_CHANGE or key.split(".")[0] in MAY_CHANGE_PARTS or now.get(key) == before.get(key):
+        if key in free or key.split(".")[0] in MAY_CHANGE_PARTS or now.get(key) == before.get(key):
             continue
         raise ConfigError(
             f"--workdir={workdir} holds a run of another config: {key} was {before.get(key, 'not set')!r}, now "

@@ -1,89 +1,154 @@
-"""Changing fields of a config by their dotted names; what no config has is refused."""
+"""Changing a config by dotted names: fields set, taken out or added, components exchanged; else it is refused."""
 
 from __future__ import annotations
 
 import ast
-import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
-from mmgen_jax import lookup
-from mmgen_jax.config import schema
+from mmgen_jax.config import declared, following, schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.lookup import nearest
 
+FIXED = {"data", "objective", "train", "parallel", "seed", "dtype", "reference"}  # what every config has
 
-def override(config: Config, changes: Mapping[str, Any]) -> Config:
+
+def override(config: Config, changes: Mapping[str, Any], say: Callable[[str], None] = lambda line: None) -> Config:
     """A copy with fields changed: `{"optimizers.generator.lr": "2e-4"}`; text is read as the field's type.
+
+    `none` (or None) takes a field or a group out, so that its default holds; of a field that holds text, "none" is a
+    text like others. A group begins with its `name`: `{"encoders.video.name": "video.conv3d"}`. A new `name` takes the
+    old component's fields along that the new one does not have; names are changed before all else. What else has no
+    use any more goes as well, see `following`.
+
+    Args:
+      say: called with a line for whatever goes or comes along with a change.
 
     Raises:
       ConfigError: no such field (the nearest one is named), or a value of another type.
     """
+    before = config
     config = config.copy_and_resolve_references()
-    with config.unlocked():
-        for key, value in changes.items():
-            *path, field = key.split(".")
-            node = config
-            for depth, part in enumerate(path):
-                node = _child(node, part, ".".join(path[:depth]))
-                if not isinstance(node, ml_collections.ConfigDict):
-                    raise ConfigError(f"config.{key}: {'.'.join(path[: depth + 1])} is a value, it has no fields")
-            old = node[field] if field in node else _default(path, node, field)
-            node[field] = _read(key, value, old)
+    with config.unlocked(), config.ignore_type():
+        for key in sorted(changes, key=lambda key: (not key.endswith(".name"), key.count(".") * key.endswith(".name"))):
+            _change(config, key, changes[key], changes, say)
+        following.follow(before, config, changes, say)
     return config.lock()
 
 
-def _default(path: list[str], node: Config, field: str) -> Any:
-    """The default of a field that a component or optimizer has and the config leaves out."""
-    from mmgen_jax.training import optimizers  # it imports jax, and a command that only reads configs need not
+def _change(config: Config, key: str, value: Any, changes: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    *path, field = key.split(".")
+    node = config
+    for depth, part in enumerate(path):
+        here = path[: depth + 1]
+        if part not in node and _may_begin(here, node, config, changes):
+            node[part] = {}
+        inner = _child(node, part, here[:-1], declared.fields(here[:-1], node) if part not in node else ())
+        if here == ["fusion", "modality_dropout"] and isinstance(inner, float) and depth < len(path):
+            inner = node[part] = ml_collections.ConfigDict(dict.fromkeys(config.encoders, inner))
+        if not isinstance(inner, ml_collections.ConfigDict):
+            raise ConfigError(f"config.{key}: {'.'.join(here)} is a value, it has no fields")
+        node = inner
+    has_name = declared.package(path) or path[:1] == ["optimizers"]
+    if field == "name" and has_name and isinstance(value, str) and value != node.get("name"):
+        following.switch(node, path, value, say)
+        return
+    known = declared.fields(path, node)
+    old = node[field] if field in node else known.get(field, 0.0 if _any_name(config, path) else None)
+    if isinstance(known.get(field), float) and isinstance(old, ml_collections.ConfigDict):
+        old = 0.0  # a group where one value may stand for all
+    if value is None or (isinstance(value, str) and value.lower() == "none" and not isinstance(old, str)):
+        _take_out(node, path, field, known)
+    elif isinstance(read := _literal(value), Mapping):
+        _set_group(node, path, field, read, known)
+    elif old is None:
+        _child(node, field, path, known)
+    else:
+        node[field] = _read(key, value, old, declared.alternatives(path, node, field))
 
-    cls = optimizers.Optimizer if path[:1] == ["optimizers"] and len(path) == 2 else None
-    if "name" in node and path and (package := _package(path)):
-        cls = lookup.find(package, node.name)
-    defaults = {f.name: f.default for f in dataclasses.fields(cls) if f.init} if cls else {}
-    defaults |= schema.PLACEMENT if path[0] == "encoders" else {}
-    defaults |= {"modality_dropout": 0.0} if path[0] == "fusion" else {}
-    value = defaults.get(field, dataclasses.MISSING)
-    if isinstance(value, (bool, int, float, str, tuple)):
-        return value
-    settable = [name for name, default in defaults.items() if isinstance(default, (bool, int, float, str, tuple))]
-    return _child(node, field, ".".join(path), settable)
+
+def _any_name(config: Config, path: Sequence[str]) -> bool:
+    """Whether a group holds numbers under any names: strengths of operations, weights of labels, rates of encoders."""
+    if len(path) < 2 or path[0] == "augment" or path == ["fusion", "modality_dropout"]:
+        return len(path) == 2
+    parent = config
+    for part in path[:-1]:
+        parent = parent[part]
+    return not declared.package(path) and isinstance(declared.fields(path[:-1], parent).get(path[-1]), dict)
 
 
-def _package(path: list[str]) -> str | None:
-    """The package whose component stands at a place of a config."""
-    if path[0] == "representation":
-        return schema.REPRESENTATION_PACKAGES.get(path[-1], "representations")
-    return schema.PACKAGES.get(path[0])
+def _may_begin(path: Sequence[str], parent: Config, config: Config, changes: Mapping[str, Any]) -> bool:
+    """Whether a group that is not there may begin: with its name, of a player, or where its part takes any name."""
+    if declared.package(path):
+        return ".".join([*path, "name"]) in changes
+    if path[0] == "optimizers":
+        return len(path) == 2 and path[1] in following.players(config)
+    if path[0] == "augment":
+        return len(path) == 2
+    return isinstance(declared.fields(path[:-1], parent).get(path[-1]), dict)
 
 
-def _child(node: Config, name: str, path: str, settable: Iterable[str] = ()):
+def _take_out(node: Config, path: Sequence[str], field: str, known: Mapping[str, Any]) -> None:
+    where = ".".join([*path, field])
+    if where in FIXED or path[:1] in (["train"], ["parallel"]):
+        raise ConfigError(f"config.{where}: every config has it; set it to a value")
+    if field not in node:
+        if field not in known:
+            _child(node, field, path, known)
+        return  # it has its default already
+    if not path and field in schema.base():
+        node[field] = {}
+    else:
+        del node[field]
+
+
+def _set_group(node: Config, path: Sequence[str], field: str, value: Mapping[str, Any], known: Mapping) -> None:
+    where = [*path, field]
+    holds = field in node and isinstance(node[field], ml_collections.ConfigDict)
+    if not (holds or declared.package(where) or isinstance(known.get(field), dict) or where[0] == "augment"):
+        raise ConfigError(f"config.{'.'.join(where)}: expected a value, got a group of fields")
+    node[field] = ml_collections.ConfigDict(dict(value))
+
+
+def _child(node: Config, name: str, path: Sequence[str], settable: Iterable[str] = ()):
     """The field `name` of a part; the error lists what there is, and what else can be set (`settable`)."""
     if name in node:
         return node[name]
-    where = f"config.{path}" if path else "config"
+    where = ".".join(["config", *path])
     known = sorted({*node, *settable} - {"parent"})
-    raise ConfigError(f"{where} has no field {name!r}; {nearest(name, known)}it has: {', '.join(known)}")
+    new = f"; to add it, set {'.'.join([*path, name])}.name" if declared.package([*path, name]) else ""
+    raise ConfigError(f"{where} has no field {name!r}; {nearest(name, known)}it has: {', '.join(known) or 'none'}{new}")
 
 
-def _read(key: str, value: Any, old: Any) -> Any:
-    """`value` as the type of `old`."""
+def _literal(value: Any) -> Any:
+    """A text that is a group in Python's notation as that group; else the value as it is."""
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            return value
+    return value
+
+
+def _read(key: str, value: Any, old: Any, others: Sequence[type] = ()) -> Any:
+    """`value` as the type of `old`, or of one of `others`."""
     expected = type(old).__name__
-    if isinstance(old, ml_collections.ConfigDict):
-        raise ConfigError(f"config.{key}: it is a group of fields, set one of: {', '.join(sorted(old))}")
+    if isinstance(old, (ml_collections.ConfigDict, dict)):
+        fields = ", ".join(sorted(old))
+        raise ConfigError(f"config.{key}: it is a group of fields, set one of: {fields or 'its own names'}")
     if isinstance(value, str) and not isinstance(old, str):
         try:
             value = {"true": True, "false": False}[value.lower()] if isinstance(old, bool) else ast.literal_eval(value)
         except (ValueError, SyntaxError, KeyError):
             raise ConfigError(f"config.{key}: expected a value of type {expected}, got {value!r}") from None
-    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+    if (isinstance(old, float) or float in others) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if isinstance(old, tuple) and isinstance(value, list):
+    if (isinstance(old, tuple) or tuple in others) and isinstance(value, list):
         value = tuple(value)
-    if old is not None and type(value) is not type(old):
+    if type(value) is not type(old) and type(value) not in others:
         raise ConfigError(f"config.{key}: expected a value of type {expected}, got {value!r}")
     return value
 

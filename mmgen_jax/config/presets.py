@@ -17,6 +17,15 @@ def source(dataset: str, *names: str, **fields) -> dict[str, Any]:
     return {"name": dataset, "names": names, **fields}
 
 
+def drawn_from_texts(dataset: str) -> dict[str, Any]:
+    """`config.data` of a set for a model that draws its `image` from its `text`.
+
+    The judge of emoji (`judges`) is trained on the other part of the training split, so that it has seen no picture
+    that the model has seen.
+    """
+    return source(dataset, "text", "image", **({"part": "first"} if dataset == "emoji" else {}))
+
+
 def judges(dataset: str, conditional: bool) -> dict[str, Any]:
     """`config.evaluators` for a model that draws the set's `image`, from a text or from nothing."""
     evaluators = {}
@@ -24,7 +33,8 @@ def judges(dataset: str, conditional: bool) -> dict[str, Any]:
         evaluators["coherence"] = {"name": "scenes_coherence"}
         evaluators["variety"] = {"name": "variety"}
     if dataset == "emoji" and conditional:
-        evaluators["retrieval"] = {"name": "retrieval_judge"}
+        # Of the 160 test names, the judge knows all words of 23 only; of these and the validation names, of 60.
+        evaluators["retrieval"] = {"name": "retrieval_judge", "splits": ("validation+test",)}
     if dataset in LABELS:
         evaluators["frechet"] = {"name": "classifier_frechet", "label": LABELS[dataset]}
         if conditional:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import ml_collections
+
+from mmgen_jax.config import ranges
+from mmgen_jax.config.ranges import Count, Interval, Seed, Size, Steps
 
 # An `ml_collections.ConfigDict`, whose fields are attributes of any type: `config.train.steps`.
 Config: TypeAlias = Any
@@ -16,6 +20,7 @@ PARTS = {
     "seed",
     "dtype",
     "data",
+    "derived",
     "augment",
     "encoders",
     "fusion",
@@ -30,6 +35,11 @@ PARTS = {
     "evaluators",
     "parallel",
 }
+
+
+# Those that are groups of fields, and of them those that hold groups by names of the user's own.
+GROUPS = PARTS - {"reference", "seed", "dtype", "aligned"}
+NAMED_GROUPS = {"derived", "encoders", "evaluators", "optimizers"}
 
 
 # What a resumed run may change: how long it goes on (where no schedule depends on it), what it reports, where it runs.
@@ -75,6 +85,29 @@ def base() -> Config:
     )
 
 
+# Of the numbers that no component has.
+RANGES: Mapping[str, Mapping[str, Any]] = {
+    "": {"seed": Seed},
+    "train": {
+        "batch_size": Size,
+        "steps_per_call": Size,
+        "num_samples": Size,
+        **dict.fromkeys(("steps", "log_steps", "checkpoint_steps"), Interval),
+        **dict.fromkeys(("sample_steps", "eval_steps"), Steps),
+    },
+    "parallel": {"fsdp": Size, "num_devices": Count},
+}
+
+
+def check_numbers(config: Config) -> None:
+    """Raises ConfigError for a number of RANGES that is out of its range; components check their own."""
+    for part, fields in RANGES.items():
+        group = config.get(part, {}) if part else config
+        for name, annotation in fields.items():
+            if name in group:
+                ranges.check_value(annotation, group[name], f"config.{part}.{name}" if part else f"config.{name}")
+
+
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -82,9 +115,14 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 PLACEMENT = {"modality": "", "init_from": "", "frozen": False, "readout": 0}
 
 
+# Fields of `data` that say where it lies; the same data may move.
+PLACES = ("directory", "file")
+
+
 # The package that each part of a config names a component of.
 PACKAGES = {
     "data": "data",
+    "derived": "transforms",
     "encoders": "encoders",
     "fusion": "fusion",
     "target_encoder": "encoders",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +11,15 @@ import ml_collections
 import numpy as np
 
 from mmgen_jax import contracts, lookup
-from mmgen_jax.config.schema import DTYPES, PLACEMENT, REPRESENTATION_PACKAGES, Config
-from mmgen_jax.data.subset import Subset
+from mmgen_jax.config import ranges, schema
+from mmgen_jax.config.schema import DTYPES, PLACEMENT, PLACES, REPRESENTATION_PACKAGES, Config
+from mmgen_jax.data import derived, subset
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.readout import CellTokens
+from mmgen_jax.training import optimizers
 from mmgen_jax.training.augment import Augmentation
 from mmgen_jax.training.optimizers import Optimizer
 
@@ -65,23 +68,31 @@ class System:
         return hidden | kept
 
 
-def open_source(config: Config, split: str = "", names: tuple[str, ...] = ()):
+def open_source(config: Config, split: str = "", names: tuple[str, ...] = ()) -> contracts.Source:
     """The data source of a split (the first where none is named), with modalities beyond the config's own.
 
-    `config.data.fraction` is not the source's: of the first split, the one to train on, only that part is read.
+    `config.data.part` and `config.data.fraction` are not the source's: of the first split, the one to train on, only
+    that part is read, and of the part only that fraction. `+` joins splits, where the source can (`validation+test`).
+    The modalities of `config.derived` are computed as they are read.
 
     Raises:
-      ConfigError: the source has no such split.
+      ConfigError: the source has no such split; see also `data/derived.py`.
     """
+    schema.check_numbers(config)
     cls = lookup.find("data", config.data.get("name"))
+    ranges.check_value(tuple[str, ...], config.data.get("names", ()), "config.data.names")
     split = split or cls.splits[0]
-    if split not in cls.splits:
+    if not set(split.split("+")) <= set(cls.splits):
         raise ConfigError(f"split {split!r}: {config.data.name} has the splits {', '.join(cls.splits)}")
-    own = tuple(config.data.get("names", ()))
-    fields: dict[str, Any] = dict(config.data) | {"names": tuple(dict.fromkeys(own + tuple(names))) if own else ()}
-    fraction = float(fields.pop("fraction", 1.0))
-    whole = lookup.build("data", fields, split=split, seed=config.seed)
-    return Subset(whole, fraction, config.seed) if fraction != 1 and split == cls.splits[0] else whole
+    own, entries = tuple(config.data.get("names", ())), derived.build(config.get("derived", {}))
+    read = [root for name in (*own, *names, *entries) for root in derived.roots(config.get("derived", {}), name)]
+    fields: dict[str, Any] = dict(config.data) | {"names": tuple(dict.fromkeys(read)) if own else ()}
+    fields |= {name: os.path.expanduser(fields[name]) for name in PLACES if isinstance(fields.get(name), str)}
+    fraction, half = float(fields.pop("fraction", 1.0)), fields.pop("part", "")
+    whole = lookup.build("data", fields, "config.data", split=split, seed=config.seed)
+    trained_on = split == cls.splits[0]
+    part = subset.part_of(whole, half, fraction, config.seed) if trained_on else whole
+    return derived.added(part, entries, config.seed if trained_on else None)
 
 
 def held_out_split(config: Config) -> str:
@@ -104,6 +115,7 @@ def build_system(
     Raises:
       ConfigError, LookupFailed: a name, field or modality that does not exist.
     """
+    schema.check_numbers(config)
     if config.dtype not in DTYPES:
         raise ConfigError(f"config.dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
     common = {"dtype": DTYPES[config.dtype]}
@@ -120,12 +132,12 @@ def build_system(
         "conditioner": _conditioner(config, modalities, common),
         "representation": representation,
         "representations": representations,
-        "target_encoder": _optional("encoders", config.get("target_encoder"), facts),
-        "generator": _optional("generators", config.get("generator"), facts),
-        "discriminator": _optional("discriminators", config.get("discriminator"), facts),
+        "target_encoder": _optional("encoders", config, "target_encoder", facts),
+        "generator": _optional("generators", config, "generator", facts),
+        "discriminator": _optional("discriminators", config, "discriminator", facts),
     }
     networks = {key: value for key, value in networks.items() if value is not None}
-    objective = lookup.build("objectives", config.objective, **networks)
+    objective = lookup.build("objectives", config.objective, "config.objective", **networks)
     taken = {field.name for field in dataclasses.fields(objective)}
     taken |= {"target", "modality", "modalities", "representations"}
     if unused := sorted(set(networks) - taken):
@@ -133,7 +145,8 @@ def build_system(
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")
     if representation is not None and not objective.takes_representation:
         raise ConfigError(f"config.representation: objective {config.objective.name!r} has no use for it; take it out")
-    conditions = tuple(dict.fromkeys((*_reads(config).values(), *_aligned(config))))
+    kept = tuple(config.objective[field] for field in ("known", "hole") if config.objective.get(field))
+    conditions = tuple(dict.fromkeys((*_reads(config).values(), *_aligned(config), *kept)))
     if len(targets) == 1 and names[0] in conditions and "sample" in objective.abilities and "generator" in networks:
         raise ConfigError(f"config.encoders: {names[0]!r} is the target and cannot be a condition of itself")
     return System(
@@ -176,9 +189,9 @@ def _representation(fields, modality: Modality, common, where: str):
     context = {"modality": modality, "of": of, "sample_rate": modality.sample_rate}
     for part, package in REPRESENTATION_PACKAGES.items():
         if fields.get(part):
-            context[part] = lookup.build(package, fields[part], **facts)
+            context[part] = lookup.build(package, fields[part], f"config.{where}.{part}", **facts)
     own = {key: value for key, value in fields.items() if key not in ("of", *REPRESENTATION_PACKAGES)}
-    return lookup.build("representations", own, **context)
+    return lookup.build("representations", own, f"config.{where}", **context)
 
 
 def _reads(config) -> dict[str, str]:
@@ -208,14 +221,18 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
             )
     encoders = {
         name: lookup.build(
-            "encoders", {k: v for k, v in encoder.items() if k not in PLACEMENT}, **common, **_facts(own[reads[name]])
+            "encoders",
+            {k: v for k, v in encoder.items() if k not in PLACEMENT},
+            f"config.encoders.{name}",
+            **common,
+            **_facts(own[reads[name]]),
         )
         for name, encoder in config.encoders.items()
     }
     fusion = {k: v for k, v in config.fusion.items() if k != "modality_dropout"} if config.encoders else None
     return Conditioner(
         encoders,
-        _optional("fusion", fusion, common),
+        lookup.build("fusion", fusion, "config.fusion", **common) if fusion else None,
         reads,
         own,
         _dropout(config) if config.encoders else 0.0,
@@ -231,8 +248,10 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
 
 def _dropout(config) -> float | dict[str, float]:
     rates = config.fusion.get("modality_dropout", 0.0)
-    if isinstance(rates, float):
-        return rates
+    where = "config.fusion.modality_dropout"
+    ranges.check_value(ranges.Share if isinstance(rates, (int, float)) else Mapping[str, ranges.Share], rates, where)
+    if isinstance(rates, (int, float)):
+        return float(rates)
     if unknown := sorted(set(rates) - set(config.encoders)):
         raise ConfigError(
             f"config.fusion.modality_dropout: no encoder {unknown[0]!r}; there are: {', '.join(config.encoders)}"
@@ -240,8 +259,8 @@ def _dropout(config) -> float | dict[str, float]:
     return dict(rates)
 
 
-def _optional(package: str, config, context):
-    return lookup.build(package, config, **context) if config else None
+def _optional(package: str, config, part: str, context):
+    return lookup.build(package, config[part], f"config.{part}", **context) if config.get(part) else None
 
 
 def _modality(name, where: str, modalities: Mapping[str, Modality]) -> Modality:
@@ -272,13 +291,8 @@ def _optimizers(config, players: tuple[str, ...]) -> dict[str, Optimizer]:
             f"config.optimizers: expected one for each player ({', '.join(players)}), got "
             + ", ".join(config.optimizers)
         )
-    fields = {field.name for field in dataclasses.fields(Optimizer)} - {"total_steps", "frozen"}
-    for player, optimizer in config.optimizers.items():
-        if unknown := sorted(set(optimizer) - fields):
-            raise ConfigError(
-                f"config.optimizers.{player} has no field {unknown[0]!r}; {lookup.nearest(unknown[0], fields)}it has: "
-                + ", ".join(sorted(fields))
-            )
     frozen = tuple(f"encoders_{name}" for name, encoder in config.encoders.items() if encoder.get("frozen"))
-    common = {"total_steps": config.train.steps, "frozen": frozen}
-    return {player: Optimizer(**config.optimizers[player], **common) for player in players}
+    return {
+        player: optimizers.build(player, config.optimizers[player], total_steps=config.train.steps, frozen=frozen)
+        for player in players
+    }

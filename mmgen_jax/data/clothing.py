@@ -2,16 +2,16 @@
 
 - image: 3,781 photos that people took of their clothes.
 - clothing: the kind of garment.
-- text: one of the captions of its kind ("a photo of a skirt", "this is a skirt", …), a small closed grammar; it says
-  nothing that the label does not.
+- text: one of the captions of its kind ("a photo of a skirt", "this photo shows a skirt", …), from a small closed
+  grammar; a caption holds no information beyond the label.
 
 Home: https://github.com/alexeygrigorev/clothing-dataset-small (Alexey Grigorev and contributors, 2020; CC0).
-`git clone` it as `$MMGEN_DATA/clothing`: `{train,validation,test}/<class>/*.jpg`. Photos of any size do; each is
-cropped about its centre to a square and resized, once, into the cache.
+`git clone` the repository as `$MMGEN_DATA/clothing`: `{train,validation,test}/<class>/*.jpg`. Photos may have any size;
+each is cropped to the middle square, resized, and cached.
 
 Splits: the set's own, 3,068 train, 341 validation, 372 test.
 
-The caption is drawn anew for each pass, by (epoch, index), in `train`; in the others it stays.
+In `train`, the caption of an example is drawn anew for each pass, by (epoch, index); in the other splits it is fixed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Side, Size
 from mmgen_jax.data import local
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
@@ -63,25 +64,26 @@ class Source(local.LocalSource):
 
     Args:
       split: `train`, `validation` or `test`.
-      names: of `text`, `image`, `clothing`; () is all.
+      names: some of `text`, `image`, `clothing`; () is all.
       directory: of the set; "" is `$MMGEN_DATA/clothing`.
-      image_size: side in pixels.
-      text_length: ids per caption, its end included; the longest takes 8.
+      image_size: side in pixels, 8 to 512.
+      text_length: ids per caption, with END; the longest caption takes 8.
     """
 
     available: ClassVar[tuple[str, ...]] = ("text", "image", "clothing")
     layout: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
     home: ClassVar[str] = "https://github.com/alexeygrigorev/clothing-dataset-small"
-    # A mirrored or recoloured garment is of the same kind, and the captions name the kind alone.
-    label_preserving: ClassVar[tuple[str, ...]] = ("flip", "hue")
+    # A mirrored, recoloured or larger garment is of the same kind, and the captions name nothing but the kind.
+    label_preserving: ClassVar[tuple[str, ...]] = ("flip", "hue", "zoom")
 
     caption_labels: ClassVar[tuple[str, ...]] = ("clothing",)
 
-    image_size: int = 64
-    text_length: int = 8
+    image_size: Side = 64
+    text_length: Size = 8
 
     def _load(self) -> None:
         self.require("image_size", "8 to 512", 8 <= self.image_size <= 512)
+        self.require("split", f"one of {', '.join(self.splits)}", self.split in self.splits)
         folder = self.root / self.split
         image = Modality("image", (self.image_size, self.image_size, 3))
         files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in image.traits.suffixes)

@@ -2,21 +2,22 @@
 
 - image: MNIST (LeCun, Cortes, Burges; http://yann.lecun.com/exdb/mnist, which states no licence), 28×28 grey.
 - audio: Free Spoken Digit Dataset 1.0.9 (https://github.com/Jakobovski/free-spoken-digit-dataset, CC BY-SA 4.0), 2,500
-  recordings, 8 kHz mono, 5 speakers × 10 digits × 50. Raw level: peaks run from 0.01 to 1.
+  recordings, 8 kHz mono, 5 speakers × 10 digits × 50. The level is not normalised: peaks are between 0.01 and 1.
 - text: one of 20 captions per digit: "seven", "a handwritten 7", "the number seven", …
-- video: other MNIST images of the class, moving straight and reflected at the border, as in Moving MNIST
-  (Srivastava, Mansimov, Salakhutdinov 2015), but of the example's own class each, overlapped by maximum.
+- video: other MNIST images of the example's class, which move straight and are reflected at the border, as in Moving
+  MNIST (Srivastava, Mansimov, Salakhutdinov 2015). Departs from Moving MNIST: all images of a clip have one class, and
+  overlapping images are joined by the maximum.
 - digit: the class.
 
 `mmgen prepare-data --dataset=digits` fetches both sets through tensorflow-datasets, once.
 
-Splits: `test` is the 10,000 test images and, as the spoken set's authors have it, recordings 0 to 4 of each speaker
-and digit (250). `validation` is the last 5,000 training images in prepared order (which TFDS shuffled by a fixed hash)
-and recordings 5 to 9 (250). `train` is the other 55,000 images and recordings 10 to 49 (2,000). No split shares an
-image or a recording with another.
+Splits: `test` has the 10,000 test images and recordings 0 to 4 of each speaker and digit (250), which is the test split
+of the set's authors. `validation` has the last 5,000 training images in prepared order (TFDS shuffles by a fixed hash)
+and recordings 5 to 9 (250). `train` has the other 55,000 images and recordings 10 to 49 (2,000). No two splits share an
+image or a recording.
 
-Example `index` is image `index` of the split. Its recording, its caption, the images that move in its video and their
-paths are drawn anew for each pass: functions of (seed, epoch, index) in `train`, of (seed, index) in the others.
+Example `index` is image `index` of the split. Its recording, its caption, the images in its video and their paths are
+random: functions of (seed, epoch, index) in `train`, so that each pass has new pairs; of (seed, index) in the others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Seconds, Seed, Side, Size
 from mmgen_jax.data import prepare
 from mmgen_jax.data.cache import arrays
 from mmgen_jax.errors import ConfigError
@@ -69,34 +71,37 @@ class Source:
 
     Args:
       split: `train`, `validation` or `test`.
-      names: of `text`, `image`, `audio`, `video`, `digit`; () is all. Without `audio`, only MNIST need be prepared.
+      names: some of `text`, `image`, `audio`, `video`, `digit`; () is all. Without `audio`, the spoken set need not be
+        prepared.
       seed: of the pairing.
-      text_length: ids per caption, its end included; the longest takes 7.
-      image_size: 28, or a larger even number.
-      image_fit: how an image gets a larger size: `pad`, in the middle of black, or `resize`, bilinear.
-      audio_seconds: a shorter recording is followed by silence, a longer one loses its end (19 % are longer than 0.5 s,
-        1.2 % than 0.75 s, 0.16 % than 1 s).
-      num_frames: of the video.
-      video_size: side of its frames; the digits take 28 pixels, in frames below 56 half the side (averaged by area).
-      num_moving: images that move in one video.
+      text_length: ids per caption, with END; the longest caption takes 7.
+      image_size: side in pixels: 28, or a larger even number.
+      image_fit: how an image gets a larger size: `pad` (black border) or `resize` (bilinear).
+      audio_seconds: length of the audio. Shorter recordings are padded with silence, longer recordings are cut at the
+        end (19 % are longer than 0.5 s, 1.2 % than 0.75 s, 0.16 % than 1 s).
+      num_frames: frames of the video.
+      video_size: side of the video's frames in pixels, 16 to 128. Moving digits have 28 pixels, or half the side where
+        the side is below 56 (reduced by area averaging).
+      num_moving: number of images that move in one video.
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
     available: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "video", "digit")
-    # No caption tells a path, and paths are as likely in either direction of time. A mirrored 2 is no 2.
-    label_preserving: ClassVar[tuple[str, ...]] = ("reverse",)
+    # `reverse`: no caption tells the path, and a reversed path is as likely. `zoom`: a larger 2 is a 2, and no caption
+    # tells the size. No `flip`: a mirrored 2 is no 2.
+    label_preserving: ClassVar[tuple[str, ...]] = ("reverse", "zoom")
     caption_labels: ClassVar[tuple[str, ...]] = ("digit",)
 
     split: str = "train"
     names: tuple[str, ...] = ()
-    seed: int = 0
-    text_length: int = 8
-    image_size: int = 28
+    seed: Seed = 0
+    text_length: Size = 8
+    image_size: Side = 28
     image_fit: str = "pad"
-    audio_seconds: float = 0.75
-    num_frames: int = 8
-    video_size: int = 64
-    num_moving: int = 1
+    audio_seconds: Seconds = 0.75
+    num_frames: Size = 8
+    video_size: Side = 64
+    num_moving: Size = 1
 
     def __post_init__(self):
         if self.split not in self.splits:
@@ -180,7 +185,7 @@ class Source:
         return video
 
     def _resized(self, indices: np.ndarray) -> np.ndarray:
-        """Images at the size they move at, `[B, side, side]` in [-1, 1]."""
+        """Images at the size that they have in the video, `[B, side, side]` in [-1, 1]."""
         pixels = self._images[indices, :, :, 0] * np.float32(1 / 127.5) - np.float32(1)
         if self._moving_size == 28:
             return pixels
@@ -226,7 +231,7 @@ class Source:
     @functools.cached_property
     def _recordings(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The split's recordings `[N, S] int16` in the order of their file names, and their grouping by class."""
-        split = prepare.splits("spoken_digit", dataset="digits")["train"]  # all of them: TFDS does not split the set
+        split = prepare.splits("spoken_digit", dataset="digits")["train"]  # the whole set: TFDS has only this split
         files = list(split.text("audio/filename"))  # <digit>_<speaker>_<recording>.wav
         kept = [i for i, file in enumerate(files) if int(file[:-4].split("_")[2]) in RECORDINGS[self.split]]
         kept = np.array(sorted(kept, key=lambda i: files[i]))
@@ -239,23 +244,23 @@ class Source:
 
 
 def _group(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices in the order of their labels, and where each label starts `[11]`."""
+    """Indices `[N]` sorted by label, and the position `[11]` where each label starts in them."""
     order = np.argsort(labels, kind="stable")
     return order, np.searchsorted(labels[order], np.arange(11))
 
 
 def _pick(order: np.ndarray, starts: np.ndarray, labels: np.ndarray, draw: np.ndarray) -> np.ndarray:
-    """One index of each label's group, by a uniform draw."""
+    """For each label `[B]`, one index of its group, chosen by `draw [B]`, uniform in [0, 1)."""
     return order[starts[labels] + (draw * (starts[labels + 1] - starts[labels])).astype(int)]
 
 
 def _reflect(x: np.ndarray, width: int) -> np.ndarray:
-    """`x` on a line folded at 0 and at `width`."""
+    """Positions `x`, reflected into [0, width] as a moving point is at two walls."""
     return width - np.abs(np.mod(x, 2 * width) - width)
 
 
 def _area_average(size: int, smaller: int) -> np.ndarray:
-    """`[smaller, size]`: what part of each new pixel an old one covers."""
+    """The matrix `[smaller, size]` that reduces a row of pixels by area averaging."""
     edges = np.arange(smaller + 1) * size / smaller
     pixels = np.arange(size)
     covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
@@ -263,13 +268,13 @@ def _area_average(size: int, smaller: int) -> np.ndarray:
 
 
 def _bilinear(size: int, larger: int) -> np.ndarray:
-    """`[larger, size]`: the weights of the two pixels that each new pixel's centre lies between."""
+    """The matrix `[larger, size]` that enlarges a row of pixels by linear interpolation."""
     center = np.clip((np.arange(larger) + 0.5) * size / larger - 0.5, 0, size - 1)
     return np.maximum(1 - np.abs(center[:, None] - np.arange(size)), 0).astype(np.float32)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """SplitMix64 (Steele, Lea, Flood 2014), a step and its output."""
+    """One step of SplitMix64 (Steele, Lea, Flood 2014) and its output."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

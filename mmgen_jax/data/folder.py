@@ -1,22 +1,28 @@
 """The user's own files: any folder of images, recordings, clips and texts, no code needed.
 
     pets/cat1.png   pets/cat1.wav   pets/cat1.txt          files that share a stem are one example, …
-    pets/dog/7.mp4  pets/dog/7.txt                          … subfolders included; an mp4 or webm gives video and audio
+    pets/dog/7.mp4  pets/dog/7.txt                          … subfolders included; a clip gives video and audio
 
 or `pets/manifest.jsonl`, which then alone says what is used; a line is one example, its fields modality names:
 
-    {"image": "photos/a.png", "text": "a caption", "age": [3.5], "pose": "poses/a.npy"}
+    {"image": "photos/a.png", "text": "a caption", "label": "cat", "age": [3.5], "pose": "poses/a.npy"}
 
-Suffixes: png jpg jpeg webp; wav flac ogg mp3; mp4 gif webm; npy; txt json (a JSON string, or an object's `text` or
-`caption`). What an example lacks is masked. An audio file goes before the sound of the example's clip. Numbers in a
-line (a list, or a list of lists) and a .npy file may stand under any name, and are a `vector` of that name. How each
-file is converted and what is refused: `modalities/<kind>.py`. Refused as well: two files of one modality with one stem,
-a text longer than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's line with
-an unknown field, a path that leaves the folder or a file that is not there. Ignored, and listed by `mmgen check-data`:
-files of other suffixes or outside the manifest, links to folders; hidden files are not even listed.
+Suffixes: those of `modalities/<kind>.py`. In a .txt each line is a caption; a .json is a string, a list of strings, or
+an object's `text` or `caption`. What an example lacks is masked. An audio file goes before the sound of the example's
+clip. Numbers in a line (a list, or a list of lists) and a .npy file may have any name, and are a `vector` of that
+name; `split` may be `train`, `validation` or `test`. Refused: two files of one modality with one stem, a text longer
+than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's line with an unknown
+field, a path that leaves the folder or a file that is not there.
 
-Split: `split_of` orders the stems (in a manifest the first file of each line) by a SHA-256 of (seed, stem); the first
-`test_fraction` are the test split, the next `validation_fraction` the validation split, the others the training split.
+Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and `mmgen train` say which:
+
+- tables: `metadata.jsonl`, CSV or TSV with captions, classes or splits of the files, COCO and Flickr8k captions;
+- parallel folders `images/`, `captions/`; class folders `cats/`, `dogs/`, which give a `label`; WebDataset shards;
+- `train/`, `val/`, `test/`, which stay the splits. Without them `split_of` orders the stems (in a manifest the first
+  file of each line) by a SHA-256 of (seed, stem); the first `test_fraction` are the test split, the next
+  `validation_fraction` the validation split, the others the training split.
+
+What may be data and is not used is warned of; hidden files are not even listed.
 """
 
 from __future__ import annotations
@@ -25,22 +31,19 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import itertools
+import json
 import os
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mmgen_jax.data.cache import arrays, arrays_writer
-from mmgen_jax.data.files import folder_formats, folder_listing
-from mmgen_jax.data.files.folder_listing import Item
+from mmgen_jax.config.ranges import Seed, Share, Size
+from mmgen_jax.data import fingerprint, local
+from mmgen_jax.data.files import folder_fields, folder_formats, folder_items, folder_listing
+from mmgen_jax.data.files.folder_items import Item, Listing, modalities, order
 from mmgen_jax.errors import DataError
-from mmgen_jax.modalities import containers
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
-from mmgen_jax.modalities.tokenizer import Tokenizer, build
-
-CHUNK = 64  # files decoded at a time
-VERSION = 1  # of the conversion; a part of the cache's key
+from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.modalities.tokenizer import END, PADDING
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -49,14 +52,16 @@ class Source(folder_formats.Formats):
 
     Every file is decoded once, when the source is first made, into a cache (images and frames at 8 bits a channel, all
     else as float32) that a changed file or field renews: a file that cannot be used stops a run before anything
-    compiles.
+    compiles. Of several texts of an example, training draws one by (seed, epoch, index); other splits show the first.
 
     Args:
-      directory: the folder.
+      directory: the folder; `~` is the user's home.
       split: `train`, `validation` or `test`.
       names: modalities to read; () is all that the folder has.
+      layout: "" to recognise it, or what `folder_listing.read` may be told.
+      bad_files: `refuse` a folder with a file that cannot be used, or `skip` such files: their modality is masked.
       min_count: how often the training texts must hold a word for it to be in the vocabulary.
-      validation_fraction, test_fraction, seed: of the split.
+      validation_fraction, test_fraction, seed: of the split, where the folder has none of its own.
 
     Raises:
       DataError: a file, line or folder that cannot be used.
@@ -66,35 +71,41 @@ class Source(folder_formats.Formats):
     directory: str
     split: str = "train"
     names: tuple[str, ...] = ()
-    min_count: int = 1
-    validation_fraction: float = 0.1
-    test_fraction: float = 0.1
-    seed: int = 0
+    layout: str = ""
+    bad_files: str = "refuse"
+    min_count: Size = 1
+    validation_fraction: Share = 0.1
+    test_fraction: Share = 0.1
+    seed: Seed = 0
 
     def __post_init__(self):
         super().__post_init__()
+        self.directory = os.path.expanduser(self.directory)
         self.require("split", ", ".join(self.splits), self.split in self.splits)
+        self.require("bad_files", "refuse or skip", self.bad_files in ("refuse", "skip"))
         for field in ("validation_fraction", "test_fraction"):
             self.require(field, "0 to 0.45", 0 <= getattr(self, field) <= 0.45)
-        listing = folder_listing.read(self.directory)
-        examples = [items for _, items in listing.examples]
-        known = sorted({*folder_listing.modalities(), *itertools.chain(*examples)}, key=folder_listing.order)
+        self._listing = listing = folder_listing.read(self.directory, self.layout)
+        examples = [example.items for example in listing.examples]
+        known = sorted({*modalities(), *itertools.chain(*examples)}, key=order)
         self.require("names", f"some of {', '.join(known)}", set(self.names) <= set(known))
-        if listing.problems:
-            raise _with_count(listing.problems)
-        split_of = folder_listing.split_of(
-            [group for group, _ in listing.examples], self.seed, self.validation_fraction, self.test_fraction
-        )
-        self._split = np.array([split_of[group] for group, _ in listing.examples])
+        if problems := listing.problems + ([] if self._skips else listing.bad):
+            raise folder_fields.with_count(problems)
+        self._split = np.array(listing.splits(self.seed, self.validation_fraction, self.test_fraction))
 
-        fields = {name: self._load(name, examples) for name in self.names or known}
-        if absent := [name for name in self.names if not fields[name]]:
+        fields = {name: self._load(name, [items.get(name) for items in examples]) for name in self.names or known}
+        self._skipped = listing.bad + [error for field in fields.values() if field for error in field.skipped]
+        if absent := [name for name in self.names if not (field := fields[name]) or not field.present.any()]:
             advice = f"add some, or leave {absent[0]!r} out of data.names"
             raise DataError(self.directory, absent[0], "files", "at least one", "none", advice)
-        self._fields = {name: field for name, field in fields.items() if field}
+        self._captions: dict[str, dict[tuple[int, ...], list[np.ndarray]]] = {}  # of `references`, when first asked
+        self._fields = {name: field for name, field in fields.items() if field and field.present.any()}
         self.names = tuple(self._fields)
         self.modalities = {name: field.modality for name, field in self._fields.items()}
-        usable = np.any([field.present for field in self._fields.values()], axis=0)
+        # A class alone is no example: the picture of a folder of a class may have been skipped.
+        telling = self._fields.keys() - {folder_items.LABEL} or self._fields
+        present = [self._fields[name].present for name in telling]
+        usable = np.any(present, axis=0) if present else np.zeros(len(examples), bool)
         self._examples = np.flatnonzero(usable & (self._split == self.split))
         if not len(self._examples):
             raise DataError(
@@ -106,15 +117,19 @@ class Source(folder_formats.Formats):
                 "add files or change the fractions",
             )
 
+    @property
+    def _skips(self) -> bool:
+        return self.bad_files == "skip"
+
     @classmethod
-    def examine(cls, **fields) -> tuple[list[DataError], list[str]]:
-        """Every problem of the folder, each of which would stop a run, and a line for each file that is ignored."""
+    def examine(cls, **fields) -> Listing:
+        """The listing with every problem of the folder, each of which would stop a run; `bad` is what is skipped."""
         formats = folder_formats.Formats(
             **{f.name: fields[f.name] for f in dataclasses.fields(folder_formats.Formats) if f.name in fields}
         )
-        listing = folder_listing.read(fields["directory"])
-        items = [item for _, items in listing.examples for item in items.values()]
-        modalities = {
+        listing = folder_listing.read(os.path.expanduser(fields["directory"]), fields.get("layout", ""))
+        items = list(listing.items())
+        found = {
             name: formats.modality([item for item in items if item.modality == name])
             for name in {item.modality for item in items}
             if not fields.get("names") or name in fields["names"]
@@ -122,116 +137,102 @@ class Source(folder_formats.Formats):
 
         def problem(item: Item) -> DataError | None:
             try:
-                formats.decode(item, modalities[item.modality])
+                formats.decode(item, found[item.modality])
             except DataError as error:
                 return error
             return None
 
-        read = [item for item in items if item.modality in modalities]
+        read = [item for item in items if item.modality in found]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = [error for error in pool.map(problem, read) if error]
-        return listing.problems + found, listing.ignored
+            listing.bad += [error for error in pool.map(problem, read) if error]
+        if listing.bad and fields.get("bad_files", "refuse") == "refuse":
+            listing.warnings.append(f"data.bad_files='skip' would leave out files and lines below: {len(listing.bad)}")
+            listing.problems, listing.bad = listing.problems + listing.bad, []
+        return listing
 
     def __len__(self) -> int:
         return len(self._examples)
 
     def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
         """The examples of a batch; a modality that any example of the folder lacks comes with its mask."""
-        examples, batch = self._examples[np.asarray(indices)], {}
+        indices, epochs, batch = np.asarray(indices), np.asarray(epochs), {}
+        examples = self._examples[indices]
         for name, field in self._fields.items():
-            present = field.present[examples]
-            values = field.values if isinstance(field.values, np.ndarray) else field.values[name]
-            values = values[field.row[examples]]
-            if values.dtype == np.uint8:
-                values = values.astype(np.float32)
-                values /= 127.5
-                values -= 1
-            values[~present] = 0
-            batch[name] = values
+            role = f"{self.seed}/{name}"
+            draw = (lambda role=role: local.uniform(role, epochs, indices)) if self.split == "train" else None
+            batch[name] = field.of(name, examples, draw)
             if not field.present.all():
-                batch[name + MASK_SUFFIX] = present
+                batch[name + MASK_SUFFIX] = field.present[examples]
         return batch
 
-    def _load(self, name: str, examples: Sequence[dict[str, Item]]) -> _Field | None:
+    def references(self, text: str, ids: np.ndarray) -> list[np.ndarray]:
+        """Every caption `[L]` of the examples that have the caption `ids [L]` of the modality `text`."""
+        if text not in self._captions:
+            field, values = self._fields[text], np.asarray(self._fields[text].values)
+            by_caption: dict[tuple[int, ...], dict[tuple[int, ...], np.ndarray]] = {}
+            for row, count in zip(field.row, field.count):
+                captions = {_key(caption): caption for caption in values[row : row + count]}
+                for key in captions:
+                    by_caption.setdefault(key, {}).update(captions)
+            self._captions[text] = {key: list(captions.values()) for key, captions in by_caption.items()}
+        return self._captions[text].get(_key(ids), [ids])
+
+    def layout_found(self) -> list[str]:
+        """How the folder was read, a line each."""
+        notes = [f"{name}: {line}" for name, field in self._fields.items() for line in field.notes]
+        return self._listing.layout + notes
+
+    def warnings(self) -> list[str]:
+        """What is not used although it may be data, what was skipped, and what is perhaps not as it was meant."""
+        more = [f"{name}: {line}" for name, field in self._fields.items() for line in field.warnings]
+        skipped = [
+            f"files and lines that are skipped: {len(self._skipped)}, first {error}" for error in self._skipped[:1]
+        ]
+        return self._listing.warnings + more + skipped
+
+    def fingerprint(self) -> str:
+        """A SHA-256 of what the folder holds, the same wherever it lies, for every split and choice of `names`.
+
+        Of each example its group, its split and its items: the path of a file below the folder with a digest of its
+        content (`fingerprint.of_file`; of a text file all of it), the value of a line; the lines that are skipped; and
+        the fields that say how all is read, but those at their defaults, so that a new field changes no fingerprint. A
+        file that is skipped counts as the others do.
+        """
+        own = {"directory", "split", "names"}
+        read_by = [field for field in dataclasses.fields(self) if field.name not in own]
+        fields = {f.name: value for f in read_by if (value := getattr(self, f.name)) != f.default}
+        examples = [
+            [example.group, split, {name: self._identity(item) for name, item in example.items.items()}]
+            for example, split in zip(self._listing.examples, self._split.tolist())
+        ]
+        bad = [os.path.relpath(error.args[0], self._listing.root) for error in self._listing.bad]
+        clips = any(len(modality.shape) == 4 for modality in self.modalities.values())
+        version = [folder_fields.VERSION] if clips else []  # another version reads other frames of the same files
+        content = json.dumps([fields, examples, bad, *version], sort_keys=True)
+        return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _identity(self, item: Item) -> Any:
+        if item.value is not None:
+            return item.value
+        state = [os.path.relpath(item.path, self._listing.root), item.holder]
+        try:
+            if folder_items.is_text(item.holder or item.kind):
+                return [*state, hashlib.sha256(item.path.read_bytes()).hexdigest()]
+            return [*state, *fingerprint.of_file(item.path)]
+        except OSError:  # skipped
+            return state
+
+    def _load(self, name: str, items: list[Item | None]) -> folder_fields.Field | None:
         """None where no example has the modality."""
-        items = [items[name] for items in examples if name in items]
-        if not items:
+        there = [item for item in items if item]
+        if not there:
             return None
-        listed = np.array([name in items for items in examples])
-        row, modality = np.cumsum(listed).clip(1) - 1, self.modality(items)
+        modality = self.modality(there)
         if modality.traits.has_vocabulary:
-            tokenizer, values = self._encode(items, modality, self._split[listed] == "train")
-            return _Field(listed, row, values, dataclasses.replace(modality, tokenizer=tokenizer))
-        decoded = self._decoded(name, items, modality)
-        present = listed.copy()
-        present[listed] = decoded["present"]
-        return _Field(present, row, decoded, modality) if present.any() else None
-
-    def _encode(
-        self, items: Sequence[Item], modality: Modality, in_training: np.ndarray
-    ) -> tuple[Tokenizer, np.ndarray]:
-        """The vocabulary of the training texts, and every text as ids `[N, L]`."""
-        texts: list[Any] = [self.decode(item, modality) for item in items]  # strings, as the kind has a vocabulary
-        training = [text for text, train in zip(texts, in_training) if train]
-        tokenizer = build(training, self.text_unit, min_count=self.min_count)
-        if self.text_unit != "byte" and not tokenizer.vocabulary:
-            expected = f"{self.text_unit}s that the training texts hold at least {self.min_count} times"
-            got, name = f"none in {len(training)} training texts", items[0].modality
-            raise DataError(self.directory, name, "vocabulary", expected, got, "add texts or lower data.min_count")
-        return tokenizer, np.stack([tokenizer.encode(text, self.text_length) for text in texts])
-
-    def _decoded(self, name: str, items: Sequence[Item], modality: Modality) -> arrays.Arrays:
-        """`name [N, ...]`, and `present [N]`, False for the sound of a clip that has none."""
-        listed = repr([(os.path.abspath(item.path), *_state(item)) for item in items])
-        parameters = {
-            "version": VERSION,
-            "files": hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest(),
-            "shape": modality.shape,
-            "sample_rate": modality.sample_rate,
-            "frame_rate": modality.frame_rate,
-        }
-
-        def build(writer: arrays_writer.Writer) -> None:
-            for item in items:  # a bad header is found before the first file is decoded
-                folder_formats.check_header(item)
-            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-                for start in range(0, len(items), CHUNK):
-                    values = [pool.submit(self.decode, item, modality) for item in items[start : start + CHUNK]]
-                    values = [value.result() for value in values]
-                    present = np.array([value is not None for value in values])
-                    stacked = modality.zeros(len(values))
-                    stacked[present] = [value for value in values if value is not None]
-                    if modality.traits.eight_bits:
-                        stacked = np.round((stacked + 1) * 127.5).astype(np.uint8)
-                    writer.extend({name: stacked, "present": present})
-
-        return arrays.cached(f"folder/{name}", [], parameters, build)
+            return folder_fields.read_texts(self, items, modality, self._split == "train", self.min_count, self._skips)
+        return folder_fields.read_array(self, name, items, modality, self._skips)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Field:
-    """A modality over all examples of the folder: which have it `[N]`, and their `row [N]` in `values`."""
-
-    present: np.ndarray
-    row: np.ndarray
-    values: np.ndarray | arrays.Arrays  # the latter pickles as its path, for worker processes
-    modality: Modality
-
-
-def _state(item: Item) -> tuple:
-    """What changes where the item does: size and time of its file, or what the line holds."""
-    if item.value is not None:
-        return (item.value,)
-    try:
-        stat = item.path.stat()
-    except OSError:
-        containers.check(item.path, item.modality)  # says what is wrong
-        raise
-    return stat.st_size, stat.st_mtime_ns
-
-
-def _with_count(problems: Sequence[DataError]) -> DataError:
-    """The first problem, with a word on how many more there are."""
-    file, modality, field, expected, got, advice = problems[0].args
-    more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
-    return DataError(file, modality, field, expected, got, advice + more)
+def _key(ids: np.ndarray) -> tuple[int, ...]:
+    """The ids of a text without its end."""
+    return tuple(i for i in ids.tolist() if i not in (END, PADDING))

@@ -1,6 +1,7 @@
 """GRID, speaker 1: a person seen and heard saying 1,000 sentences.
 
-- video: the face, 3 s at 25 frames a second; `num_frames` of them, the middle ones of as many equal parts of the clip.
+- video: the face, 3 s at 25 frames a second. `num_frames` frames are read: the clip is divided into as many equal
+  parts, and the middle frame of each part is taken.
 - image: frame `num_frames // 2` of the video.
 - audio: the sound of the whole clip.
 - text: the sentence, six words of a closed grammar: command, color, preposition, letter, digit, adverb ("bin blue at f
@@ -12,15 +13,15 @@ perception and automatic speech recognition", JASA 2006; CC BY 4.0 as others sta
 identifiable person: publish no frame.
 
 In `$MMGEN_DATA/grid_s1`: `clips/<id>.mp4` and `alignments/<id>.align` (lines `start end word`, 25,000 units a second).
-The corpus' own clips are 360×288 MPEG-1: crop each to a square about the face and re-encode it, for example by
-`ffmpeg -i bbaf2n.mpg -vf crop=W:W:X:Y,scale=96:96 -ar 16000 -ac 1 clips/bbaf2n.mp4`. All clips are decoded once, at the
-frames, size and rate asked for, into the cache (half a minute on one core).
+The clips of the corpus are 360×288 MPEG-1: crop each to a square about the face and re-encode it, for example by
+`ffmpeg -i bbaf2n.mpg -vf crop=W:W:X:Y,scale=96:96 -ar 16000 -ac 1 clips/bbaf2n.mp4`. All clips are decoded once, with
+the configured frames, size and rate, into the cache (half a minute on one core).
 
-Five clips have 74 frames in place of 75: as frames are taken at equal parts of a clip, theirs are 1.3 % closer, and
-their sound ends with zeros. Some pictures were damaged before they were re-encoded: the frames are valid, and no
-decoder reports any. Eleven clips begin with 12 grey frames: `warnings` finds them by the jump that follows, and `mmgen
-check-data` lists them. `sgib8n` is said to have a damaged block, but no statistic of its frames is unusual among the
-thousand clips. All are kept.
+Five clips have 74 frames instead of 75: their frames are 1.3 % closer in time, and their sound ends with zeros. Some
+clips were damaged before they were re-encoded; their frames are valid, so no decoder reports the damage. Eleven clips
+begin with 12 grey frames: `warnings` finds these clips by the jump to the first picture, and `mmgen check-data` lists
+them. `sgib8n` is said to have a damaged block, but no statistic of its frames is unusual among the thousand clips. All
+clips are kept.
 
 Splits: `local.split_of` of the clip's id, 778 train, 111 validation, 111 test; all sentences differ.
 """
@@ -33,21 +34,23 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Side, Size
 from mmgen_jax.data import local
 from mmgen_jax.modalities import text, tokenizer
+from mmgen_jax.modalities.audio import read_sound
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.video import read, read_sound
+from mmgen_jax.modalities.video import read
 
 SECONDS = 3.0
-# Mean difference of successive frames, in levels of 255, that no take of a face has: of 16 frames, the damaged clips
-# have 41 or more and all others 20 or less. Fewer than 12 frames are too far apart to tell.
+# A larger mean difference of successive frames, in levels of 255, marks a damaged clip: with 16 frames, damaged clips
+# have at least 41 and all others at most 20. With fewer than 12 frames, undamaged frames may differ as much.
 JUMP, MIN_FRAMES = 30, 12
 SILENCE = ("sil", "sp")
 GRAMMAR = {
     "command": ("bin", "lay", "place", "set"),
     "color": ("blue", "green", "red", "white"),
     "preposition": ("at", "by", "in", "with"),
-    "letter": tuple("abcdefghijklmnopqrstuvxyz"),  # without w, which is longer than the others
+    "letter": tuple("abcdefghijklmnopqrstuvxyz"),  # the grammar has no w, the only letter of several syllables
     "digit": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "adverb": ("again", "now", "please", "soon"),
 }
@@ -60,24 +63,24 @@ class Source(local.LocalSource):
 
     Args:
       split: `train`, `validation` or `test`.
-      names: of `text`, `image`, `audio`, `video` and the places of the sentence; () is all.
+      names: some of `text`, `image`, `audio`, `video` and the labels of the six places; () is all.
       directory: of the set; "" is `$MMGEN_DATA/grid_s1`.
-      num_frames: of the video, over its 3 s.
-      image_size: side in pixels of video and image.
-      sample_rate: in Hz; the clips have 16,000.
-      text_length: ids of a sentence, at least 7.
+      num_frames: frames of the video, over its 3 s; 1 to 75.
+      image_size: side of video and image in pixels, 8 to 288.
+      sample_rate: in Hz, 4,000 to 48,000; the clips have 16,000.
+      text_length: ids of a sentence with END, at least 7.
     """
 
     available: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "video", *GRAMMAR)
     layout: ClassVar[tuple[str, ...]] = ("clips", "alignments")
     home: ClassVar[str] = "https://zenodo.org/records/3625687"
-    # Neither a mirrored nor a recoloured face says anything else; a reversed one does.
-    label_preserving: ClassVar[tuple[str, ...]] = ("flip", "hue")
+    # A mirrored, recoloured or larger face says the same sentence; a reversed clip does not.
+    label_preserving: ClassVar[tuple[str, ...]] = ("flip", "hue", "zoom")
 
-    num_frames: int = 16
-    image_size: int = 48
-    sample_rate: int = 16_000
-    text_length: int = 8
+    num_frames: Size = 16
+    image_size: Side = 48
+    sample_rate: Size = 16_000
+    text_length: Size = 8
 
     def _load(self) -> None:
         self.require("num_frames", "1 to 75", 1 <= self.num_frames <= 75)
@@ -111,7 +114,7 @@ class Source(local.LocalSource):
         return local.to_float(arrays[field][rows, self.num_frames // 2])
 
     def warnings(self) -> list[str]:
-        """The split's clips whose picture jumps as if frames were damaged; they are kept."""
+        """One line for each clip of the split with a jump between frames that suggests damage; the clips are kept."""
         if "video" not in self.names or self.num_frames < MIN_FRAMES:
             return []
         arrays, field = self._columns["video"]

@@ -1,19 +1,21 @@
 """Hymnal: melodies, rendered to sound, with the words of their first verse.
 
-- audio: the melody (the highest voice, of its chords the highest note) in a plucked, organ-like tone, from its start
-  on; whole melodies last 14 to 82 s, half of them more than 32 s.
-- text: the words of the first verse and of what all verses share, as printed under the melody: 26 to 74 words and marks
-  for nine in ten hymns, 150 at most. The sound's first seconds are the text's first words.
+- audio: the first seconds of the melody (the highest voice, and of its chords the highest note) in a plucked,
+  organ-like tone. Whole melodies last 14 to 82 s; half of them last more than 32 s.
+- text: the words printed under the melody: the first verse, and the parts that all verses share. Nine in ten hymns have
+  26 to 74 words and marks, the longest 150. The first seconds of the sound belong to the first words of the text.
 
-Home: http://openhymnal.org, the Open Hymnal Project, as ABC notation: the whole hymnal's file as
-`$MMGEN_DATA/hymnal/OpenHymnal.abc`. Left out: tunes whose `C:` lines do not place words, music and setting in the
-public domain, which is 17 of the 292.
+Home: http://openhymnal.org, the Open Hymnal Project. Put the file of the whole hymnal, in ABC notation, at
+`$MMGEN_DATA/hymnal/OpenHymnal.abc`. Left out: 17 of the 292 tunes, whose `C:` lines do not place words, music and
+setting in the public domain.
 
-Parsed by `abc.py` (repeats are not played: they stand for the next verse) and rendered once, into the cache.
+The file is parsed by `data/files/abc_notation.py` and rendered once, into the cache. Repeats are not played: they stand
+for the next verse.
 
-Splits: `local.split_of` of the number of the first hymn that shares the opening of its melody (14 notes, in any key) or
-of its words (40 letters), so that neither is in two splits: of 275 hymns 217 train, 37 validation, 21 test. The
-vocabulary is that of the training texts, and open: other words are `UNKNOWN`, which one in ten words of the others is.
+Splits: hymns that share the first 14 notes of the melody (in any key) or the first 40 letters of the words form a
+group; `local.split_of` of the number of the group's first hymn gives the split, so that no melody or text is in two
+splits: of 275 hymns 217 train, 37 validation, 21 test. The vocabulary is open, and built from the training texts; words
+outside it become `UNKNOWN`: one word in ten of the validation and test splits.
 """
 
 from __future__ import annotations
@@ -24,30 +26,35 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Seconds, Size
 from mmgen_jax.data import local
 from mmgen_jax.data.cache import arrays, arrays_writer
 from mmgen_jax.data.files import abc_notation
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.tokenizer import Tokenizer, build
+from mmgen_jax.modalities.tokenizer import UNITS, Tokenizer, build
 
 FILE = "OpenHymnal.abc"
-MELODY_VOICES = ("S1V1", "S1")  # of the first staff: the first of its voices, or its only one
+MELODY_VOICES = ("S1V1", "S1")  # the first voice of the first staff, or the only voice of the first staff
 HARMONICS = 1.0 / np.arange(1, 9) ** 1.3  # amplitudes
 ATTACK, DECAY, RELEASE = 0.01, 1.5, 0.05  # seconds
 
 
 def in_public_domain(tune: abc_notation.Tune) -> bool:
-    """Whether its `C:` lines say so and name no copyright of a part."""
+    """Whether the `C:` lines of a tune place it in the public domain and name no copyright of a part."""
     rights = "\n".join(tune.fields.get("C", ()))
     return "public domain" in rights and not re.search(r"Copyright \d|may be freely", rights)
 
 
 def melody_voice(tune: abc_notation.Tune) -> str:
+    """The name of the voice with the melody; "" where the tune has none."""
     return next((voice for voice in MELODY_VOICES if voice in tune.voices), "")
 
 
 def render(notes: tuple[abc_notation.Note, ...], num_samples: int, sample_rate: int) -> np.ndarray:
-    """`[num_samples] float32` in [-1, 1]: harmonics below the Nyquist frequency, equal temperament, A4 = 440 Hz."""
+    """The waveform `[num_samples] float32` in [-1, 1] of some notes: sums of harmonics below the Nyquist frequency.
+
+    Equal temperament, A4 = 440 Hz. Notes after `num_samples` are cut, shorter melodies end with silence.
+    """
     waveform = np.zeros(num_samples)
     start = 0.0
     for note in notes:
@@ -70,11 +77,11 @@ class Source(local.LocalSource):
 
     Args:
       split: `train`, `validation` or `test`.
-      names: of `text`, `audio`; () is all.
+      names: some of `text`, `audio`; () is all.
       directory: of the set; "" is `$MMGEN_DATA/hymnal`.
-      seconds: of the melody, from its start on.
-      sample_rate: in Hz.
-      text_length: units and END; a longer text loses its end.
+      seconds: length of the audio, from the start of the melody; up to 120.
+      sample_rate: in Hz, 4,000 to 48,000.
+      text_length: ids with END, at least 2; longer texts are cut at the end.
       text_unit: `word`, `character` or `byte`.
     """
 
@@ -82,16 +89,16 @@ class Source(local.LocalSource):
     layout: ClassVar[tuple[str, ...]] = (FILE,)
     home: ClassVar[str] = "http://openhymnal.org"
 
-    seconds: float = 8.0
-    sample_rate: int = 16_000
-    text_length: int = 96
+    seconds: Seconds = 8.0
+    sample_rate: Size = 16_000
+    text_length: Size = 96
     text_unit: str = "word"
 
     def _load(self) -> None:
         self.require("seconds", "above 0, to 120", 0 < self.seconds <= 120)
         self.require("sample_rate", "4000 to 48000", 4000 <= self.sample_rate <= 48000)
         self.require("text_length", "2 or more", self.text_length >= 2)
-        self.require("text_unit", "word, character or byte", self.text_unit in ("word", "character", "byte"))
+        self.require("text_unit", "word, character or byte", self.text_unit in UNITS)
         path = self.root / FILE
         try:
             tunes = [tune for tune in abc_notation.tunes(path.read_text(encoding="utf-8")) if in_public_domain(tune)]
@@ -125,13 +132,18 @@ class Source(local.LocalSource):
 
 
 def _opening(melody: abc_notation.Melody) -> tuple[int, ...]:
-    """The intervals between its first 14 notes."""
+    """The intervals between the first 14 notes of a melody, in semitones."""
     pitches = [note.pitch for note in melody.notes if note.pitch is not None][:14]
     return tuple(np.diff(pitches).tolist())
 
 
 def _groups(names: list[str], *keys: list) -> list[str]:
-    """For each item the name of the first that it is connected to by equal keys."""
+    """For each item, the name of the first item of its group; items with an equal key are in one group.
+
+    Args:
+      names: one for each item.
+      keys: lists with one key for each item.
+    """
     group = list(range(len(names)))
     for column in keys:
         first: dict = {}

@@ -1,4 +1,4 @@
-"""What the sets share whose files the user puts into place: where they lie, a fixed split, and how they are read."""
+"""The base of data sets whose files the user puts into place: the folder, the splits, decoding and reading."""
 
 from __future__ import annotations
 
@@ -25,33 +25,35 @@ LINE_SECONDS = 10.0  # between two lines of progress
 
 @dataclasses.dataclass(kw_only=True)
 class LocalSource:
-    """A set in `$MMGEN_DATA/<module name>`, or in `directory`.
+    """A data set in the folder `$MMGEN_DATA/<module name>`, or in `directory`.
 
-    A subclass fills `modalities`, `_columns` and `_rows` in `_load`, which runs when the source is made: what cannot be
-    used stops a run before anything compiles.
+    A subclass fills `modalities`, `_columns` and `_rows` in `_load`, which runs when the source is created. So an
+    unusable file stops a run before anything compiles.
 
     Raises:
-      DataError: the folder lacks what `layout` lists, or a file cannot be used.
+      DataError: the folder lacks an entry of `layout`, a file cannot be used, or the split is empty.
+      InputError: a field has a value that the set does not support.
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
     available: ClassVar[tuple[str, ...]]
-    layout: ClassVar[tuple[str, ...]]  # of the folder
-    home: ClassVar[str]
-    label_preserving: ClassVar[tuple[str, ...]] = ()  # see `augment.MEANING`
+    layout: ClassVar[tuple[str, ...]]  # files and folders that the set's folder must hold
+    home: ClassVar[str]  # where the set can be fetched
+    version: ClassVar[int] = 1  # raised where the same files give other splits; a part of the fingerprint
+    label_preserving: ClassVar[tuple[str, ...]] = ()  # operations of `training.augment.MEANING`
 
-    split: str = "train"
+    split: str = "train"  # or several splits joined by "+"
     names: tuple[str, ...] = ()
     directory: str = ""
 
     def __post_init__(self):
         self.names = tuple(self.names) or self.available
-        self.require("split", ", ".join(self.splits), self.split in self.splits)
+        self.require("split", ", ".join(self.splits), set(self.split.split("+")) <= set(self.splits))
         self.require("names", f"some of {', '.join(self.available)}", set(self.names) <= set(self.available))
         self.root = self._find()
         self.modalities: dict[str, Modality] = {}
         self._columns: dict[str, np.ndarray | tuple[arrays.Arrays, str]] = {}
-        self._rows = np.zeros(0, np.int64)  # of the split, in the columns
+        self._rows = np.zeros(0, np.int64)  # the rows of the columns that are in the split
         self._load()
         self.modalities = {name: self.modalities[name] for name in self.names}
         if not len(self._rows):
@@ -65,17 +67,19 @@ class LocalSource:
         return type(self).__module__.rpartition(".")[2]
 
     def require(self, field: str, expected: str, holds: bool) -> None:
+        """Raises InputError for a field of the config unless `holds`; `expected` says what the field must be."""
         if not holds:
             raise InputError(
                 f"{self.set_name}.{field}: expected {expected}, got {getattr(self, field)!r}; set it in config.data"
             )
 
     def error(self, file, modality: str, field: str, expected: str, got, advice: str) -> DataError:
+        """A DataError whose advice names the home of the set."""
         return DataError(file, modality, field, expected, got, f"{advice} (home of {self.set_name}: {self.home})")
 
     def _find(self) -> pathlib.Path:
         base = os.environ.get("MMGEN_DATA", "")
-        folder = pathlib.Path(self.directory or os.path.join(base or "$MMGEN_DATA", self.set_name)).expanduser()
+        folder = pathlib.Path(os.path.expanduser(self.directory or os.path.join(base or "$MMGEN_DATA", self.set_name)))
         if missing := [entry for entry in self.layout if not (folder / entry).exists()]:
             got = "MMGEN_DATA not set" if not (base or self.directory) else f"no {missing[0]}"
             advice = "fetch the set, then set MMGEN_DATA to the folder above it, or data.directory to it"
@@ -98,7 +102,7 @@ class LocalSource:
     def _decoded(
         self, name: str, files: Sequence[pathlib.Path], modality: Modality, decode: Callable[[pathlib.Path], np.ndarray]
     ) -> tuple[arrays.Arrays, str]:
-        """A column of what `decode` gives for each file, decoded once: frames as uint8, waveforms as int16."""
+        """A cached column with `decode(file)` for each file; images and frames as uint8, waveforms as int16."""
         listed = repr([(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
         parameters = {
             "version": 1,
@@ -108,7 +112,7 @@ class LocalSource:
         }
 
         def build(writer: arrays_writer.Writer) -> None:
-            for file in files:  # one that is cut off is found before the first is decoded
+            for file in files:  # a truncated file is found before any file is decoded
                 containers.check(file, name)
             for values in decode_all(f"{self.set_name}: {name}", files, decode):
                 writer.extend({name: to_integer(values)})
@@ -116,7 +120,7 @@ class LocalSource:
         return arrays.cached(f"{self.set_name}/{name}", [], parameters, build), name
 
     def _texts(self, name: str, texts: Sequence[str], tokenizer: Tokenizer, length: int) -> tuple[Modality, np.ndarray]:
-        """The modality and its column `[N, length] int32`."""
+        """The text modality and its column `[N, length] int32`; raises InputError for a text that is too long."""
         longest = max((len(tokenizer.split(text)) for text in texts), default=0)
         if longest >= length:
             raise InputError(
@@ -128,23 +132,30 @@ class LocalSource:
 
 
 def split_of(group: str) -> str:
-    """The split of a group of examples, by a SHA-256 of its name: about a tenth is `test`, a tenth `validation`.
+    """The split of a group of examples, by the SHA-256 of its name: about 10 % `test`, 10 % `validation`, else `train`.
 
-    It depends on nothing else, so a file that comes or goes moves no other.
+    The split depends on the name alone: adding or removing a file does not move other files to another split.
     """
     part = hashlib.sha256(group.encode("utf-8")).digest()[0] / 256
     return "test" if part < 0.1 else "validation" if part < 0.2 else "train"
 
 
 def rows_of(split: str, groups: Sequence[str]) -> np.ndarray:
-    """Indices of the groups that are in the split."""
-    return np.flatnonzero([split_of(group) == split for group in groups])
+    """Indices of the examples whose group is in the split, or in one of the splits that `+` joins.
+
+    `groups` has the group of each example.
+    """
+    return np.flatnonzero([split_of(group) in split.split("+") for group in groups])
 
 
 def decode_all(
     what: str, files: Sequence[pathlib.Path], decode: Callable[[pathlib.Path], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """`[n, …]` chunks of the decoded files in their order, with a printed line now and then."""
+    """Chunks `[n, …]` of the decoded files, in order; prints a line of progress every `LINE_SECONDS`.
+
+    Args:
+      what: the start of the line of progress.
+    """
     start = said = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for first in range(0, len(files), CHUNK):
@@ -162,7 +173,7 @@ def to_integer(values: np.ndarray) -> np.ndarray:
 
 
 def to_float(values: np.ndarray) -> np.ndarray:
-    """The inverse of `to_integer`; int32 stays."""
+    """The inverse of `to_integer`; int32 (ids) is returned unchanged."""
     if values.dtype == np.uint8:
         values = values.astype(np.float32)
         values /= 127.5

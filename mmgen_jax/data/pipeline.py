@@ -1,9 +1,10 @@
-"""The one data pipeline: a source's examples as batches, in an order that is a function of (seed, position) alone.
+"""The data pipeline: the examples of a source as batches, in an order that is a function of (seed, position) alone.
 
-Position p counts the examples since the start of training; pass (epoch) e = p // N over a source of N examples reads
-them in the order of a permutation drawn from (seed, e). Global batch i is positions [i B, (i + 1) B), and may end one
-epoch and begin the next. Each process reads its own consecutive rows of the global batch, so what a step trains on
-depends neither on the number of processes or devices nor on the reading threads, and the state is one integer.
+Position p counts the examples since the start of training. Epoch e = p // N over a source of N examples reads them in
+the order of a permutation drawn from (seed, e). Global batch i holds the positions [i B, (i + 1) B); it may hold the
+end of one epoch and the start of the next. Each process reads its own consecutive rows of the global batch. So the
+examples of a step depend neither on the number of processes or devices nor on the reading threads, and the state of the
+pipeline is one integer.
 """
 
 from __future__ import annotations
@@ -34,16 +35,19 @@ def batches(
     prefetch: int = 4,
     drop_remainder: bool = True,
 ) -> BatchIterator:
-    """Batches of `source` (see `mmgen_jax/data/__init__.py` for what a source is), as dicts of numpy arrays.
+    """Batches of a source (its contract is in `mmgen_jax/data/__init__.py`), as dicts of NumPy arrays.
 
-    For evaluation: `shuffle=False, epochs=1, drop_remainder=False` is one pass in order whose last batch may be short.
+    `shuffle=False, epochs=1, drop_remainder=False` is one pass in order; its last batch may be smaller.
 
     Args:
-      batch_size: of all processes together.
-      epochs: passes over the data; None is for ever.
-      num_threads: that read, each a whole batch; 0 reads in the thread that calls `next`.
-      prefetch: how many batches are read ahead.
-      drop_remainder: leave out a last batch that is short.
+      batch_size: examples of the global batch, over all processes.
+      seed: of the order.
+      shuffle: False reads the examples in the order of the source.
+      epochs: number of passes over the data; None: without end.
+      process_index, process_count: of this process; it reads `batch_size / process_count` rows of each batch.
+      num_threads: number of reading threads; each reads a whole batch. 0 reads in the thread that calls `next`.
+      prefetch: number of batches that are read ahead.
+      drop_remainder: leave out the last batch where it is smaller.
 
     Raises:
       InputError: an empty source, fewer examples than a batch, or a batch that the processes cannot share evenly.
@@ -51,14 +55,9 @@ def batches(
     import grain
 
     size = len(source)
-    if not size:
-        raise InputError(f"{_describe(source)}: expected at least one example, got none")
     if batch_size < 1 or batch_size % process_count:
         raise InputError(f"batch_size: expected a positive multiple of {process_count} processes, got {batch_size}")
-    if drop_remainder and size < batch_size:
-        raise InputError(
-            f"{_describe(source)}: expected at least batch_size = {batch_size} examples, got {size}; lower batch_size"
-        )
+    check_size(source, batch_size if drop_remainder else 1)
     total = sys.maxsize if epochs is None else epochs * size
     num_batches = total // batch_size if drop_remainder else -(-total // batch_size)
     local_size = batch_size // process_count
@@ -69,7 +68,7 @@ def batches(
         stop = min(start + batch_size, total)
         first = min(start + process_index * local_size, stop)
         positions = np.arange(first, min(first + local_size, stop), dtype=np.int64)
-        if not positions.size:  # the last, short batch has no rows for this process; a source reads at least one
+        if not positions.size:  # no row of the last, smaller batch is for this process; a source reads at least one row
             return {name: array[:0] for name, array in source.read(*order(np.array([start]))).items()}
         return source.read(*order(positions))
 
@@ -86,18 +85,35 @@ def batches(
     return BatchIterator(iter(dataset.to_iter_dataset(options)))
 
 
-def _permutations(size: int, seed: int) -> Callable[[int], np.ndarray]:
-    """Epoch to permutation of [0, size), the two last used kept (a batch may touch both): 8 bytes an example each.
+def check_size(source: Any, batch_size: int) -> None:
+    """Raises InputError where a source has not the examples of one batch."""
+    if not len(source):
+        raise InputError(f"{_describe(source)}: expected at least one example, got none")
+    if len(source) < batch_size:
+        raise InputError(
+            f"{_describe(source)}: expected at least batch_size = {batch_size} examples, got {len(source)}; lower "
+            "batch_size"
+        )
 
-    Grain's own `shuffle` needs no memory, but 8 microseconds an example on one core with the interpreter locked, and
-    seeds epoch e with seed + e: run `seed + 1` would read what run `seed` reads an epoch later.
+
+def _permutations(size: int, seed: int) -> Callable[[int], np.ndarray]:
+    """A function from epoch to permutation of [0, size).
+
+    The last two permutations are kept in memory, 8 bytes an example each, because a batch may be from two epochs. The
+    alternative, Grain's `shuffle`, needs no such memory, but 8 microseconds an example while it holds the interpreter's
+    lock. It also seeds epoch e with seed + e, so that epoch e + 1 of seed s has the order of epoch e of seed s + 1.
     """
 
     @functools.lru_cache(maxsize=2)
     def permutation(epoch: int) -> np.ndarray:
-        return np.random.default_rng([seed, epoch]).permutation(size)
+        return drawn(size, seed, epoch)
 
     return permutation
+
+
+def drawn(size: int, seed: int, epoch: int = 0) -> np.ndarray:
+    """The permutation of [0, size) by which an epoch reads a source of `size` examples."""
+    return np.random.default_rng([seed, epoch]).permutation(size)
 
 
 def _describe(source: Any) -> str:
@@ -106,9 +122,9 @@ def _describe(source: Any) -> str:
 
 
 class BatchIterator:
-    """Iterates over batches; its state is JSON and counts those that `next` has returned, not those read ahead.
+    """Iterates over batches. Its state (JSON) counts the batches that `next` has returned, not batches read ahead.
 
-    An exception of the source reaches the caller of `next` as it was raised, and the next call reads that batch again.
+    An exception of the source is raised by `next`; the following call reads the same batch again.
     """
 
     def __init__(self, iterator: Any):
@@ -130,7 +146,7 @@ class BatchIterator:
             try:
                 self._peeked = next(self._iterator)
             except Exception:
-                self.set_state(self._state)  # grain would go on behind the batch that failed
+                self.set_state(self._state)  # else grain would continue after the failed batch
                 raise
         return self._peeked
 
@@ -143,20 +159,21 @@ class BatchIterator:
         self._state = self._iterator.get_state()
 
     def close(self) -> None:
-        """Ends the reading threads, after the batch that each may be reading."""
+        """Ends the reading threads, once each has finished its current batch."""
         self._iterator.close()
 
 
 class prefetch_to_device:
-    """Runs `put` on the batches of `iterator` ahead of time, in a thread; the state counts what `next` has returned.
+    """Runs `put` on the batches of `iterator` ahead of time, in a thread.
 
-    Own, not grain's: `grain.experimental.device_put` runs in a daemon thread, which may be inside jax when the
-    interpreter goes down. Here each batch is one task of an executor, which Python waits for at exit.
+    The state counts the batches that `next` has returned. `grain.experimental.device_put` is not used: it runs in a
+    daemon thread, which may be inside JAX when the interpreter shuts down. Here each batch is a task of an executor,
+    and Python waits for the executor at exit.
 
     Args:
-      iterator: with `get_state`, `set_state` and `close`.
+      iterator: of host batches, with `get_state`, `set_state` and `close`.
       put: host batch to device batch, e.g. `lambda batch: jax.device_put(batch, sharding)`.
-      size: how many batches are put ahead, at least 1; each takes its place in device memory.
+      size: number of batches put ahead, at least 1; each takes device memory.
     """
 
     def __init__(self, iterator: Any, put: Callable[[Any], Any], size: int = 2):
@@ -193,7 +210,7 @@ class prefetch_to_device:
         self._fill()
         try:
             return self._pending[0].result()[0]
-        except Exception:  # StopIteration among them
+        except Exception:  # StopIteration included
             self.set_state(self._state)
             raise
 
@@ -216,7 +233,7 @@ class prefetch_to_device:
         self._state = self._iterator.get_state()
 
     def close(self) -> None:
-        """Ends the thread, after the batch that it may be putting, and closes `iterator`."""
+        """Ends the thread, once its current batch is put, and closes `iterator`."""
         self._drain()
         self._executor.shutdown()
         self._iterator.close()

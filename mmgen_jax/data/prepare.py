@@ -1,12 +1,12 @@
-"""TFDS sets exported once to `arrays`, so that training imports neither TensorFlow nor tensorflow-datasets.
+"""Exports TFDS sets once to `data/cache/arrays.py`, so that training imports no TensorFlow or tensorflow-datasets.
 
 `mmgen prepare-data --dataset=NAME [--manual-dir=DIR]` prepares the set through tensorflow-datasets
-(`pip install "mmgen_jax[tfds]"`), downloading what `DIR` does not hold, and writes every split to
-`cache_dir()/prepared/NAME/<split>`.
-NAME is one that `tfds.builder` knows (`mnist`, `mnist:3.0.1`, `glue/cola`), or `digits` for `mnist` and `spoken_digit`.
-TFDS keeps its own records in `$TFDS_DATA_DIR`, else in `cache_dir()/tfds`; they can be removed after the export.
+(`pip install "mmgen_jax[tfds]"`), downloads the files that `DIR` does not hold, and writes every split to
+`cache_dir()/prepared/NAME/<split>`. NAME is a name of `tfds.builder` (`mnist`, `mnist:3.0.1`, `glue/cola`), or `digits`
+for `mnist` and `spoken_digit` together. TFDS keeps its own copy in `$TFDS_DATA_DIR`, else in `cache_dir()/tfds`; the
+copy can be removed after the export.
 
-What a feature becomes; `arrays.attributes["features"]` tells the kind:
+The stored form of each kind of feature (`arrays.attributes["features"]` has the kind of every feature):
 
     image   [N, H, W, C] uint8, or the encoded bytes (PNG, JPEG) where the size varies
     label   [N] int32 (-1: unknown), with `classes`
@@ -34,17 +34,18 @@ import numpy as np
 from mmgen_jax.data.cache import arrays, arrays_writer
 from mmgen_jax.errors import PrepareError, Unusable
 
-EXPORT = 1  # raise when what an export writes changes
+EXPORT = 1  # raise when the content of an export changes
 CHUNK = 256  # examples held at a time
 BUILDERS = {"digits": ("mnist", "spoken_digit")}
 
 
 def prepare(dataset: str, manual_dir: str | None = None) -> list[pathlib.Path]:
-    """Prepares and exports a set unless that is done already; the folders of its splits.
+    """Prepares and exports a set, unless it is exported already; returns the folders of its splits.
 
     Args:
       dataset: a TFDS name, with a config or version if need be, or `digits`.
-      manual_dir: a folder with the files that TFDS would download, or with a folder of them that is named as the set.
+      manual_dir: a folder with the files that TFDS would download, or a folder that holds such a folder, named as the
+        set.
 
     Raises:
       PrepareError: TensorFlow is not installed, a folder does not exist, or TFDS could not prepare the set.
@@ -63,13 +64,15 @@ def prepare(dataset: str, manual_dir: str | None = None) -> list[pathlib.Path]:
 
 
 def splits(name: str, dataset: str = "") -> dict[str, arrays.Arrays]:
-    """The prepared splits of TFDS set `name`; prepared now where `$MMGEN_DATA/tfds/<name>` holds its files.
+    """The exported splits of the TFDS set `name`: `{split: Arrays}`.
+
+    A set that is not exported yet is prepared now where `$MMGEN_DATA/tfds/<name>` holds its files.
 
     Args:
-      dataset: the name to prepare it by, where that is another one (`digits`).
+      dataset: the name for `mmgen prepare-data` in the error message, where it is not `name` (`digits`).
 
     Raises:
-      Unusable: it is not prepared; the message has the command that does it.
+      Unusable: the set is not prepared; the message has the command that prepares it.
     """
     exported = _exported(name)
     if not exported:
@@ -94,7 +97,7 @@ def _directory(name: str) -> pathlib.Path:
 
 
 def _exported(name: str) -> dict[str, arrays.Arrays]:
-    """The exported splits, in the order of TFDS, or {} unless all are there."""
+    """The exported splits, in the order of TFDS; {} where a split is missing."""
     directory = _directory(name)
     found = {}
     for meta in sorted(directory.glob("*/meta.json")):
@@ -108,7 +111,7 @@ def _exported(name: str) -> dict[str, arrays.Arrays]:
 
 @contextlib.contextmanager
 def _lock(name: str) -> Iterator[None]:
-    """Lets one process at a time prepare a set; the others wait and find it done."""
+    """Lets one process at a time prepare a set; the other processes wait and then find it prepared."""
     path = arrays.cache_dir() / "prepared" / f".{_directory(name).name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -119,7 +122,7 @@ def _lock(name: str) -> Iterator[None]:
 def _manual_dir(dataset: str, name: str, manual_dir: str | None) -> pathlib.Path | None:
     if manual_dir is None:
         return None
-    folder = pathlib.Path(manual_dir).expanduser().resolve()
+    folder = pathlib.Path(os.path.expanduser(manual_dir)).resolve()
     if (folder / _base(name)).is_dir():
         return folder / _base(name)
     if not folder.is_dir() or (dataset in BUILDERS and folder.name != name):
@@ -155,7 +158,7 @@ def _export(name: str, manual_dir: pathlib.Path | None) -> None:
 
 
 def export(builder: Any, split: str, directory: pathlib.Path) -> None:
-    """Writes one split of a prepared TFDS builder as arrays."""
+    """Writes one split of a prepared TFDS builder to `directory`, as `arrays.write` does."""
     import tensorflow_datasets as tfds
 
     features = dict(_flatten(builder.info.features))
@@ -170,7 +173,7 @@ def export(builder: Any, split: str, directory: pathlib.Path) -> None:
     if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
         examples = iter(builder.as_data_source(split, decoders=decoders or None))
     else:
-        # One file after the other: the order of the examples must be the same on every machine.
+        # Read the files one after the other, so that the order of the examples is the same on every machine.
         read_config = tfds.ReadConfig(interleave_cycle_length=1)
         examples = iter(tfds.as_numpy(builder.as_dataset(split, decoders=decoders or None, read_config=read_config)))
     provenance = {
@@ -188,7 +191,7 @@ def export(builder: Any, split: str, directory: pathlib.Path) -> None:
 
 
 def _flatten(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`{outer: {inner: x}}` as `("outer/inner", x)`; for dicts and for TFDS' FeaturesDict, which is no Mapping."""
+    """`{outer: {inner: x}}` as `("outer/inner", x)`, for dicts and for TFDS' FeaturesDict (which is no Mapping)."""
     for name, value in tree.items():
         if isinstance(value, type(tree)):
             yield from _flatten(value, f"{prefix}{name}/")
@@ -208,7 +211,7 @@ def _nest(flat: dict[str, Any]) -> dict:
 
 
 def _describe(feature: Any, kinds: Any) -> dict | None:
-    """Kind and shape of a TFDS feature (None on an axis that varies); None for one that has no array form."""
+    """Kind and shape of a TFDS feature (None for an axis that varies); None for a feature without an array form."""
     if not isinstance(feature.shape, tuple):  # a group of features
         return None
     shape, dtype = list(feature.shape), np.dtype(feature.np_dtype)
@@ -230,7 +233,7 @@ def _describe(feature: Any, kinds: Any) -> dict | None:
 
 
 def _convert(values: list, field: str, description: dict) -> arrays_writer.Values:
-    """A chunk of one field in the form that it is written in."""
+    """A chunk of one field in its stored form, see the module's docstring."""
     if description.get("encoded"):
         return [np.frombuffer(bytes(value), np.uint8) for value in values]
     return _FORMS.get(description["kind"], _stacked)(values, field)

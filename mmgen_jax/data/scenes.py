@@ -1,8 +1,8 @@
-"""The built-in world `scenes`: captions, pictures, clips and sounds of one thing, rendered on the fly.
+"""The built-in data set `scenes`: captions, pictures, clips and sounds of one object, rendered on the fly.
 
-Example i of a split is a function of (seed, split, i); no two are alike and nothing is stored. Its modalities show the
-same factors: `shape`, `color`, `size`, `motion`. The image is the frame `num_frames // 2` of the video. `train` and
-`test` have the same 30 pairs of shape and colour; `compositional` has the other 6, which training never shows.
+Example i of a split is a function of (seed, split, i); nothing is stored. All modalities of an example show the same
+factors: `shape`, `color`, `size`, `motion`. The image is frame `num_frames // 2` of the video. `train` and `test` have
+the same 30 pairs of shape and colour; `compositional` has the other 6 pairs, which training never shows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount, Seconds, Seed, Side, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.scenes import audio, image, text
@@ -29,15 +30,18 @@ class Source:
 
     Args:
       split: `train`, `test` or `compositional`.
-      names: the modalities to render, of `text image video audio shape color size motion`; () is all of them.
-      seed: of the whole world; another seed gives other examples of the same distribution.
+      names: the modalities to render, some of `text image video audio shape color size motion`; () is all of them.
+      seed: of all examples; another seed gives other examples of the same distribution.
       num_train, num_test, num_compositional: examples in each split.
-      image_size: pixels of a side, of image and video.
-      num_frames: of the video, which is as long as the sound.
-      audio_seconds, sample_rate: of the sound.
-      text_length: ids of a caption, with END and padding.
-      tell_motion: whether captions may tell the motion; False for a model that writes them after a picture, which does
-        not show it.
+      image_size: side of image and video in pixels, at least 16.
+      num_frames: frames of the video, which lasts as long as the sound.
+      audio_seconds: length of the sound and the video, at least 0.25.
+      sample_rate: of the sound in Hz, at least 7,200.
+      text_length: ids of a caption with END, padded.
+      tell_motion: whether captions may tell the motion; False for captioning of images, which do not show the motion.
+
+    Raises:
+      ConfigError: an unknown split or modality, or a field below its least value.
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
@@ -45,15 +49,15 @@ class Source:
 
     split: str = "train"
     names: tuple[str, ...] = ()
-    seed: int = 0
-    num_train: int = 50_000
-    num_test: int = 2_000
-    num_compositional: int = 2_000
-    image_size: int = 32
-    num_frames: int = 8
-    audio_seconds: float = 0.5
-    sample_rate: int = 8_000
-    text_length: int = 16
+    seed: Seed = 0
+    num_train: Amount = 50_000
+    num_test: Amount = 2_000
+    num_compositional: Amount = 2_000
+    image_size: Side = 32
+    num_frames: Size = 8
+    audio_seconds: Seconds = 0.5
+    sample_rate: Size = 8_000
+    text_length: Size = 16
     tell_motion: bool = True
 
     def __post_init__(self):
@@ -83,8 +87,11 @@ class Source:
 
     @property
     def label_preserving(self) -> tuple[str, ...]:
-        """Mirrored or reversed, a clip shows another motion, which caption, sound and label tell; without them both are
-        allowed. Another hue never is: the colour is a factor.
+        """Operations of `training.augment.MEANING` that leave the other modalities true.
+
+        A mirrored or reversed clip shows another motion. So `flip` and `reverse` are allowed only without modalities
+        that tell the motion: caption, sound and the label `motion`. `hue` and `zoom` are never allowed, because colour
+        and size are factors.
         """
         return () if {"text", "audio", "motion"} & set(self.names or NAMES) else ("flip", "reverse")
 
@@ -92,7 +99,7 @@ class Source:
         return getattr(self, f"num_{self.split}")
 
     def read(self, indices: np.ndarray, epochs: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """A batch; `epochs` changes nothing.
+        """A batch of examples; the same in every epoch.
 
         Raises:
           IndexError: an index outside the split.

@@ -1,19 +1,22 @@
-"""Sounds: short recordings with what they are called.
+"""Sounds: short recordings with their names.
 
-- audio: from the start on; the sounds are up to 4 s long, half of them below 0.4 s, three in four below 1 s.
+- audio: the first `seconds` of the recording; recordings last up to 4 s, half of them below 0.4 s, three in four below
+  1 s.
 - text: the file's name as words.
 - pack: `kenney` (clicks and cues of user interfaces) or `sonic_pi` (drums, bass, loops, ambience).
 
-Homes, both CC0: https://kenney.nl/assets/interface-sounds and https://kenney.nl/assets/ui-audio (150 sounds and one
-more), https://github.com/sonic-pi-net/sonic-pi (`etc/samples`; here the 195 of at most 4 s). In `$MMGEN_DATA/sounds`:
+Homes, both CC0: https://kenney.nl/assets/interface-sounds and https://kenney.nl/assets/ui-audio (151 sounds in all),
+https://github.com/sonic-pi-net/sonic-pi (`etc/samples`; here its 195 sounds of at most 4 s). In `$MMGEN_DATA/sounds`:
 `kenney/` and `sonic_pi/`, each with FLAC, WAV, Ogg or MP3 files of any rate.
 
-A name's text: underscores become spaces, and a number at its end, which counts variants, goes (`click_001` and `click5`
-are "click", `elec_blip2` is "elec blip") but where it belongs to the name: `bd_808`, `guit_em9`, `loop_drone_g_97`.
-Abbreviations stay as they are (`bd` bass drum, `sn` snare, `perc` percussion, `guit` guitar, `elec` electric).
+From file name to text: underscores become spaces. A number at the end, which counts variants, is removed (`click_001`
+and `click5` give "click", `elec_blip2` gives "elec blip"), except where it belongs to the name: `bd_808`, `guit_em9`,
+`loop_drone_g_97`. Abbreviations are kept (`bd` bass drum, `sn` snare, `perc` percussion, `guit` guitar, `elec`
+electric).
 
-Splits: `local.split_of` of the text, so all variants of a name fall in one: of 346 sounds 275 train (146 names), 40
-validation (20) and 31 test (18). The vocabulary is that of the training texts, and open: other words are `UNKNOWN`.
+Splits: `local.split_of` of the text, so that all variants of a name are in one split: of 346 sounds 275 train (146
+names), 40 validation (20) and 31 test (18). The vocabulary is open, and built from the training texts; words outside it
+become `UNKNOWN`.
 """
 
 from __future__ import annotations
@@ -24,16 +27,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Seconds, Size
 from mmgen_jax.data import local
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.tokenizer import build
+from mmgen_jax.modalities.tokenizer import UNITS, build
 
 PACKS = ("kenney", "sonic_pi")
 NUMBER_IS_NAME = ("bd_808", "guit_em9", "loop_drone_g_97")
 
 
 def text_of(stem: str) -> str:
-    """The text of a file's name without its suffix."""
+    """The text of a file name (given without its suffix)."""
     name = stem if stem in NUMBER_IS_NAME else re.sub(r"_?\d+$", "", stem)
     return " ".join(name.lower().split("_")) or stem
 
@@ -44,27 +48,27 @@ class Source(local.LocalSource):
 
     Args:
       split: `train`, `validation` or `test`.
-      names: of `text`, `audio`, `pack`; () is all.
+      names: some of `text`, `audio`, `pack`; () is all.
       directory: of the set; "" is `$MMGEN_DATA/sounds`.
-      seconds: a longer sound loses its end, a shorter one is followed by silence.
-      sample_rate: in Hz.
+      seconds: length of the audio, up to 10; longer sounds are cut at the end, shorter sounds padded with silence.
+      sample_rate: in Hz, 4,000 to 48,000.
       text_length: ids with END; the longest text takes 5.
-      text_unit: `word`, `character` or `byte`; the latter two need a `text_length` of up to 20.
+      text_unit: `word`, `character` or `byte`; `character` and `byte` need a `text_length` of up to 20.
     """
 
     available: ClassVar[tuple[str, ...]] = ("text", "audio", "pack")
     layout: ClassVar[tuple[str, ...]] = PACKS
     home: ClassVar[str] = "https://kenney.nl/assets/interface-sounds and https://github.com/sonic-pi-net/sonic-pi"
 
-    seconds: float = 1.0
-    sample_rate: int = 16_000
-    text_length: int = 6
+    seconds: Seconds = 1.0
+    sample_rate: Size = 16_000
+    text_length: Size = 6
     text_unit: str = "word"
 
     def _load(self) -> None:
         self.require("seconds", "above 0, to 10", 0 < self.seconds <= 10)
         self.require("sample_rate", "4000 to 48000", 4000 <= self.sample_rate <= 48000)
-        self.require("text_unit", "word, character or byte", self.text_unit in ("word", "character", "byte"))
+        self.require("text_unit", "word, character or byte", self.text_unit in UNITS)
         audio = Modality("audio", (round(self.seconds * self.sample_rate),), sample_rate=self.sample_rate)
         files = [path for pack in PACKS for path in sorted((self.root / pack).iterdir())]
         files = [path for path in files if path.suffix.lower() in audio.traits.suffixes]

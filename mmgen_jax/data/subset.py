@@ -1,7 +1,8 @@
-"""A part of a source's examples, drawn by a seed: `config.data.fraction`, of the training split alone."""
+"""Parts of the training examples, for `config.data.part` and `config.data.fraction`; other splits are read whole."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
@@ -10,13 +11,37 @@ import numpy as np
 from mmgen_jax.errors import ConfigError
 
 ROLE = 0x5B5E7  # keeps this draw apart from the pipeline's, which is from (seed, epoch)
+OTHER = {"first": "second", "second": "first"}  # each part of a split, and the part that shares no family with it
 
 
-class Subset:
-    """`ceil(fraction · N)` examples of `source`, in the source's order; what else it has is the source's.
+class Rows:
+    """A source with the examples `rows` of `source`; all else is as in `source`."""
 
-    A smaller fraction of the same seed is a part of a larger one. The other modalities of an example stay the source's:
-    where it draws a partner anew for each pass (`digits`), it draws from all of them.
+    def __init__(self, source: Any, rows: np.ndarray):
+        self._source, self._rows = source, rows
+
+    @property
+    def whole(self) -> Any:
+        """The source that this is a part of, maybe a part of a part."""
+        return getattr(self._source, "whole", self._source)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
+        return self._source.read(self._rows[np.asarray(indices)], epochs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # copying and pickling ask for such names before `_source` is set
+            raise AttributeError(name)
+        return getattr(self._source, name)
+
+
+class Subset(Rows):
+    """A source with `ceil(fraction · N)` random examples of `source`, in its order.
+
+    With the same seed, the examples of a smaller fraction are among those of a larger fraction. Where the source pairs
+    its examples anew for each pass (`digits`), the partners are still drawn from the whole split.
 
     Raises:
       ConfigError: a fraction that is not in (0, 1].
@@ -26,16 +51,29 @@ class Subset:
         if not 0 < fraction <= 1:
             raise ConfigError(f"data.fraction: expected above 0 and at most 1, got {fraction}")
         num = math.ceil(fraction * len(source))
-        self._source = source
-        self._rows = np.sort(np.random.default_rng([seed, ROLE]).permutation(len(source))[:num])
+        super().__init__(source, np.sort(np.random.default_rng([seed, ROLE]).permutation(len(source))[:num]))
 
-    def __len__(self) -> int:
-        return len(self._rows)
 
-    def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
-        return self._source.read(self._rows[np.asarray(indices)], epochs)
+class Half(Rows):
+    """The `first` or `second` half of a source's families: a model trains on one half, its judge on the other half.
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # also what copying and pickling ask for before there is a source
-            raise AttributeError(name)
-        return getattr(self._source, name)
+    A source whose examples come in families has their names as `families`, one for each example; in other sources each
+    example is a family. A hash of the family's name gives its half, so the halves have about as many families, and no
+    seed changes them. Vocabularies are those of the whole split.
+
+    Raises:
+      ConfigError: no such part.
+    """
+
+    def __init__(self, source: Any, part: str):
+        if part not in OTHER:
+            raise ConfigError(f"data.part: expected {' or '.join(OTHER)}, got {part!r}")
+        families = getattr(source, "families", None) or map(str, range(len(source)))
+        first = np.array([hashlib.sha256(f"part {family}".encode()).digest()[0] < 128 for family in families])
+        super().__init__(source, np.flatnonzero(first == (part == "first")))
+
+
+def part_of(source: Any, part: str, fraction: float, seed: int) -> Any:
+    """The half `part` of a source ("": all of it), and of that the `fraction` that `seed` draws."""
+    source = Half(source, part) if part else source
+    return Subset(source, fraction, seed) if fraction != 1 else source

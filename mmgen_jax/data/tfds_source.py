@@ -1,12 +1,12 @@
-"""Any set of tensorflow-datasets, by a map from modalities to its features.
+"""Any set of tensorflow-datasets: `fields` maps each modality to a feature of the set.
 
     data = dict(name="tfds_source", dataset="mnist", fields=dict(photo="image", digit="label"), image_size=32)
 
 `mmgen prepare-data --dataset=NAME` fetches and exports the set, once; https://www.tensorflow.org/datasets/catalog has
-each set's home page, licence and features. Resizing, resampling and tokenising happen once, too, when a source first
-needs them, and are kept in the cache.
+each set's home page, licence and features. Resizing, resampling and tokenising are also done once, when a source first
+needs them; the results are cached.
 
-Where the set has no official `validation` or `test` split, each missing one is a tenth of `train`, taken from a fixed
+Where the set has no official `validation` or `test` split, each missing split is a tenth of `train`, taken from a fixed
 permutation (`numpy.random.RandomState(0)`, validation first) and left out of `train`.
 """
 
@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Count, Seconds, Sides, Size
 from mmgen_jax.data import prepare
 from mmgen_jax.data.cache import arrays, arrays_writer
 from mmgen_jax.data.files import tfds_features
@@ -28,7 +29,7 @@ from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 from mmgen_jax.modalities.space import Continuous
 
-VERSION = 1  # raise when what a column holds changes
+VERSION = 1  # raise when the content of a cached column changes
 CHUNK = 256  # examples held at a time
 
 
@@ -37,18 +38,23 @@ class Source:
     """A prepared TFDS set.
 
     Args:
-      dataset: its TFDS name, with a config or version if need be: `mnist`, `mnist:3.0.1`, `glue/cola`.
-      fields: the feature that each modality reads; features nested in a dict are `outer/inner`.
+      dataset: the TFDS name, with a config or version if need be: `mnist`, `mnist:3.0.1`, `glue/cola`.
+      fields: `{modality: feature}`; features nested in a dict are named `outer/inner`.
       split: `train`, `validation`, `test`, or another official split.
-      names: of the modalities; () is all.
-      image_size: side in pixels after cropping the middle square and resizing; 0 keeps the size, if all have the same.
-      video_size: the same for video.
-      num_frames: of a video, evenly spaced from its first to its last.
-      audio_seconds: from the start on; a shorter waveform is followed by silence. Channels are averaged.
+      names: some of the modalities of `fields`; () is all.
+      image_size: side in pixels, after cropping to the middle square and resizing; 0 keeps the size where all images
+        have the same size.
+      video_size: the same for videos.
+      num_frames: frames of a video, evenly spaced from the first to the last frame.
+      audio_seconds: length of the audio; longer waveforms are cut at the end, shorter ones padded with silence.
+        Channels are averaged.
       sample_rate: in Hz; audio of another rate is resampled. 0 keeps the rate.
-      text_length: ids per text, its end included; a longer text loses its end.
-      text_unit: `word`, `character` or `byte`; the vocabulary is that of `train`, and open.
-      text_pieces: cuts every text into pieces of `text_length`, each an example; for sets that are one long text.
+      text_length: ids per text, with END; longer texts are cut at the end.
+      text_unit: `word`, `character` or `byte`; the vocabulary is open, and built from the texts of `train`.
+      text_pieces: whether texts are cut into pieces of `text_length`, each an example; for sets with one long text.
+
+    Raises:
+      InputError: a name without an entry in `fields`. Features, splits and shapes are checked when they are first used.
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
@@ -57,12 +63,12 @@ class Source:
     fields: Mapping[str, str]
     split: str = "train"
     names: tuple[str, ...] = ()
-    image_size: int = 0
-    video_size: int = 0
-    num_frames: int = 8
-    audio_seconds: float = 1.0
-    sample_rate: int = 0
-    text_length: int = 32
+    image_size: Sides = 0
+    video_size: Sides = 0
+    num_frames: Size = 8
+    audio_seconds: Seconds = 1.0
+    sample_rate: Count = 0
+    text_length: Size = 32
     text_unit: str = "word"
     text_pieces: bool = False
 
@@ -108,7 +114,7 @@ class Source:
 
     @functools.cached_property
     def _examples(self) -> tuple[str, np.ndarray]:
-        """The official split that the examples are in, and their rows there."""
+        """The name of the official split that holds the examples, and their rows in it."""
         if self.split not in (*self.splits, *self._prepared) or not {self.split, "train"} & set(self._prepared):
             raise InputError(
                 f"{self.dataset}: split {self.split!r} does not exist; there are {', '.join(self._prepared)}"
@@ -117,7 +123,7 @@ class Source:
         if self.split in self._prepared and (self.split != "train" or not missing):
             return self.split, np.arange(self._count(self.split))
         count = self._count("train")
-        order = np.random.RandomState(0).permutation(count)  # its stream is the same in every NumPy
+        order = np.random.RandomState(0).permutation(count)  # the same permutation in every version of NumPy
         parts = {split: order[i * (count // 10) : (i + 1) * (count // 10)] for i, split in enumerate(missing)}
         parts["train"] = order[len(missing) * (count // 10) :]
         return "train", np.sort(parts[self.split])
@@ -131,7 +137,7 @@ class Source:
 
     @functools.cached_property
     def _has_unknown(self) -> dict[str, bool]:
-        """Of ids, whether some are -1."""
+        """For each column of ids, whether some ids are -1 (unknown)."""
         return {n: bool((c < 0).any()) for n, c in self._columns.items() if c.dtype == np.int32}
 
     def _feature(self, name: str) -> tfds_features.Feature:
@@ -151,7 +157,7 @@ class Source:
         return self._feature(name).modality()
 
     def tokenizer_of(self, name: str) -> tokenizer.Tokenizer:
-        """Of a text modality, its vocabulary that of `train`."""
+        """The tokenizer of a text modality, built from the texts of `train`."""
         train = self._prepared["train"]
         if self.text_unit == "byte":
             return tokenizer.Tokenizer("byte")
@@ -169,7 +175,7 @@ class Source:
         return dataclasses.replace(self, split="train")._examples[1]
 
     def _column(self, name: str, split: str) -> np.ndarray:
-        """A modality's values for every example of an official split, in the shape and rate that they are read in."""
+        """A modality's values `[N, …]` for all examples of an official split, resized or resampled as configured."""
         prepared, field = self._prepared[split], self.fields[name]
         feature = self._feature(name)
         if (stored := feature.stored(prepared, field)) is not None:

@@ -1,25 +1,31 @@
 """Generated captions against the true ones: BLEU, CIDEr-D, and how varied they are.
 
-Words are the data's own (`modalities.tokenizer.split`: lower case, single punctuation marks), and nothing else is done
-to them. A word that the vocabulary lacks (UNKNOWN) never matches, in a reference or in a candidate.
+Captions are split into words as the data splits them (`modalities.tokenizer.split`: lower case, single punctuation
+marks); there is no stemming and no other preprocessing. A word that the vocabulary lacks (UNKNOWN) never matches, in a
+reference or in a candidate.
 
-References of an example: where its source has `true_captions`, BLEU takes all of them, so that any of them scores 100,
-and CIDEr-D takes `num_references` of them, its own and others drawn by (seed, place in the split), as in the data sets
-with five captions a picture that the metric was made for; it is a mean over references, so that no caption scores 10
-against several. Otherwise the example's own caption is the one reference of both.
+References of an example: a source with a method `true_captions` lists every true caption of an example, and a source
+whose examples have several captions gives them all by `references`. BLEU takes all of them, so that each of them scores
+100. CIDEr-D takes `num_references` of them: the example's own caption, and others drawn by (seed, place).
+CIDEr-D was made for data sets with five captions a picture; it averages over the references, so that no caption reaches
+10 against several different references. For other sources, the example's own caption is the only reference of both.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax import lookup
+from mmgen_jax.config.ranges import Amount, Seed, Size
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals, nearest
 from mmgen_jax.evaluators.measures.captions import (
+    MAX_ORDER,
     References,
     bleu,
     bleu_statistics,
@@ -29,7 +35,7 @@ from mmgen_jax.evaluators.measures.captions import (
     merge,
     self_bleu,
 )
-from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.evaluators.measures.examples import collect, whole
 from mmgen_jax.modalities.tokenizer import END, NUM_SPECIAL, PADDING, Tokenizer, split
 
 
@@ -40,22 +46,22 @@ class Evaluator:
     Args:
       data: the source, as in `config.data`.
       target: the text modality that the model draws.
-      by: the modality (image, video, audio) whose nearest training example gives the baseline's caption: the squared
-        distance of its values, nothing learnt.
-      num_examples: at most this many of each split.
-      num_train: training examples that the baseline has, the first.
-      num_references: of CIDEr-D, where there are more.
-      splits: those to run on.
+      by: the modality (image, video, audio) by which the baseline finds the nearest training example, whose caption it
+        gives: squared distance of the raw values, nothing learnt.
+      num_examples: at most this many examples of each split.
+      num_train: the baseline searches at most so many training examples.
+      num_references: most references per example for CIDEr-D.
+      splits: splits to evaluate.
     """
 
     data: Mapping[str, Any]
     target: str
     by: str = "image"
-    num_examples: int = 1000
-    num_train: int = 10_000
-    num_references: int = 5
+    num_examples: Amount = 1000
+    num_train: Amount = 10_000
+    num_references: Size = 5
     splits: tuple[str, ...] = ("test",)
-    seed: int = 0
+    seed: Seed = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +69,7 @@ class Evaluator:
 
     @property
     def _labels(self) -> tuple[str, ...]:
-        """That tell the true captions of an example; () where its own is the only one."""
+        """The labels that determine an example's true captions; () where its own caption is the only reference."""
         return getattr(lookup.find("data", self.data["name"]), "caption_labels", ()) if self.target == "text" else ()
 
     def __call__(
@@ -71,20 +77,25 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`bleu_1` to `bleu_4`, `self_bleu` in [0, 100], `cider_d` in [0, 10], `exact`, `distinct_1`, `distinct_2`.
 
-        Each with `n`, `baseline` (the nearest training example's captions, measured alike) and, where it is not known
-        beforehand, `reference`: what true captions of the same examples reach (for CIDEr-D, a further one of each).
-        `exact` is the share that is word for word a true caption. Intervals are of 95 %: a bootstrap over examples for
-        BLEU, the normal approximation for CIDEr-D, Wilson's for `exact`.
+        `exact`, `distinct_1` and `distinct_2` are in [0, 1]; `exact` is the share of captions that equal a true caption
+        word for word. Every entry has `n` and `baseline`: the same metric of the captions of the nearest training
+        examples. All but BLEU have `reference`, the same metric of true captions of the same examples (BLEU of a true
+        caption is 100 by definition); for CIDEr-D these are true captions that are not among the references, and the
+        field is absent where an example has no such caption. Intervals are of 95 %: a bootstrap over examples for BLEU,
+        the normal approximation for CIDEr-D, Wilson's for `exact`, subsets of the examples for `distinct_1`,
+        `distinct_2` and `self_bleu` (`intervals.of_corpus`).
+        A metric that these captions do not have (BLEU-4 of captions of 3 words, CIDEr-D where all references are alike)
+        has the value None, and `why`.
         """
         samples, true = collect(
             sample_fn, batches, self.target, (self.target, self.by, *self._labels), self.num_examples
         )
-        source = nearest.training_source(self.data, (self.by, self.target), self.seed)
+        source = whole(self.data, (self.by, self.target), seed=self.seed)
         tokenizer = source.modalities[self.target].tokenizer
         others = nearest.captions(source, self.by, self.target, true[self.by], self.num_train)
         generated, baseline = ([words_of(ids, tokenizer, "<no word>") for ids in rows] for rows in (samples, others))
         own = [words_of(ids, tokenizer, "<unknown>") for ids in true[self.target]]
-        accepted = self._accepted(source, true, own)
+        accepted = self._accepted(source, true, own, tokenizer)
         bleu_references, sets = _merged(accepted)
         cider_references, further = self._drawn(accepted, own)
 
@@ -94,24 +105,25 @@ class Evaluator:
             for captions in (generated, baseline)
         )
         interval = bootstrap_bleu(statistics, seed=self.seed)
-        for order in interval:
+        for order in range(1, MAX_ORDER + 1):
+            measure = functools.partial(_corpus_bleu, order)
             entries[f"bleu_{order}"] = {
-                "value": bleu(statistics.sum(0), order),
-                "interval": interval[order],
-                "baseline": bleu(baseline_statistics.sum(0), order),
+                **_measured(measure, value=statistics, baseline=baseline_statistics),
+                **({"interval": interval[order]} if order in interval else {}),
                 "references": float(np.mean([len(captions) for captions in accepted])),
                 "preprocessing": "lower-case words of the data's tokenizer, no smoothing",
             }
-        cider, cider_baseline = (cider_d(c, cider_references) for c in (generated, baseline))
+        known = {"value": generated, "baseline": baseline} | ({"reference": further} if further else {})
+        cider = _measured(lambda captions: cider_d(captions, cider_references), **known)
         entries["cider_d"] = {
-            "value": float(cider.mean()),
-            "interval": intervals.of_mean(cider),
-            "baseline": float(cider_baseline.mean()),
+            **{
+                kind: float(scores.mean()) if isinstance(scores, np.ndarray) else scores
+                for kind, scores in cider.items()
+            },
+            **({"interval": intervals.of_mean(cider["value"])} if cider["value"] is not None else {}),
             "references": float(np.mean([len(captions) for captions in cider_references])),
             "preprocessing": "idf of the references of these examples, sigma 6, equal weights of 1- to 4-grams",
         }
-        if further:
-            entries["cider_d"]["reference"] = float(cider_d(further, cider_references).mean())
         exact, exact_baseline, exact_reference = (
             np.array([tuple(words) in group for words, group in zip(captions, sets)])
             for captions in (generated, baseline, own)
@@ -122,15 +134,23 @@ class Evaluator:
             "baseline": float(exact_baseline.mean()),
             "reference": float(exact_reference.mean()),
         }
-        for name, measure in VARIETY.items():
-            values = {"value": generated, "baseline": baseline, "reference": own}
-            entries[name] = {kind: measure(captions) for kind, captions in values.items()}
+        for name, (measure, largest) in VARIETY.items():
+            entries[name] = _measured(measure, value=generated, baseline=baseline, reference=own)
+            if (value := entries[name]["value"]) is not None:
+                again = functools.partial(_of_some, name, generated)
+                found = intervals.of_corpus(again, {name: value}, len(generated), within=(0, largest), seed=self.seed)
+                entries[name] |= found[name]
         return {name: entry | {"n": len(generated)} for name, entry in entries.items()}
 
-    def _accepted(self, source, true: Mapping[str, np.ndarray], own: Sequence[tuple]) -> list[tuple[tuple, ...]]:
+    def _accepted(
+        self, source, true: Mapping[str, np.ndarray], own: Sequence[tuple], tokenizer: Tokenizer
+    ) -> list[tuple[tuple, ...]]:
         """The true captions of each example; examples of the same labels share one object."""
         if not self._labels:
-            return [(words,) for words in own]
+            if not hasattr(source, "references"):
+                return [(words,) for words in own]
+            every = (source.references(self.target, ids) for ids in true[self.target])
+            return [tuple(words_of(ids, tokenizer, "<unknown>") for ids in captions) for captions in every]
         known: dict[tuple[int, ...], tuple[tuple, ...]] = {}
         accepted = []
         for values in zip(*(true[label].tolist() for label in self._labels)):
@@ -152,16 +172,38 @@ class Evaluator:
         return drawn, further if len(further) == len(own) else []
 
 
-# Of the captions alone.
+# Metrics that need no references, and their largest values.
 VARIETY = {
-    "distinct_1": lambda captions: distinct(captions, 1),
-    "distinct_2": lambda captions: distinct(captions, 2),
-    "self_bleu": lambda captions: float(self_bleu(captions).mean()),
+    "distinct_1": (lambda captions: distinct(captions, 1), 1.0),
+    "distinct_2": (lambda captions: distinct(captions, 2), 1.0),
+    "self_bleu": (lambda captions: float(self_bleu(captions).mean()), 100.0),
 }
 
 
+def _of_some(name: str, captions: Sequence[tuple], indices: np.ndarray) -> dict[str, float]:
+    return {name: VARIETY[name][0]([captions[i] for i in indices])}
+
+
+def _corpus_bleu(order: int, statistics: np.ndarray) -> float:
+    return bleu(statistics.sum(0), order)
+
+
+def _measured(measure: Callable[[Any], Any], **captions) -> dict[str, Any]:
+    """A measure of each of several sets of captions; None, and `why`, where the generated ones do not have it."""
+    entry = {}
+    for kind, measured in captions.items():
+        try:
+            entry[kind] = measure(measured)
+        except InputError as error:
+            entry |= {"value": None, "why": str(error)} if kind == "value" else {}
+    return entry
+
+
 def _merged(accepted) -> tuple[list[References], list[frozenset]]:
-    """What BLEU needs of each example's references, and the references as a set; computed once for each object."""
+    """The merged references of each example for BLEU, and the references as a set.
+
+    Examples that share one object of captions share the result.
+    """
     known = {}
     for captions in accepted:
         if id(captions) not in known:
@@ -171,7 +213,7 @@ def _merged(accepted) -> tuple[list[References], list[frozenset]]:
 
 
 def words_of(ids: np.ndarray, tokenizer: Tokenizer, unknown: str) -> tuple[str, ...]:
-    """The words of a text `[L]`; in word units, what the vocabulary lacks reads as `unknown`."""
+    """The words of a text `[L]` of ids; for a tokenizer of words, an id outside the vocabulary reads as `unknown`."""
     if tokenizer.unit != "word":
         return tuple(split(tokenizer.decode(ids), "word"))
     ends = np.flatnonzero((ids == PADDING) | (ids == END))

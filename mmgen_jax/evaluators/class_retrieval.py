@@ -1,7 +1,7 @@
-"""Retrieval of examples of the same class: recall@k of the nearest neighbours by cosine of the model's embedding.
+"""Retrieval of examples of the same class: recall@k of nearest neighbours, by cosine similarity of the embeddings.
 
-Every example of the split is a query against all the others; it counts as found where one of its k nearest has its
-class (recall@k as in metric learning, Oh Song et al., 2016).
+Every example of the split is a query against all others. The query is a hit where at least one of its k nearest
+neighbours has its class (recall@k of metric learning, Oh Song et al., 2016).
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from math import comb
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
@@ -20,29 +21,30 @@ from mmgen_jax.evaluators.measures.examples import collect
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """`recall@k` for each k, beside the recall of k neighbours drawn at random.
+    """`recall@k` in [0, 1] for each k, beside the recall of k neighbours drawn at random (`chance`).
 
     Args:
       label: the modality whose classes must agree.
-      ranks: the k.
-      num_examples: at most this many of each split.
-      splits: those to run on.
+      ranks: the values of k.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
     """
 
     label: str
-    ranks: tuple[int, ...] = (1, 5, 10)
-    num_examples: int = 5_000
+    ranks: tuple[Size, ...] = (1, 5, 10)
+    num_examples: Amount = 5_000
     splits: tuple[str, ...] = ("test",)
+    ability: ClassVar[str] = "embed"
 
     @property
     def names(self) -> tuple[str, ...]:
         return (self.label,)
 
     def __call__(self, sample_fn, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """`sample_fn.embed(batch) -> [B, D]` is what examples are compared by.
+        """`{"recall@k": {"value", "n", "interval", "chance"}}`; embeddings are `sample_fn.embed(batch) -> [B, D]`.
 
         Raises:
-          InputError: the split has no more examples than the largest k.
+          InputError: the split has at most as many examples as the largest k.
         """
         embeddings, true = collect(
             lambda batch: {"embedding": sample_fn.embed(batch)}, batches, "embedding", (self.label,), self.num_examples
@@ -67,7 +69,13 @@ class Evaluator:
 
 
 def same_class(embeddings: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """`[N, k] bool`: whether each of the k nearest others, nearest first, has the example's class."""
+    """`[N, k] bool`: whether each of an example's k nearest neighbours, nearest first, has the example's class.
+
+    Args:
+      embeddings: `[N, D]`, compared by cosine similarity; the example itself is no neighbour.
+      labels: `[N] int`.
+      k: less than N.
+    """
     unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     similarity = unit @ unit.T
     np.fill_diagonal(similarity, -np.inf)
@@ -76,7 +84,7 @@ def same_class(embeddings: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray
 
 
 def random_recall(labels: np.ndarray, k: int) -> float:
-    """Expected recall@k of k others drawn without replacement."""
+    """Expected recall@k, in [0, 1], where the k neighbours are drawn at random, without replacement."""
     n = len(labels)
     others = np.bincount(labels)[labels] - 1
     return float(np.mean([1 - comb(n - 1 - int(same), k) / comb(n - 1, k) for same in others]))

@@ -1,9 +1,10 @@
 """Does a sample show or say the class that was asked for?
 
-The judge is a classifier trained on the real examples: pictures, sounds or clips (whether a text names the class says
-`exact` of the evaluator `captions`). On the test split of `digits` the judges name 99.4 % of the pictures (of 10,000),
-98.8 % of the recordings (of 250) and, of clips, 98.6 % at 32 px and 99.1 % at 64 px (of 10,000). The judge of clips
-reads what moves and not how. `judge_controls` measures what they say of noise and the like.
+The judge is a classifier trained on the real examples: pictures, sounds or clips. For texts, use `exact` of the
+evaluator `captions`. On the test split of `digits` the judges recognise 99.4 % of the pictures (of 10,000), 98.8 % of
+the recordings (of 250) and, of the clips, 98.6 % at 32 px and 99.1 % at 64 px (of 10,000). The judge of clips ignores
+the order of the frames: it recognises the digit, not how the digit moves. `judge_controls` measures the judges on noise
+and on spoilt examples.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from mmgen_jax.config.ranges import Amount
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
@@ -19,25 +21,30 @@ from mmgen_jax.evaluators.measures.examples import collect
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Share of samples that the judge says are of the class that their conditions tell of.
+    """Share of samples whose class, as the judge sees it, is the class of the example that they were drawn for.
 
     Args:
       data: the source that the judge is trained on, as in `config.data`.
       target: the modality that the model draws.
-      label: the modality that holds the true class; the model need not see it (a caption may tell the class).
-      from_target: judge the target as the model reconstructs it (`sample_fn.reconstruct`), not as it draws it: what a
-        representation leaves of the class bounds what can be drawn through it.
-      num_examples: at most this many of each split.
-      splits: those to run on.
+      label: the modality that holds the true class. The model need not see this modality: a caption may name the class.
+      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy is
+        an upper bound for samples through the same representation.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
+      training: how the judge is trained, the `Training` of the target's kind; None: its default.
     """
 
     data: Mapping[str, Any]
     target: str
     label: str = "digit"
     from_target: bool = False
-    num_examples: int = 1000
+    num_examples: Amount = 1000
     splits: tuple[str, ...] = ("test",)
-    training: Any = None  # of the judge; None is the default of the target's kind
+    training: Any = None
+
+    @property
+    def ability(self) -> str:
+        return "reconstruct" if self.from_target else "sample"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,8 +55,9 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"accuracy": {"value", "n", "interval", "reference", "chance", "per_class", "judge…"}}`.
 
-        `interval` is Wilson's 95 %; `reference` the judge's accuracy on the real targets of the same examples, which
-        a perfect model would reach; `per_class` maps class names to shares (None where no example asked for it).
+        `value` is in [0, 1], `interval` its 95 % interval (Wilson). `reference` is the judge's accuracy on the real
+        targets of the same examples: what a perfect model would reach. `per_class` maps each class name to its own
+        accuracy, None for a class without examples.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         predict = sample_fn.reconstruct if self.from_target else sample_fn

@@ -1,7 +1,7 @@
-"""How far generated pictures, sounds or clips are from real ones, in the features of a classifier of the real ones.
+"""Distances between generated and real pictures, sounds or clips, in the features of a classifier of the real ones.
 
-These are NOT Inception distances: the features (128, non-negative) are those of the judge whose hash stands in every
-entry, and numbers compare only between entries of one hash and one `n`.
+These are NOT Inception distances. The features (128, non-negative) are those of the judge whose hash stands in every
+entry. Two numbers are comparable only where both entries have the same hash and the same `n`.
 """
 
 from __future__ import annotations
@@ -12,32 +12,37 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount
 from mmgen_jax.errors import InputError
+from mmgen_jax.evaluators import feature_controls
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import distances, intervals
-from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.evaluators.measures.examples import collect, halves
 
 NEIGHBOURS = 3  # k of precision and recall
+BALLS = 5  # k of density and coverage, as in Naeem et al. 2020
+FEWEST = 2 * (max(NEIGHBOURS, BALLS) + 1)  # examples, so that each half has the neighbours
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Fréchet and kernel distance, precision and recall, of the samples for the examples of a split and those examples.
+    """Fréchet and kernel distance, precision, recall, density and coverage of samples and the real examples of a split.
 
     Args:
       data: the source that the judge is trained on, as in `config.data`.
       target: the modality that the model draws: images, sounds or clips.
       label: the modality of `data` whose classes the judge learns.
-      num_examples: at most this many of each split, real and generated.
-      splits: those to run on.
+      num_examples: at most this many examples of each split, with one sample for each.
+      splits: splits to evaluate.
+      training: how the judge is trained, the `Training` of the target's kind; None: its default.
     """
 
     data: Mapping[str, Any]
     target: str
     label: str = "digit"
-    num_examples: int = 5000
+    num_examples: Amount = 5000
     splits: tuple[str, ...] = ("test",)
-    training: Any = None  # of the judge; None is the default of the target's kind
+    training: Any = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,40 +51,79 @@ class Evaluator:
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
-        """`frechet_distance`, `kernel_distance` (with its `standard_deviation` over subsets), `precision`, `recall`.
+        """`frechet_distance`, `kernel_distance` (with its `standard_deviation` over subsets), `precision`, `recall`,
+        `density` (0 or more, 1 of a perfect model) and `coverage`.
 
-        Each with `n` (real as well as generated), the judge, and `reference`: the same number between two halves of
-        the real examples, thus of n / 2 each.
+        Every entry has `n` (the number of real and of generated examples), `interval`, the judge, and `reference`: the
+        same metric between two random halves of the real examples, `reference_n` = n / 2 examples each; `better`,
+        `lower` or `higher`; and `controls`, the metric of training examples and of training examples that are spoilt
+        (`feature_controls`). The intervals of the two distances are by subsets of the examples
+        (`intervals.of_corpus`), as many as `resamples` says, each of `resample_size` examples.
+
+        Raises:
+          InputError: fewer than `FEWEST` examples, or features that are not finite.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
         generated, real = (judge.predict(arrays)[1] for arrays in (samples, true[self.target]))
-        if len(real) <= 2 * (NEIGHBOURS + 1):
-            raise InputError(f"classifier_frechet: expected more than {2 * (NEIGHBOURS + 1)} examples, got {len(real)}")
-        entries, reference = _compare(real, generated), _compare(real[0::2], real[1::2])
+        if len(real) < FEWEST:
+            raise InputError(
+                f"classifier_frechet: expected at least {FEWEST} examples, got {len(real)}; raise "
+                "num_examples or measure a larger split"
+            )
+        entries, reference = _compare(real, generated), _compare(*halves(real))
+        entries["frechet_distance"] |= _frechet_interval(real, generated, entries["frechet_distance"]["value"])
+        controls = feature_controls.measure(judge, self.data, self.target, real, _compare)
         about = {
             "n": len(real),
             "reference_n": len(real) // 2,
             "features": "classifier, 128, after relu",
             **judge.identity,
         }
-        return {name: entry | {"reference": reference[name]["value"]} | about for name, entry in entries.items()}
+        return {
+            name: entry | {"reference": reference[name]["value"], "controls": controls[name]} | about
+            for name, entry in entries.items()
+        }
 
 
 def _compare(real: np.ndarray, generated: np.ndarray) -> dict[str, dict[str, Any]]:
-    kernel, deviation = distances.kernel_distance(real, generated)
+    kernel, num = distances.kernel_distance(real, generated), min(len(real), len(generated))
+    size = distances.kernel_subset(len(real), len(generated))
     precision, recall = distances.precision_recall(real, generated, NEIGHBOURS)
+    density, coverage = distances.density_coverage(real, generated, BALLS)
+    value, deviation = float(kernel.mean()), float(kernel.std())
+    kernel_fields = {"standard_deviation": deviation, "subset_size": size}
     return {
-        "frechet_distance": {"value": distances.frechet_distance(real, generated)},
-        "kernel_distance": {"value": kernel, "standard_deviation": deviation, "subset_size": min(1000, len(real))},
-        "precision": _share(precision),
-        "recall": _share(recall),
+        "frechet_distance": {"value": distances.frechet_distance(real, generated), "better": "lower"},
+        "kernel_distance": {
+            "value": value,
+            "better": "lower",
+            **kernel_fields,
+            **intervals.of_subsets(value, kernel, size, num),
+        },
+        "precision": _share(precision, NEIGHBOURS),
+        "recall": _share(recall, NEIGHBOURS),
+        "density": {
+            "value": float(density.mean()),
+            "interval": intervals.of_mean(density),
+            "better": "higher",
+            "neighbours": BALLS,
+        },
+        "coverage": _share(coverage, BALLS),
     }
 
 
-def _share(inside: np.ndarray) -> dict[str, Any]:
+def _frechet_interval(real: np.ndarray, generated: np.ndarray, value: float) -> dict[str, Any]:
+    # Of 5,000 examples, a sixth of the time of the metrics themselves.
+    sets = real.astype(np.float64), generated.astype(np.float64)
+    again = lambda indices: {"frechet": distances.frechet_of_subset(*sets, indices)}  # noqa: E731
+    return intervals.of_corpus(again, {"frechet": value}, len(real), within=(0, np.inf))["frechet"]
+
+
+def _share(inside: np.ndarray, neighbours: int) -> dict[str, Any]:
     return {
         "value": float(inside.mean()),
         "interval": intervals.wilson(int(inside.sum()), len(inside)),
-        "neighbours": NEIGHBOURS,
+        "better": "higher",
+        "neighbours": neighbours,
     }

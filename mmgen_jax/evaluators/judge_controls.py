@@ -1,7 +1,8 @@
-"""What the judge of `classifier_accuracy` says of examples that should tell it nothing, little or all: its controls.
+"""Controls of the judge of `classifier_accuracy`: its accuracy on noise, on spoilt examples and on reconstructions.
 
-The share recognised of 1,000 examples of the test split of `digits`, where chance is 0.1; every evaluation of
-`configs/any_to_any.py:digits,target=…` measures it again. `reconstruction` is here a sound through `log_mel` and back.
+The table shows the share recognised of 1,000 examples of the test split of `digits`; chance is 0.1. Every evaluation of
+`configs/any_to_any.py:digits,target=…` measures the controls again. In the table, `reconstruction` is a real sound,
+encoded by the representation `log_mel` and decoded by Griffin-Lim.
 
     image   real 0.992: noise 0.099
     audio   real 0.987: silence 0.089, noise 0.089, backwards 0.123, spectrum 0.523, reconstruction 0.995
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
@@ -23,24 +25,25 @@ from mmgen_jax.evaluators.measures.examples import collect
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Share of real examples, spoilt in some way, that the judge says are of their class.
+    """Accuracy of the judge on real examples that are spoilt in some way.
 
     Args:
       data: the source that the judge is trained on, as in `config.data`.
       target: the modality that the model draws.
       label: the modality that holds the true class.
-      num_examples: at most this many of each split.
-      splits: those to run on.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
+      training: how the judge is trained, the `Training` of the target's kind; None: its default.
       seed: of the noise.
     """
 
     data: Mapping[str, Any]
     target: str
     label: str = "digit"
-    num_examples: int = 1000
+    num_examples: Amount = 1000
     splits: tuple[str, ...] = ("test",)
-    training: Any = None  # of the judge; None is the default of the target's kind
-    seed: int = 0
+    training: Any = None
+    seed: Seed = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,8 +52,8 @@ class Evaluator:
     def __call__(self, sampler: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{control: {"value", "n", "interval", "reference", "chance", "judge…"}}`, as in `classifier_accuracy`.
 
-        Controls: those of the target's kind (`judges/image.py`, `audio.py`, `video.py`), and `reconstruction` where the
-        model reconstructs its target.
+        The controls are those of the target's kind (function `controls` of `judges/image.py`, `judges/audio.py`,
+        `judges/video.py`), and `reconstruction` where the model can reconstruct its target.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         reconstructs = sampler.supports("reconstruct")

@@ -1,14 +1,15 @@
-"""The bound on the log-likelihood that a variational objective gives, per example and per dimension."""
+"""Evidence lower bound (ELBO) on the log-likelihood of a variational objective, per example and per dimension."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
 
@@ -17,18 +18,20 @@ from mmgen_jax.evaluators.measures.examples import collect
 class Evaluator:
     """The mean of `sample_fn.elbo(batch) -> [B]` nats.
 
-    It bounds the objective's own likelihood: compare only models of one likelihood on one scale of the data (the
-    density of values in [-1, 1] costs 1 bit per dimension more than that of the same values in [0, 1]).
+    The ELBO bounds the likelihood under the objective's own likelihood model. Compare only models with the same
+    likelihood model and the same scale of the data: values in [-1, 1] have 1 bit per dimension more than the same
+    values in [0, 1].
 
     Args:
-      target: the modality whose likelihood is bounded; its size is the number of dimensions.
-      num_examples: at most this many of each split.
-      splits: those to run on.
+      target: the modality whose likelihood is bounded; the number of values of one example is `dimensions`.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
     """
 
     target: str
-    num_examples: int = 1000
+    num_examples: Amount = 1000
     splits: tuple[str, ...] = ("test",)
+    ability: ClassVar[str] = "elbo"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -37,7 +40,8 @@ class Evaluator:
     def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`elbo` (nats per example, higher is better) and `bits_per_dimension` (lower is better).
 
-        Each `{"value", "n", "interval", "standard_error", "dimensions"}`; examples that lack the target do not count.
+        Each entry is `{"value", "n", "interval", "standard_error", "dimensions"}`. Examples without the target (masked)
+        are left out.
         """
         nats, true = collect(
             lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples

@@ -1,4 +1,4 @@
-"""Diversity of generated pictures: mean multi-scale structural similarity of pairs; lower is more varied."""
+"""Diversity of generated pictures: mean multi-scale structural similarity (MS-SSIM) of pairs; lower is more diverse."""
 
 from __future__ import annotations
 
@@ -8,39 +8,47 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount
 from mmgen_jax.errors import InputError
-from mmgen_jax.evaluators.measures import intervals
-from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.evaluators import picture_controls
+from mmgen_jax.evaluators.measures import intervals, structure
+from mmgen_jax.evaluators.measures.examples import collect, halves
 
-WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # of the scales, the finest first (Wang et al. 2003)
-WINDOW, SIGMA = 11, 1.5  # of the Gaussian, in px
-LUMINANCE, CONTRAST = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-SMALLEST = 16  # px of a side: 1 at the coarsest scale
-BATCH = 100  # pairs at once
+WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # of the scales, finest first (Wang et al. 2003)
+SMALLEST = 16  # px of a side, which leaves 1 px at the coarsest scale
+BATCH = 100  # pairs computed at once
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """MS-SSIM between pairs of samples (Odena et al. 2017), beside that between the real pictures.
+    """Mean MS-SSIM of pairs of samples (Odena et al. 2017), beside the mean MS-SSIM of pairs of real pictures.
 
-    The pairs are samples 0 and 1, 2 and 3, and so on, each in one pair: they are independent. Departs from the paper:
-    pairs of any two samples, not of one class, and more than its 100.
+    The pairs are random. No sample is in two pairs, so the pairs are independent.
+
+    Departs from the paper: a pair may hold two different classes; as many pairs as there are samples for (the paper:
+    100 pairs per class).
 
     Args:
       target: the image modality that the model draws.
-      num_examples: at most this many of each split, two in a pair.
-      splits: those to run on.
+      data: the source of the controls' training pictures, as in `config.data`; None: no controls.
+      num_examples: at most this many examples of each split, two for each pair.
+      splits: splits to evaluate.
     """
 
     target: str
-    num_examples: int = 2000
+    data: Mapping[str, Any] | None = None
+    num_examples: Amount = 2000
     splits: tuple[str, ...] = ("test",)
     names: tuple[str, ...] = ()
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
-        """`{"ms_ssim": {"value", "n" (pairs), "interval", "reference"}}`.
+        """`{"ms_ssim": {"value", "n", "interval", "reference", "better", "controls"}}`.
+
+        `n` counts pairs. `reference` is of real pictures of the split; `better` is `reference`: the nearer to it, the
+        better. `controls` are the values of training pictures and of training pictures that are spoilt
+        (`picture_controls`).
 
         Raises:
           InputError: fewer than two examples.
@@ -48,16 +56,23 @@ class Evaluator:
         samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
         if len(samples) < 2:
             raise InputError("ms_ssim: expected at least 2 examples, got 1; raise num_examples")
-        even = len(samples) // 2 * 2
-        values, reference = (ms_ssim(x[0:even:2], x[1:even:2]) for x in (samples, true[self.target]))
-        entry = {
+        values, reference = (ms_ssim(*halves(x)) for x in (samples, true[self.target]))
+        entry: dict[str, Any] = {
             "value": float(values.mean()),
             "n": len(values),
             "interval": intervals.of_mean(values),
             "reference": float(reference.mean()),
+            "better": "reference",
             "preprocessing": "rounded to 8 bits; 5 scales, window 11 px or the side, sigma 1.5 px for 11",
         }
+        if self.data is not None:
+            metric, pictures = {"name": "ms_ssim"}, true[self.target]
+            entry |= {"controls": picture_controls.measure(metric, self.data, self.target, pictures, _mean)["ms_ssim"]}
         return {"ms_ssim": entry}
+
+
+def _mean(pictures: np.ndarray) -> dict[str, float]:
+    return {"ms_ssim": float(ms_ssim(*halves(pictures)).mean())}
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -65,13 +80,14 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
         ssim_5^w5 Π_{scales 1..4} cs_i^wi
 
-    cs is the contrast and structure term and ssim all of it, each a mean over places and channels, negative ones 0.
-    Scales are means over blocks of 2 x 2 px (the last row or column of an odd side counts twice). The window is moved
-    over the places where it fits, 11 px a side; where a scale is smaller, the window is as large as its shorter side,
-    its sigma in proportion, so that five scales fit 64 px, as in the code of Karras et al. 2018.
+    cs is the contrast-structure term, ssim the whole SSIM with the luminance term; each is a mean over places and
+    channels, and a negative mean counts as 0. Each scale is the one before, averaged over blocks of 2 x 2 px (the last
+    row or column of an odd side counts twice). The Gaussian window has 11 x 11 px and takes every place where it fits
+    wholly. At a scale smaller than 11 px, the window is as large as the shorter side and its sigma shrinks in
+    proportion, so that five scales fit into 64 px (as in the code of Karras et al. 2018).
 
     Raises:
-      InputError: two shapes, or a side below `SMALLEST`.
+      InputError: the shapes differ, or a side is below `SMALLEST`.
     """
     if a.shape != b.shape or a.ndim != 4 or min(a.shape[1:3]) < SMALLEST:
         raise InputError(
@@ -81,43 +97,18 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _batch(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    # Channels last would be strided in the products below.
+    # [N, C, H, W]: with channels last, the matrix products below would read strided memory.
     a, b = (np.rint((np.clip(x, -1, 1).astype(np.float64) + 1) * 127.5).transpose(0, 3, 1, 2) for x in (a, b))
     result = np.ones(len(a))
     for scale, weight in enumerate(WEIGHTS):
-        ssim, contrast = _terms(a, b)
+        ssim, contrast = structure.terms(a, b, data_range=255)
         result *= np.maximum(ssim if scale == len(WEIGHTS) - 1 else contrast, 0) ** weight
         a, b = _halve(a), _halve(b)
     return result
 
 
-def _terms(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM and its contrast and structure term, `[N]`."""
-    size = min(WINDOW, *a.shape[2:])
-    rows, columns = (_windows(side, size) for side in a.shape[2:])
-
-    def mean(x):
-        return rows @ x @ columns.T
-
-    mean_a, mean_b = mean(a), mean(b)
-    variances = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
-    covariance = mean(a * b) - mean_a * mean_b
-    contrast = (2 * covariance + CONTRAST) / (variances + CONTRAST)
-    luminance = (2 * mean_a * mean_b + LUMINANCE) / (mean_a**2 + mean_b**2 + LUMINANCE)
-    return (luminance * contrast).mean((1, 2, 3)), contrast.mean((1, 2, 3))
-
-
-def _windows(side: int, size: int) -> np.ndarray:
-    """`[side - size + 1, side]`: a Gaussian of `size` px at each place where it fits."""
-    offsets = np.arange(size) - (size - 1) / 2
-    gaussian = np.exp(-0.5 * (offsets / (SIGMA * size / WINDOW)) ** 2)
-    windows = np.zeros((side - size + 1, side))
-    for i, row in enumerate(windows):
-        row[i : i + size] = gaussian / gaussian.sum()
-    return windows
-
-
 def _halve(x: np.ndarray) -> np.ndarray:
+    """Means over blocks of 2 x 2 px of `[N, C, H, W]`."""
     height, width = x.shape[2:]
     x = np.pad(x, ((0, 0), (0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     return (x[:, :, 0::2, 0::2] + x[:, :, 1::2, 0::2] + x[:, :, 0::2, 1::2] + x[:, :, 1::2, 1::2]) / 4

@@ -1,7 +1,14 @@
-"""Does a picture show what its caption says? How often it retrieves that caption among all of the split.
+"""Does a sampled picture show what its caption says? Recall of the caption among the captions of the split.
 
-The judge (`retriever`) is trained on the real pairs of the training split. Where it is unsure of the real pictures too,
-the numbers are low for a perfect model: `reference` is what the real pictures of the same captions reach.
+The judge (`judges/retriever.py`) is trained on real pairs of the training split. It does not retrieve every real
+picture's caption either: `reference` is the recall of the real pictures of the same captions.
+
+A judge that has seen the model's training pictures prefers copies of them to new pictures. So a model is to be trained
+on one part of the split (`config.data.part`); the judge is then trained on the other part. Every entry says what the
+judge was trained on, and whether the model shares it.
+
+Only captions whose words all stand in the judge's training texts are measured, and only these are candidates: captions
+with unknown words would be alike to the judge.
 """
 
 from __future__ import annotations
@@ -10,6 +17,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.evaluators import retrieval_recall
 from mmgen_jax.evaluators.judges import retriever
 from mmgen_jax.evaluators.measures.examples import collect
@@ -17,22 +25,24 @@ from mmgen_jax.evaluators.measures.examples import collect
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """`recall@k` of each sample's own caption among the captions of all examples measured.
+    """`recall@k` of each sample's own caption among the captions of all measured examples.
 
     Args:
       data: the source that the judge is trained on, as in `config.data`.
       target: the image modality that the model draws.
-      text: the captions; the judge reads them as the data gives them.
-      ranks: the k.
-      num_examples: at most this many of each split, which are the candidates.
-      splits: those to run on.
+      text: the modality of the captions; the judge reads them as the data gives them.
+      ranks: the values of k.
+      num_examples: at most this many examples of each split; the captions of those that the judge knows are the
+        candidates.
+      splits: splits to evaluate.
+      training: how the judge is trained.
     """
 
     data: Mapping[str, Any]
     target: str
     text: str = "text"
-    ranks: tuple[int, ...] = (1, 5, 10)
-    num_examples: int = 1000
+    ranks: tuple[Size, ...] = (1, 5, 10)
+    num_examples: Amount = 1000
     splits: tuple[str, ...] = ("test",)
     training: retriever.Training = retriever.Training()
 
@@ -43,17 +53,32 @@ class Evaluator:
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
-        """`{"recall@k": {"value", "n", "interval", "chance", "reference", "judge…"}}`; equal captions as in
-        `retrieval_recall`."""
+        """`{"recall@k": {"value", "n", "interval", "chance", "reference", "unknown", "judge…"}}`, shares in [0, 1].
+
+        Equal captions are ties, as in `retrieval_recall`. `unknown` counts the examples that are left out, because the
+        judge does not know a word of their caption. A rank above the number of the other examples has the value None,
+        and `why`.
+
+        Raises:
+          InputError: fewer examples than the largest rank.
+        """
         judge = retriever.load(self.data, self.target, self.text, self.training)
         samples, true = collect(sample_fn, batches, self.target, (self.target, self.text), self.num_examples)
+        texts, real = true[self.text], true[self.target]
+        retrieval_recall.check_ranks(len(texts), self.ranks)
+        known = judge.knows(texts)
+        num = int(known.sum())
+        about = {"unknown": len(known) - num, **judge.identity}
+        ranks = tuple(k for k in self.ranks if k <= num)
         found, reference = (
-            retrieval_recall.recalls(*judge.embed(images, true[self.text]), self.ranks)
-            for images in (samples, true[self.target])
+            retrieval_recall.recalls(*judge.embed(images[known], texts[known]), ranks) if ranks else {}
+            for images in (samples, real)
         )
-        return {
-            f"recall@{k}": retrieval_recall.entry(found[k], k)
-            | {"reference": float(reference[k].mean())}
-            | judge.identity
-            for k in self.ranks
-        }
+        entries = {}
+        for k in self.ranks:
+            why = f"recall@{k}: needs {k} captions whose words the judge knows, got {num} of {len(known)}"
+            entry: dict[str, Any] = {"value": None, "why": why, "n": num}
+            if k in ranks:
+                entry = retrieval_recall.entry(found[k], k) | {"reference": float(reference[k].mean())}
+            entries[f"recall@{k}"] = entry | about
+        return entries

@@ -1,44 +1,49 @@
-"""Retrieval across modalities: whether an example's own target is among the k likest to its conditions, and back.
+"""Retrieval across modalities: is an example's own target among the k targets most similar to its conditions, and back?
 
-All examples that are measured are the candidates, so numbers compare at one `n` alone. Examples whose target says the
-same (captions that several examples share) are told apart by nobody: of candidates as like as the true one, each is as
-likely to stand before the others, and recall is the expected one over their orders.
+All measured examples are the candidates, so numbers are comparable only at the same `n`. Examples with equal targets
+(a caption that several examples share) tie: no model can tell them apart. Ties are broken at random, and recall is its
+expectation over the random orders.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
 
-TIE = 1e-5  # of two cosines: they are as like but for rounding
+TIE = 1e-5  # cosines that differ by less tie: their difference may be rounding
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """`to_target/recall@k`, the conditions as queries, and `from_target/recall@k`, beside chance, k / n.
+    """`to_target/recall@k` (queries are the conditions) and `from_target/recall@k` (queries are the targets).
 
     Args:
       target: the modality of the second tower.
-      ranks: the k.
-      num_examples: at most this many of each split.
-      splits: those to run on.
+      ranks: the values of k.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
     """
 
     target: str
-    ranks: tuple[int, ...] = (1, 5, 10)
-    num_examples: int = 1000
+    ranks: tuple[Size, ...] = (1, 5, 10)
+    num_examples: Amount = 1000
     splits: tuple[str, ...] = ("test",)
+    ability: ClassVar[str] = "embed_pair"
     names: tuple[str, ...] = ()
 
     def __call__(self, sample_fn, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """`sample_fn.embed_pair(batch) -> ([B, D], [B, D])`: of the conditions and of the target, compared by cosine.
+        """`{"to_target/recall@k", "from_target/recall@k": {"value", "n", "interval", "chance"}}`; chance is k / n.
+
+        `sample_fn.embed_pair(batch) -> ([B, D], [B, D])` embeds the conditions and the target; similarity is the
+        cosine.
 
         Raises:
           InputError: fewer examples than the largest k.
@@ -59,24 +64,33 @@ class Evaluator:
 
 
 def recalls(queries: np.ndarray, keys: np.ndarray, ranks: tuple[int, ...]) -> dict[int, np.ndarray]:
-    """`{k: [N]}`: the probability that key i is among the k likest of all keys to query i, ties in random order.
+    """`{k: [N]}`: the probability that key i is among the k keys most similar to query i, ties in random order.
+
+    Args:
+      queries, keys: `[N, D]` embeddings; key i is the true one of query i.
+      ranks: the values of k.
 
     Raises:
       InputError: fewer keys than the largest k.
     """
-    if len(keys) < max(ranks):
-        raise InputError(
-            f"retrieval: expected at least as many examples as the largest rank {max(ranks)}, got {len(keys)}; lower "
-            "ranks or measure a larger split"
-        )
+    check_ranks(len(keys), ranks)
     cosines = _unit(queries) @ _unit(keys).T
     own = np.diagonal(cosines)[:, None]
     before, tied = (cosines > own + TIE).sum(1), (np.abs(cosines - own) <= TIE).sum(1)  # tied counts the key itself
     return {k: np.clip((k - before) / tied, 0.0, 1.0) for k in ranks}
 
 
+def check_ranks(num: int, ranks: tuple[int, ...]) -> None:
+    """Raises InputError where there are fewer examples than the largest rank."""
+    if num < max(ranks):
+        raise InputError(
+            f"retrieval: expected at least as many examples as the largest rank {max(ranks)}, got {num}; lower ranks "
+            "or measure a larger split"
+        )
+
+
 def entry(found: np.ndarray, k: int) -> dict[str, Any]:
-    """Of one k, with its 95 % interval and what an order drawn at random finds."""
+    """The entry of one k from `found [N]`, with Wilson's 95 % interval and the recall of a random order (`chance`)."""
     return {
         "value": float(found.mean()),
         "n": len(found),

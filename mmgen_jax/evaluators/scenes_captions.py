@@ -1,48 +1,51 @@
-"""Captions of the scenes world: do they state the factors of the scene, and does the grammar have them?
+"""Captions of the scenes world: do they state the factors of the scene, and are they sentences of the grammar?
 
-Each generated caption is parsed (`data.scenes_text.parse`: closed vocabulary, synonyms are one value). A factor counts
-as right where the caption states it with the scene's value and no other. Captions may leave the motion out, as 10 of 18
-patterns do, and a picture does not show it: with `motion`, it is judged in the captions that state one.
+Each generated caption is parsed (`scenes.text.parse`: a closed vocabulary, where synonyms stand for one value). A
+factor is right where the caption states the scene's value and no other value of the factor. A caption may leave the
+motion out (10 of the 18 patterns do), and a picture does not show the motion. With `motion=True`, the motion is judged
+in the captions that state a motion.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators.measures import intervals, nearest
-from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.evaluators.measures.examples import collect, whole
 from mmgen_jax.scenes import judge, text
 from mmgen_jax.scenes.factors import FACTORS
 
-STATED = ("shape", "color", "size")  # by every caption
+STATED = ("shape", "color", "size")  # every caption states these factors
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Share of captions that state each factor rightly, that state all, and that are grammatical.
+    """Share of captions with each factor right, with all factors right, and that are grammatical.
 
     Args:
       data: the source, as in `config.data`.
       target: the caption that the model draws.
-      motion: whether the conditions show how the thing moves (a clip or a sound does, a picture does not).
-      by: the modality whose nearest training example gives the baseline's caption.
-      num_examples: at most this many of each split.
-      num_train: training examples that the baseline has, the first.
-      splits: those to run on.
+      motion: whether the conditions show the motion (a clip or a sound does, a picture does not).
+      by: the modality by which the baseline finds the nearest training example, whose caption it gives.
+      num_examples: at most this many examples of each split.
+      num_train: the baseline searches at most so many training examples.
+      splits: splits to evaluate.
     """
 
+    of_set: ClassVar[str] = "scenes"
     data: Mapping[str, Any]
     target: str
     motion: bool = False
     by: str = "image"
-    num_examples: int = 1000
-    num_train: int = 10_000
+    num_examples: Amount = 1000
+    num_train: Amount = 10_000
     splits: tuple[str, ...] = ("test", "compositional")
-    seed: int = 0
+    seed: Seed = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,13 +56,15 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"shape", "color", "size", "all", "grammatical", …: {"value", "n", "interval", "baseline", "reference"}}`.
 
-        `all`: shape, colour and size are right, and with `motion` no wrong motion is stated. With `motion` also
-        `motion`, of the `n` captions that state one (no entry where none does). `baseline` is the caption of the
-        nearest training example, `reference` the example's own caption; intervals are Wilson's, of 95 %.
+        Values are shares in [0, 1]. `all`: shape, colour and size are right; with `motion=True`, the caption also
+        states no wrong motion. With `motion=True` there is an entry `motion`, over the `n` captions that state a
+        motion; it is absent where no caption does. `baseline` is of the captions of the nearest training examples,
+        `reference` of the examples' own captions. `judge_trained_on` is None: the judge is the grammar. Intervals are
+        Wilson's, of 95 %.
         """
         names = (self.target, *self.names)
         samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
-        source = nearest.training_source(self.data, (self.by, self.target), self.seed)
+        source = whole(self.data, (self.by, self.target), seed=self.seed)
         others = nearest.captions(source, self.by, self.target, true[self.by], self.num_train)
         judged = {
             kind: self._judge(ids, true)
@@ -75,13 +80,14 @@ class Evaluator:
                 "value": float(right.mean()),
                 "n": len(right),
                 "interval": intervals.wilson(int(right.sum()), len(right)),
+                "judge_trained_on": None,
                 **{kind: float(shares.mean()) for kind, shares in beside.items() if len(shares)},
                 **({"chance": chances[name]} if name in chances else {}),
             }
         return entries
 
     def _judge(self, ids: np.ndarray, true: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """`{entry: [captions that count] bool}`."""
+        """`{entry: [M] bool}` for captions `ids [N, L]`; M is N, for `motion` the number that state a motion."""
         stated = judge.judge_texts(ids)
         right = {name: stated[name] == true[name] for name in STATED}
         right["all"] = np.all(list(right.values()), axis=0)

@@ -1,17 +1,19 @@
-"""Coherence on the scenes world: does what the model draws show the factors that its conditions tell?
+"""Coherence on the scenes world: does the sample show the factors of the scene that its conditions describe?
 
-For each factor, the share of examples where an analytic judge (`scenes_judge`) finds in the sample the value that the
-example truly has. The share it finds in the true renders of the same examples bounds what a perfect model would reach.
+For each factor, the share of examples where an analytic judge (`scenes.judge` and `scenes.judge_audio`, which are not
+trained) finds the example's true value in the sample. `judge_accuracy` is the same share for the true renders of the
+same examples: what a perfect model would reach.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.scenes import judge, judge_audio
@@ -27,21 +29,22 @@ JUDGED = {  # target -> the factors that it always shows
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Accuracy of every factor and of all of them together.
+    """Accuracy of every factor, and of all factors together.
 
     Args:
       target: the modality that the model draws: `image`, `video`, `audio` or `text`.
-      from_target: judge the target as the model reconstructs it (`sample_fn.reconstruct`), not as it draws it: what a
-        tokenizer or autoencoder leaves of the factors bounds what can be drawn through it.
-      num_examples: at most this many of each split.
+      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy is
+        an upper bound for samples through the same tokenizer or autoencoder.
+      num_examples: at most this many examples of each split.
       sample_rate: of the sound, in Hz; used where the target is `audio`.
-      splits: those to run on.
+      splits: splits to evaluate.
     """
 
+    of_set: ClassVar[str] = "scenes"
     target: str
     from_target: bool = False
-    num_examples: int = 1000
-    sample_rate: int = 8_000
+    num_examples: Amount = 1000
+    sample_rate: Size = 8_000
     splits: tuple[str, ...] = ("test", "compositional")
 
     def __post_init__(self):
@@ -51,19 +54,24 @@ class Evaluator:
             )
 
     @property
+    def ability(self) -> str:
+        return "reconstruct" if self.from_target else "sample"
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """The labels that a batch must hold beside the model's own modalities."""
+        """The labels that a batch must hold besides the model's own modalities."""
         return JUDGED[self.target]
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
-        """`{factor or "all": {"value", "n", "interval", "judge_accuracy", "chance"}}`.
+        """`{factor or "all": {"value", "n", "interval", "judge_accuracy", "judge_trained_on": None, "chance"}}`.
 
-        `interval` is Wilson's 95 % interval. An example that lacks its target or a label (masked) does not count.
+        Shares are in [0, 1]; `interval` is Wilson's 95 % interval. An example without the target or a label (masked) is
+        left out.
 
         Raises:
-          ConfigError: no example counts.
+          ConfigError: every example is left out.
         """
         predict = sample_fn.reconstruct if self.from_target else sample_fn
         correct, judge_correct, count = [], [], 0  # [n, factors] bool each
@@ -108,5 +116,6 @@ def _entry(correct: np.ndarray, judge_correct: np.ndarray, chance: float) -> dic
         "n": len(correct),
         "interval": intervals.wilson(int(correct.sum()), len(correct)),
         "judge_accuracy": float(judge_correct.mean()),
+        "judge_trained_on": None,
         "chance": float(chance),
     }

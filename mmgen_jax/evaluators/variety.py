@@ -1,4 +1,4 @@
-"""Variety within a condition: how far the samples that one condition gets lie apart."""
+"""Variety within a condition: standard deviation between several samples of the same condition."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.errors import InputError
-from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures import examples, intervals
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Spread of several samples of each condition; a model that ignores its noise has none.
+    """Spread of several samples of each condition. A model that ignores its noise has a spread of 0.
 
-    After the diversity of several outputs for one input in image translation (Zhu et al., 2017, Toward multimodal
-    image-to-image translation), which is a mean distance of pairs in a network's features. Departs from it: standard
-    deviation of pixels, which needs no network, and says nothing of what differs.
+    After the diversity of image-to-image translation (Zhu et al., 2017, Toward multimodal image-to-image translation):
+    the mean distance, in the features of a network, between pairs of outputs for one input. Departs from the paper: the
+    standard deviation of pixels, which needs no network but does not tell what differs between the samples.
 
     Args:
       target: an image or video modality.
-      num_conditions: the first of each split.
-      num_samples: of each condition, at least 2.
-      splits: those to run on.
+      num_conditions: the conditions are those of at most so many examples of each split.
+      num_samples: samples of each condition, at least 2.
+      splits: splits to evaluate.
+
+    Raises:
+      InputError: `num_samples` below 2 or `num_conditions` below 1.
     """
 
     target: str
-    num_conditions: int = 64
-    num_samples: int = 8
+    num_conditions: Size = 64
+    num_samples: Size = 8
     splits: tuple[str, ...] = ("test",)
 
     def __post_init__(self):
@@ -47,13 +51,14 @@ class Evaluator:
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
-        """`{"spread": {"value", "n" (conditions), "samples", "interval", "reference"}}`.
+        """`{"spread": {"value", "n", "samples", "interval", "reference"}}`; `n` counts conditions.
 
-        `reference` is the spread of as many groups of real examples; those of a group differ in their conditions too,
-        so that it is above what a perfect model has.
+        `reference` is the spread of random groups of real examples, with as many groups and examples as the split
+        allows, up to `num_conditions` and `num_samples`. Real examples of a group differ in their conditions too, so
+        `reference` is above the spread of a perfect model.
 
         Raises:
-          InputError: the split has no two examples of the target to compare with.
+          InputError: the split has fewer than two examples of the target for `reference`.
         """
         spreads, real, left = [], [], self.num_conditions
         for batch in batches:
@@ -72,19 +77,23 @@ class Evaluator:
         if size < 2:
             raise InputError(f"variety: expected at least 2 examples with {self.target}, got {size}; use another split")
         groups = min(self.num_conditions, len(real) // size)
+        real = real[examples.order(len(real))[: groups * size]]
         spreads = np.concatenate(spreads)
         entry = {
             "value": float(spreads.mean()),
             "n": len(spreads),
             "samples": self.num_samples,
             "interval": intervals.of_mean(spreads),
-            "reference": float(spread(real[: groups * size].reshape(groups, size, -1)).mean()),
+            "reference": float(spread(real.reshape(groups, size, -1)).mean()),
             "preprocessing": "clipped to [-1, 1], then [0, 1]",
         }
         return {"spread": entry}
 
 
 def spread(groups: np.ndarray) -> np.ndarray:
-    """`[G]` of `groups [G, K, N]` in [-1, 1]: root of the mean over N of the variance over K, in units of [0, 1]."""
+    """`[G]`: spread of `groups [G, K, N]`, K examples of N values in [-1, 1] each, for values mapped to [0, 1].
+
+    The square root of the mean over the N values of the variance over the K examples.
+    """
     groups = np.clip(groups, -1, 1, dtype=np.float64) / 2
     return np.sqrt(groups.var(axis=1, ddof=1).mean(axis=-1))

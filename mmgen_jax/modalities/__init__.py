@@ -1,1 +1,1 @@
-"""Kinds of data: what an array of each must be, how a file becomes one and how a sample becomes a file."""
+"""Kinds of modalities: what an array of each kind must be, how files are read and how samples are written."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.errors import DataError
-from mmgen_jax.modalities import base, containers
+from mmgen_jax.modalities import base, containers, streams
 from mmgen_jax.modalities.base import undecodable
 from mmgen_jax.modalities.grid import MIN_PICTURE, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
@@ -19,6 +19,7 @@ from mmgen_jax.modalities.space import Continuous
 
 MAX_SAMPLES = 2**27  # of one recording, all channels together: 23 minutes of 48 kHz stereo
 MAX_PEAK = 4.0  # lossy codecs overshoot full scale (1.43 was seen in AAC speech); more than 12 dB is a wrong scale
+FORMATS = "a WAV, AIFF, FLAC, Ogg, Opus, MP3 or M4A recording"
 SAMPLE_RATES = (1_000, 192_000)
 SPECTROGRAM_FRAME = 256  # samples of one analysis window
 SPECTROGRAM_RANGE = 60.0  # dB below the loudest bin that are still visible
@@ -26,19 +27,19 @@ SPECTROGRAM_RANGE = 60.0  # dB below the loudest bin that are still visible
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """Files: WAV, FLAC, Ogg, MP3.
+    """Files: WAV, AIFF, FLAC, Ogg, Opus, MP3, M4A; given by name, a clip as well, for its sound.
 
     Samples: `<step>_<name>_<i>.wav` (16 bit), and a grid of spectrograms `<step>_<name>.png`.
 
     Augmentation, with the largest strengths:
 
-        shift       at most so many seconds earlier or later, silence moving in (a video does not follow)
-        gain        at most so many dB louder or softer, clipped
-        noise       white noise of this amplitude relative to the signal's (0.1 is a 20 dB SNR), clipped
+        shift       largest shift earlier or later, in seconds; silence fills the gap; a video is not shifted with it
+        gain        largest change of loudness either way, in dB; then clipped to [-1, 1]
+        noise       white noise; its amplitude relative to the signal's RMS (0.1 is 20 dB SNR); then clipped to [-1, 1]
     """
 
     ranks: ClassVar[tuple[int, ...]] = (1,)
-    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac", ".ogg", ".mp3")
+    suffixes: ClassVar[tuple[str, ...]] = (".wav", ".aiff", ".aif", ".flac", ".ogg", ".opus", ".mp3", ".m4a")
     operations: ClassVar[Mapping[str, float]] = {"shift": 1e4, "gain": 100, "noise": 10}
 
     @classmethod
@@ -47,8 +48,28 @@ class Kind(base.Base):
         return Modality("audio", (num_samples,), sample_rate=fields.sample_rate)
 
     @classmethod
+    def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
+        if values.dtype == np.int32:
+            values = values / np.float32(2**31)
+        if values.ndim != 2 or (values.dtype != np.int16 and values.dtype.kind != "f"):
+            expected, got = "[N, S] floats, or whole numbers of 16 or 32 bits", f"{values.dtype} {list(values.shape)}"
+            raise DataError(fields.file, name, "shape", expected, got, "convert them")
+        values = values if values.dtype == np.int16 else values.astype(np.float32)
+        if values.dtype != np.int16 and not (peak := np.abs(values).max(initial=0)) <= 1:
+            advice = "divide them by their largest"
+            raise DataError(fields.file, name, "range", "values in [-1, 1]", f"{peak:.4g}", advice)
+        rate = int(np.ravel(about.get("sample_rate", fields.sample_rate))[0])
+        if not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
+            expected = f"{SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz"
+            raise DataError(fields.file, name, "sample_rate", expected, f"{rate} Hz", "save the right one")
+        if fields.audio_seconds:
+            length = round(fields.audio_seconds * rate)
+            values = np.pad(values[:, :length], ((0, 0), (0, max(0, length - values.shape[1]))))
+        return Modality("audio", values.shape[1:], sample_rate=rate), values
+
+    @classmethod
     def check_header(cls, path, name: str) -> None:
-        open_audio(path, name).close()
+        (open_sound if containers.is_clip(path) else open_audio)(path, name).close()
 
     @property
     def space(self) -> Continuous:
@@ -57,6 +78,10 @@ class Kind(base.Base):
     def read_file(self, path, name: str) -> np.ndarray:
         (num_samples,) = self.modality.shape
         return read(path, num_samples, self.modality.sample_rate, name)
+
+    def frames(self, name: str, values: np.ndarray) -> np.ndarray:
+        """A sound is seen as its spectrogram, one frame."""
+        return np.stack([_spectrogram(waveform) for waveform in base.finite(name, values)])[:, None, :, :, None]
 
     def save(
         self, stem: pathlib.Path, name: str, samples: np.ndarray, captions: Sequence[str], seen: Mapping[str, Any]
@@ -67,8 +92,7 @@ class Kind(base.Base):
         for i, waveform in enumerate(samples):
             paths.append(stem.with_name(f"{stem.name}_{i}.wav"))
             soundfile.write(paths[-1], np.clip(waveform, -1, 1), self.modality.sample_rate, subtype="PCM_16")
-        pictures = np.stack([_spectrogram(waveform) for waveform in samples])[:, None, :, :, None]
-        return [*paths, save_grid(stem, {**seen, name: pictures}, list(captions))]
+        return [*paths, *save_grid(stem, {**seen, name: self.frames(name, samples)}, list(captions))]
 
     def statistics(self) -> Statistics:
         return Statistics(self.modality)
@@ -80,7 +104,7 @@ class Kind(base.Base):
 
 
 class Statistics(base.Statistics):
-    """Range and mean of the peaks, and how many recordings are silent."""
+    """Range and mean of the peaks, and the number of silent recordings."""
 
     silent = 0
 
@@ -96,15 +120,18 @@ class Statistics(base.Statistics):
 
 
 def read(path, num_samples: int, sample_rate: int, modality: str = "audio") -> np.ndarray:
-    """`[num_samples] float32` in [-1, 1] of a WAV, FLAC, Ogg or MP3 file.
+    """`[num_samples] float32` in [-1, 1] of a recording in one of the formats above, or of the sound of a clip.
 
-    Converted: channels averaged; other rates resampled (`resample.py`); longer recordings cut at the end,
-    shorter ones padded with zeros; peaks up to MAX_PEAK, which lossy codecs leave, clipped to [-1, 1].
+    Conversions: channels are averaged; other rates are resampled to `sample_rate` Hz (`resample.py`); longer recordings
+    are cut at the end, shorter ones are padded with zeros; peaks up to `MAX_PEAK`, as lossy codecs produce them, are
+    clipped to [-1, 1].
 
     Raises:
-      DataError: unreadable, not one of these formats, truncated, empty, not finite, louder than MAX_PEAK, or a rate
-        outside SAMPLE_RATES. A truncated MP3 is only noticed where its header holds the number of frames.
+      DataError: the file is unreadable, of another format, truncated, empty, not finite, louder than `MAX_PEAK`, or its
+        rate is outside `SAMPLE_RATES`. A truncated MP3 is detected only where its header has the number of frames.
     """
+    if containers.is_clip(path):
+        return read_sound(path, num_samples, sample_rate, modality)
     with open_audio(path, modality) as file:
         try:
             samples = file.read(dtype="float32", always_2d=True)
@@ -118,20 +145,48 @@ def read(path, num_samples: int, sample_rate: int, modality: str = "audio") -> n
     return fit(path, modality, samples.mean(1), rate, num_samples, sample_rate)
 
 
+def read_sound(path, num_samples: int, sample_rate: int, modality: str = "audio") -> np.ndarray:
+    """`[num_samples] float32` in [-1, 1]: the first audio track of a clip or an M4A file, converted as by `read`.
+
+    Raises:
+      DataError: unreadable, not one of these formats, cut off, damaged, or without an audio track.
+    """
+    with open_sound(path, modality) as container:
+        stream, parts, total = container.streams.audio[0], [], 0
+        for frame in streams.decoded(path, modality, container, stream):
+            parts.append(streams.mono(frame))
+            total += len(parts[-1])
+            check_samples(path, modality, total, 1, stream.rate)
+        rate = stream.rate
+    if not parts:
+        raise DataError(path, modality, "length", "at least 1 sample", "an empty audio track", "replace it")
+    return fit(path, modality, np.concatenate(parts), rate, num_samples, sample_rate)
+
+
+def open_sound(path, modality: str = "audio"):
+    """The `av` container of a clip that has sound, with only its header read."""
+    return streams.open_clip(path, modality, "audio", FORMATS)
+
+
 def open_audio(path, modality: str = "audio"):
-    """The `soundfile.SoundFile` with only its header read; raises as `read` does, but for damage after the header."""
+    """An open `soundfile.SoundFile`, of which only the header is read.
+
+    Raises:
+      DataError: as `read`, except for damage after the header.
+    """
     import soundfile
 
     containers.check(path, modality)
     try:
         file = soundfile.SoundFile(str(path))
     except Exception as error:
-        raise undecodable(path, modality, "a WAV, FLAC, Ogg or MP3 recording", error) from error
+        raise undecodable(path, modality, FORMATS, error) from error
     check_samples(path, modality, file.frames, file.channels, file.samplerate)
     return file
 
 
 def check_samples(path, modality: str, frames: int, channels: int, rate: int) -> None:
+    """Raises DataError unless the number of samples is within `MAX_SAMPLES` and the rate within `SAMPLE_RATES`."""
     if not 0 < frames * channels <= MAX_SAMPLES:
         raise DataError(
             path, modality, "length", f"1 to {MAX_SAMPLES} samples", f"{frames} x {channels} channels", "replace it"
@@ -142,7 +197,11 @@ def check_samples(path, modality: str, frames: int, channels: int, rate: int) ->
 
 
 def fit(path, modality, samples, rate, num_samples, sample_rate) -> np.ndarray:
-    """One channel `[N]` at `rate` as `[num_samples]` at `sample_rate`."""
+    """One channel `[N]` at `rate` Hz as a waveform `[num_samples] float32` in [-1, 1] at `sample_rate` Hz; see `read`.
+
+    Raises:
+      DataError: a sample is not finite, or the peak is above `MAX_PEAK`.
+    """
     if not np.isfinite(samples).all():
         at = int(np.argmin(np.isfinite(samples)))
         raise DataError(path, modality, "range", "finite samples", f"{samples[at]} at sample {at}", "replace it")
@@ -158,7 +217,7 @@ def fit(path, modality, samples, rate, num_samples, sample_rate) -> np.ndarray:
 
 
 def _spectrogram(samples: np.ndarray) -> np.ndarray:
-    """Log magnitudes `[96, W] uint8` of a waveform `[S]`, low frequencies at the bottom."""
+    """The log-magnitude spectrogram `[96, W] uint8` of a waveform `[S]`, low frequencies at the bottom."""
     import PIL.Image
 
     hop = SPECTROGRAM_FRAME // 4

@@ -1,4 +1,7 @@
-"""Operations of augmentation on one example, jax. Each draws from (key, operation), see `training/augment.py`."""
+"""Augmentation of one example, in JAX. The random numbers depend on (key, operation), see `training/augment.py`.
+
+`settings` is `{operation: strength}`; what each operation does stands in the docstring of the kind (`image.py`, …).
+"""
 
 from __future__ import annotations
 
@@ -16,36 +19,39 @@ from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
 
 pix: Any = dm_pix  # its own annotations, chex's, are wider than jax.Array
 
-# What an operation's draws are folded with: its place here, else a checksum of its name.
+# The number of an operation, which is folded into the key: its place in this list, else a checksum of its name.
 ORDER = (
     *("flip", "rotate", "crop", "brightness", "contrast", "saturation", "hue", "cutout", "reverse"),
-    *("shift", "gain", "noise", "drop", "unknown", "synonym", "choice"),
+    *("shift", "gain", "noise", "drop", "unknown", "synonym", "choice", "zoom"),
 )
 
 
 def key_of(key: jax.Array, operation: str) -> jax.Array:
+    """The key of one operation."""
     number = ORDER.index(operation) if operation in ORDER else zlib.crc32(operation.encode())
     return jax.random.fold_in(key, number)
 
 
 def draw(key: jax.Array, operation: str, shape: tuple[int, ...] = ()) -> jax.Array:
-    """Uniform in [0, 1)."""
+    """Random numbers of an operation, uniform in [0, 1)."""
     return jax.random.uniform(key_of(key, operation), shape)
 
 
 def either_way(key: jax.Array, operation: str, strength: float) -> jax.Array:
+    """A random number of an operation, uniform in [-strength, strength)."""
     return strength * (2.0 * draw(key, operation) - 1.0)
 
 
 def pictures(frames: jax.Array, settings: Mapping[str, Any], key: jax.Array) -> jax.Array:
-    """A clip `[T, H, W, C]` in [-1, 1], all frames alike; of an image T is 1."""
+    """An augmented clip `[T, H, W, C]` in [-1, 1]; all frames are changed alike. An image is a clip with T = 1."""
     strength = {operation: settings.get(operation, 0) for operation in ORDER}
     if strength["reverse"]:
         frames = jnp.where(draw(key, "reverse") < strength["reverse"], frames[::-1], frames)
     if strength["flip"]:
         frames = jnp.where(draw(key, "flip") < strength["flip"], frames[:, :, ::-1], frames)
-    if strength["rotate"]:
-        frames = rotate(frames, jnp.deg2rad(either_way(key, "rotate", strength["rotate"])))
+    if strength["rotate"] or strength["zoom"]:
+        angle = jnp.deg2rad(either_way(key, "rotate", strength["rotate"]))
+        frames = rotate(frames, angle, zooms(key, strength["zoom"]) if strength["zoom"] else None)
     if padding := int(strength["crop"]):
         start = jnp.floor(draw(key, "crop", (2,)) * (2 * padding + 1)).astype(jnp.int32)
         padded = jnp.pad(frames, [(0, 0), (padding, padding), (padding, padding), (0, 0)], mode="edge")
@@ -62,12 +68,12 @@ def pictures(frames: jax.Array, settings: Mapping[str, Any], key: jax.Array) -> 
 
 
 def _recolour(frames: jax.Array, key: jax.Array, strength: dict[str, float]) -> jax.Array:
-    """Values in [0, 1]."""
+    """Brightness, contrast, saturation and hue of `[T, H, W, C]` in [0, 1]."""
     if strength["brightness"]:
         frames = pix.adjust_brightness(frames, either_way(key, "brightness", strength["brightness"]))
     if strength["contrast"]:
         frames = pix.adjust_contrast(frames, 1.0 + either_way(key, "contrast", strength["contrast"]))
-    frames = jnp.clip(frames, 0.0, 1.0)  # hue and saturation are defined there alone
+    frames = jnp.clip(frames, 0.0, 1.0)  # hue and saturation are defined in [0, 1] only
     if strength["saturation"]:
         frames = pix.adjust_saturation(frames, 1.0 + either_way(key, "saturation", strength["saturation"]))
     if strength["hue"]:
@@ -75,9 +81,19 @@ def _recolour(frames: jax.Array, key: jax.Array, strength: dict[str, float]) -> 
     return jnp.clip(frames, 0.0, 1.0)
 
 
-def rotate(frames: jax.Array, angle: jax.Array) -> jax.Array:
-    """`[T, H, W, C]` turned counter-clockwise by `angle` radians about the centre; bilinear, border repeated."""
+def zooms(key: jax.Array, strength: float) -> jax.Array:
+    """`[2]`, the factors of height and width, each uniform in [1 - strength, 1 + strength)."""
+    return 1.0 + strength * (2.0 * draw(key, "zoom", (2,)) - 1.0)
+
+
+def rotate(frames: jax.Array, angle: jax.Array, zoom: jax.Array | None = None) -> jax.Array:
+    """`[T, H, W, C]` turned counter-clockwise by `angle` radians about the centre; bilinear, border repeated.
+
+    After the turn, `zoom [2]` enlarges the height and the width by its two factors; one resampling does both.
+    """
     y, x = ((jnp.arange(size) - (size - 1) / 2.0) for size in frames.shape[1:3])
+    if zoom is not None:
+        y, x = y / zoom[0], x / zoom[1]
     y, x = y[:, None], x[None, :]
     source = (
         jnp.cos(angle) * y + jnp.sin(angle) * x + (frames.shape[1] - 1) / 2.0,
@@ -88,7 +104,7 @@ def rotate(frames: jax.Array, angle: jax.Array) -> jax.Array:
 
 
 def waveform(samples: jax.Array, settings: Mapping[str, Any], key: jax.Array, sample_rate: int) -> jax.Array:
-    """A waveform `[S]` in [-1, 1]."""
+    """An augmented waveform `[S]` in [-1, 1]."""
     size = samples.shape[0]
     if seconds := settings.get("shift", 0):
         source = jnp.arange(size) - jnp.round(either_way(key, "shift", seconds * sample_rate)).astype(int)
@@ -102,10 +118,10 @@ def waveform(samples: jax.Array, settings: Mapping[str, Any], key: jax.Array, sa
 
 
 def words(ids: jax.Array, settings: Mapping[str, Any], key: jax.Array, synonyms: np.ndarray | None) -> jax.Array:
-    """A text's ids `[L]`; END stays, so that the text may come out empty.
+    """Augmented ids `[L]` of a text. END is never dropped; a text may lose all its words.
 
     Args:
-      synonyms: `[V, K]`, see `tokenizer.synonym_table`; None where no word is replaced by one.
+      synonyms: `[V, K]`, see `tokenizer.synonym_table`; None where the operation `synonym` is not used.
     """
     word = (ids != PADDING) & (ids != END)
     if rate := settings.get("synonym", 0):

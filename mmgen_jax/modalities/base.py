@@ -1,8 +1,9 @@
-"""What every kind has unless its file says otherwise, see `contracts.Kind`: values or ids in the range of its space."""
+"""Defaults for kinds: the base class of every `Kind`. The contract is `contracts.Kind`."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -14,15 +15,15 @@ from mmgen_jax.modalities import containers
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
 
-Entries = Sequence[tuple[pathlib.Path, Any]]  # (file, None), or (manifest and line, what the line holds)
+Entries = Sequence[tuple[pathlib.Path, Any]]  # (file, None), or (place of a manifest's line, the value in the line)
 
 
 @dataclasses.dataclass(frozen=True)
 class Base:
-    """A kind of continuous values, float32 in [-1, 1], that has no files and no augmentation.
+    """The default kind: continuous values, float32 in [-1, 1], not read from files, without augmentation.
 
     Args:
-      modality: what the kind says of it.
+      modality: the modality that the methods read, check and write.
     """
 
     modality: Modality
@@ -32,14 +33,32 @@ class Base:
     operations: ClassVar[Mapping[str, float]] = {}
     suffixes: ClassVar[tuple[str, ...]] = ()
     tracks: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    inline: ClassVar[type | None] = None
+    inline: ClassVar[type | tuple[type, ...] | None] = None
     any_name: ClassVar[bool] = False
     has_vocabulary: ClassVar[bool] = False
     eight_bits: ClassVar[bool] = False
+    is_picture: ClassVar[bool] = False
+
+    @classmethod
+    def kind_of(cls, path) -> str:
+        return cls.__module__.rpartition(".")[2]
 
     @classmethod
     def check_header(cls, path, name: str) -> None:
         containers.check(path, name)
+
+    @classmethod
+    def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
+        """Finite numbers, as they are."""
+        if values.dtype.kind not in "fiu" or values.ndim - 1 not in cls.ranks or 0 in values.shape:
+            expected = f"numbers, with {' or '.join(str(rank) for rank in cls.ranks)} axes after the examples'"
+            got = f"{values.dtype} {list(values.shape)}"
+            raise DataError(fields.file, name, "shape", expected, got, "give it another name or shape")
+        values = values.astype(cls.dtype)
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(1)))
+            raise DataError(fields.file, name, "range", "finite values", f"others in example {row}", "mend or mask it")
+        return Modality(cls.__module__.rpartition(".")[2], values.shape[1:]), values
 
     @property
     def space(self) -> Continuous | Discrete:
@@ -80,7 +99,7 @@ class Base:
         raise DataError(path, name, "kind", "one that is read from files", self.modality.kind, "leave the file out")
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
-        return [self.read_file(pathlib.Path(value), name)]
+        return [self.read_file(pathlib.Path(os.path.expanduser(value)), name)]
 
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         known = self.operations
@@ -99,14 +118,14 @@ class Base:
 
 
 class Statistics:
-    """Range and mean of the elements of all examples that have the modality."""
+    """Statistics of a modality over all examples that have it: here range and mean of the elements."""
 
     def __init__(self, modality: Modality):
         self.modality, self.num = modality, 0
         self.low, self.high, self.total = np.inf, -np.inf, 0.0
 
     def add(self, values: np.ndarray) -> None:
-        """Counts `[N, …]`, N at least 1."""
+        """Adds the examples `values [N, …]`, N at least 1."""
         self.num += len(values)
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         self.total += float(values.sum(dtype=np.float64) / (values[0].size or 1))
@@ -116,18 +135,18 @@ class Statistics:
         return f"{self.low:.4g} to {self.high:.4g}, mean {self.total / self.num:.4g}"
 
     def __str__(self) -> str:
-        """The line's end, of at least one example."""
+        """The end of a line of `mmgen check-data`; at least one example must have been added."""
         return f"values {self.spread}"
 
 
 def finite(name: str, samples: np.ndarray) -> np.ndarray:
-    """The samples; raises InputError where one is not finite."""
+    """The samples unchanged; raises InputError where a value is not finite."""
     if not np.isfinite(samples).all():
         raise InputError(f"sample {name!r}: expected finite values, got {np.sum(~np.isfinite(samples))} that are not")
     return samples
 
 
 def undecodable(path, name: str, expected: str, error: Exception, field: str = "content") -> DataError:
-    """What a library said of a file, as our error."""
+    """A DataError with the message of an exception that a decoding library raised."""
     got = f"{type(error).__name__}: {error}".replace(str(path), "the file")
     return DataError(path, name, field, expected, got, "replace the file or leave it out")

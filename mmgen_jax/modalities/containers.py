@@ -1,6 +1,7 @@
-"""DataError, and whether a media file is there and whole, told from its container without decoding it.
+"""Whether a media file is there, and whole where its decoder would not notice: from its container, without decoding.
 
-Decoders often take a file that was cut off for a shorter one; what its container declares tells the two apart.
+A decoder decides what can be used. Some take a file that was cut off for a shorter one: of WAV, AIFF, GIF and
+clips, what the container declares tells the two apart. Nothing is asked of bytes behind the media's end.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import BinaryIO
 
 from mmgen_jax.errors import DataError
 
+PIPE_LENGTH = 2**31 - 2**16  # bytes; writers to a pipe put 0x7ffff000, 0x7fffffff or 0xffffffff for a length
+
 
 def check(path, modality: str) -> None:
-    """Raises DataError unless `path` is a readable file, not empty, and as long as its container says.
+    """Raises DataError unless `path` is a readable file, not empty, and its media as long as its container says.
 
-    The content decides which container it is; one that is not known here is left to its decoder. MP3 has no
-    container: a decoder notices the missing frames where there is a Xing or Info header.
+    The container is recognised by the content, not by the suffix. Unknown containers are left to their decoder. MP3 has
+    no container: its decoder detects missing frames only where the file has a Xing or Info header.
     """
     path = pathlib.Path(path)
     try:
@@ -41,52 +44,43 @@ def check(path, modality: str) -> None:
         raise DataError(path, modality, "size", "a whole file", f"{size} bytes, cut off or damaged", "replace it")
 
 
-def _png(file: BinaryIO, size: int) -> bool:
-    """Whether the chunks run up to IEND."""
-    at = 8
-    while at + 12 <= size:
-        file.seek(at)
-        length, name = struct.unpack(">I4s", file.read(8))
-        at += 12 + length
-        if name == b"IEND":
-            return at <= size
-    return False
+def _wav(file: BinaryIO, size: int) -> bool:
+    """Whether the samples are whole; a length near 2 or 4 GiB is of a program that wrote to a pipe, so unknown."""
+    return _has_chunk(file, size, b"data", "<")
 
 
-def _jpeg(file: BinaryIO, size: int) -> bool:
-    """Whether there is an end-of-image marker in the last 64 KiB; cameras put other data behind it."""
-    file.seek(max(0, size - 2**16))
-    return b"\xff\xd9" in file.read()
+def _aiff(file: BinaryIO, size: int) -> bool:
+    """As `_wav`."""
+    return _has_chunk(file, size, b"SSND", ">")
 
 
-def _riff(file: BinaryIO, size: int) -> bool:
-    """WAV and WebP: whether every chunk is whole; a length of 2^32 - 1 is a stream's, of unknown length."""
+def _has_chunk(file: BinaryIO, size: int, wanted: bytes, endian: str) -> bool:
+    """False where the chunk `wanted` is longer than what the file has of it; what stands behind it does not count."""
     at = 12
     while at + 8 <= size:
         file.seek(at)
-        name, length = struct.unpack("<4sI", file.read(8))
-        if length == 2**32 - 1:
-            return True
+        name, length = struct.unpack(endian + "4sI", file.read(8))
         at += 8 + length
-        if name == b"data":
-            return at <= size
+        if name == wanted:
+            return at <= size or length % 2**31 >= PIPE_LENGTH
         at += length % 2
     return at <= size + 1  # the padding byte of the last chunk may be missing
 
 
-def _ogg(file: BinaryIO, size: int) -> bool:
-    """Whether the last page is whole and is marked as the end of the stream."""
-    file.seek(max(0, size - 2**17))  # a page is at most 65,307 bytes
-    tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
-    if len(page) < 27 or page[:4] != b"OggS":
-        return False
-    segments = page[26]
-    return bool(page[5] & 4) and len(page) >= 27 + segments + sum(page[27 : 27 + segments])
+def _avi(file: BinaryIO, size: int) -> bool:
+    """Whether the list of frames is whole."""
+    at = 12
+    while at + 12 <= size:
+        file.seek(at)
+        name, length, form = struct.unpack("<4sI4s", file.read(12))
+        at += 8 + length + length % 2
+        if (name, form) == (b"LIST", b"movi"):
+            return at <= size + 1
+    return False
 
 
 def _mp4(file: BinaryIO, size: int) -> bool:
-    """Whether the top-level boxes end where the file does, and hold an index (`moov`)."""
+    """Whether index (`moov`) and media (`mdat`) are whole; a vendor may have put anything behind them."""
     at, names = 0, set()
     while at + 8 <= size:
         file.seek(at)
@@ -96,15 +90,15 @@ def _mp4(file: BinaryIO, size: int) -> bool:
             length = struct.unpack(">Q", extended)[0] if len(extended) == 8 else 0
         elif length == 0:  # up to the end of the file
             length = size - at
-        if length < 8:
-            return False
+        if length < 8 or at + length > size:
+            return {b"moov", b"mdat"} <= names and name not in (b"moov", b"moof", b"mdat")
         names.add(name)
         at += length
-    return at == size and b"moov" in names
+    return {b"moov", b"mdat"} <= names
 
 
 def _webm(file: BinaryIO, size: int) -> bool:
-    """Whether the segment ends where the file does; a length of all ones is a stream's, of unknown length."""
+    """Whether the segment ends within the file; a length of all ones is a stream's, of unknown length."""
     at = 4
     for expected in (None, b"\x18\x53\x80\x67"):
         file.seek(at)
@@ -123,21 +117,72 @@ def _webm(file: BinaryIO, size: int) -> bool:
 
 
 def _gif(file: BinaryIO, size: int) -> bool:
-    """Whether there is a trailer at the end; some writers pad with zeros behind it."""
-    file.seek(max(0, size - 64))
-    return file.read().rstrip(b"\0").endswith(b";")
+    """Whether the blocks run up to the trailer, or to the end of a file without one."""
+    return num_pictures(file) is not None
+
+
+def num_pictures(file: BinaryIO, most: int = 2**31) -> int | None:
+    """The pictures of an open GIF, counted up to `most`; None where one of its blocks is cut off."""
+    file.seek(10)
+    flags = file.read(3)
+    _skip_colours(file, flags[:1])
+    count = 0
+    while count < most:
+        kind = file.read(1)
+        if kind == b"!":
+            file.seek(1, os.SEEK_CUR)
+        elif kind == b",":
+            count += 1
+            _skip_colours(file, file.read(9)[8:])
+            file.seek(1, os.SEEK_CUR)
+        else:  # the trailer, the end, or what some writers put there instead of it
+            return count or None
+        while length := file.read(1):
+            if length == b"\0":
+                break
+            if len(file.read(length[0])) < length[0]:
+                return None
+        else:
+            return None
+    return count
+
+
+def _skip_colours(file: BinaryIO, flags: bytes) -> None:
+    if flags and flags[0] & 0x80:
+        file.seek(3 << ((flags[0] & 7) + 1), os.SEEK_CUR)
 
 
 def _starts(magic: bytes, at: int = 0) -> Callable[[bytes], bool]:
     return lambda start: start[at : at + len(magic)] == magic
 
 
+def _riff(form: bytes) -> Callable[[bytes], bool]:
+    return lambda start: start[:4] == b"RIFF" and start[8:12] == form
+
+
+def _is_mp4(start: bytes) -> bool:
+    """MP4, MOV and M4A; pictures (AVIF, HEIC) lie in the same boxes but have no index."""
+    boxes, pictures = (
+        (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"),
+        (b"avif", b"avis", b"mif1", b"heic", b"heix"),
+    )
+    return start[4:8] in boxes and start[8:12] not in pictures
+
+
+def is_clip(path) -> bool:
+    """Whether a file begins as a container of video and sound does, whatever its suffix; False where there is none."""
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        return False
+    with open(path, "rb") as file:
+        start = file.read(12)
+    return _is_mp4(start) or _starts(b"\x1a\x45\xdf\xa3")(start) or _riff(b"AVI ")(start)
+
+
 _CONTAINERS = (
-    (_starts(b"\x89PNG\r\n\x1a\n"), _png),
-    (_starts(b"\xff\xd8\xff"), _jpeg),
-    (_starts(b"RIFF"), _riff),
-    (_starts(b"OggS"), _ogg),
-    (_starts(b"ftyp", 4), _mp4),
+    (_riff(b"WAVE"), _wav),
+    (_riff(b"AVI "), _avi),
+    (_starts(b"FORM"), _aiff),
     (_starts(b"\x1a\x45\xdf\xa3"), _webm),
     (_starts(b"GIF8"), _gif),
+    (_is_mp4, _mp4),
 )

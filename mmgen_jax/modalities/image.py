@@ -16,34 +16,44 @@ from mmgen_jax.modalities.grid import save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
 MAX_PIXELS = 2**26  # of one image or frame; more is taken for a decompression bomb
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "AVIF", "GIF")  # as Pillow names them
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind(Base):
-    """Files: PNG, JPEG, WebP. Samples: `<step>_<name>.png`, a grid with each picture's prompt under it.
+    """Files: PNG, JPEG, WebP, BMP, TIFF, AVIF, and a GIF of one picture.
 
-    Augmentation, with the largest strengths:
+    Samples: `<step>_<name>.png`, a grid with each picture's prompt under it.
+
+    Augmentation: the meaning of each operation's strength (`operations` has the largest allowed strengths):
 
         flip        probability of a horizontal mirror image
-        rotate      at most so many degrees either way, bilinear, border repeated
-        crop        shift of at most so many whole pixels either way along both axes, border repeated
-        brightness  at most so much added to or taken from values in [0, 1]
-        contrast, saturation   factor in 1 ± strength
-        hue         at most this part of the colour circle either way
-        cutout      side in whole pixels of a square set to mid-grey
+        rotate      largest angle either way, in degrees; bilinear, border pixels repeated
+        zoom        height and width are enlarged about the centre, each by a factor from 1 ± strength; as `rotate`
+        crop        largest shift either way along both axes, in whole pixels; border pixels repeated
+        brightness  largest value added to or subtracted from pixels in [0, 1]
+        contrast, saturation   the factor is drawn from 1 ± strength
+        hue         largest turn of the colour circle either way, as a share of the circle
+        cutout      side of a square that is set to mid-grey, in whole pixels
     """
 
     ranks: ClassVar[tuple[int, ...]] = (3,)
-    suffixes: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".webp")
+    suffixes: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
     eight_bits: ClassVar[bool] = True
+    is_picture: ClassVar[bool] = True
     operations: ClassVar[Mapping[str, float]] = {
         **{"flip": 1, "rotate": 180, "crop": 1e4, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5},
-        "cutout": 1e4,
+        **{"cutout": 1e4, "zoom": 0.9},
     }
 
     @classmethod
     def of_folder(cls, fields, entries: Entries) -> Modality:
         return Modality("image", (fields.image_size, fields.image_size, fields.channels))
+
+    @classmethod
+    def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
+        pictures = of_arrays(fields, name, values[:, None])[:, 0]
+        return Modality("image", pictures.shape[1:]), pictures
 
     @classmethod
     def check_header(cls, path, name: str) -> None:
@@ -52,13 +62,16 @@ class Kind(Base):
     def read_file(self, path, name: str) -> np.ndarray:
         return read(path, self.modality.shape, name)
 
+    def of_picture(self, picture) -> np.ndarray:
+        return picture.values(self.modality.shape[-1])
+
     def frames(self, name: str, values: np.ndarray) -> np.ndarray:
         return to_uint8(finite(name, values))[:, None]
 
     def save(
         self, stem: pathlib.Path, name: str, samples: np.ndarray, captions: Sequence[str], seen: Mapping[str, Any]
     ) -> list[pathlib.Path]:
-        return [save_grid(stem, {**seen, name: self.frames(name, samples)}, list(captions))]
+        return save_grid(stem, {**seen, name: self.frames(name, samples)}, list(captions))
 
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         super().check_augmentation(where, operation, strength, settings)
@@ -79,41 +92,89 @@ class Kind(Base):
 
 
 def read(path, shape: tuple[int, ...], modality: str = "image") -> np.ndarray:
-    """`[H, W, C] float32` in [-1, 1] of a PNG, JPEG or WebP file, C being 1 or 3.
+    """`[H, W, C] float32` in [-1, 1] of a picture in one of FORMATS, C being 1 or 3.
 
     Converted: palette, CMYK and YCbCr to RGB; alpha (RGBA, LA, a transparent palette entry) composited on white; 16-bit
     grey kept to its full depth, 16-bit colour to its high byte; grey to 3 equal channels, colour to 1 by Rec. 601
-    luma; EXIF orientation applied; of an animation the first frame. Another size is cropped about its centre to the
-    aspect H:W, then resized with an antialiased bicubic filter.
+    luma; EXIF orientation applied; of an animation or of several pages the first. Another size is cropped about its
+    centre to the aspect H:W, then resized with an antialiased bicubic filter.
 
     Raises:
-      DataError: unreadable, not one of these formats, truncated or corrupt, or more than MAX_PIXELS.
+      DataError: unreadable, not one of these formats, truncated or corrupt, more than MAX_PIXELS, or a TIFF of floats
+        or of 32 bits, whose range is not known.
     """
+    return to_array(upright(path, modality), shape)
+
+
+def upright(path, modality: str = "image"):
+    """The whole PIL image of a file, in its own mode and size, its EXIF orientation applied; errors as of `read`."""
     from PIL import ImageOps
 
     with open_image(path, modality) as opened:
+        if opened.format == "TIFF" and opened.mode in ("F", "I"):
+            expected, got = "8 or 16 bits a channel", {"F": "floats", "I": "32 bits"}[opened.mode]
+            raise DataError(path, modality, "depth", expected, got, "convert it")
         try:
             opened.load()
-            upright = ImageOps.exif_transpose(opened)
+            return ImageOps.exif_transpose(opened)
         except Exception as error:  # each codec has exceptions of its own
             raise undecodable(path, modality, "a whole image", error) from error
-    return to_array(upright, shape)
+
+
+def of_arrays(fields, name: str, values: np.ndarray) -> np.ndarray:
+    """`[N, T, H, W]` with or without channels, of any depth, as `[N, T, side, side, C]` uint8 or float32.
+
+    Raises:
+      DataError: another shape, or values that are neither uint8 nor floats in [0, 1] or in [-1, 1].
+    """
+    from PIL import Image
+
+    if values.ndim == 4:
+        values = values[..., None]
+    if values.ndim == 5 and values.shape[2] in (1, 3) and values.shape[-1] not in (1, 3):
+        values = np.moveaxis(values, 2, -1)
+    if values.ndim != 5 or values.shape[-1] not in (1, 3) or 0 in values.shape:
+        got = [values.shape[0], *values.shape[2 if values.shape[1] == 1 else 1 :]]
+        raise DataError(fields.file, name, "shape", "pictures with 1 or 3 channels", got, "convert them")
+    if values.dtype != np.uint8:
+        low, high = float(values.min()), float(values.max())
+        if not (low >= -1 and high <= 1) or values.dtype.kind != "f":
+            expected, got = "uint8, or floats in [0, 1] or [-1, 1]", f"{values.dtype} from {low:.4g} to {high:.4g}"
+            raise DataError(fields.file, name, "range", expected, got, "convert them")
+        values = values.astype(np.float32)
+        values = values * 2 - 1 if low >= 0 else values
+    side = fields.image_size
+    if not side or values.shape[2:4] == (side, side):
+        return values
+    shape = (side, side, values.shape[-1])
+    flat = values.reshape(-1, *values.shape[2:])
+    flat = flat if flat.dtype == np.uint8 else np.round((flat + 1) * 127.5).astype(np.uint8)
+    resized = (to_array(Image.fromarray(p[..., 0] if shape[-1] == 1 else p), shape) for p in flat)
+    flat = np.stack([np.round((picture + 1) * 127.5).astype(np.uint8) for picture in resized])
+    return flat.reshape(*values.shape[:2], *shape)
 
 
 def open_image(path, modality: str = "image"):
-    """The PIL image with only its header read; raises as `read` does, but for damage after the header."""
+    """An open PIL image, of which only the header is read.
+
+    Raises:
+      DataError: as `read`, except for damage after the header.
+    """
     from PIL import Image
 
     containers.check(path, modality)
     try:
-        opened = Image.open(path, formats=("PNG", "JPEG", "WEBP"))
+        opened = Image.open(path, formats=FORMATS)
     except Exception as error:
-        raise undecodable(path, modality, "a PNG, JPEG or WebP image", error) from error
+        known = "a PNG, JPEG, WebP, BMP, TIFF, AVIF or GIF image"
+        whole = "runcated" in str(error)  # as Pillow words it
+        raise undecodable(path, modality, "a whole image" if whole else known, error) from error
     check_pixels(path, modality, *opened.size)
     return opened
 
 
 def check_pixels(path, modality: str, width: int, height: int) -> None:
+    """Raises DataError unless the number of pixels is from 1 to `MAX_PIXELS`."""
     if not 0 < width * height <= MAX_PIXELS:
         raise DataError(
             path, modality, "size", f"1 to {MAX_PIXELS} pixels", f"{width}x{height}", "shrink it or leave it out"
@@ -121,7 +182,7 @@ def check_pixels(path, modality: str, width: int, height: int) -> None:
 
 
 def to_array(picture, shape: tuple[int, ...]) -> np.ndarray:
-    """A PIL image of any mode as `[H, W, C] float32` in [-1, 1]."""
+    """A PIL image of any mode as `[H, W, C] float32` in [-1, 1], converted as `read` does; `shape` is `(H, W, C)`."""
     from PIL import Image
 
     height, width, channels = shape

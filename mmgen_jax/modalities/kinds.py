@@ -1,4 +1,5 @@
-"""Kinds by name: class `Kind` of a file of this folder, see `contracts.Kind`. A new kind is one new file."""
+"""Looks kinds up by name. A kind is a file of this folder with a class `Kind` (`contracts.Kind`); a new kind is one new
+file."""
 
 from __future__ import annotations
 
@@ -9,22 +10,29 @@ from mmgen_jax import lookup, modalities
 
 
 def find(name: str) -> type:
-    """The class of a kind.
+    """The class `Kind` of the kind `name`.
 
     Raises:
-      LookupFailed: there is no such kind; the message lists those that there are.
+      LookupFailed: there is no such kind; the message lists the kinds.
     """
     return _find(name, tuple(modalities.__path__))
 
 
 def names() -> list[str]:
+    """The names of all kinds."""
     return list(_names(tuple(modalities.__path__)))
 
 
 def of_file(path) -> str | None:
-    """The kind of a file by its suffix, in either case; None for a suffix that no kind has."""
+    """The kind of a file by its suffix (`.png` or `.PNG`); None for a suffix that no kind has."""
     suffix = pathlib.Path(path).suffix.lower()
     return next((name for name in names() if suffix in find(name).suffixes), None)
+
+
+def of_content(path) -> str | None:
+    """As `of_file`, but a file whose suffix several kinds share is of the kind that its content tells."""
+    kind = of_file(path)
+    return find(kind).kind_of(path) if kind else None
 
 
 # Keyed by the folders as well, so that a folder that is added to `__path__` is seen.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, DataError
 from mmgen_jax.modalities import base
 from mmgen_jax.modalities.lines import save_lines
 from mmgen_jax.modalities.modality import Modality
@@ -18,17 +18,62 @@ from mmgen_jax.modalities.space import Discrete
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """Given by a class's name or number. Samples: `<step>_<name>.txt`, a class name per line."""
+    """A class's name or number, of a manifest or table or as the name of a folder; given likewise.
+
+    Samples: `<step>_<name>.txt`, a class name per line.
+    """
 
     ranks: ClassVar[tuple[int, ...]] = (0,)
     dtype: ClassVar[type] = np.int32
+    inline: ClassVar[tuple[type, ...]] = (str, int)
+
+    @classmethod
+    def of_folder(cls, fields, entries: base.Entries) -> Modality:
+        """Every class that an entry has, numbers in their order, names in the alphabet's."""
+        classes = {str(value).strip() for _, value in entries}
+        as_numbers = all(name.lstrip("-").isdecimal() for name in classes)
+        return Modality("label", classes=tuple(sorted(classes, key=int if as_numbers else None)))
+
+    @classmethod
+    def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
+        """Numbers from 0, or names, `[N]` or, as some sets have it, `[N, 1]`; `about["classes"]` names them."""
+        if values.size != len(values):
+            got, advice = list(values.shape), "give it another name or shape"
+            raise DataError(fields.file, name, "shape", "[N] classes", got, advice)
+        values = values.reshape(-1)
+        if values.dtype.kind == "U":
+            classes, ids = np.unique(values, return_inverse=True)
+        else:
+            ids = values.astype(np.int64)
+            if ids.min() < 0 or not np.array_equal(ids, values):
+                got = f"{values.min()} to {values.max()}"
+                raise DataError(fields.file, name, "classes", "class numbers from 0", got, "mend them")
+            classes = np.arange(int(ids.max()) + 1).astype(str)
+        if "classes" in about:
+            classes = about["classes"].astype(str)
+            if ids.max() >= len(classes):
+                expected, got = f"numbers below {len(classes)}", f"a class number {ids.max()}"
+                raise DataError(fields.file, name, "classes", expected, got, "name every class")
+        return Modality("label", classes=tuple(map(str, classes))), ids.astype(np.int32)
 
     @property
     def space(self) -> Discrete:
         return Discrete(1, self.modality.num_classes)
 
+    def read_inline(self, value: Any, where: str, name: str) -> np.ndarray:
+        if (word := str(value).strip()) not in self.modality.classes:
+            expected = f"one of {', '.join(self.modality.classes)}"
+            raise DataError(where, name, "class", expected, repr(value), "mend the line")
+        return np.array(self.modality.classes.index(word), np.int32)
+
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
-        """A name goes before a number, for classes that are called by numbers."""
+        """The id of a class, given as name or number; `value` is first looked up as a name, then as a number.
+
+        Names come first, because some sets name their classes by numbers.
+
+        Raises:
+          ConfigError: neither the name nor the number of a class.
+        """
         classes, value = self.modality.classes, str(value)
         if value in classes:
             return [np.array(classes.index(value), np.int32)]
@@ -55,7 +100,7 @@ class Kind(base.Base):
 
 
 class Statistics(base.Statistics):
-    """How many examples each class has."""
+    """The number of examples of each class."""
 
     def __init__(self, modality: Modality):
         super().__init__(modality)

@@ -1,4 +1,4 @@
-"""Samples as lines of words in a file."""
+"""Writes samples as lines of a text file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from mmgen_jax.modalities.grid import save_grid
 def save_lines(
     stem: pathlib.Path, lines: Sequence[str], captions: Sequence[str], seen: Mapping[str, np.ndarray]
 ) -> list[pathlib.Path]:
-    """`<stem>.txt`, and `<stem>.png` with each line under what was seen with it, where there is something to see.
+    """Writes `<stem>.txt`, and `<stem>.png` where `seen` is not empty; returns the paths.
 
-    A line is `prompt <tab> sample`, or the sample alone where no example has a prompt.
+    Args:
+      lines: one sample each.
+      captions: the prompt of each sample. A line of the file is `prompt <tab> sample`, or the sample alone where no
+        sample has a prompt.
+      seen: `{name: [B, T, H, W, C] uint8}`, the visible conditions. The picture shows them with the sample under them.
     """
     rows = [f"{caption}\t{line}" for caption, line in zip(captions, lines)] if any(captions) else lines
     path = stem.with_name(stem.name + ".txt")
     path.write_text("".join(row.replace("\n", "\\n") + "\n" for row in rows), encoding="utf-8")
-    return [path, save_grid(stem, dict(seen), list(lines))] if seen else [path]
+    return [path, *save_grid(stem, dict(seen), list(lines))] if seen else [path]

@@ -1,10 +1,11 @@
-"""What a modality is, and the check that a batch keeps to it.
+"""The modalities of a batch, and the check of a batch against them.
 
-A batch is a flat dict of arrays: one entry per modality, and optionally `<name>/mask` `[B] bool`, False where that
-example lacks the modality. Shape, dtype and range of an entry are its kind's, a file of this folder each:
+A batch is a flat dict of arrays: one entry for each modality, and optionally `<name>/mask` `[B] bool`, False where an
+example lacks the modality. The kind of a modality, a file of this folder, sets shape, dtype and range of its entry:
 
     text    [B, L]             int32    token ids in [0, vocab_size), 0 is padding
     image   [B, H, W, C]       float32  in [-1, 1]
+    mask    [B, H, W, 1]       float32  1 in the hole, -1 elsewhere
     audio   [B, S]             float32  waveform in [-1, 1]
     video   [B, T, H, W, C]    float32  in [-1, 1]
     label   [B]                int32    class ids in [0, num_classes)
@@ -36,7 +37,7 @@ class Modality:
     """One named entry of the batch.
 
     Args:
-      kind: a file of this folder: `text`, `image`, `audio`, `video`, `label`, `vector`, ….
+      kind: the name of a file of this folder: `text`, `image`, `mask`, `audio`, `video`, `label`, `vector`, ….
       shape: of one example, without the batch axis: `(L,)`, `(H, W, C)`, `(S,)`, `(T, H, W, C)`, `()`, `(D,)`, ….
       sample_rate: of audio, in Hz.
       frame_rate: of video, in frames per second.
@@ -45,7 +46,7 @@ class Modality:
 
     Raises:
       LookupFailed: there is no such kind.
-      InputError: a shape that the kind does not have.
+      InputError: the kind has another number of axes than `shape`.
     """
 
     kind: str
@@ -65,12 +66,12 @@ class Modality:
 
     @property
     def traits(self) -> Any:
-        """All that its kind makes of it, a `contracts.Kind`."""
+        """The modality's kind, an instance of `contracts.Kind` with all kind-specific methods."""
         return kinds.find(self.kind)(self)
 
     @property
     def space(self) -> Continuous | Discrete:
-        """Of the array itself."""
+        """The space of the raw array, without any representation."""
         return self.traits.space
 
     @property
@@ -78,7 +79,7 @@ class Modality:
         return np.dtype(self.traits.dtype)
 
     def zeros(self, num: int) -> np.ndarray:
-        """`[num, *shape]`, what stands where examples lack the modality."""
+        """Zeros `[num, *shape]`: the placeholder for examples that lack the modality."""
         return np.zeros((num, *self.shape), self.dtype)
 
     @property
@@ -90,11 +91,14 @@ class Modality:
         return self.tokenizer.vocab_size if self.tokenizer else 0
 
 
-def check_batch(batch: Batch, modalities: Mapping[str, Modality]) -> None:
-    """Raises BatchError unless every modality is there with its shape, dtype and range.
+def check_batch(batch: Batch, modalities: Mapping[str, Modality], values: bool = True) -> None:
+    """Raises BatchError unless every entry has the shape, dtype and range of its modality.
 
-    A modality may be absent from the batch; then it is masked for every example. Entries that are no modality are
-    refused, because a misspelt name would otherwise be an absent modality.
+    A modality may be absent from the batch; then it counts as masked for every example. An entry that is no modality is
+    refused: a misspelt name would otherwise be treated as an absent modality.
+
+    Args:
+      values: whether ranges are checked. What a model drew may leave its range a little.
     """
     sizes = {name: np.shape(array)[0] if np.ndim(array) else 0 for name, array in batch.items()}
     if len(set(sizes.values())) > 1:
@@ -109,7 +113,7 @@ def check_batch(batch: Batch, modalities: Mapping[str, Modality]) -> None:
             array, mask = np.asarray(batch[name]), batch.get(name + MASK_SUFFIX)
             _check_array(name, array, modality.shape, modality.dtype)
             present = array if mask is None else array[np.asarray(mask)]
-            if present.size:
+            if values and present.size:
                 modality.traits.check(name, present)
 
 
@@ -122,7 +126,7 @@ def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np
 
 
 def modalities_to_json(modalities: Mapping[str, Modality]) -> str:
-    """The modalities as text that `from_json` reads back: shapes, rates, class names and vocabularies."""
+    """Modalities as JSON, with shapes, rates, class names and vocabularies; `modalities_from_json` reads it back."""
     fields = {}
     for name, modality in modalities.items():
         entry = {f.name: getattr(modality, f.name) for f in dataclasses.fields(modality) if f.name != "tokenizer"}
@@ -132,6 +136,7 @@ def modalities_to_json(modalities: Mapping[str, Modality]) -> str:
 
 
 def modalities_from_json(text: str) -> dict[str, Modality]:
+    """The modalities that `modalities_to_json` wrote."""
     modalities = {}
     for name, entry in json.loads(text).items():
         entry["shape"], entry["classes"] = tuple(entry["shape"]), tuple(entry["classes"])

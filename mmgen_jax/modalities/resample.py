@@ -1,4 +1,4 @@
-"""Waveforms from one sample rate to another, for any pair of rates."""
+"""Resampling of waveforms, for any pair of sample rates."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import math
 
 import numpy as np
 
-ZERO_CROSSINGS = 24  # of the sinc to each side
+ZERO_CROSSINGS = 24  # zero crossings of the sinc on each side
 ROLL_OFF = 0.92  # the cut-off as a share of the lower Nyquist frequency; the rest is the transition band
-CHUNK = 2**20  # values of the kernel at a time
+CHUNK = 2**20  # values of the kernel computed at a time
 
 
 def resample(samples: np.ndarray, rate: int, target_rate: int, num_samples: int) -> np.ndarray:
-    """`[M]` at `rate` as the first `num_samples`, or as many as there are, at `target_rate`.
+    """`[N]` float64 at `target_rate` Hz of a waveform `[M]` at `rate` Hz, N being at most `num_samples`.
 
-    Band-limited interpolation by a windowed sinc (Smith, "Digital Audio Resampling", 1984), with a Blackman window;
-    beyond its ends the waveform is 0. The ratio is exact, and the cost does not depend on common factors of the rates.
+    N is smaller than `num_samples` where the waveform is shorter. Band-limited interpolation by a sinc with a Blackman
+    window (Smith, "Digital Audio Resampling", 1984); outside its ends the waveform is taken as 0. The ratio of the
+    rates is exact, and the cost does not depend on their common factors.
     """
     num_samples = min(num_samples, math.ceil(len(samples) * target_rate / rate))
     cutoff = ROLL_OFF * min(1.0, target_rate / rate)  # in units of the Nyquist frequency of `rate`

@@ -1,4 +1,4 @@
-"""Samples as files that a person can look at and listen to; each kind's file says which."""
+"""Writes samples as files to look at and listen to. The docstring of each kind lists its files."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def save_samples(
     prompts: Sequence[str] | None = None,
     conditions: Mapping[str, np.ndarray] | None = None,
 ) -> list[pathlib.Path]:
-    """Writes each sampled modality by its kind, as `<step>_<name>…`, and returns the files.
+    """Writes each sampled modality as its kind does, to files named `<step>_<name>…`; returns the paths.
 
     Args:
-      folder: made where it does not exist.
-      step: starts the file names, as seven digits; None leaves it out.
+      folder: created where it does not exist.
+      step: the first part of the file names, as seven digits; None leaves it out.
       samples: `{name: [B, …]}` in the ranges of `modality.py`.
       modalities: of the samples and of the conditions.
-      prompts: one text per example.
-      conditions: the arrays that were conditioned on; those that can be seen are shown to the left of the sample.
+      prompts: one text for each example.
+      conditions: `{name: [B, …]}`, of the samples; images and videos are shown to the left of the sample.
 
     Raises:
       InputError: a sample is not finite.
@@ -51,7 +51,7 @@ def save_samples(
 
 
 def describe(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:
-    """What example `i` holds of `modalities`, in one line: texts, class names, `[name]` for what cannot be said.
+    """Example `i` of a batch in one line: texts, class names, and `[name]` for modalities that have no words.
 
     A masked or absent modality is left out.
     """

@@ -1,4 +1,4 @@
-"""The space of the arrays that a family of objectives models: all that it asks of its target."""
+"""The space of the arrays that an objective family models. A family needs to know nothing else of its target."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Continuous:
     """Values on a grid, channels last: `[D]`, `[T, C]`, `[H, W, C]` or `[T, H, W, C]` per example, float32.
 
     Args:
-      bounded: whether the values are in [-1, 1]; else they are unbounded. Those of a learned representation then have
-        mean 0 and variance 1 for each channel, those of a `vector` what the data has.
+      bounded: True: the values are in [-1, 1]. False: they are unbounded. Unbounded values of a learned representation
+        have mean 0 and variance 1 in each channel; those of a `vector` have the mean and variance of the data.
     """
 
     shape: tuple[int, ...]
@@ -27,7 +27,7 @@ class Continuous:
 
 
 def is_picture(space: Continuous | Discrete) -> bool:
-    """Whether it is one of values in [-1, 1] on a grid of two axes."""
+    """Whether a space holds pictures: values in [-1, 1] on a grid of two axes."""
     return isinstance(space, Continuous) and space.rank == 2 and space.bounded
 
 
@@ -36,7 +36,7 @@ class Discrete:
     """A sequence of `length` ids in [0, size), int32.
 
     Args:
-      end: the id that ends a sequence, of a space whose id 0 is padding (texts); None where every place holds a code.
+      end: for texts: the id that ends a sequence; id 0 is then padding. None for codes: every place holds a code.
     """
 
     length: int
@@ -49,7 +49,7 @@ class Discrete:
 
     @property
     def num_ids(self) -> int:
-        """Of a model of the next id, whose id 0 is padding: codes are moved up by one."""
+        """Number of ids of an autoregressive model, whose id 0 is padding: codes are shifted up by one."""
         return self.size if self.end is not None else self.size + 1
 
     def __str__(self) -> str:

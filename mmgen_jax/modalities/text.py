@@ -1,9 +1,10 @@
-"""The kind `text`: token ids `[L]` int32 in [0, vocab_size); zeros are padding. Text files to checked strings."""
+"""The kind `text`: token ids `[L]` int32 in [0, vocab_size); zeros are padding. Also reads and checks text files."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -18,35 +19,42 @@ from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Discrete
 from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN, Tokenizer, synonym_table
 
-MAX_TEXT_BYTES = 2**16  # of a file
+MAX_TEXT_BYTES = 2**16  # of a file with one text
 MAX_PROMPTS_BYTES = 2**24  # of a file of prompts
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """Files: UTF-8 `.txt`, and `.json` with a string or an object's `text` or `caption`.
+    """Files: UTF-8 `.txt`, a text a line, and `.json` with a string, a list, or an object's `text` or `caption`.
 
-    Given as the text itself, or as `@file` with one text a line. Samples: `<step>_<name>.txt`, a line per example, and
-    with conditions that can be seen a grid of them with the text.
+    At the command line a text is given itself, or as `@file` with one text per line. Samples: `<step>_<name>.txt`, one
+    line per example; with images or videos among the conditions also a grid of them, with the texts.
 
-    Augmentation, with the largest strengths:
+    Augmentation: the meaning of each operation's strength:
 
-        drop        probability of each word to be left out; what follows moves up
-        unknown     probability of each word to become `UNKNOWN`
-        synonym     probability of each word in one of the groups `synonyms` to become another one of it
+        drop        probability that a word is left out; the words after it move up
+        unknown     probability that a word becomes `UNKNOWN`
+        synonym     probability that a word of a group of `synonyms` is replaced by another word of the group
     """
 
     ranks: ClassVar[tuple[int, ...]] = (1,)
     dtype: ClassVar[type] = np.int32
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".json")
-    inline: ClassVar[type | None] = str
+    inline: ClassVar[tuple[type, ...]] = (str, list)
     has_vocabulary: ClassVar[bool] = True
     operations: ClassVar[Mapping[str, float]] = {"drop": 1, "unknown": 1, "synonym": 1}
 
     @classmethod
     def of_folder(cls, fields, entries: base.Entries) -> Modality:
-        """Without a tokenizer: the source builds it from the training texts."""
+        """The modality without a tokenizer; the source builds the tokenizer from the training texts."""
         return Modality("text", (fields.text_length,))
+
+    @classmethod
+    def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
+        if values.dtype.kind != "U" or values.ndim != 1:
+            got = f"{values.dtype} {list(values.shape)}"
+            raise DataError(fields.file, name, "shape", "[N] strings", got, "give it one string for each example")
+        return Modality("text", (fields.text_length,)), values
 
     @property
     def space(self) -> Discrete:
@@ -54,24 +62,46 @@ class Kind(base.Base):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The modality's own.
+        """The tokenizer of the modality.
 
         Raises:
-          InputError: it has none, so its ids are no words.
+          InputError: the modality has no tokenizer, so its ids have no words.
         """
         if self.modality.tokenizer is None:
             raise InputError("a text without a tokenizer has ids but no words; set `tokenizer` of its Modality")
         return self.modality.tokenizer
 
-    def read_file(self, path, name: str) -> str:
+    @classmethod
+    def read_texts(cls, path, name: str) -> tuple[str, ...]:
+        """Every text of a file: the lines of a .txt that are not blank, or what a .json holds."""
+        if pathlib.Path(path).suffix.lower() == ".json":
+            return _captions(path, name, _decoded(path, name, MAX_TEXT_BYTES))
+        lines = check_text(path, name, _decoded(path, name, MAX_TEXT_BYTES)).splitlines()
+        return tuple(line.strip() for line in lines if line.strip())
+
+    @classmethod
+    def read_whole(cls, path, name: str) -> str:
+        """All of a file as one text."""
         return read(path, name)
 
-    def read_inline(self, value: str, where: str, name: str) -> str:
-        return check_text(where, name, value)
+    def read_file(self, path, name: str) -> tuple[str, ...]:
+        return self.read_texts(path, name)
+
+    def read_inline(self, value: str | Sequence[str], where: str, name: str) -> tuple[str, ...]:
+        return _all_texts(where, name, value)
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
-        """Logs the words that an open vocabulary lacks; a closed one refuses them."""
-        texts = _prompts(value[1:], name) if value.startswith("@") else [value]
+        """The ids `[L]` of each given text. Words outside an open vocabulary become `UNKNOWN` and are logged.
+
+        Raises:
+          TextError: a word outside a closed vocabulary, or a text that is too long.
+          DataError: a file of prompts that cannot be read.
+        """
+        if not isinstance(value, str):
+            raise InputError(f"{name}: expected a text, or @FILE with one a line, got {value!r}")
+        texts = [value]
+        if value.startswith("@"):
+            texts = [check_text(where, name, line) for where, line in prompts(value[1:], name)]
         tokenizer, length = self.tokenizer, self.modality.shape[0]
         encoded = [tokenizer.encode(text, length) for text in texts]
         if unknown := dict.fromkeys(word for text in texts for word in tokenizer.unknown(text)):
@@ -108,7 +138,7 @@ class Kind(base.Base):
 
 
 class Statistics(base.Statistics):
-    """Range and mean of the lengths without END, and the words outside the vocabulary."""
+    """Range and mean of the lengths without END, and the number of words outside the vocabulary."""
 
     unknown = 0
 
@@ -122,16 +152,17 @@ class Statistics(base.Statistics):
 
 
 def read(path, modality: str = "text") -> str:
-    """The text of a .txt file, or the caption of a .json file: a string, or an object's `text` or `caption`.
+    """The text of a `.txt` file or of a `.json` file (see `Kind`), without white space at its ends.
 
-    UTF-8, with or without a byte order mark; white space at both ends is dropped.
+    UTF-8, with or without a byte order mark; white space at both ends is dropped. Several captions are joined by line
+    breaks.
 
     Raises:
-      DataError: unreadable, not UTF-8, empty, more than MAX_TEXT_BYTES, or JSON of another form.
+      DataError: the file is unreadable, not UTF-8, empty, larger than `MAX_TEXT_BYTES`, or JSON of another form.
     """
     content = _decoded(path, modality, MAX_TEXT_BYTES)
     if pathlib.Path(path).suffix.lower() == ".json":
-        content = _caption(path, modality, content)
+        content = "\n".join(_captions(path, modality, content))
     return check_text(path, modality, content)
 
 
@@ -147,16 +178,21 @@ def _decoded(path, modality: str, max_bytes: int) -> str:
         raise DataError(path, modality, "encoding", "UTF-8", got, "save it as UTF-8") from error
 
 
-def _prompts(path: str, name: str) -> list[str]:
-    """The lines of a file that are not blank."""
+def prompts(path: str, name: str) -> list[tuple[str, str]]:
+    """The lines of a file that are not blank, each with its place as `FILE:3`."""
+    path = os.path.expanduser(path)
     lines = [line.strip() for line in _decoded(path, name, MAX_PROMPTS_BYTES).splitlines()]
     if not any(lines):
-        raise DataError(path, name, "lines", "one text a line", "blank lines alone", "write one")
-    return [check_text(f"{path}:{number}", name, line) for number, line in enumerate(lines, 1) if line]
+        raise DataError(path, name, "lines", "one value a line", "blank lines alone", "write one")
+    return [(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line]
 
 
 def check_text(path, modality: str, content: str) -> str:
-    """The text without white space at its ends; refuses what is then empty, or holds what no text does."""
+    """The text without white space at its ends.
+
+    Raises:
+      DataError: the text is empty, or holds a NUL or half of a surrogate pair.
+    """
     if "\0" in content or any("\ud800" <= character <= "\udfff" for character in content):
         raise DataError(
             path, modality, "encoding", "text", "a NUL or half of a surrogate pair", "save it as UTF-8 text"
@@ -166,13 +202,25 @@ def check_text(path, modality: str, content: str) -> str:
     return content.strip()
 
 
-def _caption(path, modality: str, content: str) -> str:
+def _captions(path, modality: str, content: str) -> tuple[str, ...]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DataError(path, modality, "json", "valid JSON", str(error), "mend it") from error
     if isinstance(value, dict):
-        value = value.get("text", value.get("caption"))
-    if not isinstance(value, str):
+        value = next((value[key] for key in ("text", "caption", "captions") if key in value), None)
+    if value is None or not (isinstance(value, str) or _is_list_of_strings(value)):
         raise DataError(path, modality, "json", "a string, or an object with `text`", type(value).__name__, "mend it")
-    return value
+    return _all_texts(path, modality, value)
+
+
+def _is_list_of_strings(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(text, str) for text in value)
+
+
+def _all_texts(where, name: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    """One text or several, each checked."""
+    if not (isinstance(value, str) or _is_list_of_strings(value)):
+        got = f"{json.dumps(value)[:40]}"
+        raise DataError(where, name, "value", "a string or a list of strings", got, "mend it")
+    return tuple(check_text(where, name, text) for text in ([value] if isinstance(value, str) else value))

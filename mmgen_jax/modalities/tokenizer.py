@@ -1,13 +1,15 @@
-"""Tokenisers: text to ids and back.
+"""Tokenizers: text to ids and back.
 
-Id 0 is padding, and doubles as the first input of a shifted sequence; id 1 ends a text; id 2 is a word that the
-vocabulary lacks, where the tokeniser allows such words. Ids of the vocabulary follow.
+Id 0 is padding; it is also the first input of an autoregressive model (the start of the shifted sequence). Id 1 ends a
+text. Id 2 stands for a word outside the vocabulary, where the tokenizer allows such words. The ids of the vocabulary
+follow.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,8 +19,14 @@ from mmgen_jax.errors import InputError, TextError
 
 PADDING, END, UNKNOWN = 0, 1, 2
 NUM_SPECIAL = 3
+UNITS = ("word", "character", "byte")
 
-_WORD = re.compile(r"[\w'-]+|[^\w\s]")
+# Of a text whose marks are all MARK and whose Han characters are all HAN: a word, or one character of another sort.
+MARK, HAN = "\u0300", "\u3002"
+_WORD = re.compile(rf"(?:[\w'-]{MARK}*|(?<=[\w{MARK}])’(?=\w))+|[^\w\s]{MARK}*")
+_HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_SPACED_HAN = re.compile(rf"(?<={_HAN.pattern}) (?={_HAN.pattern})")
+_JOINERS = "\u200c\u200d"  # stand inside words, of Persian and Hindi for instance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +45,8 @@ class Tokenizer:
     _ids: dict[str, int] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self):
-        if self.unit not in ("word", "character", "byte"):
-            raise InputError(f"tokenizer unit {self.unit!r} does not exist; the units are word, character, byte")
+        if self.unit not in UNITS:
+            raise InputError(f"tokenizer unit {self.unit!r} does not exist; the units are {', '.join(UNITS)}")
         self._ids.update({unit: NUM_SPECIAL + i for i, unit in enumerate(self.vocabulary)})
         if len(self._ids) < len(self.vocabulary):
             twice = next(unit for i, unit in enumerate(self.vocabulary) if self._ids[unit] != NUM_SPECIAL + i)
@@ -52,10 +60,10 @@ class Tokenizer:
         return split(text, self.unit)
 
     def join(self, units: Sequence[Any]) -> str:
-        """The text of a part of what `split` gives; a character of which bytes are missing is dropped."""
+        """The text of some consecutive units of `split`; a character with missing bytes is dropped."""
         if self.unit == "byte":
             return bytes(units).decode("utf-8", errors="ignore")
-        return (" " if self.unit == "word" else "").join(units)
+        return _joined(units) if self.unit == "word" else "".join(units)
 
     def unknown(self, text: str) -> list[str]:
         """The units of a text that are not in the vocabulary."""
@@ -89,7 +97,7 @@ class Tokenizer:
         return encoded
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text up to END or the first padding; ids it does not know read as `?`."""
+        """The text up to END or the first padding; an id outside the vocabulary reads as `?`."""
         units = []
         for i in map(int, ids):
             if i in (PADDING, END):
@@ -98,20 +106,34 @@ class Tokenizer:
         if self.unit == "byte":
             return bytes(u if 0 <= u < 256 else ord("?") for u in units).decode("utf-8", errors="replace")
         words = [self.vocabulary[u] if 0 <= u < len(self.vocabulary) else "?" for u in units]
-        return ("" if self.unit == "character" else " ").join(words)
+        return "".join(words) if self.unit == "character" else _joined(words)
 
     def to_dict(self) -> dict:
         return {"unit": self.unit, "vocabulary": list(self.vocabulary), "open": self.open}
 
 
 def from_dict(fields: dict) -> Tokenizer:
+    """The tokenizer that `Tokenizer.to_dict` wrote."""
     return Tokenizer(fields["unit"], tuple(fields["vocabulary"]), fields["open"])
 
 
+def _joined(words: Sequence[str]) -> str:
+    """Words with spaces between them, but not between two Han characters."""
+    return _SPACED_HAN.sub("", " ".join(words))
+
+
 def split(text: str, unit: str) -> list[Any]:
-    """Lower-case words and single punctuation marks, characters, or the numbers of UTF-8 bytes."""
+    """The units of a text: words and single punctuation marks, characters, or values of UTF-8 bytes.
+
+    A word is a run of letters with their marks, digits, `_`, `-` and `'`, in lower case and in Unicode's composed form
+    (NFC). `’` between letters is read as `'`. Each Han character is a word; scripts without spaces are not divided
+    otherwise, so a run of Thai or Japanese kana is one word. Characters and bytes are those of the text as it is.
+
+    Raises:
+      TextError: for bytes, a text with half of a surrogate pair.
+    """
     if unit == "word":
-        return _WORD.findall(text.lower())
+        return _words(text)
     if unit == "character":
         return list(text)
     try:
@@ -122,8 +144,24 @@ def split(text: str, unit: str) -> list[Any]:
         ) from None
 
 
+def _words(text: str) -> list[str]:
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    # `İ` in lower case is an i with a second dot.
+    text = unicodedata.normalize("NFC", re.sub("i\u0307+", "i", unicodedata.normalize("NFD", text.lower())))
+    words = _WORD.finditer("".join(map(_sort, text)))
+    return [re.sub("(?<=.)’", "'", text[word.start() : word.end()]) for word in words]
+
+
+def _sort(character: str) -> str:
+    """The character, or what stands for all of its sort."""
+    if character in _JOINERS or unicodedata.category(character).startswith("M"):
+        return MARK
+    return HAN if _HAN.match(character) else character
+
+
 def build(texts: Iterable[str], unit: str = "word", open: bool = True, min_count: int = 1) -> Tokenizer:
-    """The tokenizer whose vocabulary is every unit that `texts` hold at least `min_count` times, in sorted order."""
+    """A tokenizer; its vocabulary is every unit that stands in `texts` at least `min_count` times, sorted."""
     counts: dict[str, int] = {}
     if unit != "byte":
         for text in texts:
@@ -133,10 +171,10 @@ def build(texts: Iterable[str], unit: str = "word", open: bool = True, min_count
 
 
 def synonym_table(tokenizer: Tokenizer, groups: Iterable[Iterable[str]]) -> np.ndarray:
-    """`[V, K] int32`: for each id the other ids of its group, then padding.
+    """`[V, K] int32`: for each id of the vocabulary, the other ids of its group of synonyms, then padding.
 
     Raises:
-      TextError: a word that is no single id of the tokenizer, or that is in two groups.
+      TextError: a word is no single id of the tokenizer, or is in two groups.
     """
     others: dict[int, list[int]] = {}
     for group in groups:
@@ -154,5 +192,5 @@ def synonym_table(tokenizer: Tokenizer, groups: Iterable[Iterable[str]]) -> np.n
 
 
 def _quoted(text: str) -> str:
-    """The text on one line, its end left out where it is long."""
+    """The text in quotes on one line, for messages; a text above 80 characters is cut."""
     return repr(text) if len(text) <= 80 else repr(text[:80]) + "…"

@@ -16,17 +16,17 @@ from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous
 
 MAX_VALUES = 2**24  # of one example, 64 MiB
-MAX_SHOWN = 8  # of an example's values in the table
+MAX_SHOWN = 8  # values of an example in the text file of samples
 ONE_SHAPE = "give every example of the modality one shape, or leave this one out"
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """Files: `.npy`; or numbers in a line of a manifest, under any name.
+    """Files: `.npy`; or a list of numbers in a line of a manifest, under any name.
 
-    Samples: `<step>_<name>.npy`, all of them `[B, *shape]`, and `<step>_<name>.txt`, a line for each with its smallest,
-    largest and mean value and its first ones. Values are neither scaled nor clipped: bring them to about unit variance
-    where the data is made.
+    Samples: `<step>_<name>.npy`, all samples as one array `[B, *shape]`; and `<step>_<name>.txt`, one line per sample
+    with its smallest, largest and mean value and its first values. Values are neither scaled nor clipped: prepare data
+    with about unit variance.
     """
 
     ranks: ClassVar[tuple[int, ...]] = (1, 2)
@@ -36,12 +36,12 @@ class Kind(base.Base):
 
     @classmethod
     def of_folder(cls, fields, entries: base.Entries) -> Modality:
-        """The shape of the first entry that can be read; the others must have it."""
+        """The modality with the shape of the first readable entry; all other entries must have the same shape."""
         for path, value in entries:
             try:
                 array = load(path) if value is None else _numbers(value, path, "vector")
                 return Modality("vector", array.shape)
-            except DataError:  # said where the entry itself is read
+            except DataError:  # reported when this entry is read as an example
                 continue
         return Modality("vector", (1,))
 
@@ -73,14 +73,14 @@ class Kind(base.Base):
 
 
 def load(path, name: str = "vector", values: bool = True) -> np.ndarray:
-    """`[D]` or `[T, D]` float32 of a `.npy` file of integers or floats.
+    """The array `[D]` or `[T, D]`, float32, of a `.npy` file of integers or floats.
 
     Args:
-      values: False reads the header alone and gives an array of zeros, for checks that cost little.
+      values: False reads only the header and returns zeros of the right shape, for cheap checks.
 
     Raises:
-      DataError: unreadable, not of this format or not whole, other axes or types, no value or more than MAX_VALUES, or
-        a value that is not finite in float32.
+      DataError: the file is unreadable, of another format or truncated; the array has other axes or types, no values or
+        more than `MAX_VALUES`, or a value that is not finite in float32.
     """
     containers.check(path, name)
     try:
@@ -94,7 +94,7 @@ def load(path, name: str = "vector", values: bool = True) -> np.ndarray:
 
 
 def _numbers(value: list, where, name: str) -> np.ndarray:
-    """A list of numbers, or a list of such lists, each of one length."""
+    """The array of a list of numbers, or of a list of equally long lists of numbers; raises DataError as `load`."""
     try:
         array = np.array(value)
     except ValueError:

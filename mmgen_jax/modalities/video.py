@@ -1,8 +1,9 @@
-"""The kind `video`: `[T, H, W, C]` float32 in [-1, 1], a clip whose every frame is as an image; zeros are mid-grey."""
+"""The kind `video`: a clip `[T, H, W, C]` float32 in [-1, 1], each frame like an image; zeros are mid-grey."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -10,27 +11,28 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.errors import DataError
-from mmgen_jax.modalities import audio, base, containers, image
-from mmgen_jax.modalities.base import undecodable
+from mmgen_jax.modalities import audio, base, containers, image, streams
 from mmgen_jax.modalities.grid import save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
-SHOWN_RATE = 8.0  # frames a second of a sample whose modality states no rate
+CLOCK = 1e-3  # seconds; Matroska rounds the time of a frame and of the clip's end to milliseconds, each by half of one
+SHOWN_RATE = 8.0  # frames a second of a written sample whose modality has no frame rate
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind(image.Kind):
-    """Files: MP4, GIF, WebM; MP4 and WebM may hold a sound as well. Samples: `<step>_<name>.gif`, a moving grid.
+    """Files: MP4, MOV, WebM, MKV, AVI, GIF; all but GIF may hold a sound. Samples: `<step>_<name>.gif`, a moving grid,
+    and above 50 frames a second, which a GIF cannot show, also `.mp4`.
 
-    Augmentation, with the largest strengths: those of an image, alike for all frames, and
+    Augmentation: the operations of an image, alike for all frames of a clip, and
 
-        reverse     probability of the frames in reverse order
+        reverse     probability that the order of the frames is reversed
     """
 
     ranks: ClassVar[tuple[int, ...]] = (4,)
-    suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".gif", ".webm")
-    tracks: ClassVar[Mapping[str, tuple[str, ...]]] = {"audio": (".mp4", ".webm")}
+    suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif")
+    tracks: ClassVar[Mapping[str, tuple[str, ...]]] = {"audio": (".mp4", ".mov", ".webm", ".mkv", ".avi")}
     operations: ClassVar[Mapping[str, float]] = {**image.Kind.operations, "reverse": 1}
 
     @classmethod
@@ -39,22 +41,41 @@ class Kind(image.Kind):
         return Modality("video", shape, frame_rate=fields.frame_rate)
 
     @classmethod
+    def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
+        if values.ndim != 5:
+            expected, got = "[N, T, H, W, C]", list(values.shape)
+            raise DataError(fields.file, name, "shape", expected, got, "add the missing axes")
+        if fields.num_frames:
+            values = values[:, np.linspace(0, values.shape[1] - 1, fields.num_frames).round().astype(int)]
+        clips = image.of_arrays(fields, name, values)
+        return Modality("video", clips.shape[1:]), clips
+
+    @classmethod
     def check_header(cls, path, name: str) -> None:
         open_video(path, name).close()
 
     @classmethod
+    def kind_of(cls, path) -> str:
+        """`image` for a GIF of one picture."""
+        path = pathlib.Path(path)
+        if path.suffix.lower() != ".gif" or not path.is_file() or not os.access(path, os.R_OK):
+            return "video"
+        with open(path, "rb") as file:
+            return "image" if containers.num_pictures(file, 2) == 1 else "video"
+
+    @classmethod
     def has_track(cls, path, name: str) -> bool:
-        """Whether a clip has sound."""
+        """Whether a clip has an audio track."""
         with open_video(path, name) as container:
             return bool(container.streams.audio)
 
     @classmethod
     def read_track(cls, path, modality: Modality, name: str) -> np.ndarray | None:
-        """The sound of a clip, None where it has none."""
+        """The audio track of a clip as `[num_samples] float32`, see `read_sound`; None where the clip has none."""
         if not cls.has_track(path, name):
             return None
         (num_samples,) = modality.shape
-        return read_sound(path, num_samples, modality.sample_rate, name)
+        return audio.read_sound(path, num_samples, modality.sample_rate, name)
 
     def read_file(self, path, name: str) -> np.ndarray:
         return read(path, self.modality.shape, self.modality.frame_rate, name)
@@ -66,7 +87,7 @@ class Kind(image.Kind):
         self, stem: pathlib.Path, name: str, samples: np.ndarray, captions: Sequence[str], seen: Mapping[str, Any]
     ) -> list[pathlib.Path]:
         panels = {**seen, name: self.frames(name, samples)}
-        return [save_grid(stem, panels, list(captions), self.modality.frame_rate or SHOWN_RATE)]
+        return save_grid(stem, panels, list(captions), self.modality.frame_rate or SHOWN_RATE)
 
     def statistics(self) -> Statistics:
         return Statistics(self.modality)
@@ -78,7 +99,7 @@ class Kind(image.Kind):
 
 
 class Statistics(base.Statistics):
-    """Range and mean of the elements, and the rate."""
+    """Range and mean of the elements, and the frame rate."""
 
     def __str__(self) -> str:
         rate = self.modality.frame_rate
@@ -86,103 +107,53 @@ class Statistics(base.Statistics):
 
 
 def read(path, shape: tuple[int, ...], frame_rate: float = 0.0, modality: str = "video") -> np.ndarray:
-    """`[T, H, W, C] float32` in [-1, 1] of an MP4, GIF or WebM file.
+    """`[T, H, W, C] float32` in [-1, 1] of a clip of a suffix above.
 
-    With a `frame_rate` of 0, frame t is the middle one of the clip's t-th of T equal parts, so any clip fills T frames
-    (one of 74 frames as well as one of 75; one of fewer than T repeats frames). With another, frame t is the one on
-    show t / frame_rate seconds after the start, and a clip that ends earlier holds its last frame. Each frame is
-    converted as `image.read` does it, rotation flags included.
+    With `frame_rate` 0, the file is divided into T parts of equal time, and frame t is the one shown in the middle of
+    part t. So a file of any length gives T frames; a file with fewer than T frames repeats some. With a `frame_rate`
+    above 0, frame t is the one shown t / frame_rate seconds after the start, and a file that ends earlier repeats its
+    last frame. The times are those of the file, whose frames may be shown for different times. Each frame is converted
+    as in `image.read`; rotation flags are applied.
 
     Raises:
-      DataError: unreadable, not one of these formats, truncated, or a frame that the decoder reports as damaged.
-        Damage that was re-encoded into valid frames cannot be told from a picture.
+      DataError: the file is unreadable, of another format or truncated, or the decoder reports a damaged frame. Damage
+        that was re-encoded as valid frames cannot be detected.
     """
-    times = [time for time, _ in _frames(path, modality)]
-    if not times:
+    starts, ends = np.array([time for *time, _ in _frames(path, modality)]).reshape(-1, 2).T
+    if not len(starts):
         raise DataError(path, modality, "frames", "at least 1 frame", "none", "replace it")
     steps = np.arange(shape[0])
-    if not frame_rate:
-        chosen = ((steps + 0.5) * len(times) / shape[0]).astype(int)
-    else:
-        chosen = np.searchsorted(np.array(times) - times[0], steps / frame_rate + 1e-6, side="right") - 1
+    seconds = steps / frame_rate if frame_rate else (steps + 0.5) / shape[0] * (ends[-1] - starts[0])
+    chosen = np.searchsorted(starts - starts[0], seconds + CLOCK, side="right") - 1
     clip = np.empty(shape, np.float32)
-    for index, (_, frame) in enumerate(_frames(path, modality)):  # again, so that one frame is held at a time
+    for index, (*_, frame) in enumerate(_frames(path, modality)):  # a second pass, to hold one frame at a time
         if index in chosen:
             clip[chosen == index] = image.to_array(_picture(frame), shape[1:])
     return clip
 
 
-def read_sound(path, num_samples: int, sample_rate: int, modality: str = "audio") -> np.ndarray:
-    """`[num_samples] float32` in [-1, 1]: the first audio track of a video file, converted as `audio.read` does it.
-
-    Raises:
-      DataError: as `read`, or the file has no audio track.
-    """
-    with open_video(path, modality) as container:
-        if not container.streams.audio:
-            raise DataError(path, modality, "track", "an audio track", "none", "leave audio out for this file")
-        stream = container.streams.audio[0]
-        rate, parts, scale, total = stream.rate, [], 1.0, 0
-        for frame in _decoded(path, modality, container, stream):
-            part = frame.to_ndarray()
-            if np.issubdtype(part.dtype, np.integer):
-                scale = float(-np.iinfo(part.dtype).min)
-            channels = part if frame.format.is_planar else part.reshape(-1, frame.layout.nb_channels).T
-            parts.append(channels.mean(0) / scale)
-            total += len(parts[-1])
-            audio.check_samples(path, modality, total, 1, rate)
-    if not parts:
-        raise DataError(path, modality, "length", "at least 1 sample", "an empty audio track", "replace it")
-    return audio.fit(path, modality, np.concatenate(parts), rate, num_samples, sample_rate)
-
-
 def open_video(path, modality: str = "video"):
     """The `av` container with only its header read; raises as `read` does, but for damage after the header."""
-    import av
-
-    containers.check(path, modality)
-    try:
-        container = av.open(str(path))
-    except Exception as error:
-        raise undecodable(path, modality, "an MP4, GIF or WebM clip", error) from error
-    known = container.format.name.split(",")[0] in ("mov", "gif", "matroska")
-    if not known or not container.streams.video:
-        container.close()
-        expected = "a video track" if known else "an MP4, GIF or WebM clip"
-        raise DataError(path, modality, "format", expected, "none" if known else container.format.name, "convert it")
+    container = streams.open_clip(path, modality, "video", "an MP4, MOV, WebM, MKV, AVI or GIF clip")
     stream = container.streams.video[0]
     image.check_pixels(path, modality, stream.width, stream.height)
     return container
 
 
-def _frames(path, modality: str) -> Iterator[tuple[float, object]]:
-    """Every frame of a clip in order of showing, with its time in seconds."""
+def _frames(path, modality: str) -> Iterator[tuple[float, float, Any]]:
+    """Every frame of a clip in display order, as (start in seconds, end, frame)."""
     with open_video(path, modality) as container:
         stream = container.streams.video[0]
-        stream.thread_type = "NONE"  # frame threads delay errors, which would name a later frame
+        stream.thread_type = "NONE"  # frame threads report errors late: the message would name a later frame
         rate = float(stream.average_rate or 25)
-        for index, frame in enumerate(_decoded(path, modality, container, stream)):
+        for index, frame in enumerate(streams.decoded(path, modality, container, stream)):
             if frame.is_corrupt or index >= MAX_FRAMES:
                 got = "damaged data" if frame.is_corrupt else f"more than {MAX_FRAMES} frames"
                 raise DataError(
                     path, modality, f"frame {index}", "a whole frame", got, "encode it again or leave it out"
                 )
-            yield (index / rate if frame.time is None else frame.time), frame
-
-
-def _decoded(path, modality: str, container, stream) -> Iterator:
-    """The frames of one stream; the decoder is told to report damage instead of concealing it."""
-    stream.codec_context.options = {"err_detect": "explode"}
-    frames, count = container.decode(stream), 0
-    while True:
-        try:
-            frame = next(frames, None)
-        except Exception as error:
-            raise undecodable(path, modality, "undamaged data", error, f"frame {count}") from error
-        if frame is None:
-            return
-        yield frame
-        count += 1
+            start = index / rate if frame.time is None else frame.time
+            yield start, start + (float(frame.duration * frame.time_base) if frame.duration else 1 / rate), frame
 
 
 def _picture(frame):

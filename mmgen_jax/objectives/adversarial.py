@@ -1,12 +1,12 @@
 """Generative adversarial networks, unconditional and conditional (Goodfellow et al., 2014; Mirza & Osindero, 2014).
 
 The generator reads noise and the conditions; the discriminator has encoders and a fusion of its own. With `mismatch`,
-the discriminator also learns that a real example with another one's conditions is wrong (the matching-aware loss of
-Reed et al., 2016).
+the discriminator also learns to reject a real example with the conditions of another example (the matching-aware loss
+of Reed et al., 2016). With `l1` and a generator of aligned sources, the family is pix2pix (Isola et al., 2017).
 
-Departs from the papers: both players see the same fake batch in a step, so that it is computed once (Goodfellow et al.
-draw it anew for each). R1 is applied at every discriminator update. A wrong condition is another example's, which by
-chance may be a right one.
+Departs from the papers: in a step, both players see the same fake batch, so that it is computed once (Goodfellow et al.
+draw a new batch for each player); R1 is applied at every discriminator update; the mismatched conditions of an example
+are those of another example of the batch, which by chance may describe both.
 """
 
 from __future__ import annotations
@@ -18,34 +18,53 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Count, NotNegative
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.conditioner import Conditional
 from mmgen_jax.networks.layers import randomness
+from mmgen_jax.objectives.parts import losses
 from mmgen_jax.objectives.parts.apply import apply
+from mmgen_jax.objectives.parts.completion import Completes, check_output, clipped, ranged
 from mmgen_jax.objectives.parts.discriminator import WithDiscriminator
-from mmgen_jax.objectives.parts.masks import batch_size, to_range
+from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Objective(WithDiscriminator):
-    """A discriminator and a generator, see `WithDiscriminator`.
+class Objective(Completes, WithDiscriminator):
+    """A generator against a discriminator; further fields in `WithDiscriminator`.
 
     Args:
       generator: `(noise [B, latent_dim], condition, train) -> [B, *space.shape]`, unbounded.
-      latent_dim: length of the noise vector.
+      latent_dim: length of the noise vector; 0: the conditions alone determine the sample.
+      l1: weight of the absolute error of the generator's output, averaged over its elements; 100 in pix2pix.
+      output: `tanh`: the generator's output is brought to [-1, 1]; `linear`: it is the target itself, cut off in
+        sampling, for generators that add to a source.
+
+    Raises:
+      ConfigError: the target's space is discrete, no noise without conditions, or see `WithDiscriminator`, `Completes`.
     """
 
     generator: nn.Module
-    latent_dim: int = 128
+    latent_dim: Count = 128
+    l1: NotNegative = 0.0
+    output: str = "tanh"
 
     own_players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
 
     def __post_init__(self):
         super().__post_init__()
         self.continuous()
+        check_output(self.output)
+        self.check_completion()
+        if not self.latent_dim and self.conditioner is None:
+            raise ConfigError(
+                "objective.latent_dim: expected at least 1 without conditions; all samples would be equal"
+            )
 
     @property
     def abilities(self) -> frozenset[str]:
-        return frozenset({"sample", "reconstruct"} if self.representation else {"sample"})
+        own = {"sample", "draw_latent", "from_latent"}
+        return frozenset(own | ({"reconstruct"} if self.representation else set()))
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -62,7 +81,7 @@ class Objective(WithDiscriminator):
         }
 
     def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
-        """Hinge, non-saturating, least squares or Wasserstein loss of one player; see the contract in the package."""
+        """The loss of one player (`loss_type` for the family's own players), see `contracts.Objective.loss`."""
         if player in self.code.players:
             return self.code_loss(player, params, collections, batch, rng)
         fake_rng, mix_rng, shared, *dropout = jax.random.split(rng, 6)
@@ -70,23 +89,31 @@ class Objective(WithDiscriminator):
         output, updated = self._apply_train(
             "generator", params, collections, batch, self._noise(fake_rng, batch), dropout[0]
         )
-        fake = self._to_space(output)
+        fake = self.completed(batch, ranged(output, self.output, self.code.space.bounded))
         if player == "generator":
             loss, metrics = self._generator_loss(params, collections, batch, fake, dropout[1])
+            if self.l1:
+                error = losses.per_example(jnp.abs(fake - self.encode_target(params, collections, batch)))
+                metrics["l1"] = jnp.mean(example_weights(batch, self.target) * error) / fake[0].size
+                loss += self.l1 * metrics["l1"]
             return loss, (updated, metrics)
         real = self.encode_target(params, collections, batch)
         return self._discriminator_loss(params, collections, batch, real, fake, mix_rng, dropout[1:])
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        output = apply(self.networks["generator"], "generator", params, collections, batch, self._noise(rng, batch))
-        return {self.target: self.code.decode(params, collections, self._to_space(output))}
+        return self.from_latent(params, collections, batch, self._noise(rng, batch))
+
+    def draw_latent(self, params, collections, batch, rng: jax.Array) -> jax.Array:
+        return self._noise(rng, batch)
+
+    def from_latent(self, params, collections, batch, latent: jax.Array) -> dict[str, jax.Array]:
+        output = apply(self.networks["generator"], "generator", params, collections, batch, latent)
+        output = clipped(ranged(output, self.output, self.code.space.bounded), self.code.space.bounded)
+        return {self.target: self.code.decode(params, collections, self.completed(batch, output))}
 
     def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """The target through its representation and back."""
+        """The target, encoded and decoded by its representation."""
         return self.through_code(params, collections, batch)
-
-    def _to_space(self, output):
-        return to_range(output) if self.code.space.bounded else output.astype(jnp.float32)
 
     def _noise(self, rng, batch):
         return randomness.normal(rng, batch_size(batch), (self.latent_dim,))

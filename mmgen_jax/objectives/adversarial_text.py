@@ -1,23 +1,26 @@
-"""Adversarial generation of text, after pre-training by likelihood (Kusner & Hernandez-Lobato, 2016; Nie et al., 2019).
+"""Adversarial generation of text after maximum-likelihood pre-training (Kusner & Hernandez-Lobato, 2016; Nie et al.,
+2019).
 
-Three players, for one phase after another in one run:
+Three players train in the phases of one run:
 
-    pretraining      the captioner's parameters, by its likelihood, in [0, stop_step)
-    discriminator    from some time before `stop_step` on, so that the generator meets one that can tell
-    generator        a change that is added to the captioner's parameters, from `start_step` (= `stop_step`) on
+    pretraining      the captioner's parameters, by maximum likelihood, in the steps [0, stop_step)
+    discriminator    from a step before that `stop_step` on, so that the generator meets a trained discriminator
+    generator        a change, added to the captioner's parameters, from `start_step` (= that `stop_step`) on
 
-A player owns its parameters, so the last two phases cannot train the first one's. Hence the change, of the same shapes
-and 0 at first: its gradient is that of the sum, the captioner stands still beside it, and every phase is a static set
-of players with an optimizer and a schedule of its own (one player with `lax.cond` on the step would have one of each,
-and would have to be told once more when the phases begin). Weight decay of the generator pulls towards the captioner,
-and `strength=0` draws from it. The captioner has no `ema_decay`: the change is learnt on its last parameters.
+A player trains its own parameters only, so the generator cannot train those of `pretraining`. The generator's own are
+therefore a change of the same shapes, 0 at first, which is added to the captioner's parameters. The gradient for the
+change is the gradient for the sum, and the captioner's own parameters stay fixed. Each phase is then a static set of
+players, each with its own optimizer and schedule; a single player with `lax.cond` on the step would have a single
+optimizer, and would need the steps of the phases a second time. Weight decay of the generator pulls towards the
+captioner, and `strength=0` samples from the captioner. The captioner has no `ema_decay`, because the change is learned
+for its last parameters.
 
-The generator draws its words one by one as it will when sampling, without dropout, and each is fed back: one-hot in
-value, with the gradient of a softmax (the straight-through Gumbel-softmax of Jang et al., 2017). The discriminator
-sees one-hot rows, so nothing gives a drawn text away but its words.
+In training, the generator draws texts word by word, as in sampling and without dropout. Each word is fed back as a row
+that is one-hot in value and has the gradient of a softmax (straight-through Gumbel-softmax, Jang et al., 2017). Real
+texts are one-hot rows too, so the discriminator can tell drawn texts from real ones by their words only.
 
-Departs from Nie et al.: no relational memory, no relativistic loss, one discriminator of one representation, and the
-likelihood is kept as a term of the generator's loss.
+Departs from Nie et al.: no relational memory, no relativistic loss, one embedded representation in the discriminator
+instead of several; the likelihood stays a term of the generator's loss.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
+from mmgen_jax.config.ranges import Count, NotNegative, Positive, Real, Size, Steps, TopShare
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.tokenizer import END, PADDING
 from mmgen_jax.networks.layers import randomness
@@ -47,11 +51,12 @@ def straight_through(logits: jax.Array, temperature: jax.Array | float) -> jax.A
 
 
 def unroll(step: decoding.Step, cache: Any, noise: jax.Array, temperature: jax.Array | float) -> jax.Array:
-    """One-hot words `[B, T, V]`, drawn as by `decoding.draw`, that a gradient passes; END, then padding.
+    """Differentiable one-hot words `[B, T, V]`, drawn as by `decoding.draw`: the words, END, then padding.
 
     Args:
-      noise: `[B, T, V]`, standard Gumbel: the largest of logits plus noise is a draw from their softmax.
-      temperature: of the relaxation that the gradient is of; the draw does not depend on it.
+      step, cache: the model of the next word, see `decoding`.
+      noise: `[B, T, V]`, standard Gumbel; the argmax of logits plus noise is a draw from the softmax of the logits.
+      temperature: of the softmax whose gradient the words have; the drawn words do not depend on the temperature.
     """
     batch_size, length, size = noise.shape
     padding, end = jax.nn.one_hot(jnp.array([PADDING, END]), size)
@@ -72,26 +77,30 @@ def unroll(step: decoding.Step, cache: Any, noise: jax.Array, temperature: jax.A
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(discriminator.WithDiscriminator):
-    """A captioner, what an adversary changes in it, and that discriminator; see `adversarial.WithDiscriminator`.
+    """A captioner, its adversarial change (the generator), and the discriminator; see also `WithDiscriminator`.
 
     Args:
-      likelihood_weight: of the negative log-likelihood per token in the generator's loss.
-      gumbel_temperature: of the relaxed words at the first and the last of `anneal_steps`.
-      anneal_steps: steps of the run between which it goes from the one to the other, geometrically.
-      strength: how much of the generator's change is added when sampling; 0 is the captioner by likelihood alone.
+      generator: the network of the captioner, a model of the next word (`generators/transformer.py`, `recurrent.py`).
+      likelihood_weight: weight of the negative log-likelihood per token in the generator's loss.
+      gumbel_temperature: temperatures of the Gumbel-softmax at the first and at the last step of `anneal_steps`.
+      anneal_steps: the steps of the run between which the temperature changes geometrically.
+      strength: factor of the generator's change in sampling; 0 samples from the pre-trained captioner.
       temperature, top_k, top_p, beam_size, length_penalty: of sampling, see `autoregressive.Objective`.
+
+    Raises:
+      ConfigError: the target is no text, or a field is out of range.
     """
 
     generator: nn.Module
-    likelihood_weight: float = 0.1
-    gumbel_temperature: tuple[float, float] = (1.0, 1.0)
-    anneal_steps: tuple[int, int] = (0, 0)
-    strength: float = 1.0
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    beam_size: int = 1
-    length_penalty: float = 1.0
+    likelihood_weight: NotNegative = 0.1
+    gumbel_temperature: tuple[Positive, Positive] = (1.0, 1.0)
+    anneal_steps: tuple[Steps, Steps] = (0, 0)
+    strength: NotNegative = 1.0
+    temperature: NotNegative = 1.0
+    top_k: Count = 0
+    top_p: TopShare = 1.0
+    beam_size: Size = 1
+    length_penalty: Real = 1.0
 
     takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("pretraining", "discriminator", "generator")
@@ -109,7 +118,7 @@ class Objective(discriminator.WithDiscriminator):
             )
         if len(self.anneal_steps) != 2 or self.anneal_steps[0] > self.anneal_steps[1]:
             raise ConfigError(f"objective.anneal_steps: expected a first and a last step, got {self.anneal_steps}")
-        _ = self.captioner  # refuses what it cannot sample with
+        _ = self.captioner  # raises for sampling fields out of range
 
     @property
     def stages(self) -> tuple[tuple[str, str], ...]:
@@ -117,7 +126,7 @@ class Objective(discriminator.WithDiscriminator):
 
     @functools.cached_property
     def captioner(self) -> autoregressive.Objective:
-        """Whose parameters are `_sum`."""
+        """The objective of the captioner; its methods take the parameters of `_sum`."""
         shared = {field.name for field in dataclasses.fields(autoregressive.Objective)}
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return autoregressive.Objective(**{name: value for name, value in own.items() if name in shared})
@@ -125,7 +134,8 @@ class Objective(discriminator.WithDiscriminator):
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         keys = {name: jax.random.fold_in(rng, i) for i, name in enumerate(("params", "dropout", "modality_dropout"), 1)}
         captioner = self.captioner.init(rng, batch)["generator"]
-        # Flat, so that a module that is loaded into the captioner (`init_from`) is not added to itself.
+        # The change is a flat dict, in which `init_from` finds no module. In a tree of modules, `init_from` would load
+        # pre-trained parameters into the change as well, and the sum would contain these parameters twice.
         change = traverse_util.flatten_dict(jax.tree.map(jnp.zeros_like, captioner["params"]), sep="/")
         words = self._one_hot(batch[self.target])
         return {
@@ -151,7 +161,7 @@ class Objective(discriminator.WithDiscriminator):
         return loss, (collections, metrics)
 
     def draw(self, params, collections, batch, rng: jax.Array, temperature: jax.Array | float = 1.0) -> jax.Array:
-        """One-hot words `[B, T, V]` that a gradient passes, see `unroll`."""
+        """Differentiable one-hot words `[B, T, V]` of the generator, see `unroll`."""
         length, size = self.modality.shape[0], self.modality.vocab_size
         variables = {"params": self._sum(params), **collections["pretraining"]}
         apply = functools.partial(self.captioner.network.apply, variables)
@@ -171,7 +181,7 @@ class Objective(discriminator.WithDiscriminator):
         return loss, ({**collections, "pretraining": new["generator"]}, metrics)
 
     def _sum(self, params, strength: float = 1.0):
-        """The captioner's parameters with the generator's change."""
+        """The captioner's parameters plus `strength` times the generator's change."""
         change = traverse_util.unflatten_dict(params["generator"], sep="/")
         return jax.tree.map(lambda own, add: own + strength * add, params["pretraining"], change)
 

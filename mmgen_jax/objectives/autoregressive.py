@@ -1,10 +1,11 @@
-"""Autoregressive models: the likelihood of a sequence of tokens, each given those before it and the conditions.
+"""Autoregressive models: the likelihood of a sequence of tokens, each given the previous tokens and the conditions.
 
-A text's ids are its tokens (captioning: Vinyals et al., 2015). Anything else becomes tokens by its representation,
-such as `vq_vae` (van den Oord et al., 2017). Its codes stand in rows from the top left (Ramesh et al., 2021). Its
-player is trained in the first stage of the run (`optimizers.tokenizer.stop_step`, `optimizers.generator.start_step`).
+The tokens of a text are its word ids (captioning: Vinyals et al., 2015). Other targets become tokens by a discrete
+representation, such as `vq_vae` (van den Oord et al., 2017), whose codes are in row-major order (Ramesh et al., 2021).
+The player of the representation is trained in the first stage of the run (`optimizers.tokenizer.stop_step`,
+`optimizers.generator.start_step`).
 
-Id 0 begins every sequence and pads it; it is never drawn. A code c is id c + 1.
+Id 0 (PADDING) is the start token and the padding, and is never drawn. Code c of a representation has the id c + 1.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mmgen_jax.config.ranges import Count, NotNegative, Rate, Real, Size, TopShare
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.tokenizer import PADDING
@@ -37,7 +39,7 @@ class Network(nn.Module):
     generator: nn.Module
 
     def __call__(self, batch, ids: jax.Array, train: bool = False) -> jax.Array:
-        """Logits `[B, T, V]` of `ids [B, T]`."""
+        """Logits `[B, T, V]`, at each position those of the id there, given the previous `ids [B, T]`."""
         tokens = jnp.pad(ids, ((0, 0), (1, 0)), constant_values=PADDING)[:, :-1]
         return self._possible(self.generator(tokens, self._encode(batch, train), train=train))
 
@@ -60,23 +62,26 @@ class Objective(Family):
     """Negative log-likelihood per token, in nats.
 
     Args:
-      generator: of logits of the next id (`generators/transformer.py`, `generators/recurrent.py`).
-      condition_dropout: probability in training that an example lacks all of its conditions, for `guidance`.
-      temperature, top_k, top_p: see `decoding.truncate`; temperature 0 is greedy.
-      beam_size: above 1, beam search instead, without randomness: temperature, top_k, top_p and the seed
-        play no part; length_penalty: its exponent.
-      guidance: the logits are those without conditions plus so many times what the conditions add (Ho & Salimans,
-        2021); at 1 they are the conditional ones.
+      generator: a model of the next id (`generators/transformer.py`, `generators/recurrent.py`).
+      condition_dropout: probability in training that an example loses all its conditions, for `guidance`.
+      temperature, top_k, top_p: of sampling, see `decoding.truncate`; temperature 0 is greedy.
+      beam_size: above 1, samples are found by beam search, which ignores temperature, top_k, top_p and the seed.
+      length_penalty: exponent of the beam search's length penalty.
+      guidance: scale w of classifier-free guidance (Ho & Salimans, 2021): `without + w (given - without)` of the logits
+        with and without conditions; 1 gives the conditional logits.
+
+    Raises:
+      ConfigError: the target's space is continuous, or a field is out of range.
     """
 
     generator: nn.Module
-    condition_dropout: float = 0.0
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    beam_size: int = 1
-    length_penalty: float = 1.0
-    guidance: float = 1.0
+    condition_dropout: Rate = 0.0
+    temperature: NotNegative = 1.0
+    top_k: Count = 0
+    top_p: TopShare = 1.0
+    beam_size: Size = 1
+    length_penalty: Real = 1.0
+    guidance: Real = 1.0
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
     sampling: ClassVar[tuple[str, ...]] = ("temperature", "top_k", "top_p", "beam_size", "length_penalty", "guidance")
@@ -103,7 +108,7 @@ class Objective(Family):
 
     @property
     def _first(self) -> int:
-        """The id of code 0: codes are moved up by one, where id 0 does not belong to the space itself."""
+        """The id of the space's value 0: 1 for codes, which are shifted by one; 0 for texts, where 0 is PADDING."""
         return self.discrete().num_ids - self.discrete().size
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
@@ -122,7 +127,7 @@ class Objective(Family):
         counted = (ids != PADDING).astype(jnp.float32)  # [B, T]
         nll = optax.softmax_cross_entropy_with_integer_labels(logits, ids)
         right = jnp.argmax(logits, axis=-1) == ids
-        # Per token of the global batch, however its texts are spread over devices.
+        # The mean is over the tokens of the global batch, for every layout of devices.
         per_example = mapped.mean_over_batch(jnp.sum(counted, axis=1))
         nll, accuracy = (
             jnp.mean(jnp.sum(jnp.where(counted > 0, value, 0.0), axis=1)) / jnp.maximum(per_example, 1e-6)
@@ -132,19 +137,19 @@ class Objective(Family):
         return nll, (collections, metrics)
 
     def ids(self, params, collections, batch) -> jax.Array:
-        """The target's tokens `[B, T] int32`, PADDING where it is masked."""
+        """The ids of the target's tokens `[B, T] int32`; all PADDING in an example whose target is masked."""
         ids = self.encode_target(params, collections, batch) + self._first
         mask = batch.get(self.target + MASK_SUFFIX)
         return ids if mask is None or not self._first else jnp.where(mask[:, None], ids, PADDING)
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """Drawn, or found by beam search, as the `sampling` fields say."""
+        """The target, drawn or found by beam search, according to the `sampling` fields."""
         num, space = batch_size(batch), self.discrete()
         cache = self._apply(params, collections, batch, method="init_cache")
         if self.guidance != 1:
             nothing = drop_conditions(batch, self.conditions.names, jnp.ones(num, bool))
             without = self._apply(params, collections, nothing, method="init_cache")
-            # Side by side, so that a row of the cache is still an example.
+            # Both caches are stacked on axis 1, so that axis 0 is still the example, as decoding needs.
             cache = jax.tree.map(lambda *rows: jnp.stack(rows, axis=1), cache, without)
         step = functools.partial(self._step, params, collections)
         if self.beam_size > 1:
@@ -157,7 +162,7 @@ class Objective(Family):
         return {self.target: self.code.decode(params, collections, ids - self._first)}
 
     def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """The target through its codes and back."""
+        """The target, encoded and decoded by its representation."""
         return self.through_code(params, collections, {self.target: batch[self.target]})
 
     def _step(self, params, collections, cache, token, position):

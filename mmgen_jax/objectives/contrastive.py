@@ -1,13 +1,14 @@
-"""Contrastive embedding of two views of an example: its conditions, condition, and its target.
+"""Contrastive embedding of two views of an example: its fused conditions, and its target.
 
-Two towers give unit vectors; a pair of one example should be more alike than its pairs with all other examples of the
-global batch. `info_nce` is the symmetric cross-entropy of CLIP (Radford et al., 2021), `sigmoid` the pairwise loss of
-SigLIP (Zhai et al., 2023); both learn their temperature, the second a bias too.
+Two towers give unit vectors. The two vectors of an example (a positive pair) should be more similar than the vectors of
+different examples of the global batch (negative pairs). `info_nce` is the symmetric cross-entropy of CLIP (Radford et
+al., 2021), `sigmoid` the pairwise loss of SigLIP (Zhai et al., 2023). Both losses learn a temperature; `sigmoid` also
+learns a bias.
 
-Examples that say the same are negatives of each other, as in both papers: with captions that several examples of a
-batch share, no model brings the loss to 0.
+As in both papers, examples with the same content are negatives of each other: where several examples of a batch share a
+caption, no model can bring the loss to 0.
 
-It embeds and does not draw: it has no `sample`.
+The objective embeds only; it has no `sample`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Positive, Real, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
@@ -30,11 +32,11 @@ from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.masks import zero_masked
 
 LOSSES = ("info_nce", "sigmoid")
-MAX_SCALE = 100.0  # of the logits, as in CLIP
+MAX_SCALE = 100.0  # largest factor of the logits (1 / temperature), as in CLIP
 
 
 class Network(nn.Module):
-    """Both towers, each with a linear head, and what turns their products into logits."""
+    """Both towers, each with a linear head, and the learned scale and bias of the logits."""
 
     conditioner: Conditioner
     target_encoder: nn.Module
@@ -50,7 +52,7 @@ class Network(nn.Module):
             self.logit_bias = self.param("logit_bias", nn.initializers.constant(self.bias), ())
 
     def embed_conditions(self, batch, train: bool = False) -> jax.Array:
-        """`[B, E]` float32, unit vectors."""
+        """Unit vectors of the conditions, `[B, E]` float32."""
         return _unit(self.condition_head(pooled(self.conditioner(batch, train=train)).astype(jnp.float32)))
 
     def embed_target(self, target, mask, train: bool = False) -> jax.Array:
@@ -59,7 +61,7 @@ class Network(nn.Module):
 
     def __call__(self, batch, target, mask, train: bool = False):
         """Both embeddings `[B, E]`, and the scale and the bias of their logits."""
-        # Straight through, so that a scale at its limit can come down again.
+        # Clipped at MAX_SCALE with a straight-through gradient, so that a scale at the limit can decrease again.
         beyond = jax.lax.stop_gradient(jnp.maximum(self.log_scale - math.log(MAX_SCALE), 0))
         scale = jnp.exp(self.log_scale - beyond)
         bias = 0.0 if self.bias is None else self.logit_bias
@@ -71,19 +73,23 @@ class Objective(Family):
     """InfoNCE or the sigmoid loss between the fused conditions and one modality.
 
     Args:
-      target: the modality of the second tower. Examples that lack it, or all of their conditions, do not count and are
-        nobody's negatives.
-      embedding_dim: of both towers.
+      target: the modality of the second tower. Examples that lack the target, or all their conditions, have no loss and
+        are no negatives of other examples.
+      target_encoder: `(target [B, *modality.shape], mask [B]) -> Tokens`; the tower takes the mean of the tokens.
+      embedding_dim: length of the unit vectors.
       loss_type: `info_nce` or `sigmoid`.
-      temperature: at the start; CLIP 0.07, SigLIP 0.1.
-      bias: of the sigmoid's logits at the start; SigLIP -10.
+      temperature: initial temperature, 0.07 in CLIP, 0.1 in SigLIP.
+      bias: initial bias of the logits of `sigmoid`, -10 in SigLIP.
+
+    Raises:
+      ConfigError: an unknown `loss_type`, no conditions, or a target that is also a condition.
     """
 
     target_encoder: nn.Module
-    embedding_dim: int = 128
+    embedding_dim: Size = 128
     loss_type: str = "info_nce"
-    temperature: float = 0.07
-    bias: float = -10.0
+    temperature: Positive = 0.07
+    bias: Real = -10.0
 
     takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("encoder",)
@@ -92,7 +98,10 @@ class Objective(Family):
         if self.loss_type not in LOSSES:
             raise ConfigError(f"objective.loss_type: expected one of {', '.join(LOSSES)}, got {self.loss_type!r}")
         if self.target in self.conditions.names:
-            raise ConfigError(f"objective.target: {self.target!r} is also a condition, which would retrieve itself")
+            raise ConfigError(
+                f"objective.target: {self.target!r} is also a condition and would retrieve itself; take it out of "
+                "config.encoders"
+            )
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -107,7 +116,7 @@ class Objective(Family):
         return {"encoder": self.network.init(init_keys(rng), batch, *self._target(batch), train=True)}
 
     def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
-        """Mean over examples; `accuracy` is how often an example's target is the likest one of the global batch."""
+        """Mean over examples; `accuracy`: the share of examples whose own target has the largest logit in the batch."""
         rngs = dict(zip(("dropout", "modality_dropout"), jax.random.split(rng)))
         (conditions, targets, scale, bias), collections = apply_train(
             self.network, "encoder", params, collections, batch, *self._target(batch), rngs=rngs
@@ -128,11 +137,11 @@ class Objective(Family):
         return jnp.mean(weights * losses), (collections, metrics)
 
     def embed(self, params, collections, batch, rng: jax.Array) -> jax.Array:
-        """The conditions' unit vector `[B, embedding_dim]`."""
+        """Unit vectors of the conditions, `[B, embedding_dim]`."""
         return self._apply(params, collections, batch, method="embed_conditions")
 
     def embed_pair(self, params, collections, batch, rng: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The unit vectors of the conditions and of the target, `[B, embedding_dim]` each."""
+        """Unit vectors of the conditions and of the target, each `[B, embedding_dim]`."""
         return self._apply(params, collections, batch, *self._target(batch))[:2]
 
     def _apply(self, params, collections, *args, method="__call__"):
@@ -142,7 +151,7 @@ class Objective(Family):
         return zero_masked(batch, self.target), _mask(batch, self.target)
 
     def _counts(self, batch) -> jax.Array:
-        """`[B] bool`."""
+        """`[B] bool`: whether an example has the target and at least one condition."""
         has_condition = jnp.zeros(batch[self.target].shape[0], bool)
         for name in set(self.conditions.names) & set(batch):
             has_condition |= _mask(batch, name)
@@ -154,10 +163,10 @@ def _mask(batch, name: str) -> jax.Array:
 
 
 def _unit(x: jax.Array) -> jax.Array:
-    return x * jax.lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-12)  # no infinite slope at 0
+    return x * jax.lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-12)  # finite gradient at 0
 
 
 def _cross_entropy(logits: jax.Array, own: jax.Array, counts: jax.Array) -> jax.Array:
-    """`[B]` nats: of column `own` among the columns that count."""
+    """Cross-entropy `[B]` in nats of column `own [B]` of `logits [B, N]`, among the columns where `counts [N]`."""
     logits = jnp.where(counts, logits, -1e9)
     return jax.nn.logsumexp(logits, axis=1) - jnp.take_along_axis(logits, own[:, None], axis=1)[:, 0]

@@ -1,14 +1,18 @@
-"""Diffusion: a network learns the velocity that carries noise to data, and sampling follows it.
+"""Diffusion and flow matching: a network learns the velocity field from noise to data; sampling integrates the field.
 
-Between noise e (time 0) and data x (time 1) stands `z = a(t) x + s(t) e`. On the `linear` path that is flow matching
-with the optimal-transport path (Lipman et al., 2023), also called rectified flow (Liu et al., 2023); on the `cosine`
-path, with `prediction` `noise`, it is DDPM (Ho et al., 2020) with the schedule of Nichol & Dhariwal (2021), in
-continuous time. Whatever is predicted, samples are solutions of `dz/dt = a'(t) x + s'(t) e` (Song et al., 2021).
+A path leads from noise e (time t = 0) to data x (t = 1): `z = a(t) x + s(t) e`. The `linear` path is flow matching with
+the optimal-transport path (Lipman et al., 2023), also called rectified flow (Liu et al., 2023). The `cosine` path with
+`prediction="noise"` is DDPM (Ho et al., 2020) in continuous time, with the schedule of Nichol & Dhariwal (2021). For
+every `prediction`, samples solve the ordinary differential equation `dz/dt = a'(t) x + s'(t) e` (Song et al., 2021).
 
-Conditions are dropped in training, so that one network has both velocities of classifier-free guidance (Ho & Salimans,
-2021). Data is whatever continuous space the representation gives: with `representation.name = "kl_autoencoder"` this is
-latent diffusion (Rombach et al., 2022), one run in two stages (`optimizers.autoencoder.stop_step`,
+Training drops conditions, so that one network gives the conditional and the unconditional velocity of classifier-free
+guidance (Ho & Salimans, 2021). The data are values of any continuous representation. With `kl_autoencoder` the family
+is latent diffusion (Rombach et al., 2022), trained in two stages of one run (`optimizers.autoencoder.stop_step`,
 `optimizers.generator.start_step`).
+
+With a `hole`, an unconditional model completes pictures: at every time, the known values are those of the path from the
+noise to `known` (Song et al., 2021). With `resamples` above 1, each step is taken so many times, with fresh noise in
+between, so that what is drawn agrees with what is known (RePaint, Lugmayr et al., 2022).
 """
 
 from __future__ import annotations
@@ -20,16 +24,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Rate, Real, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives.parts import losses
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
-from mmgen_jax.objectives.parts.family import Family
+from mmgen_jax.objectives.parts.completion import Completes
 from mmgen_jax.objectives.parts.guidance import check_guidance, drop_conditions, drop_some_conditions
 from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 
-# a, s and their derivatives at t.
+# {path: t -> (a, s, da/dt, ds/dt)}
 PATHS = {
     "linear": lambda t: (t, 1 - t, jnp.ones_like(t), -jnp.ones_like(t)),
     "cosine": lambda t: (
@@ -40,15 +45,16 @@ PATHS = {
     ),
 }
 PREDICTIONS = ("velocity", "noise", "data")
-# Bound on the data that a predicted noise stands for: near time 0 it is a small difference over a smaller a.
+# In sampling with predicted noise, the data x = (z - s e) / a of an unbounded space are clipped to this range, because
+# near time 0 the division by a small a amplifies errors.
 MAX_LATENT = 5.0
-# Least s by which the loss of predicted data is divided (as in Li & He, 2025): near time 1 it has no bound.
-# Samples have the exact one, whose last step of Euler lands on the data that is predicted.
+# Lower bound for s in the loss of predicted data (as in Li & He, 2025), which divides by s and s goes to 0 at time 1.
+# Sampling divides by s itself, so that the last Euler step of the linear path ends at the predicted data.
 MIN_S = 0.05
 
 
 class Network(nn.Module):
-    """The conditioner and the network that predicts (`generators/unet.py`)."""
+    """The conditioner and the denoiser (`generators/unet.py`, `generators/dit.py`)."""
 
     conditioner: Conditioner | None
     generator: nn.Module
@@ -64,36 +70,42 @@ class Network(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Objective(Family):
-    """Squared error of the prediction, a mean over the elements of the representation's space.
+class Objective(Completes):
+    """Squared error of the prediction, averaged over the elements of the representation's space.
 
     Args:
-      generator: `(z, time [B], condition, train) ->` what z is like.
+      generator: `(z [B, *space.shape], time [B], condition, train) -> [B, *space.shape]`.
       path: `linear` or `cosine`.
-      prediction: of the network: `velocity`, `noise` or `data` (x-prediction); the loss of data is that of the velocity
-        it implies, so that it weighs as a velocity does. Images fill few of the dimensions that noise and velocity
-        fill: data is what a network with fewer channels than a patch has values can predict (Li & He, 2025).
-      times: how training draws them: `logit_normal` (Esser et al., 2024) or `uniform`.
-      logit_mean: of logit-normal times; below 0 there is more noise. What a picture shows is decided while noise still
-        hides its pixels, the more so the more pixels show one thing (Hoogeboom et al., 2023).
-      condition_dropout: probability in training that an example lacks all of its conditions.
-      guidance: the prediction is the one without conditions plus so many times what the conditions add; at 1 it is the
-        conditional one.
-      solver: `euler` or `heun`, which evaluates the network twice in each of the `sampling_steps`.
+      prediction: the network's output: `velocity`, `noise` or `data` (x-prediction). With `data`, the loss is the
+        squared error of the implied velocity. Images lie near a manifold of low dimension, noise and velocities do not,
+        so a network with fewer channels than a patch has values can predict only the data well (Li & He, 2025).
+      times: distribution of the training times: `logit_normal` (Esser et al., 2024) or `uniform`.
+      logit_mean: mean of the logit of `logit_normal` times; a negative mean gives more noise. Large images need more
+        noise, because many pixels together still show the content when noise hides each pixel (Hoogeboom et al., 2023).
+      condition_dropout: probability in training that an example loses all its conditions, for `guidance`.
+      guidance: scale w of classifier-free guidance: `without + w (given - without)` of the predictions with and without
+        conditions; 1 gives the conditional prediction.
+      sampling_steps: number of equal steps of time of the solver.
+      solver: `euler` or `heun`; Heun's method evaluates the network twice per step. With a `hole`: `euler`.
+      resamples: how many times each step is taken; more than 1 needs a `hole`.
+
+    Raises:
+      ConfigError: the target's space is discrete, or a field is out of range.
     """
 
     generator: nn.Module
     path: str = "linear"
     prediction: str = "velocity"
     times: str = "logit_normal"
-    logit_mean: float = 0.0
-    condition_dropout: float = 0.0
-    guidance: float = 1.0
-    sampling_steps: int = 25
+    logit_mean: Real = 0.0
+    condition_dropout: Rate = 0.0
+    guidance: Real = 1.0
+    sampling_steps: Size = 25
     solver: str = "euler"
+    resamples: Size = 1
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
-    sampling: ClassVar[tuple[str, ...]] = ("guidance", "sampling_steps", "solver")
+    sampling: ClassVar[tuple[str, ...]] = ("guidance", "sampling_steps", "solver", "resamples")
 
     def __post_init__(self):
         for field, choices in (
@@ -111,6 +123,11 @@ class Objective(Family):
         if self.sampling_steps < 1:
             raise ConfigError(f"objective.sampling_steps: expected at least 1, got {self.sampling_steps}")
         self.continuous()
+        self.check_completion()
+        if self.hole and self.solver != "euler":
+            raise ConfigError(f"objective.solver: with a hole, expected 'euler', got {self.solver!r}")
+        if self.resamples > 1 and not self.hole:
+            raise ConfigError(f"objective.resamples: expected 1 without a hole, got {self.resamples}")
         check_guidance(self)
 
     @property
@@ -147,7 +164,7 @@ class Objective(Family):
         return jnp.mean(weights * error), (collections, {})
 
     def _times(self, rng, size: int) -> jax.Array:
-        """`[size]` in (0, 1)."""
+        """Training times, `[size]` in [0, 1)."""
         if self.times == "logit_normal":
             return jax.nn.sigmoid(self.logit_mean + randomness.normal(rng, size, ()))
         return randomness.uniform(rng, size)
@@ -156,7 +173,7 @@ class Objective(Family):
         return PATHS[self.path](time.reshape(-1, *[1] * (x.ndim - 1)))
 
     def velocity(self, params, collections, batch):
-        """The function `(z, time [B]) -> dz/dt`, guided, given the batch's conditions."""
+        """The function `(z, time [B]) -> dz/dt`, with guidance, for the batch's conditions."""
         conditions = self._apply(params, collections, batch, method="encode_conditions")
         guided = self.guidance != 1
         if guided:
@@ -183,14 +200,33 @@ class Objective(Family):
         return function
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """Noise carried along the velocity in `sampling_steps` equal steps of time."""
+        """The target, from noise that follows the velocity field in `sampling_steps` equal steps of time."""
         z = randomness.normal(rng, batch_size(batch), self.code.space.shape)
-        z = solve(self.velocity(params, collections, batch), z, self.sampling_steps, self.solver)
-        z = jnp.clip(z, -1.0, 1.0) if self.code.space.bounded else z
+        velocity = self.velocity(params, collections, batch)
+        z = self._fill(velocity, z, batch, rng) if self.hole else solve(velocity, z, self.sampling_steps, self.solver)
+        z = self.completed(batch, jnp.clip(z, -1.0, 1.0) if self.code.space.bounded else z)
         return {self.target: self.code.decode(params, collections, z)}
 
+    def _fill(self, velocity, noise: jax.Array, batch, rng: jax.Array) -> jax.Array:
+        """Euler steps from `noise [B, ...]`, in which the known values follow their own path."""
+        hole, known = self.hole_of(batch), batch.get(self.known, noise)
+        steps = self.sampling_steps
+
+        def step(z, number):
+            now, after = number // self.resamples, number // self.resamples + 1
+            time, then = (jnp.full(len(z), n / steps) for n in (now, after))
+            (a, s, *_), (b, r, *_) = self._path(time, z), self._path(then, z)
+            z = jnp.where(hole, z, a * known + s * noise)
+            ahead = z + velocity(z, time) / steps
+            # Back to the time before: scaled to its share of data, and noise added up to its share of noise.
+            fresh = randomness.normal(jax.random.fold_in(rng, number), len(z), z.shape[1:])
+            back = a / b * ahead + jnp.sqrt(jnp.maximum(s**2 - (a / b * r) ** 2, 0.0)) * fresh
+            return jnp.where(number % self.resamples == self.resamples - 1, ahead, back), None
+
+        return jax.lax.scan(step, noise, jnp.arange(steps * self.resamples))[0]
+
     def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """The target through its representation and back."""
+        """The target, encoded and decoded by its representation."""
         return self.through_code(params, collections, batch)
 
     def _apply(self, params, collections, *args, method):
@@ -198,7 +234,10 @@ class Objective(Family):
 
 
 def solve(velocity, z: jax.Array, steps: int, solver: str) -> jax.Array:
-    """`z [B, ...]` at time 1 from that at 0, by `euler` or `heun` (Karras et al., 2022), whose last step is Euler's."""
+    """Integrates `velocity` from `z [B, ...]` at time 0 to time 1, by `euler` or `heun` (Karras et al., 2022).
+
+    The last step of `heun` is an Euler step, because the velocity of predicted data or noise divides by s, 0 at time 1.
+    """
 
     def step(z, number):
         time, after = (jnp.full(len(z), (number + n) / steps) for n in (0, 1))
@@ -212,5 +251,5 @@ def solve(velocity, z: jax.Array, steps: int, solver: str) -> jax.Array:
 
 
 def _mean(x: jax.Array) -> jax.Array:
-    """Squares, a mean over everything but the batch axis."""
+    """Mean of the squares over all axes but the batch axis, `[B]`."""
     return losses.per_example(x**2) / x[0].size

@@ -1,7 +1,7 @@
-"""Recognition: the classes of an example from any of its modalities, by cross-entropy on the fused vector.
+"""Recognition: classifies an example from any of its modalities, by cross-entropy on the pooled conditions.
 
-One label, or several from one encoder and fusion, each with a linear head of its own (multi-task learning, Caruana,
-1997). `embed` gives the fused vector, for retrieval.
+The model has one label, or several labels with a common conditioner and a linear head each (multi-task learning,
+Caruana, 1997). `embed` gives the pooled conditions, for retrieval.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mmgen_jax.config.ranges import NotNegative, Rate
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
 from mmgen_jax.modalities.space import Continuous
@@ -26,14 +27,14 @@ from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.masks import example_weights, zero_masked
 from mmgen_jax.objectives.parts.mixup import mix, mixup_weights
 
-MIXUP = 0x313  # keeps its draws apart from those of dropout
+MIXUP = 0x313  # folded into the key, so that mixup's draws are independent of dropout's
 
 
 class Network(nn.Module):
-    """Encoders, fusion and a linear classifier per label; `({label: logits [B, K]}, pooled [B, D])`."""
+    """Conditioner and a linear classifier per label; the output is `({label: logits [B, K]}, pooled [B, D])`."""
 
     conditioner: Conditioner
-    num_classes: Mapping[str, int]  # of each label, the target first
+    num_classes: Mapping[str, int]  # {label: number of classes}, the target first
     dropout: float
 
     @nn.compact
@@ -47,21 +48,25 @@ class Network(nn.Module):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Family):
-    """Cross-entropy of one label, or the weighted sum of several.
+    """Cross-entropy of one label, or the weighted sum over several labels.
 
     Args:
-      target: the label modality; examples that lack it (its mask) do not count.
-      auxiliary_labels: `{label: weight}` of further labels; that of `target` is 1.
+      target: the label modality; examples whose label is masked have no loss.
+      auxiliary_labels: `{label: weight}` of further labels; the target has weight 1.
       label_smoothing: weight of the uniform distribution in the training target (Szegedy et al., 2016).
-      dropout: on the fused vector.
-      mixup: in training each example is mixed with another one of the batch, its conditions as its labels, by a
-        weight from Beta(mixup, mixup); 0 does not mix. Needs conditions of continuous values.
+      dropout: rate on the pooled conditions.
+      mixup: α of mixup (Zhang et al., 2018): in training, conditions and labels of each example are mixed with those of
+        another example of the batch, with a weight from Beta(α, α). 0 does not mix; other values need conditions with
+        continuous values.
+
+    Raises:
+      ConfigError: the target or an auxiliary label is no label, or a field is out of range.
     """
 
-    auxiliary_labels: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    label_smoothing: float = 0.0
-    dropout: float = 0.0
-    mixup: float = 0.0
+    auxiliary_labels: Mapping[str, NotNegative] = dataclasses.field(default_factory=dict)
+    label_smoothing: Rate = 0.0
+    dropout: Rate = 0.0
+    mixup: NotNegative = 0.0
 
     takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("classifier",)
@@ -73,15 +78,13 @@ class Objective(Family):
         if unknown := [name for name in self.auxiliary_labels if name not in labels or name == self.target]:
             others = ", ".join(name for name in labels if name != self.target) or "none"
             raise ConfigError(
-                f"objective.auxiliary_labels: expected labels beside the target ({others}), got {unknown[0]!r}"
+                f"objective.auxiliary_labels: expected labels other than the target ({others}), got {unknown[0]!r}"
             )
-        if self.mixup < 0:
-            raise ConfigError(f"objective.mixup: expected at least 0, got {self.mixup}")
         conditions = self.conditions.modalities
         if self.mixup and (fixed := [n for n, m in conditions.items() if not isinstance(m.space, Continuous)]):
             raise ConfigError(
-                f"objective.mixup: {fixed[0]!r} is of kind {conditions[fixed[0]].kind!r}, which has no mean; set it "
-                "to 0"
+                f"objective.mixup: {fixed[0]!r} is of kind {conditions[fixed[0]].kind!r}, whose values cannot be "
+                "mixed; set it to 0"
             )
 
     @property
@@ -128,7 +131,7 @@ class Objective(Family):
         return loss, (collections, metrics)
 
     def _mixed(self, batch: Batch, weight: jax.Array) -> Batch:
-        """The batch with its conditions mixed; what one of the two examples lacks counts as zero."""
+        """The batch with mixed conditions; a condition that one of the two examples lacks counts as zero there."""
         mixed = dict(batch)
         for name in set(self.conditions.names) & set(batch):
             mixed[name] = mix(zero_masked(batch, name), weight)
@@ -137,12 +140,12 @@ class Objective(Family):
         return mixed
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """The likeliest class of each label; `rng` is not used."""
+        """The most probable class of each label, `{label: [B] int32}`; `rng` is not used."""
         logits, _ = self._apply(params, collections, batch)
         return {name: jnp.argmax(values, axis=-1).astype(jnp.int32) for name, values in logits.items()}
 
     def embed(self, params, collections, batch, rng: jax.Array) -> jax.Array:
-        """The fused vector `[B, D]`."""
+        """The pooled conditions `[B, D]`."""
         return self._apply(params, collections, batch)[1]
 
     def _apply(self, params, collections, batch):

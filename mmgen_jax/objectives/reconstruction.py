@@ -1,8 +1,9 @@
 """Convolutional autoencoder (Masci et al., 2011), with optional denoising (Vincent et al., 2008).
 
-To draw new examples, a Gaussian with full covariance is fitted to the latents by a moving average during training, and
-its samples are decoded. That is the simplest ex-post density of Ghosh et al., 2020 (From Variational to Deterministic
-Autoencoders), estimated along the way rather than in a pass at the end.
+To sample, the decoder decodes draws from a Gaussian with full covariance, fitted to the latents (the simplest ex-post
+density of Ghosh et al., 2020, "From Variational to Deterministic Autoencoders").
+
+Departs from Ghosh et al.: the Gaussian is estimated by moving averages during training, not in a pass after training.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import NotNegative, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
@@ -38,12 +40,15 @@ class Network(nn.Module):
         self.second_moment = self.variable("latent_stats", "second_moment", jnp.eye, self.latent_dim)
 
     def encode(self, target: jax.Array, train: bool = False):
-        """`[B, latent_dim]` float32."""
+        """The latents of `target [B, *space.shape]`, `[B, latent_dim]` float32."""
         tokens = self.target_encoder(target, jnp.ones(target.shape[0], bool), train=train)
         return self.latent(tokens.values.reshape(target.shape[0], -1).astype(jnp.float32))
 
     def __call__(self, target, weights=None, train: bool = False):
-        """`weights [B]`, with mean 1, of the examples in the latents' statistics; only used in training."""
+        """The decoded latents `[B, *space.shape]`, unbounded.
+
+        `weights [B]`, with mean 1, weight the examples in the latents' moving averages; only training uses them.
+        """
         latent = self.encode(target, train)
         if train and not self.is_initializing():
             assert weights is not None, "training has them"
@@ -56,13 +61,16 @@ class Network(nn.Module):
         for variable, moment in zip((self.mean, self.second_moment), moments):
             variable.value = self.momentum * variable.value + (1 - self.momentum) * moment
 
-    def generate(self, noise):
-        """Decodes `mean + L noise`, where `L L^T` is the latents' covariance."""
+    def draw(self, noise):
+        """`mean + L noise` for `noise [B, latent_dim]`, where `L L^T` is the covariance of the latents."""
         mean = self.mean.value
         covariance = self.second_moment.value - jnp.outer(mean, mean)
         values, vectors = jnp.linalg.eigh(covariance)
         root = vectors * jnp.sqrt(jnp.maximum(values, 0.0))
-        return self.generator(mean + noise @ root.T, None)
+        return mean + noise @ root.T
+
+    def generate(self, latent):
+        return self.generator(latent, None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,17 +78,22 @@ class Objective(Family):
     """Reconstruction error of one modality, summed over its elements.
 
     Args:
-      target_encoder: of the target's array on its grid, to tokens; they are flattened.
-      generator: `(latent [B, latent_dim], None, train) -> [B, *space.shape]`.
-      error: `l2` or `l1`.
-      noise: standard deviation of Gaussian noise on the encoder's input, in units of the [-1, 1] range.
+      target_encoder: `(target [B, *space.shape], mask [B]) -> Tokens`; a dense layer maps all tokens to the latent.
+      generator: `(latent [B, latent_dim], None, train) -> [B, *space.shape]`, unbounded.
+      latent_dim: length of the latent.
+      error: `l2` (squared error) or `l1` (absolute error).
+      noise: standard deviation of the Gaussian noise on the encoder's input (denoising), in units of the target's
+        values, which lie in [-1, 1].
+
+    Raises:
+      ConfigError: there are conditions, the target's space is discrete, or `error` is unknown.
     """
 
     target_encoder: nn.Module
     generator: nn.Module
-    latent_dim: int = 32
+    latent_dim: Size = 32
     error: str = "l2"
-    noise: float = 0.0
+    noise: NotNegative = 0.0
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
 
@@ -93,7 +106,7 @@ class Objective(Family):
 
     @property
     def abilities(self) -> frozenset[str]:
-        return frozenset({"sample", "reconstruct"})
+        return frozenset({"sample", "reconstruct", "draw_latent", "to_latent", "from_latent"})
 
     @property
     def network(self) -> Network:
@@ -119,9 +132,19 @@ class Objective(Family):
         return loss, (collections, {"error_per_element": loss / error[0].size})
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """Decoded draws from the Gaussian fitted to the latents."""
+        """Decoded draws from the Gaussian that is fitted to the latents."""
+        return self.from_latent(params, collections, batch, self.draw_latent(params, collections, batch, rng))
+
+    def draw_latent(self, params, collections, batch, rng: jax.Array) -> jax.Array:
         noise = randomness.normal(rng, batch_size(batch), (self.latent_dim,))
-        return self._decoded(params, collections, noise, method="generate")
+        return apply(self.network, "generator", params, collections, noise, method="draw")
+
+    def to_latent(self, params, collections, batch, rng: jax.Array) -> jax.Array:
+        target = self.code.encode(params, collections, batch[self.target])
+        return apply(self.network, "generator", params, collections, target, method="encode")
+
+    def from_latent(self, params, collections, batch, latent: jax.Array) -> dict[str, jax.Array]:
+        return self._decoded(params, collections, latent, method="generate")
 
     def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
         return self._decoded(params, collections, self.code.encode(params, collections, batch[self.target]))

@@ -1,22 +1,25 @@
 """Variational autoencoder, unconditional and conditional (Kingma & Welling, 2014; Sohn et al., 2015).
 
-`z ~ q(z | target, conditions)` in training, `z ~ p(z)` or `p(z | conditions)` in sampling, and the target given `z` and
-the conditions. Options: beta (Higgins et al., 2017), KL warm-up (Sønderby et al., 2016), free bits (Kingma et al.,
-2016).
+The latent `z` is drawn from the posterior `q(z | target, conditions)` in training, and from the prior `p(z)` or
+`p(z | conditions)` in sampling; the decoder models the target given `z` and the conditions. Options: beta-VAE (Higgins
+et al., 2017), KL warm-up (Sønderby et al., 2016), free bits (Kingma et al., 2016), and as prior a mixture of normals
+that is learned with the model (Nalisnick et al., 2016; Tomczak & Welling, 2018).
 
-Departs from the papers: the prior of the conditional model is the standard normal one unless `prior` says otherwise
-(Sohn et al. always learn it).
+Departs from the papers: the conditional model has a standard normal prior by default; Sohn et al. always learn the
+prior (`prior="conditional"`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import NotNegative, Positive, Size, Steps
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.tokens import pooled, pooled_of
@@ -27,28 +30,38 @@ from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 
 LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
-PRIORS = ("standard", "conditional")
+PRIORS = ("standard", "conditional", "mixture")
 
 
 class Network(nn.Module):
-    """The conditioner, the recognition network, the decoder and, where it is learnt, the prior."""
+    """The conditioner, the posterior's encoder, the decoder and, where the prior is learned, its parameters.
+
+    These are a layer with `conditional_prior`, and the components of the mixture with `num_components` above 0.
+    """
 
     target_encoder: nn.Module
     generator: nn.Module
     conditioner: Conditioner | None
     latent_dim: int
     conditional_prior: bool = False
+    num_components: int = 0
 
     def setup(self):
         self.posterior = nn.Dense(2 * self.latent_dim)
         if self.conditional_prior:
             self.prior = nn.Dense(2 * self.latent_dim)
+        if self.num_components:
+            shape = (self.num_components, self.latent_dim)
+            # Near the standard normal, but each component at another place.
+            self.mixture_mean = self.param("mixture_mean", nn.initializers.normal(0.5), shape)
+            self.mixture_log_var = self.param("mixture_log_var", nn.initializers.zeros, shape)
+            self.mixture_logits = self.param("mixture_logits", nn.initializers.zeros, shape[:1])
 
     def encode_conditions(self, batch, train: bool = False):
         return self.conditioner(batch, train=train) if self.conditioner else None
 
     def encode(self, target, condition, train: bool = False):
-        """Mean and log-variance of q(z | target, conditions), each `[B, latent_dim]`, float32."""
+        """Mean and log-variance of the posterior q(z | target, conditions), each `[B, latent_dim]` float32."""
         tokens = self.target_encoder(target, jnp.ones(target.shape[0], bool), train=train)
         hidden = tokens.values.reshape(target.shape[0], -1)
         vector = pooled_of(condition)
@@ -57,7 +70,7 @@ class Network(nn.Module):
         return jnp.split(self.posterior(hidden.astype(jnp.float32)), 2, axis=-1)
 
     def prior_parameters(self, condition):
-        """Mean and log-variance of p(z | conditions), each `[B, latent_dim]`; None for the standard normal prior."""
+        """Mean and log-variance of the prior p(z | conditions), each `[B, latent_dim]`; None for the standard prior."""
         return (
             jnp.split(self.prior(pooled(condition).astype(jnp.float32)), 2, axis=-1) if self.conditional_prior else None
         )
@@ -68,42 +81,74 @@ class Network(nn.Module):
     def __call__(self, batch, target, noise, train: bool = False):
         condition = self.encode_conditions(batch, train)
         mean, log_var = self.encode(target, condition, train)
-        prior = self.prior_parameters(condition)
-        kl = losses.kl_standard_normal(mean, log_var) if prior is None else losses.kl_normal(mean, log_var, *prior)
-        return self.decode(mean + jnp.exp(0.5 * log_var) * noise, condition, train), kl  # kl [B, latent_dim]
+        latent = mean + jnp.exp(0.5 * log_var) * noise
+        return self.decode(latent, condition, train), self._kl(mean, log_var, latent, condition)
 
-    def generate(self, batch, noise):
-        condition = self.encode_conditions(batch)
+    def _kl(self, mean, log_var, latent, condition):
+        """KL of posterior and prior, `[B, latent_dim]`; of a mixture `[B, 1]`, estimated at the drawn latent."""
+        if self.num_components:
+            entropy = 0.5 * jnp.sum(log_var + 1.0 + math.log(2 * math.pi), axis=-1)
+            mixture = (self.mixture_logits, self.mixture_mean, self.mixture_log_var)
+            return -(entropy + losses.mixture_log_density(latent, *mixture))[:, None]
         prior = self.prior_parameters(condition)
-        return self.decode(noise if prior is None else prior[0] + jnp.exp(0.5 * prior[1]) * noise, condition)
+        return losses.kl_standard_normal(mean, log_var) if prior is None else losses.kl_normal(mean, log_var, *prior)
+
+    def draw(self, batch, noise, uniform=None):
+        """`[B, latent_dim]` from the prior; `uniform [B]` in [0, 1) chooses the components of a mixture."""
+        if self.num_components:
+            assert uniform is not None
+            shares = jnp.cumsum(jax.nn.softmax(self.mixture_logits))
+            chosen = jnp.clip(jnp.searchsorted(shares, uniform, side="right"), 0, self.num_components - 1)
+            return self.mixture_mean[chosen] + jnp.exp(0.5 * self.mixture_log_var[chosen]) * noise
+        prior = self.prior_parameters(self.encode_conditions(batch))
+        return noise if prior is None else prior[0] + jnp.exp(0.5 * prior[1]) * noise
+
+    def infer(self, batch, target):
+        """The posterior's mean `[B, latent_dim]`."""
+        return self.encode(target, self.encode_conditions(batch))[0]
+
+    def generate(self, batch, latent):
+        return self.decode(latent, self.encode_conditions(batch))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Family):
-    """The negative evidence lower bound, in nats per example.
+    """The negative evidence lower bound (ELBO), in nats per example.
 
     Args:
-      target_encoder: of the target's array on its grid, to tokens; they are flattened.
-      generator: `(latent [B, latent_dim], condition, train) -> [B, *space.shape]`.
-      likelihood: `bernoulli`, `gaussian` or `laplace`, of each element. For `bernoulli` a value in [-1, 1] is the
-        probability of a 1 and is drawn anew each time (dynamic binarisation, Salakhutdinov & Murray, 2008).
-      scale: standard deviation (Gaussian) or scale (Laplace) of the likelihood, in units of the [-1, 1] range.
-      prior: of the latent: `standard`, or `conditional`, a normal whose mean and variance are linear in the conditions'
-        vector. With it the latent may hold more of what the conditions say, and is drawn to agree with them.
-      beta: weight of the KL term in the loss; the `elbo` metric always has weight 1.
-      warmup_steps: the KL weight rises linearly from 0 over so many steps.
-      free_bits: each latent dimension's KL (mean over the batch) costs nothing below so many nats.
+      target_encoder: `(target [B, *space.shape], mask [B]) -> Tokens`; a dense layer maps all tokens, and the pooled
+        conditions, to the posterior's parameters.
+      generator: the decoder, `(latent [B, latent_dim], condition, train) -> [B, *space.shape]`, unbounded.
+      latent_dim: length of the latent.
+      likelihood: `bernoulli`, `gaussian` or `laplace`, independent for each element. With `bernoulli`, a target value x
+        in [-1, 1] stands for the probability (x + 1) / 2, and every step draws -1 or 1 with this probability (dynamic
+        binarisation, Salakhutdinov & Murray, 2008).
+      scale: standard deviation (`gaussian`) or scale (`laplace`) of the likelihood, in units of the target's values,
+        which lie in [-1, 1] where the space is bounded.
+      prior: `standard` is the standard normal; `conditional` is a normal whose mean and log-variance are linear in the
+        pooled conditions. With `conditional`, the KL term does not penalise content of the conditions in the latent,
+        and drawn latents agree with the conditions. `mixture` is a mixture of normals, whose weights, means and
+        diagonal variances are learned: it follows the posteriors of the training examples, where the standard normal
+        leaves regions from which no example was decoded. Its KL term is estimated with one latent per example.
+      num_components: of the `mixture`.
+      beta: weight of the KL term in the loss; the metric `elbo` always has weight 1.
+      warmup_steps: number of steps over which the weight of the KL term rises linearly from 0; 0 is no warm-up.
+      free_bits: lower bound, in nats, of the KL term of each latent dimension (a mean over the batch) in the loss.
+
+    Raises:
+      ConfigError: the target's space is discrete, or a field is out of range or does not fit the space or conditions.
     """
 
     target_encoder: nn.Module
     generator: nn.Module
-    latent_dim: int = 32
+    latent_dim: Size = 32
     likelihood: str = "gaussian"
-    scale: float = 0.2
+    scale: Positive = 0.2
     prior: str = "standard"
-    beta: float = 1.0
-    warmup_steps: int = 0
-    free_bits: float = 0.0
+    num_components: Size = 64
+    beta: NotNegative = 1.0
+    warmup_steps: Steps = 0
+    free_bits: NotNegative = 0.0
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
 
@@ -116,6 +161,8 @@ class Objective(Family):
             raise ConfigError(f"objective.prior: expected one of {', '.join(PRIORS)}, got {self.prior!r}")
         if self.prior == "conditional" and (self.conditioner is None or self.conditioner.fusion is None):
             raise ConfigError("objective.prior: 'conditional' needs encoders and a fusion; without them use 'standard'")
+        if self.prior == "mixture" and self.free_bits:
+            raise ConfigError("objective.free_bits: the KL of a mixture has no part for each dimension; set it to 0")
         if self.scale <= 0:
             raise ConfigError(f"objective.scale: expected > 0, got {self.scale}")
         if not self.continuous().bounded and self.likelihood == "bernoulli":
@@ -123,13 +170,15 @@ class Objective(Family):
 
     @property
     def abilities(self) -> frozenset[str]:
-        # The bound is one of the target only where what is modelled is the target.
-        return frozenset({"sample", "reconstruct"} | (set() if self.representation else {"elbo"}))
+        # With a representation, the bound is for the code, not for the target.
+        own = {"sample", "reconstruct", "draw_latent", "to_latent", "from_latent"}
+        return frozenset(own | (set() if self.representation else {"elbo"}))
 
     @property
     def network(self) -> Network:
-        conditional = self.prior == "conditional"
-        return Network(self.target_encoder, self.generator, self.conditioner, self.latent_dim, conditional)
+        components = self.num_components if self.prior == "mixture" else 0
+        networks = (self.target_encoder, self.generator, self.conditioner)
+        return Network(*networks, self.latent_dim, self.prior == "conditional", components)
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         num = batch_size(batch)
@@ -138,7 +187,7 @@ class Objective(Family):
         return {**self.code.init(rng, batch[self.target]), "generator": own}
 
     def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
-        """Distortion + weight · KL, and the bound; see the contract in the package."""
+        """Distortion + weight · KL; the metrics are in nats per example. See `contracts.Objective.loss`."""
         if player in self.code.players:
             return self.code_loss(player, params, collections, batch, rng)
         noise_rng, binary_rng, dropout_rng, modality_rng = jax.random.split(rng, 4)
@@ -159,18 +208,33 @@ class Objective(Family):
         return loss, (collections, {"distortion": distortion, "kl": kl, "elbo": -(distortion + kl)})
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """The likelihood's mean (Bernoulli: probability) at a latent drawn from the prior."""
-        output = self._apply(params, collections, batch, self._noise(rng, batch), method="generate")
+        """The mean of the likelihood (for `bernoulli`, the probability) given a latent that is drawn from the prior."""
+        return self.from_latent(params, collections, batch, self.draw_latent(params, collections, batch, rng))
+
+    def draw_latent(self, params, collections, batch, rng: jax.Array) -> jax.Array:
+        if self.prior != "mixture":
+            return self._apply(params, collections, batch, self._noise(rng, batch), method="draw")
+        noise_rng, choice_rng = jax.random.split(rng)
+        uniform = randomness.uniform(choice_rng, batch_size(batch))
+        return self._apply(params, collections, batch, self._noise(noise_rng, batch), uniform, method="draw")
+
+    def to_latent(self, params, collections, batch, rng: jax.Array) -> jax.Array:
+        """The posterior's mean."""
+        target = self.code.encode(params, collections, batch[self.target])
+        return self._apply(params, collections, batch, target, method="infer")
+
+    def from_latent(self, params, collections, batch, latent: jax.Array) -> dict[str, jax.Array]:
+        output = self._apply(params, collections, batch, latent, method="generate")
         return {self.target: self.code.decode(params, collections, self._mean(output))}
 
     def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """The likelihood's mean at the posterior's mean."""
+        """The mean of the likelihood given the posterior's mean as latent."""
         target = self.code.encode(params, collections, batch[self.target])
         output, _ = self._apply(params, collections, batch, target, jnp.zeros(self.latent_dim))
         return {self.target: self.code.decode(params, collections, self._mean(output))}
 
     def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
-        """The bound `[B]` in nats, one posterior sample per example."""
+        """The evidence lower bound `[B]` in nats, with one posterior sample per example."""
         noise_rng, binary_rng = jax.random.split(rng)
         target = self._observed(params, collections, batch, binary_rng)
         output, kl = self._apply(params, collections, batch, target, self._noise(noise_rng, batch))
@@ -183,7 +247,10 @@ class Objective(Family):
         return randomness.normal(rng, batch_size(batch), (self.latent_dim,))
 
     def _observed(self, params, collections, batch, rng):
-        """The target, zero where masked; for a Bernoulli likelihood drawn as -1 or 1, else the bound bounds nothing."""
+        """The encoded target, zero where masked.
+
+        With `bernoulli` the values are drawn as -1 or 1, because the ELBO is a bound only for binary values.
+        """
         target = self.encode_target(params, collections, batch)
         if self.likelihood != "bernoulli":
             return target

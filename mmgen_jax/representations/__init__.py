@@ -1,1 +1,1 @@
-"""What a family models in place of the raw target."""
+"""Representations: the codes or latents that a family models in place of the raw target."""

@@ -1,4 +1,4 @@
-"""Shapes of the grids that learned representations encode to."""
+"""Shapes of the token grids of learned representations."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from mmgen_jax.networks.layers.strides import coarse_grid, stage_strides
 
 
 def num_tokens(encoder: nn.Module, shape: tuple[int, ...]) -> int:
-    """How many tokens an encoder gives for an array of `shape`; nothing is computed."""
+    """The number of tokens that `encoder` gives for an example of `shape`; only shapes are evaluated."""
     array, mask = np.zeros((1, *shape), np.float32), np.ones(1, bool)
     tokens = jax.eval_shape(lambda: encoder.init_with_output(jax.random.key(0), array, mask)[0])
     return tokens.values.shape[1]
 
 
 def grid_shape(encoder: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Sides of the grid of tokens that an encoder gives for an array of `shape`; nothing is computed."""
+    """The sides of the token grid that `encoder` gives for an example `(*grid, C)`; only shapes are evaluated.
+
+    Raises:
+      ConfigError: no number of stages of `layers/strides.py` gives a grid with this number of tokens.
+    """
     grid = shape[:-1]
     return coarse_grid(grid, stage_strides(grid, doublings(num_tokens(encoder, shape), *grid)))

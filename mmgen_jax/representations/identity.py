@@ -1,4 +1,4 @@
-"""The target's own array, on the grid of its kind: a sound `[S]` gets a channel axis, `[S, 1]`."""
+"""The target's own array, reshaped to the space of its kind: a sound `[S]` gets a channel axis, `[S, 1]`."""
 
 from __future__ import annotations
 

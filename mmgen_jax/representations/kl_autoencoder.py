@@ -1,7 +1,7 @@
-"""The autoencoder around latent diffusion (Rombach et al., 2022): a grid to and from a smaller grid of latents.
+"""The KL-regularised autoencoder of latent diffusion (Rombach et al., 2022): a grid to a smaller grid of latents.
 
-Departs from the paper: no adversarial or perceptual loss; what models the latents sees the posterior's means, each
-channel brought to mean 0 and variance 1 by running statistics.
+Departs from the paper: no adversarial or perceptual loss; the family models the posterior's means instead of samples,
+with each channel normalised to mean 0 and variance 1 by running statistics.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import NotNegative, Size
 from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses
@@ -23,11 +24,13 @@ from mmgen_jax.representations.learned import Learned
 
 
 class Autoencoder(nn.Module):
-    """An encoder, a diagonal Gaussian per cell of its grid, and a decoder from that grid.
+    """An encoder, a diagonal Gaussian posterior for each cell of the encoder's grid, and a decoder from this grid.
 
     Args:
-      channels: of the latents.
-      momentum: of the running mean and second moment of each channel.
+      target_encoder: `(grid [B, *grid, C], mask [B]) -> Tokens [B, N, D]`.
+      target_decoder: `(latents [B, N, channels], None) -> [B, *grid, C]`.
+      channels: number of channels of the latents.
+      momentum: of the running mean and second moment of each channel of the posterior's mean.
     """
 
     target_encoder: nn.Module
@@ -41,16 +44,16 @@ class Autoencoder(nn.Module):
         self.second_moment = self.variable("latent_stats", "second_moment", jnp.ones, self.channels)
 
     def distribution(self, target, train: bool = False):
-        """Mean and log-variance, each `[B, N, channels]` float32."""
+        """Mean and log-variance of the posterior, each `[B, N, channels]` float32."""
         tokens = self.target_encoder(target, jnp.ones(target.shape[0], bool), train=train)
         return jnp.split(self.posterior(tokens.values.astype(jnp.float32)), 2, axis=-1)
 
     def __call__(self, target, weights, noise, train: bool = False):
-        """`(output like the target, mean, log_var)`.
+        """`(output of the target's shape, mean, log_var)`, with the output decoded from a sample of the posterior.
 
         Args:
-          weights: `[B]` with mean 1, of the examples in the statistics.
-          noise: standard normal, of as many elements as the latents have.
+          weights: `[B]` with mean 1, weights of the examples in the running statistics.
+          noise: standard normal, `[B, *space.shape]`.
         """
         mean, log_var = self.distribution(target, train)
         if train and not self.is_initializing():
@@ -67,27 +70,27 @@ class Autoencoder(nn.Module):
         return jnp.sqrt(jnp.maximum(self.second_moment.value - self.mean.value**2, 1e-8))
 
     def encode(self, target):
-        """`[B, *grid, channels]`, normalised posterior means."""
+        """The normalised means of the posterior, `[B, *grid, channels]`."""
         latent = (self.distribution(target)[0] - self.mean.value) / self._scale()
         return latent.reshape(len(target), *grid_shape(self.target_encoder, target.shape[1:]), self.channels)
 
     def decode(self, latent):
-        """The inverse: `[B, *grid, channels]` to what the target is like, unbounded."""
+        """Normalised latents `[B, *grid, channels]` to an array of the target's shape, unbounded."""
         latent = latent * self._scale() + self.mean.value
         return self.target_decoder(latent.reshape(len(latent), -1, self.channels), None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Representation(Learned):
-    """Latents of a grid, by the player `autoencoder`; see `Learned`.
+    """Latents of a grid, from the player `autoencoder`; further fields in `Learned`.
 
     Args:
-      latent_dim: channels of the latents.
-      kl_weight: of the KL per latent element, beside the squared error of an element.
+      latent_dim: number of channels of the latents.
+      kl_weight: weight of the KL divergence per latent element; the squared error per element has weight 1.
     """
 
-    latent_dim: int = 4
-    kl_weight: float = 1e-4
+    latent_dim: Size = 4
+    kl_weight: NotNegative = 1e-4
 
     own_player: ClassVar[str] = "autoencoder"
 
@@ -106,7 +109,7 @@ class Representation(Learned):
         return {**self.of.init(rng, target), self.own_player: own}
 
     def loss(self, player: str, params, collections, target: jax.Array, weights: jax.Array, rng: jax.Array):
-        """Squared error per element, and the weighted KL; `weights [B]`, with mean 1, of the examples."""
+        """Squared error per element plus the weighted KL; `weights [B]` are those of the examples, with mean 1."""
         if player != self.own_player:
             return self.of.loss(player, params, collections, target, weights, rng)
         noise_rng, dropout_rng = jax.random.split(rng)

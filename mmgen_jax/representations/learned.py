@@ -1,4 +1,4 @@
-"""What learned representations share: a player of their own, which encodes the grid of the representation below."""
+"""The base of learned representations: a player that encodes the grid of another representation, `of`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,27 @@ from mmgen_jax.objectives.parts.masks import to_range
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Learned:
-    """The player `own_player` must have been trained, and stand still, when another player reads its codes.
+    """A representation with the player `own_player`.
 
-    It has no `ema_decay`: codes of averaged parameters are other codes.
+    The training of this player must end before another player reads its codes. The player has no `ema_decay`, because
+    averaged parameters would give other codes.
 
     Args:
-      encoder: of the grid to tokens `[B, N, D]`; decoder: of tokens back to the grid.
-      of: the representation whose values on a grid are encoded.
+      encoder: from the grid to tokens `[B, N, D]`.
+      decoder: from the tokens or codes back to the grid.
+      of: the representation whose continuous values on a grid are encoded, e.g. the identity or `log_mel`.
+      output: how the decoder's output gets the range of a bounded grid. `tanh`; or `clip`, where the loss sees the
+        linear output and `decode` clips it. A tanh saturates where nearly all of a grid is at one end of the range, as
+        in a clip with a black background: the decoder then draws the background alone, and hardly gets a gradient.
 
     Raises:
-      ConfigError: `of` gives no values on a grid, or has a player of the same name.
+      ConfigError: the space of `of` is no continuous grid, `of` has a player with the same name, or another `output`.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     of: contracts.Representation
+    output: str = "tanh"
 
     own_player: ClassVar[str]
 
@@ -43,7 +49,9 @@ class Learned:
                 f"representation {name!r}: needs values on a grid (an image, a clip, a sound's log_mel), got {space}"
             )
         if self.own_player in self.of.players:
-            raise ConfigError(f"representation {name!r}: stands on another one with the player {self.own_player!r}")
+            raise ConfigError(f"representation {name!r}: `of` has the same player {self.own_player!r}; change `of`")
+        if self.output not in ("tanh", "clip"):
+            raise ConfigError(f"representation {name!r}: output: expected tanh or clip, got {self.output!r}")
 
     @property
     def grid(self) -> Continuous:
@@ -61,19 +69,21 @@ class Learned:
         raise NotImplementedError
 
     def encode(self, params, collections, target: jax.Array) -> jax.Array:
-        """`[B, *space.shape]`."""
+        """The target `[B, *modality.shape]` as codes or latents `[B, *space.shape]`."""
         grid = self.of.encode(params, collections, target)
         return apply(self.network, self.own_player, params, collections, grid, method="encode")
 
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
-        """The inverse of `encode`, up to what the code loses."""
+        """The approximate inverse of `encode`."""
         grid = apply(self.network, self.own_player, params, collections, code, method="decode")
+        if self.grid.bounded and self.output == "clip":
+            grid = jnp.clip(grid.astype(jnp.float32), -1, 1)
         return self.of.decode(params, collections, self.in_range(grid))
 
     def in_range(self, output: jax.Array) -> jax.Array:
-        """The decoder's output in the range of the grid."""
-        return to_range(output) if self.grid.bounded else output
+        """The decoder's output as the loss sees it: by `output`, where the grid is bounded."""
+        return to_range(output) if self.grid.bounded and self.output == "tanh" else output
 
     def zeros(self, num: int) -> jax.Array:
-        """`[num, *grid]`, for initialisation."""
+        """Zeros `[num, *grid.shape]`, the input at initialisation."""
         return jnp.zeros((num, *self.grid.shape))

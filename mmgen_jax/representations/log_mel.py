@@ -1,10 +1,12 @@
-"""A sound as its mel spectrogram in decibels, and back by Griffin-Lim; nothing is learned.
+"""The log-mel spectrogram of a sound, inverted by Griffin-Lim; nothing is learned.
 
-`encode` drops the phase, and what lies between two mel bands. `decode` takes a spectrogram that has these bands
-(`features.audio.mel_to_spectrogram`) and looks for the phases that fit it (Griffin and Lim 1984, "Signal estimation
-from modified short-time Fourier transform"); with `momentum`, by the fast version of Perraudin, Balazs and Søndergaard
-2013. Departs from both in a fixed number of iterations, and in that the first phases are random but those of every
-example alike: a code has one sound, whatever batch it is in.
+`encode` loses the phase, and the detail within mel bands. `decode` finds a power spectrogram with the given mel bands
+(`features.audio.mel_to_spectrogram`), then phases that fit the spectrogram (Griffin and Lim 1984, "Signal estimation
+from modified short-time Fourier transform"; with `momentum` above 0, the fast version of Perraudin, Balazs and
+Søndergaard 2013).
+
+Departs from both papers: the number of iterations is fixed; the initial phases are random, but the same for every
+example, so that the sound of a code does not depend on the batch.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Bands, Count, Rate, Real
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous
@@ -22,35 +25,40 @@ from mmgen_jax.networks.features import audio
 from mmgen_jax.representations.identity import Representation as Identity
 
 MULTIPLE = 8  # of frames, so that a grid can be halved three times
-PHASES = 0  # seed of the first phases
+PHASES = 0  # seed of the initial phases
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Representation:
-    """`[S]` in [-1, 1] to `[T, n_mels]` in [-1, 1]: -1 is `floor` dB and less, 1 is `ceiling` dB and more.
+    """`[S]` in [-1, 1] to `[T, n_mels]` in [-1, 1]: -1 stands for `floor` dB or less, 1 for `ceiling` dB or more.
 
-    Decibels are of power in a band of the filters of `features/audio.py`, where a sine of amplitude 1 is at about 35 dB
-    and silence at -100 dB; speech with peaks of 0.5 reaches 20 dB.
+    The decibels are those of the power in each mel band (`features/audio.py`): a sine of amplitude 1 has about 35 dB,
+    silence -100 dB, and speech with peaks of 0.5 reaches 20 dB.
 
     Args:
-      modality: of the sound.
-      of: the identity; a sound's log-mel stands on nothing else.
-      n_fft, hop_length: in samples; 0 are windows of 64 ms, a quarter apart (8 kHz: 512 and 128; 16 kHz: 1024 and 256).
-      n_mels: bands.
-      floor, ceiling: in dB.
-      num_iterations: of Griffin-Lim.
-      momentum: 0 is Griffin and Lim's, above 0 the fast version's α.
+      modality: the modality of the sound.
+      of: None or the identity; `log_mel` reads the waveform itself.
+      n_fft, hop_length: window and hop in samples; 0 is a window of about 64 ms and a quarter of the window (8 kHz: 512
+        and 128; 16 kHz: 1024 and 256).
+      n_mels: number of mel bands.
+      floor, ceiling: range in dB.
+      num_iterations: iterations of Griffin-Lim.
+      momentum: α of the fast Griffin-Lim algorithm, in [0, 1); 0 is the algorithm of 1984.
+
+    Raises:
+      ConfigError: the modality is no sound, `of` is another representation, or a field is out of range.
+      InputError: a mel band without a frequency bin.
     """
 
     modality: Modality
     of: Identity | None = None
-    n_fft: int = 0
-    hop_length: int = 0
-    n_mels: int = 80
-    floor: float = -80.0
-    ceiling: float = 30.0
-    num_iterations: int = 32
-    momentum: float = 0.99
+    n_fft: Count = 0
+    hop_length: Count = 0
+    n_mels: Bands = 80
+    floor: Real = -80.0
+    ceiling: Real = 30.0
+    num_iterations: Count = 32
+    momentum: Rate = 0.99
 
     players: ClassVar[tuple[str, ...]] = ()
     # The fields that only `decode` reads.
@@ -60,7 +68,7 @@ class Representation:
         if not self.modality.sample_rate:
             raise ConfigError(f"representation 'log_mel': needs a sound, got kind {self.modality.kind!r}; take it out")
         if self.of is not None and not isinstance(self.of, Identity):
-            raise ConfigError("representation 'log_mel': stands on the sound itself; take `of` out")
+            raise ConfigError("representation 'log_mel': reads the waveform itself; take `of` out")
         if self.num_iterations < 1 or not 0 <= self.momentum < 1:
             raise ConfigError(
                 "representation 'log_mel': expected num_iterations of at least 1 and momentum in [0, 1), got "
@@ -86,7 +94,7 @@ class Representation:
 
     @property
     def _padded_length(self) -> int:
-        """Samples whose frames are those of `space`."""
+        """The number of samples that gives the number of frames of `space`."""
         return max(self.modality.shape[0], (self.space.shape[0] - 1) * self._sizes.hop_length)
 
     def init(self, rng: jax.Array, target: jax.Array) -> dict:
@@ -96,7 +104,7 @@ class Representation:
         raise ConfigError(f"representations/log_mel: has no player {player!r}; it has nothing to train")
 
     def encode(self, params, collections, target: jax.Array) -> jax.Array:
-        """`[B, S]` to `[B, T, n_mels]`; silence follows the sound where its frames are fewer than T."""
+        """`[B, S]` to `[B, T, n_mels]`; silence is appended where the sound has fewer frames than T."""
         target = target.reshape(target.shape[0], -1)
         padded = jnp.pad(target, ((0, 0), (0, self._padded_length - target.shape[1])))
         n_fft, hop_length, n_mels = self._sizes
@@ -105,7 +113,7 @@ class Representation:
         return jnp.clip(2.0 * (decibels - self.floor) / (self.ceiling - self.floor) - 1.0, -1.0, 1.0)
 
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
-        """`[B, T, n_mels]`, cut off at -1 and 1, to `[B, S]` in [-1, 1]; not meant for gradients."""
+        """`[B, T, n_mels]`, clipped to [-1, 1], to a waveform `[B, S]` in [-1, 1]; not meant for gradients."""
         half = (self.ceiling - self.floor) / 2.0
         decibels = (jnp.clip(code.astype(jnp.float32), -1.0, 1.0) + 1.0) * half + self.floor
 

@@ -1,8 +1,10 @@
-"""A sound as a sequence of codes, one a sample: the companding of ITU-T G.711 with μ = 255; nothing is learned.
+"""A sound as a sequence of codes, one per sample, by mu-law companding (ITU-T G.711, μ = 255); nothing is learned.
 
-`F(x) = sgn(x) ln(1 + 255 |x|) / ln 256`, whose values in [-1, 1] are rounded to the nearest of 256 evenly spaced levels
-(van den Oord et al., 2016, WaveNet). Departs from G.711, which puts 16 straight pieces in place of F and has codes for
-+0 and -0: here no level is 0. The code of silence (0.0) is 128, which is decoded as 8.6e-5, thus -81 dB.
+`F(x) = sgn(x) ln(1 + 255 |x|) / ln 256` is rounded to the nearest of 256 evenly spaced levels in [-1, 1] (van den Oord
+et al., 2016, WaveNet).
+
+Departs from G.711, which approximates F by 16 line segments and has codes for +0 and -0: here no level is 0. Silence
+(0.0) has the code 128, which decodes to 8.6e-5 (-81 dB).
 """
 
 from __future__ import annotations
@@ -25,11 +27,14 @@ SILENCE = 128  # the code of 0.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Representation:
-    """`[S]` in [-1, 1] to `[S] int32` in [0, 256); a value beyond is cut off.
+    """`[S]` in [-1, 1] to `[S] int32` in [0, 256); samples out of range are clipped.
 
     Args:
-      modality: of the sound.
-      of: the identity; codes of samples stand on nothing else.
+      modality: the modality of the sound.
+      of: None or the identity; `mu_law` reads the waveform itself.
+
+    Raises:
+      ConfigError: the modality is no sound, or `of` is another representation.
     """
 
     modality: Modality
@@ -41,7 +46,7 @@ class Representation:
         if not self.modality.sample_rate:
             raise ConfigError(f"representation 'mu_law': needs a sound, got kind {self.modality.kind!r}; take it out")
         if self.of is not None and not isinstance(self.of, Identity):
-            raise ConfigError("representation 'mu_law': stands on the sound itself; take `of` out")
+            raise ConfigError("representation 'mu_law': reads the waveform itself; take `of` out")
 
     @property
     def space(self) -> Discrete:
@@ -60,7 +65,7 @@ class Representation:
         return jnp.floor((compressed + 1.0) / 2.0 * MU + 0.5).astype(jnp.int32)
 
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
-        """`[B, S]` ids to `[B, S]` in [-1, 1]: the middle of each code's values."""
+        """Codes `[B, S]` to samples `[B, S]` in [-1, 1], the level of each code."""
         compressed = 2.0 * code.astype(jnp.float32) / MU - 1.0
         expanded = jnp.sign(compressed) * jnp.expm1(jnp.abs(compressed) * math.log1p(MU)) / MU
-        return jnp.clip(expanded, -1.0, 1.0)  # rounding goes beyond
+        return jnp.clip(expanded, -1.0, 1.0)  # float32 rounding may leave the range

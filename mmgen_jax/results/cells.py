@@ -1,4 +1,4 @@
-"""The cells of a sweep file: which runs it asks for, each with its config, its hash and its workdir's name."""
+"""The cells of a sweep file. A cell is one run that the sweep asks for: its config, its hash, its workdir's name."""
 
 from __future__ import annotations
 
@@ -9,56 +9,70 @@ import json
 import os
 import pathlib
 import re
-import runpy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgen_jax.config import loading, migration, override
+from mmgen_jax.config import loading, migration, override, python_file
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError, SweepError
 
 FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
-SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that trains nothing
-WORKDIR_OF = "cell:"  # an override that stands for the workdir of another cell
-# What leaves every number of a run as it is.
+SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that samples from trained runs in another way
+WORKDIR_OF = "cell:"  # `cell:LABEL` as the value of an override stands for the workdir of the cell with that label
+# Config fields that change no number of a run; they are left out of its hash.
 REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.checkpoint_steps", "train.sample_steps"}
-# What the numbers of a baseline depend on; of a linear probe also which image the encoders read.
-MEASURED = {"seed", "data", "evaluators", "objective.target"}
+# Config fields that the numbers of a baseline depend on, and those that the numbers of one baseline depend on besides.
+MEASURED = {"seed", "data", "derived", "evaluators", "objective.target"}
+MEASURED_BY = {"linear_probe": {"encoders"}, "nearest_condition": {"encoders", "aligned"}}
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One run: a config with its changes and its seed, loaded."""
+    """One run: a loaded config with overrides and a seed.
+
+    Args:
+      label: the row of the table; the cells of one label differ only in their seeds.
+      reference: the config, `configs/X.py:argument`.
+      overrides: `{field: value}`.
+      baseline: the name of a baseline that is measured in place of a model; "" trains a model.
+      config: with the overrides and the seed.
+      needs: `{field: name of another cell}`, for fields that hold the workdir of a cell that this cell starts from.
+      trained: for a cell that trains nothing: the cell whose model it samples from in another way.
+      changes: for a cell that trains nothing: the overrides that differ from `trained`.
+    """
 
     label: str
-    reference: str  # `configs/X.py:argument`
+    reference: str
     overrides: Mapping[str, Any]
     seed: int
     baseline: str
     config: Config
-    needs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # field to the name of the cell it starts from
-    trained: Cell | None = None  # the run that this one only samples from in another way, if so
-    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the other way: what differs from `trained`
+    needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    trained: Cell | None = None
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def placed(self, workdir: pathlib.Path) -> Config:
-        """The config with the cells it starts from as folders of the sweep's workdir."""
+        """The config, where the fields of `needs` hold folders of the sweep's workdir."""
         return override.override(self.config, {field: str(workdir / name) for field, name in self.needs.items()})
 
     @functools.cached_property
     def config_hash(self) -> str:
-        """Of every field that a number can depend on."""
+        """A hash of every config field that a number of the run can depend on; 12 hexadecimal digits."""
         return self._digest(REPORTING)
 
     @functools.cached_property
     def trained_hash(self) -> str:
-        """Of every field that the trained model depends on; of a baseline, the `config_hash`."""
+        """A hash of every config field that the trained model depends on; of a baseline, the `config_hash`."""
         if self.trained:
             return self.trained.trained_hash
         return self.config_hash if self.baseline else self._digest(REPORTING | {"evaluators"})
 
     @property
     def name(self) -> str:
-        """Of the cell's workdir: a changed config never meets an old workdir, changed evaluators meet the old model."""
+        """The name of the cell's workdir; it holds the `trained_hash`.
+
+        So a run with a changed config never finds an old workdir, and changed evaluators find the trained model.
+        """
         if self.trained:
             return self.trained.name
         path, _, argument = self.reference.partition(":")
@@ -71,31 +85,36 @@ class Cell:
         fields = migration.hashed(override.flatten(json.loads(loading.to_json(self.config))))
         fields = {k: v for k, v in fields.items() if not _under(k, leave_out)}
         if self.baseline:
-            measured = MEASURED | ({"encoders"} if self.baseline == "linear_probe" else set())
+            measured = MEASURED | MEASURED_BY.get(self.baseline, set())
             fields = {k: v for k, v in fields.items() if _under(k, measured)}
         return hashlib.sha256(json.dumps([self.baseline, fields], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _under(key: str, fields: set[str]) -> bool:
-    """Whether `a.b.c` is one of the fields or in the part `a` that is one."""
+    """Whether the field `key` (`a.b.c`) is in `fields`, itself or by its first part (`a`)."""
     return key in fields or key.split(".")[0] in fields
 
 
 def load(file: str | os.PathLike) -> list[Cell]:
-    """The cells of a sweep file: entry by entry, seed by seed.
+    """The cells of a sweep file: entry by entry, within an entry seed by seed.
 
     Raises:
-      SweepError, ConfigError: no such file, or an entry with a wrong field, config or override; all before any run.
+      SweepError, ConfigError: no such file, an entry with a wrong field, config or override, or two entries with one
+        label or one model.
     """
     file = pathlib.Path(file)
     if not file.is_file():
         found = ", ".join(sorted(map(str, pathlib.Path("experiments").glob("*/sweep.py"))))
         raise SweepError(f"--sweep: no file {file}; there are: {found or 'none in experiments/'}")
-    module = runpy.run_path(str(file), run_name=f"sweep_{file.parent.name}")
+    module = python_file.run(file, "--sweep")
     if "cells" not in module:
         raise SweepError(f"--sweep: {file} has no function cells()")
+    with python_file.errors_of(file, "--sweep"):
+        entries = list(module["cells"]())
     groups = []
-    for number, entry in enumerate(module["cells"]()):
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise SweepError(f"{file}, entry {number}: expected a dict, got {entry!r}")
         groups.append(_cells(entry, f"{file}, entry {number}", [cell for group in groups for cell in group]))
     labels, cells = [group[0].label for group in groups], [cell for group in groups for cell in group]
     if repeated := [label for label in labels if labels.count(label) > 1]:
@@ -136,7 +155,7 @@ def _cells(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> lis
                 for field, value in overrides.items()
                 if isinstance(value, str) and value.startswith(WORKDIR_OF)
             }
-            # The name holds the other cell's hash, so that a change of that one changes this one's too.
+            # The name of the needed cell holds its hash: when the needed cell changes, the hash of this cell changes.
             own = override.override(config, {"seed": seed, **needs})
             cells.append(Cell(label, entry["config"], overrides, seed, baseline, own, needs))
         return cells
@@ -145,7 +164,7 @@ def _cells(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> lis
 
 
 def _sampled(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> list[Cell]:
-    """The runs of an earlier entry, sampled in another way."""
+    """Cells that sample from the trained runs of an earlier entry in another way (`samples_of`)."""
     changes = dict(entry["overrides"])
     runs = [cell for cell in earlier if cell.label == entry["samples_of"] and not cell.baseline and not cell.trained]
     if not runs:
@@ -167,7 +186,7 @@ def _sampled(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> l
 
 
 def _earlier(label: str, seed: int, cells: Sequence[Cell], where: str) -> str:
-    """The name of the trained cell with that label and seed."""
+    """The workdir name of the earlier, trained cell with that label and seed."""
     for cell in cells:
         if (cell.label, cell.seed, cell.baseline) == (label, seed, ""):
             return cell.name

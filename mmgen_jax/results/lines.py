@@ -1,7 +1,10 @@
-"""`results.jsonl`: one line for each finished run of an experiment, with what the run can be told by and repeated from.
+"""`results.jsonl`: one line for each finished run of an experiment, with all that identifies and repeats the run.
 
-A line is `{"experiment", "config", "overrides", "seed", "config_hash", "commit", "hardware", "seconds", "steps",
-"metrics"}`; `metrics` are the entries of the run's `evaluation.json`, and a baseline has its name as `baseline`.
+A line is `{"experiment", "config", "overrides", "seed", "config_hash", "data", "commit", "hardware", "seconds",
+"processor_seconds", "steps", "metrics"}`. `data` is the fingerprint of the data (`data/fingerprint.py`), `seconds` the
+time of the training steps, `processor_seconds` the processor time of the same steps, over all cores (absent from older
+lines and from baselines). `metrics` are the entries of the run's `evaluation.json`. The line of a baseline also has
+`baseline`, its name.
 """
 
 from __future__ import annotations
@@ -39,7 +42,13 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def append(path: pathlib.Path, line: Mapping[str, Any]) -> None:
-    """Adds a line in one write, so that those of several processes do not mix; on a line of its own in any case."""
+    """Appends one line in a single write, so that lines of several processes do not mix.
+
+    Where the file lacks its last newline, a newline is written first.
+
+    Raises:
+      OSError: the line could not be written whole.
+    """
     text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
@@ -54,7 +63,10 @@ def append(path: pathlib.Path, line: Mapping[str, Any]) -> None:
 
 
 def commit() -> str:
-    """The commit of the code that runs; `-dirty` where a Python file differs from it or is not in it."""
+    """The short commit hash of the running code, with `-dirty` where a Python file is changed or untracked.
+
+    Outside a git checkout: the version of the installed package.
+    """
     folder = pathlib.Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -63,7 +75,8 @@ def commit() -> str:
         ).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)  # not the commit of a repository around it
+        # Fails where the package is installed inside a checkout of another project.
+        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)
         return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ":/*.py") else "")
     except (OSError, subprocess.CalledProcessError):
         from importlib import metadata
@@ -72,7 +85,7 @@ def commit() -> str:
 
 
 def hardware() -> str:
-    """`2 × NVIDIA H100`, or the processor's model and the cores that this process may use."""
+    """The hardware in words: `2 × NVIDIA H100`, or the processor's model and the number of cores available."""
     import jax
 
     device = jax.devices()[0]

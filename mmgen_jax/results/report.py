@@ -1,10 +1,11 @@
-"""The pages that are made of configs and results lines: `docs/results.md`, the matrix in README.md, every table.
+"""The generated pages: `docs/results.md`, the matrix in README.md, the tables in the READMEs of the experiments.
 
-An experiment is a folder with a `table.py` that defines
+They are generated from the configs and from the lines of `results.jsonl`. An experiment is a folder with a `table.py`
+that defines
 
     TITLE: str           the heading of its section
-    ABOUT: str           the sentences that a reader of the tables needs: what a column is, which judge or split
-    tables() -> str      its tables in Markdown, with where their numbers come from
+    ABOUT: str           what a reader of the tables must know: the columns, the judge, the split
+    tables() -> str      the tables in Markdown, each with the commits and the hardware of its numbers
 """
 
 from __future__ import annotations
@@ -20,26 +21,36 @@ from mmgen_jax.errors import ReportError
 from mmgen_jax.results import cells, lines
 
 RESULTS, README, DATA = "docs/results.md", "README.md", "docs/data.md"
-# The sections of the results in this order; the others follow by name.
-FIRST = ("quickstart", "unconditional", "text_to_image", "text_to_image_scenes", "text_to_image_families")
-FIRST += ("text_to_image_emoji", "captioning", "recognition", "retrieval")
+# The order of the sections of the results; other experiments follow, by name.
+FIRST = (
+    "quickstart",
+    "unconditional",
+    "text_to_image",
+    "text_to_image_selection",
+    "text_to_image_scenes",
+    "text_to_image_families",
+)
+FIRST += ("text_to_image_emoji", "captioning", "captioning_temperature", "recognition", "retrieval")
 INTRODUCTION = """\
 Written by `mmgen report` from `experiments/*/results.jsonl`. A number stands here only with its line there, which has
-config, seed, commit and hardware. *seeds*: the runs that have a line, of those that the sweep asks for. *training, s*:
-the time of the steps. How an experiment was run, and what its numbers do and do not say, is in its README."""
+config, seed, commit and hardware. *seeds*: the runs that have a line, of those that the sweep asks for. *training,
+processor s*: the processor time of the steps, over all cores, which other work on the machine changes little; a table
+has this column where a line has the time. How an experiment was run, and what its numbers do and do not say, is in its
+README."""
 SUPPORT = ("<!-- support: written by mmgen report -->", "<!-- end of support -->")
-# What each family is meant to make in the end. A cell outside of it that no config fills is empty, not planned.
 ORDER = ("text", "image", "audio", "video", "vector", "label", "any")  # of the kinds in the matrix
 CONTINUOUS = ("image", "audio", "video")
+# The kinds that each family can have as target in principle. A cell without a config is "planned" for these kinds, and
+# empty for other kinds.
 OUTPUTS = {
-    **dict.fromkeys(("adversarial", "variational", "reconstruction", "diffusion"), CONTINUOUS),
+    **dict.fromkeys(("adversarial", "variational", "reconstruction", "diffusion", "regression"), CONTINUOUS),
     **dict.fromkeys(("autoregressive", "contrastive"), ("text", *CONTINUOUS)),
     "adversarial_text": ("text",),
     "recognition": ("label",),
 }
-NEED_INPUT = ("contrastive", "recognition", "adversarial_text")
-NO_INPUT = ("reconstruction",)  # it encodes its target
-PLANNED = {"image": "image", "audio": "any", "video": "any"}  # output: input, rows that stand until a config fills them
+NEED_INPUT = ("contrastive", "recognition", "adversarial_text", "regression")
+NO_INPUT = ("reconstruction",)  # an autoencoder: its input is its target
+PLANNED = {"image": "image", "audio": "any", "video": "any"}  # output to input: rows of the matrix without any config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,19 +64,20 @@ class Experiment:
 
     @property
     def link(self) -> str:
-        """To its section of the results, from the root."""
+        """The link to its section of `docs/results.md`, relative to the root of the repository."""
         return f"{RESULTS}#{anchor(self.title)}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a config makes from what: kinds of modalities, not their names."""
+    """The inputs and outputs of a config, as kinds of modalities: a row of the matrix."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{' + '.join(self.inputs) or 'nothing'} → {' + '.join(self.outputs)}"
+    @property
+    def given(self) -> str:
+        return " + ".join(self.inputs) or "nothing"
 
     @property
     def rank(self) -> list:
@@ -73,9 +85,9 @@ class Task:
 
 
 def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
-    """Every page that is made of configs and results lines, as it should be: `{path: text}`.
+    """The current text of every generated page: `{path: text}`; nothing is written.
 
-    Relative paths of configs in sweep files are of the working directory, which has to be `root`.
+    The working directory must be `root`, because sweep files name configs by paths relative to it.
 
     Raises:
       ReportError, ConfigError, SweepError, ResultsError: a table, config, sweep or page that cannot be read.
@@ -107,7 +119,7 @@ def _experiment(file: pathlib.Path) -> Experiment:
 
 
 def results(found: Iterable[Experiment]) -> str:
-    """The page of all results."""
+    """The text of `docs/results.md`."""
     found = list(found)
     contents = [f"- [{experiment.title}](#{anchor(experiment.title)})" for experiment in found]
     parts = ["# Results", INTRODUCTION, "\n".join(contents)]
@@ -118,19 +130,23 @@ def results(found: Iterable[Experiment]) -> str:
 
 
 def anchor(title: str) -> str:
-    """The fragment that GitHub gives a heading."""
+    """The URL fragment that GitHub derives from a heading."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def between(text: str, begin: str, end: str, new: str, where: str) -> str:
-    """The text with `new` between two markers in it."""
+    """`text`, where everything between the markers `begin` and `end` is replaced by `new`.
+
+    Raises:
+      ReportError: a marker is missing, repeated, or the two are in the wrong order; the message names the page `where`.
+    """
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(end) < text.index(begin):
         raise ReportError(f"{where}: expected one line {begin!r} and, behind it, one line {end!r}")
     return f"{text.partition(begin)[0]}{begin}\n\n{new}\n\n{end}{text.partition(end)[2]}"
 
 
 def with_tables(text: str, tables: str) -> str:
-    """A page with the tables as its section `## Results`; as it is where it has no such section."""
+    """A page whose section `## Results` holds `tables`; a page without such a section is returned unchanged."""
     before, heading, rest = text.partition("## Results\n")
     following = re.search(r"^## ", rest, re.MULTILINE)
     return (
@@ -139,7 +155,7 @@ def with_tables(text: str, tables: str) -> str:
 
 
 def support(root: pathlib.Path, found: Iterable[Experiment]) -> str:
-    """The matrix of input and output by family: measured with its link, trains, planned, or empty."""
+    """The matrix of outputs and families; a cell lists the inputs, see `_cell`."""
     documented = kinds(root)
     trains = {task_of(loading.load(reference), documented) for reference in references(root)}
     measured: dict[tuple[Task, str], str] = {}
@@ -154,18 +170,23 @@ def support(root: pathlib.Path, found: Iterable[Experiment]) -> str:
         if not any(output in task.outputs and (source == "any" or source in task.inputs) for task in tasks):
             tasks.add(Task((source,), (output,)))
     rows = [["", *(f"`{family}`" for family in families)], ["---"] * (len(families) + 1)]
-    for task in sorted(tasks, key=lambda task: task.rank):
-        rows.append([str(task), *(_cell(task, family, trains, measured) for family in families)])
+    ordered = sorted(tasks, key=lambda task: task.rank)
+    for outputs in dict.fromkeys(task.outputs for task in ordered):
+        of = [task for task in ordered if task.outputs == outputs]
+        cells_of = (", ".join(filter(None, (_cell(t, family, trains, measured) for t in of))) for family in families)
+        rows.append([f"→ {' + '.join(outputs)}", *cells_of])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _cell(task: Task, family: str, trains, measured: Mapping[tuple[Task, str], str]) -> str:
+    """The inputs of a task: a link to their results, `inputs` where a config trains, *inputs* where it is planned."""
     if (task, family) in measured:
-        return f"[measured]({measured[task, family]})"
+        return f"[{task.given}]({measured[task, family]})"
     if (task, family) in trains:
-        return "trains"
+        return f"`{task.given}`"
     unfit = NO_INPUT if task.inputs else NEED_INPUT
-    return "planned" if set(task.outputs) <= set(OUTPUTS.get(family, ())) and family not in unfit else ""
+    fits = set(task.outputs) <= set(OUTPUTS.get(family, ())) and family not in unfit
+    return f"*{task.given}*" if fits else ""
 
 
 def _measured(folder: pathlib.Path) -> list:
@@ -177,7 +198,10 @@ def _measured(folder: pathlib.Path) -> list:
 
 
 def references(root: pathlib.Path) -> list[str]:
-    """Every config with every argument that its `ARGUMENTS` lists; not those that take a folder of the user's."""
+    """Every config with every argument of its `ARGUMENTS`, as `configs/X.py:argument`.
+
+    A config whose `ARGUMENTS` is empty, because its argument is a folder of the user, is left out.
+    """
     found = []
     for file in sorted((root / "configs").glob("*.py")):
         for argument in getattr(_module(file, f"config_{file.stem}"), "ARGUMENTS", ("",)):
@@ -194,23 +218,35 @@ def _module(file: pathlib.Path, name: str):
 
 
 def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, str]:
-    """What a config makes from what, and by which family."""
+    """The task of a config (kinds of its inputs and outputs), and its family.
+
+    Raises:
+      ReportError: a modality that `docs/data.md` has no row for.
+    """
 
     def kind(name: str) -> str:
-        found = documented.get((config.data.name, name), name)
+        if of := config.get("derived", {}).get(name, {}).get("of"):
+            return kind(of if isinstance(of, str) else of[0])
+        own = config.data.get("sets", {}).get(name)  # of `unpaired`
+        found = documented.get((own.name, own.of) if own else (config.data.name, name), name)
         if found not in ORDER:
             raise ReportError(f"{DATA}: no row for {name!r} of {config.data.name!r}, which {config.reference} reads")
         return found
 
     inputs = [encoder.get("modality") or name for name, encoder in config.encoders.items()]
     inputs += [aligned] if isinstance(aligned := config.get("aligned", ()), str) else aligned
+    inputs += [config.objective.known] if config.objective.get("known") else []
     targets = config.objective.get("targets") or (config.objective.target,)
     kinds = [tuple(sorted(set(map(kind, names)), key=ORDER.index)) for names in (inputs, targets)]
     return Task(kinds[0], kinds[1]), config.objective.name
 
 
 def kinds(root: pathlib.Path) -> dict[tuple[str, str], str]:
-    """`{(set, modality): kind}`, of the table of data sets; it needs none of their files."""
+    """`{(data set, modality): kind}` from the table in `docs/data.md`, so that no data set must be present.
+
+    Raises:
+      ReportError: the page has no such table.
+    """
     found, current = {}, ""
     for row in re.findall(r"(?m)^\| (.+) \|$", (root / DATA).read_text(encoding="utf-8")):
         columns = [column.strip() for column in row.split("|")]

@@ -1,4 +1,7 @@
-"""Sample sheets: what several trained models draw from the same prompts, as one picture."""
+"""Sample sheets: one picture with the samples of several trained models for the same prompts.
+
+An image is shown as it is, a clip as a contact sheet (frames side by side), a sound as its spectrogram.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFont
 
 from mmgen_jax import evaluate
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.modalities.grid import to_uint8
-from mmgen_jax.modalities.space import is_picture
+from mmgen_jax.modalities import fonts
 from mmgen_jax.results import cells
 from mmgen_jax.runs.workdir import restore
 
 FONT_SIZE = 14  # px
 LINE = 20  # px, height of the row of titles
 GAP = 6  # px, between prompts and between models
-SMALLEST = 40  # px, at least, of a picture's height
-# Of the built-in world; the last two are pairs of shape and colour that training never shows.
+SMALLEST = 40  # px; smaller pictures are enlarged by a whole factor to at least this height
+MAX_FRAMES = 4  # of a clip, evenly spaced
+# Prompts of the scenes world; the last two have pairs of shape and colour that the training split lacks.
 SCENES_PROMPTS = (
     "a small red circle",
     "a large blue star",
@@ -38,34 +39,36 @@ SCENES_PROMPTS = (
 def prompt_sheet(
     runs: Mapping[str, os.PathLike], prompts: Sequence[str], num: int = 5, seed: int = 0
 ) -> PIL.Image.Image:
-    """A row for each prompt, `num` samples side by side for each model, every pixel a square.
+    """A sheet with a row for each prompt and, in the row, `num` samples of each model side by side.
 
     Args:
-      runs: heading to workdir, of models that draw images from a text; other conditions are masked.
+      runs: `{heading: workdir}` of models that draw from exactly one text; other conditions are masked.
+      num: samples for each prompt and model.
       seed: of the models' noise.
 
     Raises:
-      ConfigError: no run or prompt, a workdir that cannot sample, or whose model does not draw images from one
+      ConfigError: no run or prompt, a workdir that cannot sample, or a model that does not draw from exactly one
         text.
       TextError: a prompt with a word that a model does not know.
     """
     if not runs or not prompts:
         raise ConfigError(f"prompt_sheet: expected at least one run and one prompt, got {len(runs)} and {len(prompts)}")
     columns = {heading: _drawn(pathlib.Path(workdir), prompts, num, seed) for heading, workdir in runs.items()}
-    font = PIL.ImageFont.load_default(FONT_SIZE)
-    margin = round(max(map(font.getlength, prompts))) + 2 * GAP
+    fonts.check([*prompts, *runs])
+    margin = round(max(fonts.length(prompt, FONT_SIZE) for prompt in prompts)) + 2 * GAP
     height = max(pictures.shape[2] for pictures in columns.values())
     widths = {
-        heading: max(num * pictures.shape[3], round(font.getlength(heading))) for heading, pictures in columns.items()
+        heading: max(num * pictures.shape[3], round(fonts.length(heading, FONT_SIZE)))
+        for heading, pictures in columns.items()
     }
     size = margin + sum(widths.values()) + GAP * len(columns), LINE + len(prompts) * (height + GAP)
     sheet = PIL.Image.new("RGB", size, "white")
-    draw = PIL.ImageDraw.Draw(sheet)
     for row, prompt in enumerate(prompts):
-        draw.text((GAP, LINE + row * (height + GAP) + (height - FONT_SIZE) // 2), prompt, fill="black", font=font)
+        place = GAP, LINE + row * (height + GAP) + (height - FONT_SIZE) // 2
+        fonts.draw(sheet, place, prompt, "black", FONT_SIZE)
     x = margin
     for heading, pictures in columns.items():
-        draw.text((x, 1), heading, fill="black", font=font)
+        fonts.draw(sheet, (x, 1), heading, "black", FONT_SIZE)
         for row, drawn in enumerate(pictures):
             line = PIL.Image.fromarray(np.concatenate(list(drawn), axis=1))
             sheet.paste(line, (x, LINE + row * (height + GAP)))
@@ -73,11 +76,29 @@ def prompt_sheet(
     return sheet
 
 
-def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathlib.Path]:
-    """Label to workdir of the first run of every row of a sweep that is trained and measured there.
+def stack(sheets: Mapping[str, PIL.Image.Image]) -> PIL.Image.Image:
+    """Sheets below each other, each under its heading.
 
     Raises:
-      ConfigError: there is none.
+      ConfigError: no sheet.
+    """
+    if not sheets:
+        raise ConfigError("stack: expected at least one sheet, got none")
+    width = max(sheet.width for sheet in sheets.values())
+    whole = PIL.Image.new("RGB", (width, sum(LINE + GAP + sheet.height for sheet in sheets.values())), "white")
+    y = 0
+    for heading, sheet in sheets.items():
+        fonts.draw(whole, (GAP, y + GAP), heading, "black", FONT_SIZE)
+        whole.paste(sheet, (0, y + GAP + LINE))
+        y += LINE + GAP + sheet.height
+    return whole
+
+
+def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathlib.Path]:
+    """`{label: workdir}`: for every row of a sweep, its first run that is trained and evaluated in `workdir`.
+
+    Raises:
+      ConfigError: no run of the sweep is finished there.
     """
     runs = {}
     for cell in cells.load(sweep_file):
@@ -92,11 +113,13 @@ def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathl
 def write(
     script: str, workdir: os.PathLike, prompts: Sequence[str], num: int = 5, labels: Sequence[str] = ()
 ) -> pathlib.Path:
-    """Writes `samples.png`, in 256 colours, beside an experiment's script: its sweep's `first_runs` in `workdir`.
+    """Writes the `prompt_sheet` of a sweep's `first_runs` as `samples.png`, in 256 colours; returns its path.
 
     Args:
-      script: a file of the experiment's folder, where `sweep.py` is.
-      labels: of the rows to show; empty: all.
+      script: a file of the experiment's folder, which holds `sweep.py` and gets `samples.png`.
+      workdir: of the sweep.
+      num: samples for each prompt and model.
+      labels: the rows of the sweep to show; empty: all.
 
     Raises:
       ConfigError: a label without a finished run; see also `first_runs` and `prompt_sheet`.
@@ -106,20 +129,30 @@ def write(
     if missing := [label for label in labels if label not in runs]:
         raise ConfigError(f"{workdir}: no finished run of {', '.join(missing)}; there is one of {', '.join(runs)}")
     sheet = prompt_sheet({name: run for name, run in runs.items() if not labels or name in labels}, prompts, num)
+    return save(sheet, folder)
+
+
+def save(sheet: PIL.Image.Image, folder: pathlib.Path) -> pathlib.Path:
+    """Writes a sheet as `samples.png` of a folder, in 256 colours."""
     sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
     return folder / "samples.png"
 
 
 def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -> np.ndarray:
-    """`[prompts, num, H, W, 3] uint8`, enlarged."""
+    """Samples `[prompts, num, H, W, 3] uint8` of the run in `workdir`, enlarged to at least `SMALLEST` px of height."""
     _, system, sampler, _ = restore(workdir)
     texts = {name: known for name in system.conditions if (known := system.modalities[name].tokenizer)}
-    if len(texts) != 1 or not is_picture(system.modalities[system.target].space):
-        raise ConfigError(f"{workdir}: expected a model that draws images from one text")
+    if len(texts) != 1:
+        raise ConfigError(f"{workdir}: expected a model that draws from one text, got {len(texts)} texts")
     [(text, tokenizer)] = texts.items()
     ids = np.stack([tokenizer.encode(prompt, system.modalities[text].shape[0]) for prompt in prompts])
     sampler.seed = seed
-    drawn = to_uint8(sampler({text: np.repeat(ids, num, axis=0)})[system.target])
+    name = system.target
+    frames = system.modalities[name].traits.frames(name, sampler({text: np.repeat(ids, num, axis=0)})[name])
+    if frames is None:
+        raise ConfigError(f"{workdir}: expected a model that draws what can be seen, got {name!r}")
+    shown = np.linspace(0, frames.shape[1] - 1, min(MAX_FRAMES, frames.shape[1])).round().astype(int)
+    drawn = np.concatenate([frames[:, i] for i in shown], axis=2)
     factor = -(-SMALLEST // drawn.shape[1])
     drawn = np.broadcast_to(drawn, (*drawn.shape[:3], 3)).repeat(factor, axis=1).repeat(factor, axis=2)
     return drawn.reshape(len(prompts), num, *drawn.shape[1:])

@@ -1,4 +1,4 @@
-"""Results of a sweep as a Markdown table: means over seeds with their intervals. Pure functions of the result lines."""
+"""Results of a sweep as a Markdown table: values, means over seeds, and intervals. Pure functions of result lines."""
 
 from __future__ import annotations
 
@@ -14,73 +14,143 @@ import numpy as np
 from mmgen_jax.errors import InputError
 
 Line = Mapping[str, Any]  # one line of results.jsonl
-OWN = ("seconds", "steps")  # metrics that stand in the line itself
+PROCESSOR = "processor_seconds"
+OWN = (PROCESSOR, "seconds", "steps")  # fields of the line that can be shown like a metric
+ENOUGH = 3  # seeds for an interval over seeds: of two, Student's t would be 12.7 standard errors
+LEGEND = (
+    "Of three seeds or more: mean ± half the width of the 95 % interval over seeds (Student's t). Of fewer seeds: the "
+    "value of each, and in brackets its own 95 % interval, over the examples measured, where the metric has one."
+)
 NOT_RUN = "not run"
 NOT_MEASURED = "–"
+BEATEN = "†"  # beside a number that spoilt real examples surpass
+
+# What it means that a number is better than the reference beside it, by the beginning of the metric's name.
+BEYOND = {
+    "recall@": "the judge does not find the caption of every real picture; a sample that it finds is no better picture",
+    "accuracy": "the judge does not recognise every real example; a sample that it recognises is no better example",
+    "cider_d": "the reference is of true captions that are drawn at random, not of the captions with the highest score",
+    "precision": "more samples than real examples lie where real examples are dense; recall tells what is left out",
+    "density": "samples are denser than real examples where these are dense; coverage tells what samples leave out",
+    "frechet_distance": "the reference is of half as many examples, of which the distance is larger",
+    "swd": "the reference is of half as many pictures, of which the distance is larger",
+    "kernel_distance": "the reference is of half as many examples, and varies more",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The mean over `n` seeds, and half the width of its 95 % interval; None for a single seed, which has none."""
+    """One metric over the seeds of one row.
 
-    mean: float
-    half_width: float | None
-    n: int
+    Args:
+      values: one for each seed.
+      intervals: `(low, high)` of each value, over the examples that it was measured on; None where it has none.
+    """
+
+    values: tuple[float, ...]
+    intervals: tuple[tuple[float, float] | None, ...]
+
+    @property
+    def n(self) -> int:
+        """The number of seeds."""
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds."""
+        return float(np.mean(self.values))
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the 95 % interval over seeds, t(0.975, n - 1) s / sqrt(n); None of fewer than `ENOUGH`.
+
+        The interval assumes independent runs and normally distributed values.
+        """
+        from scipy.special import stdtrit
+
+        if self.n < ENOUGH:
+            return None
+        return float(stdtrit(self.n - 1, 0.975) * np.std(self.values, ddof=1) / math.sqrt(self.n))
 
     def __str__(self) -> str:
-        decimals = _decimals(self.half_width, 2) if self.half_width else _decimals(self.mean, 4)
-        interval = "" if self.half_width is None else f" ± {self.half_width:.{decimals}f}"
-        return f"{self.mean:.{decimals}f}{interval}"
+        if (half := self.half_width) is None:
+            return ", ".join(_single(*each) for each in zip(self.values, self.intervals))
+        decimals = _decimals(half, 2) if half else _decimals(self.mean, 4)
+        return f"{self.mean:.{decimals}f} ± {half:.{decimals}f}"
+
+
+def _single(value: float, interval: tuple[float, float] | None) -> str:
+    width = interval[1] - interval[0] if interval else 0
+    decimals = _decimals(width / 2, 2) if width else _decimals(value, 4)
+    brackets = " [{:.{d}f}, {:.{d}f}]".format(*interval, d=decimals) if interval else ""
+    return f"{value:.{decimals}f}{brackets}"
 
 
 def value(line: Line, metric: str) -> float | None:
-    """A metric of a line: `<split>/<evaluator>/<metric>`, `seconds` or `steps`; None where it was not measured."""
+    """The value in a line of `<split>/<evaluator>/<metric>`, or of a field of `OWN`; None where it was not measured."""
     if metric in OWN:
-        return None if "baseline" in line else float(line[metric])
-    return float(line["metrics"][metric]["value"]) if metric in line["metrics"] else None
+        return None if "baseline" in line or metric not in line else float(line[metric])
+    measured = line["metrics"].get(metric, {}).get("value")
+    return None if measured is None else float(measured)
 
 
 def summarise(lines: Sequence[Line], metric: str) -> Summary | None:
-    """Mean and 95 % interval over the seeds of one cell: mean ± t(0.975, n - 1) s / sqrt(n), Student's t.
-
-    The seeds' runs are taken as independent and their values as normal. None where no line has the metric.
+    """The metric over the lines of one row, one line for each seed; None where no line has the metric.
 
     Raises:
-      InputError: two lines of one seed.
+      InputError: two lines have the same seed.
     """
     seeds = [line["seed"] for line in lines]
     if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         raise InputError(f"{metric}: expected one line per seed, got {seeds.count(repeated[0])} of seed {repeated[0]}")
-    values = np.array([x for line in lines if (x := value(line, metric)) is not None], np.float64)
-    n = len(values)
-    if n < 2:
-        return Summary(float(values[0]), None, 1) if n else None
-    from scipy.special import stdtrit
+    found = [(x, interval(line, metric)) for line in lines if (x := value(line, metric)) is not None]
+    return Summary(tuple(x for x, _ in found), tuple(own for _, own in found)) if found else None
 
-    return Summary(float(values.mean()), float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / math.sqrt(n)), n)
+
+def interval(line: Line, metric: str) -> tuple[float, float] | None:
+    """The 95 % interval that a line has of a metric, over the examples measured; None where the line has none."""
+    own = {} if metric in OWN else line["metrics"].get(metric, {})
+    if not own.get("interval"):
+        return None
+    low, high = own["interval"]
+    return low, high
 
 
 def markdown(rows: Mapping[str, Sequence[str]], lines: Iterable[Line], columns: Mapping[str, str]) -> str:
-    """The table, then what its numbers come from.
+    """A Markdown table, followed by the commits and the hardware of its numbers and by warnings.
+
+    A warning names each column whose numbers are not comparable, for example because they are from two judges. A
+    number is marked where real examples that are spoilt have a better one: the metric does not show quality there. A
+    note says where a number is better than the reference on real examples, and what that means (`BEYOND`).
 
     Args:
-      rows: label to the config hashes of its cells, one per seed. A line of another hash is of another config, and is
-        not shown.
-      lines: of results.jsonl; of several with one hash the last counts.
-      columns: heading to metric.
+      rows: `{label: config hashes}`, one hash for each seed. Lines with other hashes are of other configs and are left
+        out.
+      lines: the lines of `results.jsonl`; of several lines with one hash the last is used.
+      columns: `{heading: metric}`, see `value`. A column of processor seconds is left out where no line has them.
     """
     by_hash = {line["config_hash"]: line for line in lines}
     found = {label: [by_hash[h] for h in hashes if h in by_hash] for label, hashes in rows.items()}
+    shown = [line for part in found.values() for line in part]
+    timed = any(value(line, PROCESSOR) is not None for line in shown)
+    columns = {heading: metric for heading, metric in columns.items() if timed or metric != PROCESSOR}
     table = [["", *columns, "seeds"]]
+    beaten: dict[str, list[str]] = {}  # {note: labels of the rows that it is of}
     for label, hashes in rows.items():
         summaries = [summarise(found[label], metric) for metric in columns.values()]
         missing = NOT_MEASURED if found[label] else NOT_RUN
         cells = [missing if summary is None else _shown(summary, len(found[label])) for summary in summaries]
+        for i, (heading, metric) in enumerate(columns.items()):
+            if better := [control for line in found[label] if (control := _better_control(line, metric))]:
+                cells[i] += f" {BEATEN}"
+                beaten.setdefault(f"{heading}: {better[0]}", []).append(label)
         table.append([label, *cells, f"{len(found[label])} of {len(hashes)}"])
     table.insert(1, ["---"] + ["---:"] * (len(columns) + 1))
-    shown = [line for part in found.values() for line in part]
     notes = [
         *_origin(shown),
+        *(f"{BEATEN} Not shown as quality. {what}, is better than {', '.join(of)}." for what, of in beaten.items()),
+        *_without_controls(shown, columns),
+        *(note for heading, metric in columns.items() for note in _beyond(found, heading, metric)),
         *(note for heading, metric in columns.items() for note in _differences(shown, heading, metric)),
     ]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in table) + "".join(f"\n\n{note}" for note in notes)
@@ -89,7 +159,12 @@ def markdown(rows: Mapping[str, Sequence[str]], lines: Iterable[Line], columns: 
 def table(
     experiment: str | os.PathLike, columns: Mapping[str, str], shown: Callable[[str], bool] = lambda label: True
 ) -> str:
-    """`markdown` of a folder's `sweep.py` and `results.jsonl`, of the rows whose label is to be `shown`."""
+    """`markdown` of the `sweep.py` and `results.jsonl` in the folder `experiment`.
+
+    Args:
+      columns: `{heading: metric}`.
+      shown: whether the row with a given label is part of the table.
+    """
     from mmgen_jax.results.cells import load
     from mmgen_jax.results.lines import FILE, read
 
@@ -104,22 +179,68 @@ def _shown(summary: Summary, num_lines: int) -> str:
     return str(summary) if summary.n == num_lines else f"{summary} (n = {summary.n})"
 
 
+def _better_control(line: Line, metric: str) -> str:
+    """The spoilt real examples that have the best value and a better one than the line, with their value; "" for none.
+
+    Entries say which is `better`, `lower` or `higher` or nearer to the `reference`; `real` among the controls are
+    examples that are not spoilt.
+    """
+    entry = {} if metric in OWN else line["metrics"].get(metric, {})
+    controls = {name: x for name, x in (entry.get("controls") or {}).items() if name != "real"}
+    if not controls or entry["value"] is None:
+        return ""
+    losses = {"lower": lambda x: x, "higher": lambda x: -x, "reference": lambda x: abs(x - entry["reference"])}
+    loss = losses[entry["better"]]
+    best = min(controls, key=lambda name: loss(controls[name]))
+    worse = loss(controls[best]) >= loss(entry["value"])
+    return "" if worse else f"the control `{best}` of spoilt real examples, {controls[best]:.4g}"
+
+
+def _beyond(found: Mapping[str, Sequence[Line]], heading: str, metric: str) -> list[str]:
+    """A note on the rows of a column that are better than their reference; a column without an arrow has no better."""
+    name = metric.rpartition("/")[2]
+    meaning = next((text for start, text in BEYOND.items() if name.startswith(start)), "")
+    sign = 1 if "↑" in heading else -1
+    better = []
+    for label, lines in found.items():
+        entries = [line["metrics"].get(metric, {}) for line in lines if metric not in OWN and "baseline" not in line]
+        known = [entry for entry in entries if entry.get("reference") is not None and entry.get("value") is not None]
+        better += [label] if any(sign * entry["value"] > sign * entry["reference"] for entry in known) else []
+    if not better or not meaning or heading[-1] not in "↑↓":
+        return []
+    return [f"**Better than the real examples**, {heading}: {', '.join(better)}. It means: {meaning}."]
+
+
+def _without_controls(lines: Sequence[Line], columns: Mapping[str, str]) -> list[str]:
+    """A note on columns of metrics with controls, some lines of which are older than the controls.
+
+    Those are the metrics in a judge's features, sliced Wasserstein distances and MS-SSIM.
+    """
+    old = [heading for heading, metric in columns.items() if any(_lacks_controls(line, metric) for line in lines)]
+    return [f"**Without controls** in some lines, which are older than the controls: {', '.join(old)}."] if old else []
+
+
+def _lacks_controls(line: Line, metric: str) -> bool:
+    entry = {} if metric in OWN else line["metrics"].get(metric, {})
+    controlled = {"features", "patches"} & set(entry) or (entry and metric.endswith("/ms_ssim"))
+    return bool(controlled) and "controls" not in entry
+
+
 def _origin(lines: Sequence[Line]) -> list[str]:
     if not lines:
         return []
     commits, machines = (", ".join(dict.fromkeys(str(line[key]) for line in lines)) for key in ("commit", "hardware"))
-    return [
-        "Mean ± half the width of the 95 % interval over seeds (Student's t); a single seed has no interval. "
-        f"Commit: {commits}. Hardware: {machines}."
-    ]
+    return [f"{LEGEND} Commit: {commits}. Hardware: {machines}."]
 
 
 def _differences(lines: Sequence[Line], heading: str, metric: str) -> list[str]:
-    """What makes numbers of one column not comparable: words and counts that describe the measurement and differ.
+    """Warnings for one column: fields of the entries (words or counts, such as `n` or `judge`) that differ.
 
-    A line from before a measurement said so much of itself does not differ by that.
+    An older line may lack a field that newer entries have; a missing field is no difference, but for `examples`.
     """
     entries = [line["metrics"][metric] for line in lines if metric not in OWN and metric in line["metrics"]]
+    if any("examples" in entry for entry in entries):
+        entries = [{"examples": "the first of the split"} | entry for entry in entries]
     notes = []
     for key in sorted(set().union(*entries) - {"value"}):
         values = list(
@@ -131,5 +252,5 @@ def _differences(lines: Sequence[Line], heading: str, metric: str) -> list[str]:
 
 
 def _decimals(x: float, digits: int) -> int:
-    """Decimal places that show `digits` significant digits of x, at most 8."""
+    """The number of decimal places, at most 8, that shows `digits` significant digits of x."""
     return 0 if x == 0 else min(max(digits - 1 - math.floor(math.log10(abs(x))), 0), 8)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.lookup import nearest
-from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.modality import Modality, check_batch
+from mmgen_jax.modalities.text import prompts
 
 
 def named(
@@ -38,22 +40,63 @@ def named(
 def read_given(
     given: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]
 ) -> dict[str, np.ndarray]:
-    """What is given for a model that reads `names`: `{name: array [n, *shape]}`, n for texts of a file, else 1.
+    """What is given for a model that reads `names`: `{name: array [n, *shape]}`, n for the lines of a file, else 1.
 
     Args:
-      given: `{name: value}`: a text or `@file` with one a line, a class or its number, the name of a file.
+      given: `{name: value}`: a text, a class or its number, the name of a file; or `@file` with one of these a line; or
+        an array `[*shape]` or `[n, *shape]` as the model reads it.
 
     Raises:
       ConfigError: the model reads no modality of a name; a class that there is not.
-      TextError, DataError: what is given cannot be read.
+      TextError, DataError, BatchError, InputError: what is given cannot be read.
     """
+    check_names(given, names, modalities)
+    return {name: _read(value, name, modalities[name]) for name, value in given.items()}
+
+
+def check_names(given: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]) -> None:
+    """Raises ConfigError for what the model, which reads `names`, does not read."""
     for name in given:
         if name not in names:
             raise ConfigError(
                 f"--given.{name}: the model has no such condition; {nearest(name, names)}it has: "
                 + _listed(names, modalities)
             )
-    return {name: np.stack(modalities[name].traits.read_given(value, name)) for name, value in given.items()}
+
+
+def lines_of(value: Any, name: str) -> list[Any]:
+    """The lines of `@file`; any other value alone."""
+    if isinstance(value, str) and value.startswith("@"):
+        return [line for _, line in prompts(value[1:], name)]
+    return [value]
+
+
+def common_length(rows: Mapping[str, Any]) -> int:
+    """The length of the longest of `rows`, 1 of none; raises ConfigError where another has neither it nor length 1."""
+    sizes = {name: len(values) for name, values in rows.items()}
+    size = max(sizes.values(), default=1)
+    if odd := [name for name in sizes if sizes[name] not in (1, size)]:
+        got, name = sizes[odd[0]], odd[0]
+        raise ConfigError(
+            f"--given.{name}: expected one or {size}, as others have, got {got}; give files of equal length"
+        )
+    return size
+
+
+def _read(value: Any, name: str, modality: Modality) -> np.ndarray:
+    """`[n, *shape]`"""
+    if isinstance(value, np.generic):  # a number out of an array
+        value = value.item()
+    if hasattr(value, "ndim"):
+        array = np.asarray(value)
+        array = array[None] if array.ndim == len(modality.shape) else array
+        check_batch({name: array}, {name: modality})
+        return array
+    if isinstance(value, str) and value.startswith("@") and not modality.traits.has_vocabulary:
+        return np.concatenate([_read(line, name, modality) for line in lines_of(value, name)])
+    if not isinstance(value, (str, int, os.PathLike)):
+        raise InputError(f"{name}: expected a text, a class, a file's name or an array, got {type(value).__name__}")
+    return np.stack(modality.traits.read_given(value, name))
 
 
 def _listed(names: Sequence[str], modalities: Mapping[str, Modality]) -> str:

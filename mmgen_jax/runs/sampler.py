@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from mmgen_jax.config.system import System
 from mmgen_jax.errors import InputError
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
+from mmgen_jax.lookup import nearest
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, check_batch
+from mmgen_jax.networks.layers import randomness
 from mmgen_jax.training import parallel
+
+NUMBERS = "/numbers"  # among the rows of a batch; no modality can have the name
 
 
 class Sampler:
     """`sampler(batch) -> {target: array}` on host arrays of any batch size, compiled for one.
 
-    Call `load` with the parameters first. The n-th batch after a `load` or `rewind` gets the n-th noise of `seed`, so
-    the same calls give the same samples.
+    Call `load` with the parameters first. The i-th example after a `load` or `rewind` gets the i-th noise of `seed`,
+    whatever the batches, so the same examples give the same samples. Where batches of two sizes are compiled, float32
+    sums may have another order: samples then agree to rounding.
     """
 
     def __init__(self, system: System, layout: parallel.Parallel, batch_size: int, seed: int = 0):
@@ -30,7 +37,7 @@ class Sampler:
         return self.rewind()
 
     def rewind(self) -> Sampler:
-        self._calls = 0
+        self._count = 0  # of the examples that have had a noise
         return self
 
     @property
@@ -38,48 +45,119 @@ class Sampler:
         """`(params, collections)` that it samples with."""
         return self._variables
 
-    def __call__(self, batch: Batch, given: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-        """Samples of the targets given the batch's conditions; of the targets, the model sees only those `given`."""
-        return self._run("sample", self.system.without_targets(batch, given), given=given)
+    def __call__(
+        self, batch: Batch, given: tuple[str, ...] = (), numbers: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Samples of the targets given the batch's conditions; of the targets, the model sees only those `given`.
+
+        A condition that the batch lacks is masked. At least one has to be there; where an example is to be drawn from
+        nothing, `<name>/mask` is False.
+
+        Args:
+          numbers: `[B, 2] int32`, which noise of `seed` each example gets, see `randomness.numbered`; the next ones
+            of group 0 where it is left out.
+
+        Raises:
+          InputError, BatchError: a batch without any condition of the model, or with wrong shapes, dtypes or values.
+        """
+        self._check("sample", batch, self.system.conditions)
+        return self._run("sample", self.system.without_targets(batch, given), numbers=numbers, given=given)
 
     def supports(self, method: str) -> bool:
         return method in self.system.objective.abilities
 
     def reconstruct(self, batch: Batch) -> dict[str, np.ndarray]:
+        self._check("reconstruct", batch, self.system.targets)
         return self._run("reconstruct", batch)
 
     def embed(self, batch: Batch) -> np.ndarray:
         """`[B, D]`, what the conditions are as one vector."""
+        self._check("embed", batch, self.system.conditions)
         return self._run("embed", self.system.without_targets(batch))
 
     def embed_pair(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """`[B, D]` each, what the conditions are and what the target is, to compare by cosine."""
+        self._check("embed_pair", batch, (*self.system.conditions, *self.system.targets))
         return self._run("embed_pair", batch)
+
+    def draw_latent(self, batch: Batch) -> np.ndarray:
+        """`[B, Z]`, drawn as samples draw them."""
+        self._check("draw_latent", batch, self.system.conditions)
+        return self._run("draw_latent", self.system.without_targets(batch))
+
+    def to_latent(self, batch: Batch) -> np.ndarray:
+        """`[B, Z]`, where the model's encoder puts the batch's targets."""
+        self._check("to_latent", batch, self.system.targets)
+        return self._run("to_latent", batch)
+
+    def from_latent(self, batch: Batch, latent: np.ndarray) -> dict[str, np.ndarray]:
+        """The targets at latents `[B, Z]`, given the batch's conditions."""
+        self._check("from_latent", batch, self.system.conditions)
+        read = self.system.without_targets(batch)
+        objective: Any = self.system.objective
+        drawn = jax.eval_shape(objective.draw_latent, *self._variables, read, jax.random.key(0))
+        if np.shape(latent)[1:] != drawn.shape[1:]:
+            raise InputError(f"latents: expected [B, {drawn.shape[1]}], got {list(np.shape(latent))}")
+        return self._run("from_latent", read, latent)
 
     def elbo(self, batch: Batch) -> np.ndarray:
         """`[B]` nats."""
+        self._check("elbo", batch, self.system.targets)
         return self._run("elbo", batch)
 
-    def _run(self, method: str, batch: Batch, **static):
-        if not self.supports(method):
-            raise InputError(f"{type(self.system.objective).__module__} has no {method!r}; leave out what asks for it")
+    def _run(
+        self,
+        method: str,
+        batch: Batch,
+        latent: np.ndarray | None = None,
+        numbers: np.ndarray | None = None,
+        **static,
+    ):
         key = method, *static.values()
         if key not in self._compiled:
             function = functools.partial(getattr(self.system.objective, method), **static)
-            self._compiled[key] = jax.jit(function)
+            self._compiled[key] = jax.jit(functools.partial(_numbered, function))
         known = {k: np.asarray(v) for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self._names}
         total = len(next(iter(known.values())))
+        if numbers is None:
+            numbers = np.stack([np.zeros(total, np.int32), np.arange(self._count, self._count + total)], axis=1)
+            self._count += total
+        known[NUMBERS] = numbers.astype(np.int32)
+        rng = jax.random.fold_in(jax.random.key(self.seed), 0)
         pieces = []
         for start in range(0, total, self.batch_size):
             rows = {k: _padded(v[start : start + self.batch_size], self.batch_size) for k, v in known.items()}
-            rng = jax.random.fold_in(jax.random.key(self.seed), self._calls)
-            self._calls += 1
-            pieces.append(jax.device_get(self._compiled[key](*self._variables, self.layout.put(rows), rng)))
+            drawn = rng if latent is None else _padded(latent[start : start + self.batch_size], self.batch_size)
+            pieces.append(jax.device_get(self._compiled[key](*self._variables, self.layout.put(rows), drawn)))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:total], *pieces)
+
+    def _check(self, method: str, batch: Batch, needed: Sequence[str]) -> None:
+        """Raises InputError for a batch that has none of `needed`, BatchError for one that breaks its contract."""
+        if not self.supports(method):
+            raise InputError(f"{type(self.system.objective).__module__} has no {method!r}; leave out what asks for it")
+        if not batch or (needed and not set(needed) & set(batch)):
+            names = [name for name in batch if not name.endswith(MASK_SUFFIX)]
+            expected = ", ".join(needed or self.system.targets)
+            hint = nearest(names[0], needed) if names else ""
+            raise InputError(
+                f"batch: expected some of what the model reads ({expected}), got {', '.join(names) or 'nothing'}; "
+                f"{hint}what is to be left out has <name>{MASK_SUFFIX} False"
+            )
+        read = {name: values for name, values in batch.items() if name.removesuffix(MASK_SUFFIX) in self._names}
+        # A judge of pairs reads what models drew.
+        modalities = {name: self.system.modalities[name] for name in self._names}
+        check_batch(read, modalities, values=method != "embed_pair")
 
     @property
     def _names(self) -> set[str]:
         return {*self.system.targets, *self.system.conditions}
+
+
+def _numbered(function: Callable[..., Any], params, collections, rows: dict[str, jax.Array], drawn: jax.Array) -> Any:
+    """A method of an objective, whose random draws are those of the numbers among the rows."""
+    rows = dict(rows)
+    with randomness.numbered(rows.pop(NUMBERS)):
+        return function(params, collections, rows, drawn)
 
 
 def _padded(rows: np.ndarray, size: int) -> np.ndarray:

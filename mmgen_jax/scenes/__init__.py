@@ -1,1 +1,1 @@
-"""The built-in world: its factors, what renders them and what judges them."""
+"""The built-in data set `scenes`: its factors, the renderers, and the judges that read the factors back."""

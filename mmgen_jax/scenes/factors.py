@@ -1,8 +1,9 @@
 """The factors of the scenes world, its held-out combinations, and random numbers by counter.
 
 Every random number of an example is a hash of (seed, split, index, counter), as in Salmon et al., "Parallel Random
-Numbers: As Easy as 1, 2, 3" (2011), with the finaliser of splitmix64 as the hash: no generator state, so any subset of
-examples, in any order, gives the same values, and a batch is drawn without a loop over its examples.
+Numbers: As Easy as 1, 2, 3" (2011); the hash is the finaliser of splitmix64. There is no generator state. So the values
+of an example do not depend on which other examples are read, or in which order, and a batch needs no loop over its
+examples.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ FACTORS = {"shape": SHAPES, "color": COLORS, "size": SIZES, "motion": MOTIONS}
 
 SPLITS = ("train", "test", "compositional")
 
-# The colour of each shape that only the split `compositional` shows: a permutation, so that training still has every
-# shape in five colours and every colour on five shapes. It is the same for every seed, so that results compare.
+# For each shape, the colour that it has only in the split `compositional`. These colours are a permutation, so that
+# training still has every shape in five colours and every colour on five shapes. They are the same for every seed, so
+# that results of different seeds are comparable.
 HELD_OUT_COLOR = np.array([4, 2, 0, 5, 1, 3])
 
 _PAIRS = np.stack(np.divmod(np.arange(len(SHAPES) * len(COLORS)), len(COLORS)), axis=1)  # [36, 2] shape, colour
 _IS_HELD_OUT = HELD_OUT_COLOR[_PAIRS[:, 0]] == _PAIRS[:, 1]
 SEEN_PAIRS, HELD_OUT_PAIRS = _PAIRS[~_IS_HELD_OUT], _PAIRS[_IS_HELD_OUT]  # [30, 2] and [6, 2]
 
-# One uniform number per example for each of these. Append only: a name's position is its counter.
+# Each example has one uniform number for each of these names. Append only: the position of a name is its counter.
 DRAWS = (
     *("pair", "size", "motion"),
     *("x", "y", "scale", "hue", "brightness"),  # the shape
@@ -39,7 +41,12 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def keys(seed: int, split: str, indices: np.ndarray) -> np.ndarray:
-    """`[B] uint64`: one key per example."""
+    """`[B] uint64`: the key of each example, from which all its random numbers are hashed.
+
+    Args:
+      split: one of `SPLITS`.
+      indices: `[B] int`, of the examples in the split.
+    """
     stream = np.array([seed % 2**64], np.uint64)
     stream = _mix(_mix(stream + _GOLDEN) + np.uint64(SPLITS.index(split)))
     return _mix(stream + np.asarray(indices).astype(np.uint64) * _GOLDEN)
@@ -54,19 +61,27 @@ def draws(key: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def noise(key: np.ndarray, first: int, count: int) -> np.ndarray:
-    """`[B, count] float32`, uniform in [-1, 1) with 16 bits: each hash gives four values."""
+    """Noise `[B, count] float32`, uniform in [-1, 1) with a resolution of 16 bits: each hash gives four values.
+
+    Args:
+      key: `[B] uint64`.
+      first: the first counter: `IMAGE_NOISE` or `AUDIO_NOISE`.
+    """
     counters = (np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(first)) * _GOLDEN
     bits = _mix(key[:, None] + counters).astype("<u8", copy=False).view("<i2")[:, :count]
     return bits * np.float32(2.0**-15)
 
 
 def choose(uniform: np.ndarray, count: int) -> np.ndarray:
-    """`[B] int32` in [0, count), uniformly."""
+    """`[B] int32`, uniform in [0, count), from numbers `uniform [B]` in [0, 1)."""
     return np.minimum((uniform * count).astype(np.int32), count - 1)  # float32 rounds (1 - 2^-24) * count up
 
 
 def sample(split: str, draw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """`{factor: [B] int32}`; shape and colour come together, because a split is a set of their pairs."""
+    """The factors of a batch, `{factor: [B] int32}`.
+
+    Shape and colour are drawn as a pair, because the splits differ in their sets of pairs.
+    """
     pairs = HELD_OUT_PAIRS if split == "compositional" else SEEN_PAIRS
     shape, color = np.ascontiguousarray(pairs[choose(draw["pair"], len(pairs))].T, np.int32)
     size, motion = choose(draw["size"], len(SIZES)), choose(draw["motion"], len(MOTIONS))

@@ -1,6 +1,6 @@
 """Pictures and clips of the scenes world: an anti-aliased shape on a soft background.
 
-Lengths are in units of 1/32 of the picture's side, so that a size means the same at every resolution. `y` points down.
+Lengths are in units of 1/32 of the picture's side, so that they mean the same at every resolution. `y` points down.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from mmgen_jax.scenes.factors import COLORS, IMAGE_NOISE, SHAPES, noise
 
 SIDE = 32.0
 RADIUS = np.array([5.2, 8.6], np.float32)  # small, large
-SCALE_JITTER = 0.05  # of the radius, so that the largest small one is 0.67 of the smallest large one
-PLACE = np.array([4.0, 2.4], np.float32)  # a shape's centre is at most this far from the middle, on each axis
-TRAVEL = 7.0  # of a moving shape over the whole clip; 8.6 * 1.05 + 2.4 + 3.5 < 15: the border stays free
+SCALE_JITTER = 0.05  # of the radius; the largest small shape has 0.67 of the radius of the smallest large shape
+PLACE = np.array([4.0, 2.4], np.float32)  # [small, large]: largest offset of the centre from the middle, on each axis
+TRAVEL = 7.0  # length of the path of a moving shape; 8.6 * 1.05 + 2.4 + 3.5 < 15: the border stays free
 DIRECTION = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]], np.float32)  # still, left, right, up, down
 
 HUE = np.arange(len(COLORS)) / len(COLORS)  # red, yellow, green, cyan, blue, magenta are 60 degrees apart
@@ -24,9 +24,14 @@ RGB = np.array([[2 * c - 1 for c in colorsys.hsv_to_rgb(hue, 0.9, 0.9)] for hue 
 
 
 def render(factors, draw, key: np.ndarray, image_size: int, num_frames: int) -> np.ndarray:
-    """`[B, num_frames, image_size, image_size, 3] float32` in [-1, 1].
+    """Clips `[B, num_frames, image_size, image_size, 3] float32` in [-1, 1].
 
-    The frame `num_frames // 2` is the example's image; with `num_frames = 1` it is the only one.
+    Frame `num_frames // 2` of the clip is the example's image; `num_frames = 1` renders this image alone.
+
+    Args:
+      factors: `{factor: [B] ids}`, of `factors.sample`.
+      draw: `{name: [B]}` uniform numbers, of `factors.draws`.
+      key: `[B] uint64`, of `factors.keys`, for the grain.
     """
     size = factors["size"]
     radius = RADIUS[size] * (1 + SCALE_JITTER * _signed(draw["scale"]))  # [B]
@@ -42,12 +47,12 @@ def render(factors, draw, key: np.ndarray, image_size: int, num_frames: int) -> 
 
 
 def coverage(shape: np.ndarray, radius: np.ndarray, center: np.ndarray, image_size: int) -> np.ndarray:
-    """`[B, T, image_size, image_size] float32` in [0, 1]: how much of each pixel the shape covers.
+    """`[B, T, image_size, image_size] float32` in [0, 1]: the share of each pixel that the shape covers.
 
     Args:
       shape: `[B]` ids.
-      radius: `[B]`, what the shape reaches from its centre.
-      center: `[B, T, 2]` x and y, from the middle of the picture.
+      radius: `[B]`, the largest distance of the shape's outline from its centre.
+      center: `[B, T, 2]`, x and y relative to the middle of the picture.
     """
     pixels = (np.arange(image_size, dtype=np.float32) + 0.5) * np.float32(SIDE / image_size) - np.float32(SIDE / 2)
     alpha = np.empty((*center.shape[:2], image_size, image_size), np.float32)
@@ -64,7 +69,7 @@ def coverage(shape: np.ndarray, radius: np.ndarray, center: np.ndarray, image_si
 
 
 def _color(color: np.ndarray, draw) -> np.ndarray:
-    """`[B, 3]`: the pure colour, a little towards a neighbouring hue and darker."""
+    """`[B, 3]` in [-1, 1]: the pure colour, slightly shifted towards a neighbouring hue and darkened."""
     toward = np.where(draw["hue"] < 0.5, color - 1, color + 1) % len(COLORS)
     share = 0.08 * np.abs(_signed(draw["hue"]))[:, None]  # at most 5 of the 60 degrees
     mixed = (1 - share) * RGB[color] + share * RGB[toward]
@@ -72,7 +77,7 @@ def _color(color: np.ndarray, draw) -> np.ndarray:
 
 
 def _background(draw, key: np.ndarray, image_size: int) -> np.ndarray:
-    """`[B, H, W, 3]`: a grey with a slight tint and slope, and grain."""
+    """`[B, H, W, 3]`: a grey with a slight tint, a gradient and grain."""
     ramp = (np.arange(image_size, dtype=np.float32) + 0.5) * np.float32(2 / image_size) - 1
     slope_x = 0.12 * _signed(draw["slope_x"])[:, None] * ramp  # [B, W]
     slope_y = 0.12 * _signed(draw["slope_y"])[:, None] * ramp  # [B, H]
@@ -91,7 +96,7 @@ def _signed(uniform: np.ndarray) -> np.ndarray:
     return 2 * uniform - 1
 
 
-# Signed distances to the outline, negative inside, of shapes that reach `r`.
+# Signed distances to the outline of a shape with radius `r` at the origin; negative inside.
 
 
 def _circle(x, y, r):
@@ -112,7 +117,7 @@ def _cross(x, y, r):
 
 
 def _triangle(x, y, r):
-    # equilateral, point up, its bounding box in the middle; circumradius R, inradius R / 2
+    # Equilateral, with a tip at the top and its bounding box centred; circumradius R, inradius R / 2.
     circumradius = np.float32(1.15) * r
     y = y - circumradius / 4
     base = y - circumradius / 2
@@ -120,8 +125,8 @@ def _triangle(x, y, r):
 
 
 def _star(x, y, r):
-    # Five points, one up: folded by its symmetries into the 36 degrees between a tip and the next inner corner, where
-    # the outline is one line.
+    # Five tips, one at the top. Reflections map every point into the sector of 36 degrees between a tip and the next
+    # inner corner, where the outline is one straight line.
     cos, sin = np.float32(np.cos(np.pi / 5)), np.float32(np.sin(np.pi / 5))
     x, y = np.abs(x), -y
     across = 2 * np.maximum(cos * x - sin * y, 0)

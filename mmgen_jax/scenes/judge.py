@@ -1,4 +1,4 @@
-"""What a picture, clip or caption of the scenes world shows, found by analysis: nothing is trained."""
+"""Analytic judges of the scenes world: the factors that a picture, clip or caption shows; nothing is trained."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mmgen_jax.scenes.factors import FACTORS, SHAPES, SIZES
 SIDE = int(image.SIDE)  # pictures are judged at 32 x 32
 SCALES = np.array([0.9, 1.0, 1.1], np.float32)  # of each size's radius
 PLACES = np.arange(-7.5, 7.6, 1.0, dtype=np.float32)  # of a template's centre, on each axis
-BLURS = (0.0, 1.1)  # standard deviations, in pixels, of the Gaussians that templates are seen through
-SHARPNESS = 12.0  # of a pixel's membership in the six hues, per unit of the cosine
+BLURS = (0.0, 1.1)  # standard deviations, in pixels, of the Gaussians that templates are blurred by
+SHARPNESS = 12.0  # inverse temperature of the softmax over the six hues, whose logits are cosines
 BLOCK = 256  # pictures matched at once
 
 _CHROMA = image.RGB - image.RGB.mean(axis=1, keepdims=True)
@@ -24,9 +24,10 @@ _CHROMA = _CHROMA / np.linalg.norm(_CHROMA, axis=1, keepdims=True)  # [6, 3] dir
 def judge_images(images) -> dict[str, np.ndarray]:
     """`{"shape", "color", "size": [B] int32, "confidence": [B] float32}` of `images [B, H, W, 3]` in [-1, 1].
 
-    The colour is the hue that holds most of the saturation against the background. How far each pixel goes towards
-    that colour is a soft mask, whose normalised cross-correlation with templates of every shape, size and place names
-    shape and size. `confidence` is the largest correlation: 1 is a perfect match, true renders reach 0.9, noise 0.1.
+    The colour is the hue with the largest share of the chroma, after the background is subtracted. The strength of that
+    hue in each pixel is a soft mask. The mask is compared with templates of every shape, size and place by normalised
+    cross-correlation; the best template gives shape and size. `confidence` is its correlation: 1 is a perfect match,
+    true renders reach 0.9, noise 0.1.
     """
     images = _at_side(images)
     parts = [_judge_block(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK)]
@@ -36,7 +37,8 @@ def judge_images(images) -> dict[str, np.ndarray]:
 def judge_videos(videos) -> dict[str, np.ndarray]:
     """`{"shape", "color", "size", "motion", "confidence"}` of `videos [B, T, H, W, 3]` in [-1, 1].
 
-    The motion comes from the line that fits the centroids of all frames, the rest from the middle frame.
+    A line is fitted to the centroids of all frames; the motion is the nearest of the five motions. The other factors
+    and `confidence` are those of the middle frame.
     """
     batch, frames = videos.shape[:2]
     judged = judge_images(videos[:, frames // 2])
@@ -69,7 +71,7 @@ def _judge_block(images: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def foreground(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The colour `[B] int32` of the thing shown, and its soft mask `[B, H, W]` in [0, 1], of `images [B, H, W, 3]`."""
+    """The colour `[B] int32` of the object, and its soft mask `[B, H, W]` in [0, 1], of `images [B, H, W, 3]`."""
     height, width = images.shape[1:3]
     border = np.ones((height, width), bool)
     border[2:-2, 2:-2] = False
@@ -81,7 +83,7 @@ def foreground(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     membership /= membership.sum(axis=-1, keepdims=True)
     color = (membership * strength**2).sum(axis=(1, 2)).argmax(axis=-1).astype(np.int32)
     mask = np.take_along_axis(towards, color[:, None, None, None], axis=-1)[..., 0]
-    # the smallest thing, a small star, covers about 3 % of the picture: the top 1.5 % is full cover
+    # the smallest object, a small star, covers about 3 % of the picture: the top 1.5 % of pixels are covered wholly
     full = np.quantile(mask.reshape(len(mask), -1), 0.985, axis=1)[:, None, None]
     return color, np.clip(mask / np.maximum(full, 1e-6), 0.0, 1.0)
 
@@ -95,7 +97,7 @@ def match(mask: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _templates() -> np.ndarray:
-    """`[6 * 2 * 2 * 3 * 256, 32 * 32]`: standardised masks, ordered by shape, size, blur, scale, place."""
+    """`[6 * 2 * 2 * 3 * 256, 32 * 32]`: masks with mean 0 and norm 1, ordered by shape, size, blur, scale, place."""
     y, x = np.meshgrid(PLACES, PLACES, indexing="ij")
     radius = image.RADIUS[:, None] * SCALES  # [2, 3]
     radius, x, y = np.broadcast_arrays(radius[..., None], x.ravel(), y.ravel())  # [2, 3, 256]
@@ -108,7 +110,7 @@ def _templates() -> np.ndarray:
 
 
 def _gaussian(sigma: float) -> np.ndarray:
-    """`[32, 32]` symmetric: a row of pixels, blurred."""
+    """`[32, 32]`, symmetric: the matrix that blurs a row of pixels by a Gaussian of `sigma` px."""
     if not sigma:
         return np.eye(SIDE, dtype=np.float32)
     offset = np.arange(SIDE)[:, None] - np.arange(SIDE)
@@ -122,7 +124,7 @@ def _standardise(flat: np.ndarray) -> np.ndarray:
 
 
 def _at_side(images) -> np.ndarray:
-    """`images [B, H, H, 3]`, resampled to 32 x 32 where they are not."""
+    """`images [B, H, H, 3]`, resampled to 32 x 32 where they have another size."""
     batch, height, width, channels = images.shape
     if height != width or height < 16 or channels != 3:
         raise ConfigError(

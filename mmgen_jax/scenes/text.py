@@ -10,8 +10,8 @@ import numpy as np
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.scenes.factors import choose
 
-# factor -> the words of each of its values; the first is the value's name. A word belongs to one value only, and none
-# begins with a vowel, so that "a" is always right.
+# For each factor, the words of each value; the first word is the value's name. A word belongs to one value only. No
+# word begins with a vowel, so that the article is always "a".
 WORDS = {
     "shape": (
         *(("circle", "disc"), ("square", "box"), ("triangle", "wedge")),
@@ -30,7 +30,7 @@ WORDS = {
         ("down", "downwards"),
     ),
 }
-VERBS = (("standing", "staying", "resting"), ("moving", "going", "sliding"))  # of what stands still, of what moves
+VERBS = (("standing", "staying", "resting"), ("moving", "going", "sliding"))  # for the motion `still`, for the others
 PATTERNS = (
     "a SIZE COLOR SHAPE",
     "the SIZE COLOR SHAPE",
@@ -67,7 +67,14 @@ MIN_LENGTH = max(len(pattern.split()) for pattern in PATTERNS) + 1  # with END
 def render(
     factors: dict[str, np.ndarray], draw: dict[str, np.ndarray], length: int, tell_motion: bool = True
 ) -> np.ndarray:
-    """`[B, length] int32`: one caption per example, with `length >= MIN_LENGTH`."""
+    """Captions as ids `[B, length] int32`, one for each example; padding follows END.
+
+    Args:
+      factors: `{factor: [B] ids}`, of `factors.sample`.
+      draw: `{name: [B]}` uniform numbers, of `factors.draws`; they choose the pattern and the synonyms.
+      length: at least `MIN_LENGTH`.
+      tell_motion: False uses only the patterns without the motion.
+    """
     words = [
         _pick(_FACTOR_IDS[name][factors[name]], draw[f"{name}_word"]) for name in ("shape", "color", "size", "motion")
     ]
@@ -83,7 +90,7 @@ def render(
 def parse(caption: str) -> dict[str, int]:
     """The factors that a caption states, `{"shape": id, "color": id, "size": id, "motion": id}`.
 
-    A factor that the caption leaves out, or of which it names two different values, is absent.
+    A factor is absent where the caption does not state it, or states two different values of it.
     """
     stated: dict[str, set[int]] = {}
     for word in tokenizer.split(caption, "word"):
@@ -94,7 +101,11 @@ def parse(caption: str) -> dict[str, int]:
 
 
 def paraphrases(factors: Mapping[str, int], tell_motion: bool = True) -> list[str]:
-    """Every caption of the grammar that is true of `{"shape": id, "color": id, "size": id, "motion": id}`: 696."""
+    """All 696 captions of the grammar that are true of `{"shape": id, "color": id, "size": id, "motion": id}`.
+
+    Args:
+      tell_motion: False leaves out the patterns with the motion; 120 captions remain.
+    """
     options = {name.upper(): WORDS[name][value] for name, value in factors.items()}
     options["VERB"] = VERBS[int(factors["motion"] > 0)]
     captions = []
@@ -105,13 +116,13 @@ def paraphrases(factors: Mapping[str, int], tell_motion: bool = True) -> list[st
 
 
 def is_grammatical(caption: str) -> bool:
-    """Whether the grammar has the caption, of whatever scene."""
+    """Whether the caption is a sentence of the grammar, for any scene."""
     words = tokenizer.split(caption, "word")
     verbs = {verb: moves for moves, group in enumerate(VERBS) for verb in group}
     slots = ["VERB" if word in verbs else _MEANING[word][0].upper() if word in _MEANING else word for word in words]
     motion = [_MEANING[word][1] > 0 for word, slot in zip(words, slots) if slot == "MOTION"]
     moves = [verbs[word] for word in words if word in verbs]
-    return " ".join(slots) in PATTERNS and motion == moves  # what stands still does not go
+    return " ".join(slots) in PATTERNS and motion == moves  # "standing" only with "still"
 
 
 def _pick(options: np.ndarray, uniform: np.ndarray) -> np.ndarray:
@@ -124,7 +135,7 @@ def _ids(words) -> np.ndarray:
 
 _FACTOR_IDS = {factor: _ids(values) for factor, values in WORDS.items()}  # [values, synonyms]
 _VERB_IDS = _ids(VERBS)
-# A caption is looked up in a row of candidates: padding, END, the literals, then the example's own word of each slot.
+# `render` gathers a caption from a row of ids: padding, END, the literals, then the example's own word for each slot.
 _LITERAL_IDS = np.concatenate([[tokenizer.PADDING, tokenizer.END], _ids([_LITERALS])[0]]).astype(np.int32)
 _COLUMN = {word: column for column, word in enumerate(["", "END", *_LITERALS, *_SLOTS])}
 _PATTERN_COLUMNS = np.zeros((len(PATTERNS), MIN_LENGTH), np.int32)

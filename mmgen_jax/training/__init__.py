@@ -1,1 +1,1 @@
-"""What the loop needs: state, optimizers, devices, checkpoints, metrics, augmentation."""
+"""Parts of the train loop: state, optimizers, devices, checkpoints, metrics, progress, augmentation."""

@@ -1,12 +1,12 @@
-"""Augmentation of a batch inside the jitted step, from a key per example.
+"""Augmentation of a batch inside the jitted step, with one key per example.
 
-What happens to an example is a function of its own key alone, so it depends neither on its neighbours nor on how the
-batch is laid out over devices. Each operation draws from (key, operation): two modalities with the same setting get
-the same flip, rotation, crop, colours and cut-out, which keeps an aligned pair (an image and its edges, a clip and one
-of its frames) aligned, and so do all frames of a video. Values stay in [-1, 1], masks and labels are not touched.
+The augmentation of an example depends only on the example's own key, neither on the other examples nor on the layout of
+devices. Each operation draws from (key, operation). Two modalities with the same setting therefore get the same flip,
+rotation, crop, colours and cut-out, so that an aligned pair (an image and its edges, a clip and one of its frames)
+stays aligned; all frames of a video also get the same draws. Values stay in [-1, 1]; masks and labels do not change.
 
-Settings are `{modality: {operation: strength}}`; an operation that is left out, or 0, leaves the values bitwise alone.
-The operations of a kind, and their largest strengths, are in its file (`modalities/<kind>.py`).
+Settings are `{modality: {operation: strength}}`; with an operation left out, or of strength 0, values are bitwise
+unchanged. The file of each kind (`modalities/<kind>.py`) lists its operations and their largest strengths.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ import jax.numpy as jnp
 from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.modalities.modality import Batch, Modality
 
-# Operations after which another modality's description may be wrong, with what it would describe.
-MEANING = {"flip": "sides and directions", "reverse": "the order of events", "hue": "colours"}
+# {operation: content that the operation changes, and that another modality may describe}
+MEANING = {"flip": "sides and directions", "reverse": "the order of events", "hue": "colours", "zoom": "sizes"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # hashed by identity, as jit needs
 class Augmentation:
-    """`augment(batch, keys [B]) -> batch`.
+    """The function `(batch, keys [B]) -> batch` with augmented examples.
 
     Args:
-      settings: `{modality: {operation: strength}}`, as listed above.
-      modalities: all of the set, also those without a setting.
-      label_preserving: the operations of `MEANING` after which the set's other modalities still describe the example.
+      settings: `{modality: {operation: strength}}`.
+      modalities: all modalities of the data set, also those without a setting.
+      label_preserving: the operations of `MEANING` after which the other modalities still describe the example.
 
     Raises:
-      ConfigError: see `check`.
+      ConfigError, InputError: see `check`.
     """
 
     settings: Mapping[str, Mapping[str, Any]]
@@ -61,8 +61,10 @@ def check(
     """Refuses settings that cannot be applied, or that would make the modalities of an example disagree.
 
     Raises:
-      ConfigError: an unknown modality or operation, a strength out of range, or an operation of `MEANING` where another
-        image or video does not get the same, or where another modality may describe it and `label_preserving` lacks it.
+      ConfigError: an unknown modality.
+      InputError: an unknown operation, or a strength out of range. Also an operation of `MEANING` if another image or
+        video of the example has another strength, or if another modality may describe the changed content and
+        `label_preserving` does not name the operation.
     """
     for name, operations in settings.items():
         if name not in modalities:
@@ -87,8 +89,8 @@ def _check_meaning(name, operation, settings, modalities, label_preserving) -> N
                 )
         elif operation not in label_preserving:
             raise InputError(
-                f"{where}: {other!r} may describe {MEANING[operation]}, which it changes; leave it out, or state "
-                f"label_preserving = ({operation!r},) in the data source"
+                f"{where}: {other!r} may describe {MEANING[operation]}, which {operation!r} changes; leave it out, or "
+                f"set label_preserving = ({operation!r},) in the data source"
             )
 
 
@@ -100,9 +102,10 @@ def spec_augment(
     time_masks: int = 2,
     frequency_masks: int = 2,
 ) -> jax.Array:
-    """Stretches of frames and of bands of `[B, T, M]` set to the example's mean; Park et al. 2019, "SpecAugment".
+    """SpecAugment (Park et al. 2019) of `[B, T, M]`: random spans of frames and of bands are set to the example's mean.
 
-    Each of the masks is from 0 to `time_width` frames, or `frequency_width` bands, long.
+    Each of the `time_masks` spans has 0 to `time_width` frames, each of the `frequency_masks` spans 0 to
+    `frequency_width` bands. `keys [B]`, one key per example.
     """
 
     def one(spectrogram, key):

@@ -1,10 +1,10 @@
-"""Checkpoints of the train state and the position in the data, the only file that knows Orbax.
+"""Checkpoints of the train state and the data position; the only file that uses Orbax.
 
-A checkpoint is a folder `<directory>/<step>/` that appears in one rename: a process killed while it writes leaves a
-folder `<step>.orbax-checkpoint-tmp`, which is never read and is gone once the next run has saved. The state is stored
-as a flat dict, one entry per leaf named by its path (`params/generator/Dense_0/kernel`), so that neither the containers
-(an optax named tuple, a flax dataclass) nor the devices it was saved from are part of the format. Beside the arrays, in
-the checkpoint's metadata, are the data state and the dtype and shape of every leaf.
+A checkpoint is a folder `<directory>/<step>/` that appears by a single rename. A process that is killed while it writes
+leaves a folder `<step>.orbax-checkpoint-tmp`, which is never read, and is gone once the next run has saved. The state
+is stored as a flat dict with one entry per leaf, named by the leaf's path (`params/generator/Dense_0/kernel`). The
+format therefore depends neither on the containers (an optax named tuple, a flax dataclass) nor on the devices of the
+saving run. The metadata of a checkpoint hold the data state, and the dtype and shape of every leaf.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from mmgen_jax.errors import CheckpointError, InputError
 
 
 class Checkpointer:
-    """Saves and restores `(state, data_state)`; when to save is the caller's decision.
+    """Saves and restores `(state, data_state)`; the caller decides when to save.
 
     Args:
-      directory: made when `create`, else it must exist.
-      keep: how many checkpoints stay, the newest ones; None keeps all.
-      create: False for a reader: makes no folder and removes none, so that it can look at a run that is training.
+      directory: the folder of all checkpoints; created where `create`, else it must exist.
+      keep: how many of the newest checkpoints stay; None keeps all.
+      create: False for a reader, which creates and removes no folder, so that it can read from a run in training.
 
     Raises:
-      CheckpointError: not `create` and the directory does not exist.
+      CheckpointError: not `create`, and the directory does not exist.
     """
 
     def __init__(self, directory: str | pathlib.Path, keep: int | None = 2, create: bool = True):
-        from orbax.checkpoint import v1 as ocp  # 0.4 s, and commands that touch no checkpoint import this module
+        from orbax.checkpoint import v1 as ocp  # takes 0.4 s, and commands without checkpoints import this file too
 
         directory = pathlib.Path(directory).absolute()
         if not create and not directory.is_dir():
             raise CheckpointError(f"{directory}: no such folder of checkpoints; train first, or check --workdir")
         context = ocp.Context()
-        # Writing a replicated array in slices from each replica pays off between hosts only: on 8 devices of one host
-        # it takes three times as long.
+        # To write a replicated array in slices, one from each replica, is faster only between hosts: on 8 devices of
+        # one host it takes three times as long.
         context.array_options.saving.use_replica_parallel = jax.process_count() > 1
-        # Else a folder that cannot be made (disk full, no permission) shows only when the threads that wait for it give
-        # up, minutes later.
+        # With asynchronous creation, an error in creating the folder (disk full, no permission) would be raised only
+        # minutes later, at the timeout of the threads that wait for the folder.
         context.async_options.create_directories_asynchronously = False
         latest = ocp.training.preservation_policies.LatestN(keep)  # the default keeps everything
         self._checkpointer = ocp.training.Checkpointer(
@@ -56,22 +56,22 @@ class Checkpointer:
         self._pending = None  # the save whose files are being written
 
     def latest_step(self) -> int | None:
-        """The newest step that is completely written, or None."""
+        """The newest step with a complete checkpoint, or None."""
         self.wait()
         latest = self._checkpointer.latest
         return None if latest is None else latest.step
 
     def save(self, step: int, state: Any, data_state: dict[str, Any]) -> None:
-        """Saves at `step`; returns when the values are out of reach of a donation, and writes the files meanwhile.
+        """Saves at `step`. Returns once the caller may donate `state`; a thread writes the files.
 
         Args:
           state: pytree of `jax.Array`.
-          data_state: what JSON can hold; saved in the same atomic checkpoint.
+          data_state: a dict that JSON can hold; saved in the same atomic checkpoint.
 
         Raises:
-          CheckpointError: this step exists already.
+          CheckpointError: the step has a checkpoint already.
           TypeError: a leaf is no `jax.Array`, or `data_state` is not JSON.
-          Exception: what went wrong while the previous checkpoint was written.
+          Exception: the error of the thread that wrote the previous checkpoint.
         """
         self.wait()
         json.dumps(data_state)  # raises here rather than in the writing thread
@@ -82,8 +82,8 @@ class Checkpointer:
             if not isinstance(leaf, jax.Array):
                 raise TypeError(f"checkpoint leaf {name!r}: expected a jax.Array, got {type(leaf).__name__}")
         metadata = {"data_state": data_state, "leaves": {name: _spec(leaf) for name, leaf in leaves.items()}}
-        # Orbax copies to the host before it returns (on CPU it holds views, and jax does not reuse a buffer that is
-        # viewed). `force` because its save policies are not asked. A train loop may forbid implicit transfers.
+        # Orbax copies to the host before it returns (on CPU it holds views, and JAX does not reuse a buffer that has a
+        # view). `force` skips Orbax's policy of when to save. The guard is for callers that forbid implicit transfers.
         with jax.transfer_guard("allow"):
             self._pending = self._checkpointer.save_checkpointables_async(
                 step,
@@ -93,21 +93,21 @@ class Checkpointer:
             )
 
     def restore(self, step: int, abstract_state: Any) -> tuple[Any, dict[str, Any]]:
-        """The state and data state saved at `step`.
+        """`(state, data_state)` as saved at `step`.
 
         Args:
-          abstract_state: pytree of `jax.ShapeDtypeStruct`; each leaf is restored to its `sharding`, whatever devices it
-            was saved from, or to the default device where it has none.
+          abstract_state: pytree of `jax.ShapeDtypeStruct`; each leaf is restored to its `sharding`, or to the default
+            device where it has no sharding. The devices of the saving run do not matter.
 
         Raises:
-          CheckpointError: no such step, an incomplete one, or the first leaf that differs in name, shape or dtype.
+          CheckpointError: the step has no checkpoint, or an incomplete one, or a leaf differs in name, shape or dtype.
         """
         self.wait()
         steps = [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
         if step not in steps:
             raise CheckpointError(f"{self._directory}: has no checkpoint of step {step}; it has {steps or 'none'}")
         metadata: Any = self._checkpointer.checkpointables_metadata(step).custom_metadata
-        if not metadata:  # a process was killed while it deleted this old checkpoint
+        if not metadata:  # a process was killed while it deleted the checkpoint
             raise CheckpointError(f"{self._directory / str(step)}: is incomplete; restore a newer step of {steps}")
         abstract, treedef = _named_leaves(abstract_state)
         names = {_current(name): name for name in metadata["leaves"]}
@@ -124,10 +124,10 @@ class Checkpointer:
         return jax.tree.unflatten(treedef, leaves), metadata["data_state"]
 
     def wait(self) -> None:
-        """Waits until the save in progress is written; raises what went wrong with it."""
+        """Waits for the save in progress; raises the error of its thread."""
         pending, self._pending = self._pending, None
         if pending is not None:
-            pending.result()  # also ends the thread that Orbax starts for each save
+            pending.result()  # also ends the thread that Orbax started for the save
 
     def close(self) -> None:
         try:
@@ -151,7 +151,7 @@ def _named_leaves(tree: Any) -> tuple[dict[str, Any], Any]:
 
 
 def _current(name: str) -> str:
-    """The name of a leaf: `stats` were called `extra` in version 0.1."""
+    """The current name of a saved leaf: `stats` had the name `extra` in version 0.1."""
     return re.sub(r"^(ema/[^/]+/)?extra/", lambda found: f"{found[1] or ''}stats/", name)
 
 
@@ -165,7 +165,7 @@ def _check_leaves(folder: pathlib.Path, expected: dict[str, Any], saved: dict[st
         if want != got:
             raise CheckpointError(
                 f"{folder}: leaf {name!r}: expected {want}, got {got}; the workdir was trained with another config, "
-                "so use that one (config.json) or a new workdir"
+                "so use that config (config.json in the workdir) or a new workdir"
             )
 
 

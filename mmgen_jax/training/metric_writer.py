@@ -1,4 +1,4 @@
-"""What a run measures: metrics.jsonl, the same scalars and the samples in TensorBoard, and means between log steps."""
+"""Metrics of a run: metrics.jsonl, scalars and samples in TensorBoard, and the means between two log steps."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FILE = "metrics.jsonl"
 
 
 class MetricWriter:
-    """Appends to `workdir/metrics.jsonl` and to `workdir/tensorboard`; one process of a run holds one.
+    """Appends to `workdir/metrics.jsonl` and to `workdir/tensorboard`; only the first process of a run may open one.
 
-    Opening drops what was written after `start_step`, so that a run which was killed and repeats those steps has each
-    of them once. Open it in the first process only.
+    The constructor drops the metrics after `start_step`. A run that was killed repeats the steps after its checkpoint,
+    and the file then has each step once.
 
     Args:
-      workdir: of the run; made where it does not exist.
-      start_step: the step that the run starts or resumes at.
+      workdir: the folder of the run; created where it does not exist.
+      start_step: the step at which the run starts or resumes.
     """
 
     def __init__(self, workdir: str | os.PathLike, start_step: int):
@@ -45,10 +45,10 @@ class MetricWriter:
         self._events.add_event(event_pb2.Event(session_log=start), start_step + 1)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Appends one flat line `{"step": step, name: value, …}`; the floats read back exactly.
+        """Appends the line `{"step": step, name: value, …}`; the floats can be read back exactly.
 
         Raises:
-          InputError: a value is not finite (JSON has no word for it), or a metric is called `step`.
+          InputError: a value is NaN or infinite, which JSON cannot hold, or a metric has the name `step`.
         """
         values = {name: float(value) for name, value in metrics.items()}
         for name, value in values.items():
@@ -63,7 +63,7 @@ class MetricWriter:
         self._events.add_summary(summary_pb2.Summary(value=scalars), step)
 
     def write_samples(self, step: int, paths: Iterable[str | os.PathLike]) -> None:
-        """Shows the files of `save.save_samples` in TensorBoard as they are: PNG, GIF, WAV, text; no others."""
+        """Copies the PNG, GIF, WAV and text files of `save.save_samples` to TensorBoard; skips other files."""
         for path in map(pathlib.Path, paths):
             summary = _file_summary(path, "samples/" + path.stem.removeprefix(f"{step:07d}_"))
             if summary is not None:
@@ -82,10 +82,10 @@ class MetricWriter:
 
 
 def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-    """The lines of `workdir/metrics.jsonl`, in order; a last line that is still being written is left out.
+    """The lines of `workdir/metrics.jsonl` in order, without an incomplete last line (still being written).
 
     Raises:
-      InputError: another line is not JSON.
+      InputError: a complete line is not JSON.
     """
     path = pathlib.Path(workdir) / FILE
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
@@ -103,15 +103,15 @@ def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
 def summarise(
     steps: list[Mapping[str, jax.typing.ArrayLike]],
 ) -> tuple[dict[str, float], tuple[int, str] | None]:
-    """The mean of every metric over the steps that have it, in float64, and the first value that is not finite.
+    """The mean of every metric over the steps that have the metric, in float64, and the first non-finite value.
 
     Args:
       steps: the metrics of consecutive calls of the step, still on the device; each value is a scalar, or `[K]` where
         one call ran K steps.
 
     Returns:
-      `(means, first)`; `first` is `(offset, name)` of the earliest value that is NaN or infinite, `offset` counting
-      steps from 0, or None where every value is finite.
+      `(means, first)`; `first` is `(offset, name)` of the earliest value that is NaN or infinite, with `offset` the
+      number of steps before it, or None where all values are finite.
     """
     values: dict[str, list[float]] = {}
     first = None
@@ -128,19 +128,19 @@ def summarise(
 
 
 def _proto(name: str) -> Any:
-    """A module of protobuf messages; it makes its classes when it is imported, so that it has no types."""
+    """A module of protobuf messages; imported by name, because a type checker does not see the classes it defines."""
     return importlib.import_module(f"tensorboardX.proto.{name}")
 
 
 def _rewrite(path: pathlib.Path, lines: list[dict[str, Any]]) -> None:
-    """Replaces the file in one move, so that a crash leaves the old one or the new one."""
+    """Replaces the file by a single rename, so that a crash leaves either the old file or the new file."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     temporary.replace(path)
 
 
 def _file_summary(path: pathlib.Path, tag: str):
-    """A TensorBoard summary of the file's own bytes (an image may be an animated GIF), None of what it cannot show."""
+    """A TensorBoard summary with the file's bytes (a GIF may be animated); None for a type that TensorBoard lacks."""
     Summary = _proto("summary_pb2").Summary
     if path.suffix in (".png", ".gif"):
         import PIL.Image

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
 import optax
 
-from mmgen_jax.errors import ConfigError
+from mmgen_jax import lookup
+from mmgen_jax.config import ranges
+from mmgen_jax.config.ranges import Interval, NotNegative, Positive, Rate, Steps
+from mmgen_jax.errors import ConfigError, LookupFailed
+from mmgen_jax.training import update_rules
 
 SCHEDULES = {
     "constant": lambda lr, steps: optax.constant_schedule(lr),
@@ -20,50 +25,59 @@ SCHEDULES = {
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """Adam with decoupled weight decay, a schedule and clipping; how often, and what is averaged.
+    """Adam with decoupled weight decay, or another rule of optax, with a schedule and clipping, for one player.
+
+    `warmup_steps`, `hold_steps` and the schedule count updates of the player; the other steps are steps of the run.
 
     Args:
+      name: of a rule of optax, `update_rules.RULES`, whose own fields stand beside `lr` in the place of `b1` to
+        `weight_decay`; empty is the Adam of these.
       lr: peak learning rate.
-      b1, b2, epsilon: Adam's moments (Kingma & Ba, 2015).
-      weight_decay: decoupled (Loshchilov & Hutter, 2019), on matrices and kernels only.
-      schedule: of the rate: `constant`, `cosine` or `linear` to 0 at the last step, `step` to a tenth at once.
-      warmup_steps: linear from 0.
-      hold_steps: at the peak between the warm-up and the schedule.
-      clip_norm: global gradient norm; 0 does not clip.
-      interval: this player is updated in every `interval`-th step.
-      start_step, stop_step: it is updated from the one step on, and no more from the other on (0: to the end). So one
-        run trains one part after another: a tokeniser, then the model of its tokens.
-      ema_decay: of the averaged parameters; 0 keeps none.
-      total_steps: length of the run.
-      frozen: names of modules whose parameters are not trained, wherever they stand in the player's tree.
+      b1, b2, epsilon: of Adam (Kingma & Ba, 2015).
+      weight_decay: decoupled (Loshchilov & Hutter, 2019), only on parameters with at least 2 axes.
+      schedule: of the learning rate after warm-up and hold: `constant`; `cosine` or `linear`, to 0 at the player's last
+        update; `step`, at once to a tenth of `lr`.
+      warmup_steps: updates over which the learning rate rises linearly from 0 to `lr`.
+      hold_steps: updates at `lr` between the warm-up and the schedule.
+      clip_norm: largest global norm of the gradient; 0 does not clip.
+      interval: the player is updated in every `interval`-th step.
+      start_step, stop_step: the player is updated in the steps [start_step, stop_step); stop_step 0 is the end of the
+        run. One run can thus train players one after another: a tokenizer, then the model of its tokens.
+      ema_decay: decay of the moving average of the parameters; 0 keeps no average.
+      total_steps: length of the run in steps.
+      frozen: names of modules whose parameters are not trained, at any depth of the player's tree.
+      own: fields of the rule `name`, as pairs.
+
+    Raises:
+      ConfigError: an unknown schedule, or an interval or steps out of range.
     """
 
-    lr: float = 1e-3
-    b1: float = 0.9
-    b2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
+    name: str = ""
+    lr: NotNegative = 1e-3
+    b1: Rate = 0.9
+    b2: Rate = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
     schedule: str = "constant"
-    warmup_steps: int = 0
-    hold_steps: int = 0
-    clip_norm: float = 0.0
-    interval: int = 1
-    start_step: int = 0
-    stop_step: int = 0
-    ema_decay: float = 0.0
+    warmup_steps: Steps = 0
+    hold_steps: Steps = 0
+    clip_norm: NotNegative = 0.0
+    interval: Interval = 1
+    start_step: Steps = 0
+    stop_step: Steps = 0
+    ema_decay: Rate = 0.0
     total_steps: int = 0
     frozen: tuple[str, ...] = ()
+    own: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self):
         if self.schedule not in SCHEDULES:
             raise ConfigError(
                 f"optimizers: schedule {self.schedule!r} does not exist; there are {', '.join(SCHEDULES)}"
             )
-        if self.interval < 1:
-            raise ConfigError(f"optimizers: expected interval >= 1, got {self.interval}")
-        if self.start_step < 0 or 0 < self.stop_step <= self.start_step or self.stop_step < 0:
+        if 0 < self.stop_step <= self.start_step:
             raise ConfigError(
-                f"optimizers: expected 0 <= start_step < stop_step (or stop_step 0), got {self.start_step} and "
+                f"optimizers: expected start_step < stop_step (or stop_step 0), got {self.start_step} and "
                 f"{self.stop_step}"
             )
 
@@ -76,11 +90,16 @@ class Optimizer:
         return self.covers(step) and step % self.interval == 0
 
     @property
-    def learning_rate(self) -> optax.Schedule:
-        # Counted in updates of this player, not in steps of the loop.
+    def num_updates(self) -> int:
+        """Of this player in the whole run."""
         stop = min(self.stop_step or self.total_steps, self.total_steps)
-        updates, held = (stop - self.start_step) // self.interval, self.warmup_steps + self.hold_steps
-        schedule = SCHEDULES[self.schedule](self.lr, updates - held)
+        return (stop - self.start_step) // self.interval
+
+    @property
+    def learning_rate(self) -> optax.Schedule:
+        """The learning rate as a function of the number of the player's updates."""
+        held = self.warmup_steps + self.hold_steps
+        schedule = SCHEDULES[self.schedule](self.lr, self.num_updates - held)
         if self.hold_steps:
             schedule = optax.join_schedules([optax.constant_schedule(self.lr), schedule], [self.hold_steps])
         if self.warmup_steps:
@@ -90,11 +109,14 @@ class Optimizer:
 
     @property
     def transform(self) -> optax.GradientTransformation:
+        """Freezing, clipping, Adam, weight decay and learning rate, in this order."""
         freeze = [optax.masked(optax.set_to_zero(), self._is_frozen)] if self.frozen else []
         parts = [*freeze, *([optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else [])]
+        if self.name:
+            return optax.chain(*parts, update_rules.build(self.name, self.learning_rate, dict(self.own)), *freeze)
         parts.append(optax.scale_by_adam(self.b1, self.b2, self.epsilon))
         if self.weight_decay:
-            parts.append(optax.add_decayed_weights(self.weight_decay, mask=_matrices))
+            parts.append(optax.add_decayed_weights(self.weight_decay, mask=update_rules.matrices))
         return optax.chain(*parts, optax.scale_by_learning_rate(self.learning_rate), *freeze)
 
     def _is_frozen(self, params):
@@ -103,11 +125,56 @@ class Optimizer:
         )
 
 
-def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str, str]], total_steps: int) -> None:
-    """Raises ConfigError where a run of `total_steps` would not train what it should.
+ADAM = ("b1", "b2", "epsilon", "weight_decay")  # the fields of the Adam without a name
+
+
+def settable(name: str = "") -> dict[str, Any]:
+    """`{field: default}` that `config.optimizers.<player>` may set, by its `name`.
+
+    Raises:
+      LookupFailed: there is no such rule.
+    """
+    left_out = {"total_steps", "frozen", "own"} | (set(ADAM) if name else set())
+    common = {field.name: field.default for field in dataclasses.fields(Optimizer) if field.name not in left_out}
+    return common | (update_rules.fields(name) if name else {})
+
+
+def build(player: str, fields: Mapping[str, Any], **surroundings: Any) -> Optimizer:
+    """The optimizer of `config.optimizers.<player>`.
 
     Args:
-      stages: pairs of players of which the first must stand still, as it was last trained, when the second begins.
+      surroundings: `total_steps` and `frozen`.
+
+    Raises:
+      LookupFailed: a rule or a field that does not exist.
+      ConfigError: a value out of its field's range.
+    """
+    name = fields.get("name", "")
+    known = settable(name)
+    if unknown := sorted(set(fields) - set(known)):
+        raise LookupFailed(
+            f"config.optimizers.{player} has no field {unknown[0]!r}; {lookup.nearest(unknown[0], known)}it has: "
+            + ", ".join(sorted(known))
+        )
+    rule = update_rules.fields(name) if name else {}
+    own = {key: value for key, value in fields.items() if key in rule}
+    common = {key: value for key, value in fields.items() if key not in rule}
+    where = f"config.optimizers.{player}"
+    ranges.check(Optimizer, common, where)
+    for key, value in own.items():
+        ranges.check_value(update_rules.TYPES.get(key, Any), value, f"{where}.{key}")
+    return Optimizer(**common, own=tuple(own.items()), **surroundings)
+
+
+def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str, str]], total_steps: int) -> None:
+    """Checks the players' `start_step`, `stop_step` and `ema_decay` in a run of `total_steps`.
+
+    Args:
+      stages: pairs (first, second) of players: the training of the first must end before that of the second begins, and
+        the second learns from the first's last parameters.
+
+    Raises:
+      ConfigError: a player is never trained, steps train no player, or a stage is violated.
     """
     for player, optimizer in optimizers.items():
         if optimizer.start_step >= total_steps:
@@ -122,15 +189,21 @@ def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str
         stop, start = optimizers[first].stop_step, optimizers[second].start_step
         if not 0 < stop <= start:
             raise ConfigError(
-                f"optimizers.{first}.stop_step: {second} learns what {first} makes, expected it above 0 and at most "
-                f"optimizers.{second}.start_step={start}, got {stop}"
+                f"optimizers.{first}.stop_step: {second} learns from the output of {first}, expected above 0 and at "
+                f"most optimizers.{second}.start_step={start}, got {stop}"
             )
         if optimizers[first].ema_decay:
             raise ConfigError(
-                f"optimizers.{first}.ema_decay: {second} learns from the parameters themselves, expected 0, got "
-                f"{optimizers[first].ema_decay}"
+                f"optimizers.{first}.ema_decay: {second} learns from the last parameters of {first}, not from their "
+                f"average, expected 0, got {optimizers[first].ema_decay}"
             )
 
 
-def _matrices(params):
-    return jax.tree.map(lambda x: x.ndim > 1, params)
+def check_warmups(optimizers: Mapping[str, Optimizer]) -> None:
+    """Raises ConfigError where a learning rate would still rise, or be held, when the run ends."""
+    for player, optimizer in optimizers.items():
+        if (rising := optimizer.warmup_steps + optimizer.hold_steps) > (updates := optimizer.num_updates):
+            raise ConfigError(
+                f"optimizers.{player}.warmup_steps: with hold_steps, expected at most the {updates} updates of the "
+                f"run, got {rising}; raise train.steps or lower them"
+            )

@@ -1,11 +1,14 @@
-"""How the step is mapped over devices: `jit` on a mesh, or `pmap`.
+"""The layout of batch and state over devices, and the compilation of the step: `jit` on a mesh, or `pmap`.
 
-Both give the same numbers: one device, many by `jit` (state replicated, or sharded over `fsdp`) and many by `pmap`.
+The numbers are the same on one device, on several devices by `jit` (with the state replicated, or sharded over `fsdp`)
+and on several devices by `pmap`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,12 +25,13 @@ PMAP_AXIS = "data"
 
 @dataclasses.dataclass(frozen=True)
 class Parallel:
-    """Devices, and how batch and state are laid out on them.
+    """The devices, and the layout of batch and state over them.
 
     Args:
-      mode: `jit`: global view, arrays sharded on the mesh; `pmap`: per-device view, state replicated, gradients,
-        metrics and batch statistics averaged over the mapped axis.
-      mesh: axes `data` and `fsdp`; the batch is split over both, the state over `fsdp`.
+      mode: `jit`, where the step sees the global batch, and arrays are sharded on the mesh; or `pmap`, where the step
+        sees one device's part of the batch, the state is replicated, and gradients, metrics and batch statistics are
+        averaged over the mapped axis.
+      mesh: the devices, with axes `data` and `fsdp`; the batch is split over both axes, the state over `fsdp`.
     """
 
     mode: str
@@ -38,30 +42,35 @@ class Parallel:
         return self.mesh.size
 
     def batch_sharding(self, steps_axis: bool = False) -> NamedSharding:
+        """The sharding of an array `[B, ...]`, or with `steps_axis` of `[steps, B, ...]`."""
         return NamedSharding(self.mesh, PartitionSpec(*([None] if steps_axis else []), BATCH_AXES))
 
     def state_sharding(self, abstract_state: Any) -> Any:
-        """Per leaf: replicated, or its largest axis that `fsdp` divides split over it (ZeRO, Rajbhandari 2020)."""
+        """The sharding of each leaf: its largest axis that `fsdp` divides is split (ZeRO, Rajbhandari et al., 2020).
+
+        A leaf without such an axis, or of less than 1024 elements, is replicated.
+        """
         return jax.tree.map(lambda leaf: NamedSharding(self.mesh, self._spec(leaf.shape)), abstract_state)
 
     def _spec(self, shape: tuple[int, ...]) -> PartitionSpec:
         fsdp = self.mesh.shape["fsdp"]
         axes = [axis for axis, size in enumerate(shape) if size % fsdp == 0]
-        if fsdp == 1 or not axes or np.prod(shape) < 1024:  # small leaves cost more to gather than to hold
+        if fsdp == 1 or not axes or np.prod(shape) < 1024:  # for small leaves the gathering costs more than the memory
             return PartitionSpec()
         largest = max(axes, key=lambda axis: shape[axis])
         return PartitionSpec(*["fsdp" if axis == largest else None for axis in range(len(shape))])
 
     def init(self, create: Callable[[], Any]) -> Any:
-        """The state, born sharded: no device ever holds all of it."""
+        """The state `create()`, computed in its sharding, so that no device ever holds all of a sharded state."""
         shardings = self.state_sharding(jax.eval_shape(create))
-        # It runs once, and XLA's CPU backend takes five times as long to compile it well: 8 s for a small GAN.
+        # The initialisation runs once, so it is compiled without optimisation: on CPU, optimised code takes five times
+        # as long to compile, 8 s for a small GAN.
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         options = {"xla_backend_optimization_level": 0} if on_cpu else None
         return jax.jit(create, out_shardings=shardings, compiler_options=options)()
 
     def abstract(self, create: Callable[[], Any]) -> Any:
-        """Shapes and shardings of the state, for a restore that allocates nothing first."""
+        """Shapes, dtypes and shardings of the state `create()`, for a restore into no existing state."""
         shapes = jax.eval_shape(create)
         return jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -69,12 +78,29 @@ class Parallel:
             self.state_sharding(shapes),
         )
 
+    def check_memory(self, abstract_state: Any) -> None:
+        """Raises ConfigError where the state alone, as `abstract` gives it, is more than a device can hold."""
+        device = self.mesh.devices.flat[0]
+        memory = (device.memory_stats() or {}).get("bytes_limit") or _host_memory()
+        needed = sum(
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+            for leaf in jax.tree.leaves(abstract_state)
+        )
+        if needed > memory:
+            raise ConfigError(
+                f"parameters, averages and the optimizers' state take {needed / 2**30:,.1f} GiB, a device has "
+                f"{memory / 2**30:,.1f}; make the networks smaller, or split the state by parallel.fsdp"
+            )
+
     def global_view(self) -> Parallel:
-        """The same devices by `jit`; what samples and evaluates is mapped this way in either mode."""
+        """The same devices with mode `jit`, which sampling and evaluation use in both modes."""
         return dataclasses.replace(self, mode="jit")
 
     def put(self, batch: Mapping[str, np.ndarray], steps_axis: bool = False) -> dict[str, jax.Array]:
-        """This process's rows of the batch, onto its devices; for `pmap` with a device axis before the batch's."""
+        """Puts this process's rows `[B, ...]` (`steps_axis`: `[steps, B, ...]`) of the batch on its devices.
+
+        For `pmap` the batch axis becomes `[devices, B / devices]`.
+        """
         sharding = self.batch_sharding(steps_axis)
         if self.mode == "pmap":
             axis, local = int(steps_axis), self.num_devices // jax.process_count()
@@ -84,10 +110,10 @@ class Parallel:
         return {k: jax.make_array_from_process_local_data(sharding, np.asarray(v)) for k, v in batch.items()}
 
     def compile_step(self, step: Callable, state: Any, steps_per_call: int = 1) -> Callable:
-        """Compiles `step(state, batch, players=…) -> (state, metrics)`; the state's buffers are donated.
+        """The compiled `(state, batch, players) -> (state, metrics)` of `step`; the state's buffers are donated.
 
-        With `steps_per_call` above 1 the batch has a leading axis of that length, the steps run in one call without
-        returning to the host, and each metric is `[steps_per_call]`.
+        With `steps_per_call` above 1, a call runs that many steps without a return to the host: the batch has a leading
+        axis of length `steps_per_call`, and each metric is `[steps_per_call]`.
         """
 
         def call(state, batch, players):
@@ -110,14 +136,23 @@ class Parallel:
         )
 
 
+def _host_memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def create(mode: str, batch_size: int, fsdp: int = 1, num_devices: int = 0) -> Parallel:
-    """The layout over the first `num_devices` devices, or over all of them (0).
+    """The layout over the first `num_devices` devices; 0 is all devices.
+
+    Args:
+      batch_size: the global batch size, a multiple of the number of devices.
+      fsdp: number of parts of a sharded state, a divisor of the number of devices; 1 replicates the state.
 
     Raises:
-      ConfigError: an unknown mode, or sizes that do not divide.
+      ConfigError: an unknown mode, sizes that do not divide, or several processes.
     """
     if jax.process_count() > 1:
-        raise ConfigError(f"parallel: one process with all its devices, got {jax.process_count()} processes")
+        raise ConfigError(f"parallel: expected one process with all devices, got {jax.process_count()} processes")
     devices = jax.devices()
     if mode not in ("jit", "pmap"):
         raise ConfigError(f"parallel.mode: expected 'jit' or 'pmap', got {mode!r}")

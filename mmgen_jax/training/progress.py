@@ -1,25 +1,39 @@
-"""How far a run is: a bar on a terminal, a plain line now and then in a log file."""
+"""Progress of a run: a bar on a terminal, or lines at intervals in a log file.
+
+Compiled code that takes long tells how far it is by `report`; `watched` shows it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TextIO
 
-# Between two lines where the stream is no terminal: with new metrics, which are there when their steps have been
-# computed, and without, when steps have only been handed to the device and the rate says less.
+import jax
+
+# Least seconds between two lines of a log file: with new metrics, whose steps have been computed; and without metrics,
+# when the steps may only have been dispatched to the device, so that the rate is less reliable.
 LINE_SECONDS, MAX_SECONDS = 10.0, 60.0
 MAX_METRICS = 3
+REPORTS = 100  # most reports of one compiled loop
+_watchers: list[Watcher] = []
+
+
+def processor_seconds() -> float:
+    """Processor time so far of this process, over all its threads, and of those of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 class Progress:
     """Shows the step, the rate, the time left and the newest metrics.
 
     Args:
-      total_steps: the step that the run ends at.
-      start_step: the step that it starts or resumes at.
-      stream: a terminal gets a bar, anything else plain lines.
+      total_steps: the step at which the run ends.
+      start_step: the step at which the run starts or resumes.
+      stream: a bar is shown on a terminal, lines on any other stream; None is stderr.
     """
 
     def __init__(self, total_steps: int, start_step: int = 0, stream: TextIO | None = None):
@@ -37,7 +51,7 @@ class Progress:
         self._since: tuple[int, float] | None = None  # step and time of the last line, or of the first step
 
     def update(self, step: int, metrics: Mapping[str, float] | None = None) -> None:
-        """Moves to `step`, the number of steps done; `metrics` are shown until newer ones come (the first few)."""
+        """Shows `step` (the number of steps done), and the first `MAX_METRICS` of the newest `metrics`."""
         if metrics:
             self._metrics = dict(list(metrics.items())[:MAX_METRICS])
         if self._bar is not None:
@@ -48,7 +62,7 @@ class Progress:
         if self._bar is not None:
             return
         now = time.monotonic()
-        if self._since is None:  # the first step has been compiled: that is no part of the rate
+        if self._since is None:  # the rate starts here, without the time for compiling the first step
             self._since = step, now
         waited = now - self._since[1]
         if step >= self._total or waited >= (LINE_SECONDS if metrics else MAX_SECONDS):
@@ -85,3 +99,54 @@ class Progress:
             line += [f"{rate:.3g} steps/s", f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left"]
         self.write("  ".join([*line, *([self._shown()] if self._metrics else [])]))
         self._line_step, self._since = self._step, (self._step, now)
+
+
+class Watcher:
+    """Shows what compiled loops report, each in a progress of its own."""
+
+    def __init__(self, stream: TextIO | None = None):
+        self._stream = stream
+        self._progress: Progress | None = None
+        self._step = 0
+
+    def update(self, step: int, total: int) -> None:
+        if self._progress is None or step < self._step:  # the next loop
+            self.close()
+            self._progress = Progress(total, stream=self._stream)
+        self._step = step
+        self._progress.update(step)
+        if step >= total:
+            self.close()
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+        self._progress, self._step = None, 0
+
+
+@contextlib.contextmanager
+def watched(stream: TextIO | None = None) -> Iterator[None]:
+    """Shows the reports of compiled code that runs inside the block; None is stderr."""
+    watcher = Watcher(stream)
+    _watchers.append(watcher)
+    try:
+        yield
+        jax.effects_barrier()  # the last reports may still be on their way
+    finally:
+        _watchers.remove(watcher)
+        watcher.close()
+
+
+def report(step: jax.Array, total: int) -> None:
+    """Tells, from compiled code, that `step [] int32` of `total` steps are done; at most about `REPORTS` times.
+
+    Outside of `watched`, nothing is shown.
+    """
+    every = max(total // REPORTS, 1)
+    due = (step % every == 0) | (step == total)
+    jax.lax.cond(due, lambda: jax.debug.callback(_show, step, total), lambda: None)
+
+
+def _show(step, total) -> None:
+    if _watchers:
+        _watchers[-1].update(int(step), int(total))

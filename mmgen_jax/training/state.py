@@ -1,12 +1,13 @@
-"""TrainState: everything a run must save to go on, as arrays.
+"""TrainState: all arrays that a run needs to resume, besides the data position.
 
-What a network holds beside its parameters is in one of two places, by its flax collection:
+Variables of a network that are not parameters are in one of two places, by their flax collection:
 
     stats      every collection but `buffers`: batch statistics, power-iteration vectors, codebooks, running moments.
-               They are averaged over devices at every step, and with the parameters in the moving average: averaged
-               parameters with live statistics are a network that was never trained.
-    buffers    the collection `buffers`: an image pool, counters; any dtype. They come back as the objective left them,
-               which must be the same on every device (`networks/layers/mapped.gather`), and have no average.
+               Every step averages the stats over devices. The moving average (EMA) contains them too: averaged
+               parameters with the newest stats would be a network that was never trained.
+    buffers    the collection `buffers`: an image pool, counters; any dtype. Buffers stay as the objective's loss
+               returns them, and have no moving average. The loss must return the same buffers on every device
+               (`networks/layers/mapped.gather`).
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ BUFFERS = "buffers"
 
 @struct.dataclass
 class TrainState:
-    """Arrays only; every mapping is keyed by player.
+    """The state of a run; every mapping is keyed by player, and all leaves are arrays.
 
     Args:
-      step: `[] int32`, updates made so far.
-      params: what the optimizers train.
-      stats, buffers: the other flax collections, see above.
-      opt: optimizer states.
-      ema: `{"params", "stats"}` averaged over steps, for the players whose optimizer asks for it.
+      step: `[] int32`, the number of steps done.
+      params: the parameters, which the optimizers train.
+      stats, buffers: `{player: {flax collection: tree}}`, the variables that are not parameters.
+      opt: the optimizer states.
+      ema: `{player: {"params", "stats"}}`, moving averages over steps, for players with `ema_decay`.
     """
 
     step: jax.Array
@@ -44,12 +45,12 @@ class TrainState:
 
     @property
     def collections(self) -> dict[str, Any]:
-        """`{player: {collection: tree}}` of both kinds, as an objective takes them."""
+        """`{player: {collection: tree}}` of stats and buffers, the argument of an objective's methods."""
         return merge(self.stats, self.buffers)
 
 
 def split(collections: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`{player: {collection: tree}}` as `(stats, buffers)`."""
+    """Splits `{player: {collection: tree}}` into `(stats, buffers)`."""
     stats = {p: {k: v for k, v in own.items() if k != BUFFERS} for p, own in collections.items()}
     return stats, {p: {k: v for k, v in own.items() if k == BUFFERS} for p, own in collections.items()}
 
@@ -60,7 +61,7 @@ def merge(stats: Mapping[str, Any], buffers: Mapping[str, Any]) -> dict[str, Any
 
 
 def create(objective, optimizers: Mapping[str, Optimizer], rng: jax.Array, batch) -> TrainState:
-    """The state before the first step; pure, so that `eval_shape` and `jit(out_shardings=…)` work on it."""
+    """The state before the first step; a pure function, for `eval_shape` and `jit(out_shardings=…)`."""
     variables = objective.init(rng, batch)
     params = {player: variables[player]["params"] for player in objective.players}
     stats, buffers = split({p: {k: v for k, v in variables[p].items() if k != "params"} for p in objective.players})
@@ -79,7 +80,7 @@ def create(objective, optimizers: Mapping[str, Optimizer], rng: jax.Array, batch
 
 
 def averaged(state: TrainState) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`(params, collections)` to sample and evaluate with: the moving average where a player has one."""
+    """`(params, collections)` for sampling and evaluation: the moving average for players that have it."""
     params = {p: state.ema[p]["params"] if p in state.ema else state.params[p] for p in state.params}
     stats = {p: state.ema[p]["stats"] if p in state.ema else state.stats[p] for p in state.stats}
     return params, merge(stats, state.buffers)

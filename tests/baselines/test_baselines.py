@@ -8,10 +8,11 @@ import pytest
 from tiny import ROOT
 
 from mmgen_jax import evaluate, sweep
-from mmgen_jax.baselines import base, linear_probe, nearest_text
+from mmgen_jax.baselines import base, class_matched, linear_probe, nearest_text
 from mmgen_jax.config import loading, override, schema
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.errors import ConfigError, SweepError
+from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import Tokenizer
 from mmgen_jax.results import cells
@@ -29,6 +30,32 @@ class Examples:
 
     def read(self, indices, epochs):
         return {name: rows[indices] for name, rows in self.rows.items()}
+
+
+def test_classes_are_those_of_the_measured_examples(monkeypatch):
+    """Training has three in four of class 0, the test split one in four; and two evaluations draw the same."""
+    own = {"image": np.arange(80.0)[:, None], "color": np.repeat([0, 1], (60, 20))}
+    test = {"image": np.zeros((40, 1)), "color": np.repeat([0, 1], (10, 30))}
+    held = {"": Examples(own, {}), "test": Examples(test, {})}
+    monkeypatch.setattr(class_matched, "open_source", lambda config, split="", names=(): held[split])
+    config = recognition()
+    sampler = base.create("class_matched", config, "image")
+    order = examples.order(40)
+
+    def drawn():
+        sampler.rewind()
+        return np.concatenate([sampler({"image": order[i : i + 16]})["image"][:, 0] for i in (0, 16, 32)]).astype(int)
+
+    found = drawn()
+    np.testing.assert_array_equal(own["color"][found], test["color"][order])
+    np.testing.assert_array_equal(found, drawn())
+    of_first = found[own["color"][found] == 0]
+    assert len(set(of_first)) == len(of_first) == 10  # 60 to draw from
+    assert len(set(found) - set(of_first)) == 20  # 30 draws of 20: each once before one twice
+    with config.unlocked():
+        del config.evaluators["retrieval"]
+    with pytest.raises(ConfigError, match="expected an evaluator with a `label`"):
+        base.create("class_matched", config, "image")
 
 
 def recognition(target="color", **encoders):

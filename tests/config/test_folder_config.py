@@ -50,9 +50,9 @@ def load(folder):
 
 
 def test_a_fresh_folder_trains_the_quickstarts_model_by_one_command(folder, tmp_path):
-    changes = {"steps": 2, "log_steps": 1, "num_samples": 2}
+    changes = {"train.steps": 2, "train.log_steps": 1, "train.num_samples": 2, "optimizers.generator.warmup_steps": 0}
     command = [sys.executable, "-m", "mmgen_jax", "train", f"--config=configs/folder.py:{folder}"]
-    command += [f"--workdir={tmp_path / 'run'}", *(f"--config.train.{k}={v}" for k, v in changes.items())]
+    command += [f"--workdir={tmp_path / 'run'}", *(f"--config.{k}={v}" for k, v in changes.items())]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     lines = [line for line in metrics_lines(tmp_path / "run") if "generator/loss" in line]
@@ -77,6 +77,18 @@ def test_what_a_folder_has_none_of_is_no_condition(folder, missing, conditions):
     config = load(folder)
     assert set(config.encoders) == conditions
     assert set(Training(config).system.conditions) == conditions
+
+
+def test_class_folders_are_a_condition(folder):
+    remove(folder, ".txt", ".wav", ".mp4")
+    for i, path in enumerate(sorted(folder.rglob("*.*g"))):
+        (folder / f"kind{i % 2}").mkdir(exist_ok=True)
+        path.rename(folder / f"kind{i % 2}" / path.name)
+    config = load(folder)
+    training = Training(config)
+    assert set(training.system.conditions) == {"label"}
+    assert training.source.modalities["label"].classes == ("kind0", "kind1")
+    assert config.fusion.modality_dropout.to_dict() == {"label": 0.05}
 
 
 def test_clips_without_sound_are_no_sounds(folder):

@@ -63,9 +63,10 @@ def test_a_changed_photo_is_decoded_again(made, tmp_path):
     assert before.max() > 0.9 and after.max() < -0.9
 
 
-def test_flip_and_hue_are_allowed_where_the_source_says_so(made):
+def test_flip_hue_and_zoom_are_allowed_where_the_source_says_so(made):
     source = clothing.Source(directory=made)
-    augment.check({"image": {"flip": 0.5, "hue": 0.1}}, source.modalities, frozenset(source.label_preserving))
+    settings = {"image": {"flip": 0.5, "hue": 0.1, "zoom": 0.2}}
+    augment.check(settings, source.modalities, frozenset(source.label_preserving))
     with pytest.raises(ValueError, match="flip"):
         augment.check(
             {"image": {"flip": 0.5}}, source.modalities | {"video": Modality("video", (2, 8, 8, 3))}, frozenset()

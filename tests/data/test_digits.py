@@ -219,10 +219,11 @@ def test_refuses_wrong_fields(fields, message):
         digits.Source(**fields)
 
 
-def test_a_path_may_be_reversed_and_a_digit_not_mirrored():
+def test_a_path_may_be_reversed_and_a_digit_enlarged_but_not_mirrored():
     source = digits.Source()
     allowed = frozenset(source.label_preserving)
-    augment.check({"video": {"reverse": 0.5}, "image": {"crop": 2, "rotate": 10}}, source.modalities, allowed)
+    settings = {"video": {"reverse": 0.5, "zoom": 0.2}, "image": {"crop": 2, "rotate": 10, "zoom": 0.2}}
+    augment.check(settings, source.modalities, allowed)
     with pytest.raises(ValueError, match=r"augment.image.flip: 'text' may describe sides and directions"):
         augment.check({"image": {"flip": 0.5}, "video": {"flip": 0.5}}, source.modalities, allowed)
 

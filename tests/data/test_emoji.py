@@ -1,12 +1,13 @@
 import json
 import math
+import pathlib
 
 import local_sets
 import numpy as np
 import PIL.Image
 import pytest
 
-from mmgen_jax.data import emoji, local
+from mmgen_jax.data import emoji, fingerprint, local
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities.tokenizer import UNKNOWN
 from mmgen_jax.training import augment
@@ -94,6 +95,65 @@ def test_other_sizes_come_from_the_large_glyph(made):
     np.testing.assert_allclose(images[:, :, :28], large[:, ::2, :56:2], atol=1e-6)  # away from the edge in the middle
 
 
+def test_splits_are_joined_and_every_example_has_its_family(made):
+    held = {split: emoji.Source(directory=made, split=split, names=("text",)) for split in emoji.Source.splits}
+    both = emoji.Source(directory=made, split="validation+test", names=("text",))
+    rows = [set(held[split]._rows.tolist()) for split in ("validation", "test")]
+    assert set(both._rows.tolist()) == rows[0] | rows[1] and len(both) == len(rows[0]) + len(rows[1])
+    for source in (*held.values(), both):
+        assert len(source.families) == len(source)
+    families = [set(source.families) for source in held.values()]
+    assert not families[0] & families[1] and not families[0] & families[2] and not families[1] & families[2]
+    with pytest.raises(ValueError, match=r"emoji.split: expected train, validation, test, got 'test.rest'"):
+        emoji.Source(directory=made, split="test+rest")
+
+
+@pytest.mark.parametrize(
+    "family, names",
+    [
+        ("running", ["person running", "woman running", "man running: facing right"]),
+        ("police officer", ["police officer", "woman police officer", "man police officer"]),
+        ("person", ["man", "woman: red hair", "person: bald", "person"]),
+        ("old person", ["old man", "old woman", "older person"]),
+        ("child", ["boy", "girl", "child"]),
+        ("holding hands", ["woman and man holding hands", "men holding hands", "people holding hands"]),
+        ("room", ["men's room", "women's room"]),
+        ("family", ["family", "family: man, woman, boy", "family: adult, child"]),
+        ("keycap", ["keycap: #", "keycap: 10"]),
+        ("clock face", ["one o'clock", "twelve-thirty"]),
+        ("merperson", ["merperson", "mermaid", "merman"]),
+        ("arrow", ["up arrow", "down-left arrow", "left-right arrow"]),
+        ("fist", ["left-facing fist", "right-facing fist"]),
+        ("pushing hand", ["leftwards pushing hand", "rightwards pushing hand"]),
+    ],
+)
+def test_variants_are_a_family(family, names):
+    assert {emoji.family(name) for name in names} == {family}
+
+
+def test_other_glyphs_are_no_family():
+    names = ["yellow heart", "blue heart", "running shoe", "kiss mark", "kiss", "raised hand", "raising hands", "clock"]
+    names += ["person raising hand", "pregnant woman", "upside-down face", "busts in silhouette", "woman's hat", "hut"]
+    assert len({emoji.family(name) for name in names}) == len(names)
+
+
+def test_variants_are_in_one_split_of_their_own_version(made):
+    file = pathlib.Path(made) / "annotations_en.json"
+    fields = json.loads(file.read_text())
+    for person, sex in (("👱", "person"), ("👩", "woman"), ("👨", "man")):
+        fields["annotations"]["annotations"][person] = {"tts": [f"{sex} dancing"]}
+        for size in (32, 128):
+            PIL.Image.new("RGB", (size, size)).save(pathlib.Path(made) / f"png{size}" / f"emoji_u{ord(person):x}.png")
+    file.write_text(json.dumps(fields))
+    held = {split: emoji.Source(directory=made, split=split, names=("text",)) for split in emoji.Source.splits}
+    points = {f"{ord(person):x}" for person in "👱👩👨"}
+    shared = [points & {source.code_points[row] for row in source._rows} for source in held.values()]
+    assert sorted(map(len, shared)) == [0, 0, 3]
+    before = fingerprint.of(held["train"])
+    held["train"].version = 1
+    assert fingerprint.of(held["train"]) != before
+
+
 def test_the_split_depends_on_the_group_alone():
     groups = [f"{i:x}" for i in range(20_000)]
     splits = [local.split_of(group) for group in groups]
@@ -116,16 +176,19 @@ def test_refusals(made, tmp_path):
         emoji.Source(directory=made)
 
 
-def test_flips_are_refused(made):
+def test_flips_and_zooms_are_refused(made):
     source = emoji.Source(directory=made)
     with pytest.raises(ValueError, match="may describe sides and directions"):
         flips = {"image": {"flip": 0.5}, "image_128": {"flip": 0.5}}
         augment.check(flips, source.modalities, frozenset(source.label_preserving))
+    with pytest.raises(ValueError, match="may describe sizes"):  # "small orange diamond"
+        zooms = {"image": {"zoom": 0.1}, "image_128": {"zoom": 0.1}}
+        augment.check(zooms, source.modalities, frozenset(source.label_preserving))
 
 
 def test_real_set(mmgen_data):
     sizes = local_sets.assert_disjoint(emoji.Source, lambda source, row: source.code_points[source._rows[row]])
-    assert sizes == {"train": 1297, "validation": 181, "test": 172}
+    assert sizes == {"train": 1312, "validation": 178, "test": 160}
     source = emoji.Source()
     indices = np.linspace(0, len(source) - 1, 12).astype(int)
     batch = local_sets.check(source)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import lookup
-from mmgen_jax.data.files import folder_listing
+from mmgen_jax.data.files import folder_items, folder_listing
 from mmgen_jax.data.folder import Source
 from mmgen_jax.errors import DataError, LookupFailed
 from mmgen_jax.modalities import image, modality
@@ -70,17 +70,17 @@ def test_splits_are_disjoint_complete_and_fixed(mixed):
 @pytest.mark.parametrize("fractions", [(0.1, 0.1), (0.0, 0.2), (0.3, 0.0)])
 def test_split_depends_on_the_stems_and_the_seed_alone(fractions):
     stems = [f"cat {i}" for i in range(100)]
-    splits = folder_listing.split_of(stems, 0, *fractions)
-    assert folder_listing.split_of(stems[::-1] + stems, 0, *fractions) == splits
-    assert folder_listing.split_of(stems, 1, *fractions) != splits
+    splits = folder_items.split_of(stems, 0, *fractions)
+    assert folder_items.split_of(stems[::-1] + stems, 0, *fractions) == splits
+    assert folder_items.split_of(stems, 1, *fractions) != splits
     counts = [list(splits.values()).count(split) for split in ("validation", "test")]
     assert counts == [round(100 * fraction) for fraction in fractions]
-    grown = folder_listing.split_of([*stems, "dog"], 0, *fractions)
+    grown = folder_items.split_of([*stems, "dog"], 0, *fractions)
     assert sum(grown[stem] != splits[stem] for stem in stems) <= 2  # one at each edge
 
 
 def test_three_examples_fill_three_splits():
-    assert set(folder_listing.split_of(["a", "b", "c"], 0, 0.1, 0.1).values()) == set(Source.splits)
+    assert set(folder_items.split_of(["a", "b", "c"], 0, 0.1, 0.1).values()) == set(Source.splits)
 
 
 def test_indices_may_be_read_in_any_order_and_again(mixed):
@@ -133,7 +133,7 @@ def test_a_changed_file_is_decoded_again_and_others_are_not_decoded_twice(mixed,
     assert not decoded
     media.picture(mixed / "thing 01.jpg", media.pixels(9, 9))
     assert (read_all(Source(directory=str(mixed), **SMALL))["image"] == 1).all() and len(decoded) == NUM
-    with pytest.raises(DataError, match=r"thing 01\.jpg: image\.size"):
+    with pytest.raises(DataError, match=r"thing 01\.jpg: image\.content"):
         media.cut(mixed / "thing 01.jpg")
         Source(directory=str(mixed), **SMALL)
 
@@ -157,20 +157,20 @@ def test_manifest_lines_are_the_examples(tmp_path, cache):
     assert batch["audio/mask"].tolist() == batch["video/mask"].tolist() == [False, False, True]
     listing = folder_listing.read(directory)
     assert [line.split("/")[-1] for line in listing.ignored] == ["c.png: not in manifest.jsonl"]
-    assert listing.examples[0][0] == listing.examples[1][0]  # lines of one file share a split
+    assert listing.examples[0].group == listing.examples[1].group  # lines of one file share a split
 
 
 def test_problems_are_all_found_at_once(mixed):
     media.cut(mixed / "thing 01.jpg")
     (mixed / "thing 02.txt").write_bytes(b"\xff")
     media.picture(mixed / "thing 02.jpg")
-    problems, _ = Source.examine(directory=str(mixed), **SMALL)
+    problems = Source.examine(directory=str(mixed), **SMALL).problems
     assert sorted(problem.args[:3] for problem in problems) == [
-        (str(mixed / "thing 01.jpg"), "image", "size"),
+        (str(mixed / "thing 01.jpg"), "image", "content"),
         (str(mixed / "thing 02.png"), "image", "stem"),
         (str(mixed / "thing 02.txt"), "text", "encoding"),
     ]
-    problems, _ = Source.examine(directory=str(mixed), names=("audio",), **SMALL)
+    problems = Source.examine(directory=str(mixed), names=("audio",), **SMALL).problems
     assert [problem.args[2] for problem in problems] == ["stem"]
 
 

@@ -127,10 +127,11 @@ def test_refusals(made, tmp_path):
         grid_s1.Source(directory=str(made))
 
 
-def test_a_face_may_be_mirrored_with_its_frame_but_not_reversed(made):
+def test_a_face_may_be_mirrored_and_enlarged_with_its_frame_but_not_reversed(made):
     source = grid_s1.Source(directory=str(made), split=_split(made))
     allowed = frozenset(source.label_preserving)
-    augment.check({"video": {"flip": 0.5}, "image": {"flip": 0.5}}, source.modalities, allowed)
+    both = {"flip": 0.5, "zoom": 0.1}
+    augment.check({"video": both, "image": both}, source.modalities, allowed)
     for settings in ({"video": {"flip": 0.5}}, {"video": {"reverse": 0.5}}):
         with pytest.raises(ValueError, match=r"would not follow|order of events"):
             augment.check(settings, source.modalities, allowed)

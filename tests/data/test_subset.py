@@ -1,4 +1,4 @@
-"""`config.data.fraction`: which examples a run trains on."""
+"""`config.data.fraction` and `config.data.part`: which examples a run trains on."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import open_source
 from mmgen_jax.data import pipeline
+from mmgen_jax.data.subset import Half
 
 
 def config(fraction, seed=0):
@@ -51,3 +52,39 @@ def test_it_is_a_source_to_the_pipeline():
 def test_an_impossible_fraction_is_refused(fraction):
     with pytest.raises(ValueError, match=r"data.fraction: expected above 0 and at most 1"):
         open_source(config(fraction))
+
+
+def part(name, fraction=1.0):
+    small = config(fraction)
+    small.data.part = name
+    return small
+
+
+def test_the_two_parts_are_the_whole_and_share_nothing():
+    first, second, whole = (images(open_source(part(name))) for name in ("first", "second", ""))
+    assert first | second == whole and not first.keys() & second.keys() and 70 < len(first) < 130
+    fewer = images(open_source(part("first", 0.1)))
+    assert fewer.items() <= first.items() and len(fewer) == np.ceil(0.1 * len(first))
+    assert len(open_source(part("first"), "test")) == 40
+    assert len(open_source(part("first", 0.1)).whole) == 200  # which a fingerprint is taken of
+
+
+def test_a_family_is_in_one_part():
+    class Source:
+        families = [f"family {i // 3}" for i in range(300)]
+
+        def __len__(self):
+            return 300
+
+        def read(self, indices, epochs):
+            return {"family": np.asarray(indices) // 3}
+
+    halves = [Half(Source(), name) for name in ("first", "second")]
+    found = [set(half.read(np.arange(len(half)), None)["family"]) for half in halves]
+    assert not found[0] & found[1] and len(found[0]) + len(found[1]) == 100
+    assert all(len(half) == 3 * len(families) for half, families in zip(halves, found))
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ValueError, match=r"data.part: expected first or second, got 'third'"):
+        open_source(part("third"))

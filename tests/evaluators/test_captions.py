@@ -3,13 +3,15 @@
 import json
 import math
 
+import media_files as media
 import numpy as np
 import pytest
 import sacrebleu
 
-from mmgen_jax import lookup
+from mmgen_jax import evaluate, lookup
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.captions import words_of
-from mmgen_jax.evaluators.measures import nearest
+from mmgen_jax.evaluators.measures import examples, nearest
 from mmgen_jax.evaluators.measures.captions import (
     bleu,
     bleu_statistics,
@@ -20,6 +22,7 @@ from mmgen_jax.evaluators.measures.captions import (
     self_bleu,
 )
 from mmgen_jax.modalities.tokenizer import END, NUM_SPECIAL, UNKNOWN, Tokenizer, build
+from mmgen_jax.results import tables
 from mmgen_jax.scenes import factors, text
 
 RNG = np.random.default_rng(0)
@@ -78,8 +81,37 @@ def test_cider_d_of_hand_computed_cases():
 def test_cider_d_of_long_copies_is_10_and_reads_the_corpus():
     references = [[tuple("abcd")], [tuple("efgh")], [tuple("ijkl")]]
     np.testing.assert_allclose(cider_d([r[0] for r in references], references), 10)
+
+
+def test_what_captions_do_not_have_is_refused():
     alike = [[tuple("abcd")]] * 3  # in every example: no n-gram tells anything
-    np.testing.assert_array_equal(cider_d([tuple("abcd")] * 3, alike), 0)
+    with pytest.raises(InputError, match="cider_d: needs two examples with different references, got 3 alike"):
+        cider_d([tuple("abcd")] * 3, alike)
+    with pytest.raises(InputError, match="self_bleu: expected at least 2 candidates, got 1"):
+        self_bleu([tuple("abcd")])
+    short = np.array([bleu_statistics(tuple("abc"), merge([tuple("abc")])) for _ in range(2)])
+    assert bleu(short.sum(0), 3) == 100
+    with pytest.raises(InputError, match="bleu_4: captions of fewer than 4 words have no BLEU-4"):
+        bleu(short.sum(0), 4)
+    assert set(bootstrap_bleu(short, 10)) == {1, 2, 3}
+
+
+def test_bleu_of_exact_captions_is_not_above_100():
+    for words in (tuple("abcdefghijk"), tuple("abcdefg"), tuple("abcde")):
+        assert bleu(sum(bleu_statistics(words, merge([words])) for _ in range(7))) <= 100
+
+
+def test_a_metric_that_the_captions_do_not_have_is_null_and_says_why():
+    evaluator = lookup.build("evaluators", {"name": "captions", "target": "text", "data": SCENES, "num_train": 200})
+    one_word = lambda batch: {"text": np.concatenate([batch["text"][:, :1], 0 * batch["text"][:, 1:]], 1)}  # noqa: E731
+    entries = evaluator(one_word, batches(num_test=1))
+    for name, why in (("bleu_2", "fewer than 2 words"), ("self_bleu", "at least 2"), ("cider_d", "got 1 alike")):
+        assert entries[name]["value"] is None and "interval" not in entries[name] and why in entries[name]["why"]
+    assert entries["bleu_1"]["value"] > 0
+    json.dumps(entries, allow_nan=False)
+    assert "–  self_bleu: expected at least 2" in evaluate.table(entries)
+    line = {"seed": 0, "metrics": entries}
+    assert tables.value(line, "self_bleu") is None and tables.summarise([line], "self_bleu") is None
 
 
 def test_distinct_counts_n_grams_of_all_captions():
@@ -190,7 +222,7 @@ def test_factors_of_captions_are_counted():
 
 def test_the_nearest_training_example_is_found():
     source = lookup.build("data", SCENES, split="train")
-    batch = source.read(np.array([3, 577, 120]), np.zeros(3, int))
+    batch = source.read(examples.order(len(source))[[3, 577, 120]], np.zeros(3, int))
     noisy = batch["image"] + RNG.normal(0, 0.01, batch["image"].shape).astype(np.float32)
     np.testing.assert_array_equal(nearest.captions(source, "image", "text", noisy, 600), batch["text"])
     others = nearest.captions(source, "image", "text", noisy, 100)
@@ -204,6 +236,30 @@ def test_words_outside_the_vocabulary_never_match():
     byte = Tokenizer("byte")
     assert words_of(byte.encode("A Red.", 12), byte, "") == ("a", "red", ".")
     assert words_of(np.full(3, 3, np.int32), tokenizer, "") == ("?",) * 3  # no END
+
+
+def test_every_caption_of_an_example_of_a_folder_is_a_reference(tmp_path, cache):
+    files = tmp_path / "files"
+    files.mkdir()
+    for i in range(40):
+        media.picture(files / f"{i}.png", np.full((8, 8, 3), 6 * i, np.uint8))
+        (files / f"{i}.txt").write_text(f"a picture of thing {i % 7}\nhere is the number {i % 7} again\n")
+    data = {
+        "name": "folder",
+        "directory": str(files),
+        "names": ("image", "text"),
+        "image_size": 8,
+        "test_fraction": 0.3,
+    }
+    evaluator = lookup.build("evaluators", {"name": "captions", "target": "text", "data": data})
+    source = lookup.build("data", data, split="test")
+    batch = source.read(np.arange(len(source)), np.zeros(len(source), int))
+    second = np.stack([source.references("text", ids)[1] for ids in batch["text"]])
+    assert (second != batch["text"]).any(axis=1).all()
+    entries = evaluator(lambda batch: {"text": second}, [batch])
+    assert entries["exact"]["value"] == 1 and entries["bleu_4"]["value"] == pytest.approx(100)
+    assert entries["bleu_1"]["references"] == 2
+    assert evaluator(lambda batch: {"text": second[::-1]}, [batch])["exact"]["value"] < 1
 
 
 def test_one_caption_is_the_reference_where_a_set_has_no_more(mmgen_data):

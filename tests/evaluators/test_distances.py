@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import lookup
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import ms_ssim, sliced_wasserstein
 from mmgen_jax.evaluators.measures import distances, intervals
 
@@ -66,10 +67,31 @@ def test_squared_mmd_is_its_definition():
 
 def test_kernel_distance_is_unbiased_and_sees_a_shift():
     a, b = RNG.normal(size=(2, 3000, 8))
-    value, deviation = distances.kernel_distance(a, b, subset_size=100)
-    assert abs(value) < deviation
-    assert distances.kernel_distance(a, b + 0.5, subset_size=100)[0] > 5 * deviation
-    assert distances.kernel_distance(a, b, 100, seed=1) == distances.kernel_distance(a, b, 100, seed=1)
+    values = distances.kernel_distance(a, b, subset_size=100)
+    assert abs(values.mean()) < values.std()
+    assert distances.kernel_distance(a, b + 0.5, subset_size=100).mean() > 5 * values.std()
+    np.testing.assert_array_equal(*(distances.kernel_distance(a, b, 100, seed=1) for _ in range(2)))
+
+
+def test_kernel_distance_of_a_small_set_has_a_deviation():
+    a, b = RNG.normal(size=(2, 60, 8))
+    values = distances.kernel_distance(a, b)
+    assert distances.kernel_subset(60, 60) == 30 and values.std() > 1e-3 and abs(values.mean()) < 3 * values.std()
+
+
+@pytest.mark.parametrize(
+    "metric,smallest",
+    [(distances.frechet_distance, 2), (distances.kernel_distance, 4), (distances.precision_recall, 4)],
+)
+def test_too_few_examples_and_features_that_are_not_finite_are_refused(metric, smallest):
+    a, name = RNG.normal(size=(10, 3)), metric.__name__
+    with pytest.raises(InputError, match=rf"{name}: expected at least {smallest} examples in each set, got 1"):
+        metric(a, a[:1])
+    broken = a.copy()
+    broken[4, 1], broken[6, 0] = np.nan, np.inf
+    for pair in ((a, broken), (broken, a)):
+        with pytest.raises(InputError, match=rf"{name}: expected finite features, got 2 of 10 .* the first at 4"):
+            metric(*pair)
 
 
 def test_precision_and_recall_tell_a_collapse_from_noise():
@@ -102,7 +124,7 @@ def test_wilson_holds_its_share_at_both_ends():
 def test_interval_of_a_mean_covers_it():
     covered = [low <= 1 <= high for low, high in (intervals.of_mean(RNG.normal(1, 2, 100)) for _ in range(1000))]
     assert 0.92 < np.mean(covered) < 0.97
-    assert intervals.of_mean(np.array([3.0])) == [3.0, 3.0]
+    assert intervals.of_mean(np.array([3.0])) is None and intervals.standard_error(np.array([3.0])) is None
 
 
 def pictures(num, size=64, channels=1, cell=8):
@@ -158,7 +180,7 @@ def test_ms_ssim_tells_a_collapse_from_variety():
     real = pictures(41, 32, 3)
     evaluator = lookup.build("evaluators", {"name": "ms_ssim", "target": "image"})
     batches = [{"image": real[:16]}, {"image": real[16:]}]
-    entry = evaluator(lambda batch: {"image": np.repeat(batch["image"][:1], len(batch["image"]), 0)}, batches)
+    entry = evaluator(lambda batch: {"image": np.repeat(real[:1], len(batch["image"]), 0)}, batches)
     assert entry["ms_ssim"]["value"] > 0.9 > entry["ms_ssim"]["reference"] and entry["ms_ssim"]["n"] == 20
     same = evaluator(lambda batch: batch, batches)["ms_ssim"]
     assert same["value"] == same["reference"] and same["interval"][0] < same["value"] < same["interval"][1]
@@ -224,4 +246,9 @@ def test_sliced_wasserstein_sees_at_which_scale_pictures_differ():
     assert alike["swd_64"]["reference"] < 3 * alike["swd_64"]["value"] and alike["swd"]["n"] == 30
     mean = np.mean([alike[f"swd_{side}"]["value"] for side in (64, 32, 16)])
     assert alike["swd"]["value"] == pytest.approx(mean)
+    for entry in alike.values():
+        low, high = entry["interval"]
+        assert 0 <= low < entry["value"] < high
+        assert (entry["resamples"], entry["resample_size"]) == (20, 15)
+    assert alike["swd_64"]["interval"][1] < different["swd_64"]["interval"][0]
     json.dumps(alike, allow_nan=False)

@@ -8,10 +8,13 @@ import dm_pix
 import numpy as np
 import pytest
 import tiny
+from skimage.metrics import structural_similarity
 
 from mmgen_jax import evaluate, lookup
+from mmgen_jax.config import schema
 from mmgen_jax.evaluators.judges import classifier, image
 from mmgen_jax.evaluators.measures import examples
+from mmgen_jax.evaluators.measures.fidelity import measure
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import parallel, state
@@ -78,6 +81,8 @@ def test_a_run_on_a_fraction_of_another_seed_is_measured_by_the_same_judge(cache
     sampler.load(*state.averaged(training.run(0)[0]))
     entry = evaluate.run(small, training.system, sampler)["test/accuracy/accuracy"]
     assert entry["judge"] == judge.hash and entry["n"] == 16
+    assert entry["judge_trained_on"] == {"source": "scenes", "split": "train", "examples": 4000}
+    assert entry["shares_training_items"] is None  # seed 7 renders other pictures: none of those compared is shared
 
 
 def test_training_is_deterministic_from_its_seed():
@@ -152,6 +157,26 @@ def test_classifier_frechet_orders_copies_noise_and_collapse(cached_judge):
     json.dumps(noise, allow_nan=False)
 
 
+def test_a_translation_is_measured_by_features_beside_its_error(cached_judge, monkeypatch):
+    judge = cached_judge[0]
+    monkeypatch.setattr(classifier, "train", None)
+    config = schema.base()
+    config.data, config.derived, config.aligned = SCENES, {"grey": {"name": "grey", "of": "image"}}, ("grey",)
+    config.objective, config.generator = {"name": "regression", "target": "image"}, {"name": "translation", "width": 4}
+    config.optimizers, config.parallel.num_devices = {"generator": {"lr": 1e-3}}, 1
+    config.evaluators = {
+        "features": {"name": "classifier_frechet", "label": "color", "num_examples": 24, "training": SHORT},
+        "error": {"name": "reconstruction", "num_examples": 24},
+    }
+    training = tiny.Training(tiny.shrink(config.lock()))
+    sampler = Sampler(training.system, parallel.create("jit", 8, num_devices=1), batch_size=8)
+    sampler.load(*state.averaged(training.run(0)[0]))
+    entries = evaluate.run(config, training.system, sampler)
+    distance, l1 = entries["test/features/frechet_distance"], entries["test/error/l1"]
+    assert distance["n"] == l1["n"] == 24 and distance["judge"] == judge.hash
+    assert distance["value"] > distance["reference"] and l1["value"] > 0.02  # it is not trained
+
+
 @pytest.mark.parametrize("shape", [(16, 20, 3), (4, 16, 16, 1)])
 def test_reconstruction_measures_as_dm_pix_does(shape):
     evaluator = lookup.build("evaluators", {"name": "reconstruction", "target": "view"})
@@ -167,6 +192,23 @@ def test_reconstruction_measures_as_dm_pix_does(shape):
     assert entries["mse"]["value"] == pytest.approx(np.mean((a - b) ** 2), rel=1e-5)
     assert entries["mse"]["baseline"] == pytest.approx(np.mean((b - b.mean(0)) ** 2), rel=1e-4)
     assert entries["psnr"]["value"] > entries["psnr"]["baseline"] and entries["psnr"]["n"] == 30
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_ssim_is_scikit_images_even_of_nearly_flat_pictures(clip):
+    noise = RNG.uniform(-1, 1, (2, 2, 24, 19, 3)).astype(np.float32)
+    b = (1e-3 * noise + 0.9).astype(np.float32)
+    a = (b + 1e-3 * noise[::-1]).astype(np.float32)
+    values = measure(a, b)["ssim"] if clip else np.concatenate([measure(x, y)["ssim"] for x, y in zip(a, b)])
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+    expected = [
+        [
+            structural_similarity(*(p.astype(float) / 2 + 0.5 for p in pair), channel_axis=-1, **options)
+            for pair in zip(*c)
+        ]
+        for c in zip(a, b)
+    ]
+    np.testing.assert_allclose(values, np.mean(expected, 1) if clip else np.ravel(expected), rtol=0, atol=1e-7)
 
 
 def test_reconstruction_of_a_copy_is_finite_and_may_see_the_target():

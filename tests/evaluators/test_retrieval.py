@@ -7,8 +7,9 @@ import types
 import numpy as np
 import pytest
 
-from mmgen_jax import lookup
-from mmgen_jax.config import presets
+from mmgen_jax import evaluate, lookup
+from mmgen_jax.config import loading, override, presets
+from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.evaluators import retrieval_recall
 from mmgen_jax.evaluators.judges import retriever
 
@@ -87,5 +88,80 @@ def test_the_judge_tells_own_captions_from_others_and_is_cached(cache, monkeypat
 
 
 def test_emoji_from_texts_are_judged_by_it():
-    assert presets.judges("emoji", conditional=True) == {"retrieval": {"name": "retrieval_judge"}}
+    judged = {"retrieval": {"name": "retrieval_judge", "splits": ("validation+test",)}}
+    assert presets.judges("emoji", conditional=True) == judged
+    assert presets.drawn_from_texts("emoji")["part"] == "first" and "part" not in presets.drawn_from_texts("scenes")
     assert presets.judges("emoji", conditional=False) == {}
+
+
+def test_captions_with_words_that_the_judge_does_not_know_are_left_out(monkeypatch):
+    """A judge that embeds pictures and texts alike, and knows the ids 0, 1 and 3 to 7."""
+    known = np.isin(np.arange(20), [0, 1, 3, 4, 5, 6, 7])
+    judge = retriever.Retriever(None, "image", "text", {"a": {"b": np.zeros(1)}}, known=known)
+    alike = lambda self, images, texts: (np.eye(20)[images[:, 0]], np.eye(20)[texts[:, 0]])  # noqa: E731
+    monkeypatch.setattr(retriever.Retriever, "embed", alike)
+    monkeypatch.setattr(retriever, "load", lambda *_: judge)
+    evaluator = lookup.build("evaluators", {"name": "retrieval_judge", "target": "image", "data": {}, "ranks": (1, 5)})
+    texts = np.array([[3, 4, 1], [4, 1, 0], [5, 9, 1], [6, 2, 1], [7, 1, 0], [9, 1, 0]])
+    entry = evaluator(lambda batch: {"image": batch["text"][:, :1]}, [{"text": texts, "image": texts[:, 1:2]}])
+    assert entry["recall@1"]["value"] == 1 and (entry["recall@1"]["n"], entry["recall@1"]["unknown"]) == (3, 3)
+    assert entry["recall@1"]["chance"] == 1 / 3 and entry["recall@1"]["reference"] < 1
+    assert entry["recall@5"]["value"] is None and entry["recall@5"]["n"] == 3
+    assert entry["recall@5"]["why"] == "recall@5: needs 5 captions whose words the judge knows, got 3 of 6"
+    with pytest.raises(ValueError, match="largest rank 5, got 2"):
+        evaluator(lambda batch: {"image": batch["text"][:, :1]}, [{"text": texts[:2], "image": texts[:2, 1:2]}])
+
+
+def test_the_judge_of_a_part_knows_the_words_of_the_other_part(mmgen_data):
+    data = presets.drawn_from_texts("emoji")
+    known = retriever._known(data, "text")
+    config = loading.load("text_to_image_gan:emoji")
+    own, judged = (open_source(override.override(config, {"data.part": name})) for name in ("first", "second"))
+    texts = [source.read(np.arange(len(source)), np.zeros(len(source), int))["text"] for source in (own, judged)]
+    assert known[texts[1]].all() and not known[texts[0]].all() and not known[2]
+    assert len(own) + len(judged) == len(own.whole)
+
+
+@pytest.fixture
+def captioned(tmp_path):
+    """A file of 150 pictures in two colours, every tenth without its caption."""
+    rng = np.random.default_rng(0)
+    red = np.arange(150) % 2
+    pictures = rng.integers(0, 60, (150, 16, 16, 3), np.uint8)
+    pictures[..., 0] += (120 * red).astype(np.uint8)[:, None, None]
+    texts = np.array(["a red thing" if is_red else "a dark thing" for is_red in red])
+    mask = np.arange(150) % 10 != 0
+    np.savez(tmp_path / "own.npz", image=pictures, text=texts, **{"text/mask": mask})
+    return tmp_path / "own.npz"
+
+
+def test_pairs_are_the_examples_that_have_both(captioned):
+    source = lookup.build("data", {"name": "npz", "file": str(captioned)}, split="train")
+    pairs = retriever.Pairs(source, ("image", "text"))
+    batch = pairs.read(np.arange(len(pairs)), np.zeros(len(pairs), int))
+    present = source.read(np.arange(len(source)), np.zeros(len(source), int))["text/mask"]
+    assert len(pairs) == present.sum() < len(source) and (batch["text"] != 0).any(axis=1).all()
+    pictures, texts = np.zeros((9, 8, 8, 3), np.uint8), np.array(["a"] * 9)
+    np.savez(captioned, image=pictures, text=texts, **{"text/mask": np.zeros(9, bool)})
+    with pytest.raises(ValueError, match="in the training texts, got none"):
+        lookup.build("data", {"name": "npz", "file": str(captioned)}, split="train")
+
+
+def test_a_model_of_own_captions_is_asked_whether_pictures_show_them(captioned, cache, monkeypatch):
+    config = loading.load(f"quickstart:npz={captioned}")
+    assert config.evaluators.to_dict() == {"adherence": {"name": "retrieval_judge", "ranks": (1, 5, 10)}}
+    assert not loading.load(f"dcgan:npz={captioned}").evaluators
+    of_emoji = loading.load(f"text_to_image_gan:emoji,npz={captioned}")  # without the splits and the part of emoji
+    assert of_emoji.evaluators.to_dict() == {"retrieval": {"name": "retrieval_judge"}} and "part" not in of_emoji.data
+    config = override.override(config, {"seed": 3, "train.batch_size": 8})
+    assert evaluate.judged_data(config)["seed"] == 3  # the judge's training part is the run's
+    assert "seed" not in evaluate.judged_data(loading.load("quickstart"))
+    system = build_system(config, open_source(config).modalities)
+    built = evaluate.build(config, system)[0]
+    evaluator = dataclasses.replace(built.evaluator, training=SHORT)
+    indices = np.arange(len(built.source))
+    batch = built.source.read(indices, np.zeros(len(indices), int))
+    entries = evaluator(lambda batch: {"image": batch["image"]}, [batch])
+    wrong = evaluator(lambda batch: {"image": np.zeros_like(batch["image"])}, [batch])
+    assert built.split == "test" and entries["recall@5"]["value"] == entries["recall@5"]["reference"]
+    assert entries["recall@5"]["value"] > wrong["recall@5"]["value"] + 0.1

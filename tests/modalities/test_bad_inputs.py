@@ -7,7 +7,7 @@ import time
 import bad_inputs
 import pytest
 
-from mmgen_jax.modalities import video
+from mmgen_jax.modalities import audio, video
 
 CASES = bad_inputs.cases()
 
@@ -48,4 +48,4 @@ def test_grid_clip_with_a_damaged_block_is_a_valid_stream(mmgen_data):
     """Its damage was encoded again into whole frames, which no decoder can tell from a picture: it is converted."""
     clip = mmgen_data / "grid_s1" / "clips" / "sgib8n.mp4"
     assert video.read(clip, (75, 16, 16, 3)).shape == (75, 16, 16, 3)
-    assert abs(video.read_sound(clip, 24_000, 8000)).max() > 0.1
+    assert abs(audio.read_sound(clip, 24_000, 8000)).max() > 0.1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import audio, containers, image, kinds, video
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.resample import resample
 
 
@@ -98,11 +99,50 @@ def test_frames_at_a_rate_follow_the_clock_and_hold_the_last(tmp_path):
     np.testing.assert_allclose(decoded, np.array([0, 2, 4, 6, 8, 9, 9, 9]) * 50 / 255 - 1, atol=0.03)
 
 
+def test_a_gif_is_divided_by_time(tmp_path):
+    black, white = (PIL.Image.new("L", (16, 16), shade) for shade in (0, 255))
+    black.save(tmp_path / "a.gif", save_all=True, append_images=[white], duration=[900, 100])
+    for frame_rate in (0.0, 10.0):  # one second
+        decoded = video.read(tmp_path / "a.gif", (10, 8, 8, 1), frame_rate).mean((1, 2, 3))
+        np.testing.assert_allclose(decoded, [-1] * 9 + [1], atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_clip_of_a_variable_rate_is_divided_by_time(tmp_path, name):
+    """As phones record: 0.5 s of darkness, then five frames of 0.1 s."""
+    shades, starts = np.array([0, 40, 80, 120, 160, 200], np.uint8), [0, 500, 600, 700, 800, 900]
+    frames = np.broadcast_to(shades[:, None, None, None], (6, 32, 32, 3))
+    path = media.clip(tmp_path / name, frames, rate=10, starts=starts)
+    expected = np.array([0, 0, 0, 0, 0, 40, 80, 120, 160, 200]) / 127.5 - 1
+    for frame_rate in (0.0, 10.0):
+        decoded = video.read(path, (10, 8, 8, 1), frame_rate).mean((1, 2, 3))
+        np.testing.assert_allclose(decoded, expected, atol=0.03)
+
+
+def test_a_clip_of_a_constant_rate_is_divided_as_by_number(tmp_path):
+    """Also where the middle of a part is between two frames, and times are rounded to milliseconds."""
+    ramp = np.arange(32, dtype=np.uint8)[:, None, None, None] * np.full((1, 32, 32, 3), 7, np.uint8)
+    for name in ("a.mp4", "a.mkv", "a.avi"):
+        codec = "mpeg4" if name == "a.avi" else "libx264"
+        decoded = video.read(media.clip(tmp_path / name, ramp, rate=30, codec=codec), (16, 8, 8, 1)).mean((1, 2, 3))
+        np.testing.assert_allclose((decoded + 1) * 127.5 / 7, np.arange(1, 32, 2), atol=0.45)
+
+
 def test_video_sound_is_the_recorded_one(tmp_path):
     path = media.clip(tmp_path / "a.mp4", samples=media.sine(16_000, frequency=300))
-    decoded = video.read_sound(path, 4000, 8000)[1000:3000]  # AAC delays by a whole number of its samples
+    decoded = audio.read_sound(path, 4000, 8000)[1000:3000]  # AAC delays by a whole number of its samples
     spectrum = np.abs(np.fft.rfft(decoded * np.hanning(2000)))
     assert spectrum.argmax() * 4 == 300 and 0.3 < decoded.std() < 0.4
+
+
+def test_a_clip_can_be_given_for_its_sound(tmp_path):
+    path = media.clip(tmp_path / "a.mp4", samples=media.sine(16_000))
+    (given,) = Modality("audio", (4000,), sample_rate=8000).traits.read_given(str(path), "audio")
+    np.testing.assert_array_equal(given, audio.read_sound(path, 4000, 8000))
+    with pytest.raises(DataError, match=r"a\.gif: audio\.content"):
+        Modality("audio", (4000,), sample_rate=8000).traits.read_given(
+            media.clip(tmp_path / "a.gif", codec="gif"), "audio"
+        )
 
 
 def test_reading_twice_is_identical(tmp_path):
@@ -124,20 +164,50 @@ def test_error_survives_pickling_and_is_one_line():
     assert str(error) == "a b: image.size: expected 3, got 4 5; shrink it" == str(pickle.loads(pickle.dumps(error)))
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.wav", "a.ogg", "a.gif", "a.mp4", "a.webm"])
-def test_a_file_cut_anywhere_is_noticed_from_its_container(tmp_path, name):
+CODECS = {".gif": "gif", ".webm": "libvpx", ".avi": "mpeg4"}
+NAMES = ["a.png", "a.jpg", "a.webp", "a.bmp", "a.tiff", "a.avif", "a.wav", "a.aiff", "a.ogg", "a.flac"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "a.gif", "a.mp4", "a.mov", "a.webm", "a.mkv", "a.avi"])
+def test_a_file_cut_anywhere_is_noticed(tmp_path, name):
     path = tmp_path / name
-    {
-        "image": lambda: media.picture(path),
-        "audio": lambda: media.sound(path),
-        "video": lambda: media.clip(path, codec={".gif": "gif", ".webm": "libvpx"}.get(path.suffix, "libx264")),
-    }[kinds.of_file(path)]()
-    containers.check(path, "image")
+    make, read = {
+        "image": (lambda: media.picture(path), lambda: image.read(path, (8, 8, 3))),
+        "audio": (lambda: media.sound(path), lambda: audio.read(path, 4000, 8000)),
+        "video": (
+            lambda: media.clip(path, codec=CODECS.get(path.suffix, "libx264")),
+            lambda: video.read(path, (4, 8, 8, 3)),
+        ),
+    }[kinds.of_file(path)]
+    make()
+    read()
     whole = path.read_bytes()
-    for share in (0.2, 0.5, 0.9, 1 - 1.5 / len(whole)):
+    for share in (0.2, 0.5, 0.9):
         path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(DataError, match="a whole file"):
-            containers.check(path, "image")
+        with pytest.raises(DataError):
+            read()
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.gif", "a.mp4", "a.webm"])
+def test_one_byte_less_is_noticed_where_a_decoder_would_not(tmp_path, name):
+    path = tmp_path / name
+    (media.sound if kinds.of_file(path) == "audio" else media.clip)(
+        path, **{"codec": CODECS[path.suffix]} if path.suffix in CODECS else {}
+    )
+    containers.check(path, "image")
+    whole, at = path.read_bytes(), -2 if name == "a.gif" else -1  # a GIF's last byte is its trailer
+    path.write_bytes(whole[:at])
+    with pytest.raises(DataError, match="a whole file"):
+        containers.check(path, "image")
+
+
+def test_a_gif_of_one_picture_is_an_image(tmp_path):
+    still, moving = media.picture(tmp_path / "a.gif"), media.clip(tmp_path / "b.GIF", codec="gif")
+    assert [kinds.of_content(path) for path in (still, moving, "no.gif", "a.png")] == [
+        *["image"],
+        *["video"] * 2,
+        "image",
+    ]
 
 
 @settings(deadline=None, max_examples=100)
@@ -163,7 +233,7 @@ def test_arbitrary_bytes_are_refused_and_nothing_else_happens(tmp_path_factory, 
         lambda: image.read(path, (4, 4, 3)),
         lambda: audio.read(path, 8, 8000),
         lambda: video.read(path, (2, 4, 4, 3)),
-        lambda: video.read_sound(path, 8, 8000),
+        lambda: audio.read_sound(path, 8, 8000),
     ):
         with pytest.raises(DataError):
             read()

@@ -43,8 +43,30 @@ def test_words_round_trip_up_to_case_and_spacing(text):
 def test_words_are_lower_case_with_punctuation_apart():
     assert split(LINES[0], "word") == ["a", "red", "circle", ",", "moving", "left", "."]
     assert split(LINES[1], "word") == ["don't", "stop"]
-    assert split(LINES[2], "word") == ["naïve", "café", "漢字"]
+    assert split(LINES[2], "word") == ["naïve", "café", "漢", "字"]
     assert split(LINES[3], "word") == ["well-known"]
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("Cafe\u0301 CAFÉ", ["café", "café"]),
+        ("हिन्दी में एक लाल तारा", ["हिन्दी", "में", "एक", "लाल", "तारा"]),
+        ("ภาพสีแดง ดาว", ["ภาพสีแดง", "ดาว"]),  # no spaces inside a phrase: one word
+        ("红色的猫 3只", ["红", "色", "的", "猫", "3", "只"]),  # a word for each character
+        ("漢字かな", ["漢", "字", "かな"]),
+        ("한국어 문장", ["한국어", "문장"]),
+        ("می\u200cخواهم שָׁלוֹם", ["می\u200cخواهم", "שָׁלוֹם"]),
+        ("it’s l’été rock’n’roll", ["it's", "l'été", "rock'n'roll"]),
+        ("‘red’ ’", ["‘", "red", "’", "’"]),  # a mark of quotation stays apart
+        ("İstanbul I\u0307 istanbul", ["istanbul", "i", "istanbul"]),
+        ("❤\ufe0flove 1\ufe0f\u20e3", ["❤\ufe0f", "love", "1\ufe0f\u20e3"]),
+    ],
+)
+def test_words_are_whole_in_any_script(text, words):
+    assert split(text, "word") == words
+    tokenizer = build([text], unit="word", open=False)
+    assert split(tokenizer.decode(tokenizer.encode(text, 20)), "word") == words
 
 
 def test_layout_is_ids_end_padding():

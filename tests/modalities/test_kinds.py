@@ -12,6 +12,7 @@ from tiny import ROOT
 
 from mmgen_jax import check_data, contracts, modalities
 from mmgen_jax.config import schema
+from mmgen_jax.data import npz
 from mmgen_jax.errors import BatchError, DataError
 from mmgen_jax.modalities import kinds, save
 from mmgen_jax.modalities.modality import Modality, check_batch, modalities_from_json, modalities_to_json
@@ -21,7 +22,7 @@ OF_TRACKS, OF_LINES = {"read_track"}, {"read_inline"}
 
 
 def test_the_kinds_that_there_are():
-    assert kinds.names() == ["audio", "image", "label", "text", "vector", "video"]
+    assert kinds.names() == ["audio", "image", "label", "mask", "text", "vector", "video"]
 
 
 @pytest.mark.parametrize("name", kinds.names())
@@ -137,6 +138,17 @@ def config(point_cloud, tmp_path, cache):
     config.optimizers = {"generator": {"lr": 1e-3}}
     config.train.batch_size = 8
     return config
+
+
+def test_a_new_kind_is_read_from_an_npz_file(point_cloud, tmp_path):
+    clouds = np.random.default_rng(0).uniform(-1, 1, (12, 5, 3))
+    np.savez(tmp_path / "clouds.npz", pointclouds=clouds)
+    source = npz.Source(file=str(tmp_path / "clouds.npz"), validation_fraction=0, test_fraction=0)
+    assert source.modalities == {"pointcloud": Modality("pointcloud", (5, 3))}
+    np.testing.assert_allclose(source.read(np.arange(12), np.zeros(12, int))["pointcloud"], clouds, rtol=1e-6)
+    np.savez(tmp_path / "flat.npz", pointcloud=clouds[:, 0])
+    with pytest.raises(DataError, match=r"pointcloud\.shape: expected numbers, with 2 axes after the examples', got "):
+        npz.Source(file=str(tmp_path / "flat.npz"))
 
 
 def test_a_new_kind_is_one_file(config, tmp_path, capsys):

@@ -1,11 +1,12 @@
 """modalities/save.py: the files hold the samples, and a person can tell which is which."""
 
+import av
 import numpy as np
 import PIL.Image
 import pytest
 import soundfile
 
-from mmgen_jax.modalities import grid, save, tokenizer
+from mmgen_jax.modalities import animation, grid, save, tokenizer
 from mmgen_jax.modalities.modality import Modality
 
 TOKENIZER = tokenizer.build(["a red circle", "two blue squares"])
@@ -86,6 +87,45 @@ def test_video_is_an_animation_of_every_frame(tmp_path):
             animation.seek(t)
             seen.append(int(np.asarray(animation.convert("L"))[grid.GAP + 40, grid.GAP + 40]))
     np.testing.assert_allclose(seen, grid.to_uint8(shades), atol=3)
+
+
+@pytest.mark.parametrize(
+    "rate, shown, durations", [(30, 30, {30, 40}), (50, 30, {20}), (60, 25, {20}), (150, 10, {20})]
+)
+def test_a_gif_keeps_the_time_of_the_clip_at_no_more_than_50_frames_a_second(
+    tmp_path, monkeypatch, rate, shown, durations
+):
+    said = []
+    monkeypatch.setattr(animation.logging, "log_first_n", lambda level, message, n, *words: said.append(words[0]))
+    clip = np.linspace(-1, 1, 30, dtype=np.float32)[None, :, None, None, None] * np.ones((1, 30, 16, 17, 3), np.float32)
+    path, *more = save.save_samples(
+        tmp_path, None, {"clip": clip}, {"clip": Modality("video", clip.shape[1:], frame_rate=rate)}
+    )
+    with PIL.Image.open(path) as gif:
+        assert gif.n_frames == shown
+        lasts = []
+        for t in range(shown):
+            gif.seek(t)
+            lasts.append(gif.info["duration"])
+    assert set(lasts) == durations and abs(sum(lasts) - 30 / rate * 1000) < 10
+    if rate <= 50:
+        assert not more and not said
+        return
+    assert said == [f"clip.gif: a GIF shows at most 50 frames/s; it has {shown} of 30, clip.mp4 has all"]
+    with av.open(str(more[0])) as mp4:
+        stream = mp4.streams.video[0]
+        grey = [frame.to_ndarray(format="gray")[40, 40] for frame in mp4.decode(stream)]
+        assert more[0].name == "clip.mp4" and stream.average_rate == rate
+    assert len(grey) == 30 and (np.diff(np.array(grey, int)) > 0).all()
+
+
+def test_without_the_codec_the_gif_alone_is_written_and_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(animation.logging, "log_first_n", lambda level, message, n, *words: said.append(words[0]))
+    monkeypatch.setattr(animation, "CODEC", "none")
+    frames = [PIL.Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in range(0, 240, 20)]
+    assert [path.name for path in animation.save(tmp_path / "a", frames, 60)] == ["a.gif"]
+    assert said and "no MP4 beside it" in said[0]
 
 
 def test_audio_reads_back_and_its_spectrogram_shows_the_pitch(tmp_path):

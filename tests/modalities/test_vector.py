@@ -2,6 +2,8 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
@@ -112,7 +114,7 @@ def test_one_shape_in_a_folder(files):
     np.save(files / "05.npy", np.zeros((2, 3)))
     with pytest.raises(DataError, match=r"05\.npy: vector\.shape: expected \[6\], got \[2, 3\]; give every example"):
         Source(directory=str(files), **ALL)
-    problems, _ = Source.examine(directory=str(files))
+    problems = Source.examine(directory=str(files)).problems
     assert [problem.args[:3] for problem in problems] == [(str(files / "05.npy"), "vector", "shape")]
     assert Source(directory=str(files), names=("text",), **ALL).names == ("text",)
 
@@ -170,7 +172,7 @@ def test_a_line_that_holds_no_vector_is_refused(tmp_path, cache, second, parts):
 
 def test_lines_of_numbers_alone_are_split_by_what_they_hold(tmp_path):
     listing = folder_listing.read(manifest(tmp_path, {"age": [1]}, {"age": [2], "text": " old "}, {"age": [1]}))
-    assert [group for group, _ in listing.examples] == ["[1]", "old", "[1]"]
+    assert [example.group for example in listing.examples] == ["[1]", "old", "[1]"]
 
 
 def test_samples_are_one_array_and_a_table(tmp_path):
@@ -240,12 +242,18 @@ def test_every_layer_of_the_networks_gets_a_gradient(files):
 
 
 def leaves(tree):
-    import jax
-
     return jax.tree.leaves(tree)
 
 
-@pytest.mark.parametrize("shape", [(), (4, 4, 3), (2, 4, 4, 3)])
-def test_the_generator_of_vectors_refuses_grids(shape):
-    with pytest.raises(ConfigError, match=r"generators/mlp: draws vectors, expected a shape \(D,\) or \(T, C\), got"):
+def test_the_mlp_draws_images_too():
+    generator = lookup.build("generators", {"name": "mlp", "width": 8}, shape=(4, 6, 3))
+    output, variables = jax.eval_shape(generator.init_with_output, jax.random.key(0), jnp.zeros((2, 5)), None)
+    assert output.shape == (2, 4, 6, 3)
+    assert variables["params"]["output"]["kernel"].shape == (8, 4 * 6 * 3)
+
+
+@pytest.mark.parametrize("shape", [(), (2, 4, 4, 3)])
+def test_the_mlp_refuses_other_shapes(shape):
+    expected = r"generators/mlp: expected a shape \(D,\), \(T, C\) or \(H, W, C\), got"
+    with pytest.raises(ConfigError, match=expected):
         lookup.build("generators", {"name": "mlp"}, shape=shape)

@@ -21,7 +21,9 @@ SIZES = {
     "text.lstm": ({}, 6),
     "text.transformer": ({"num_layers": 1}, 6),
     "image.cnn": ({"channels": (4, 8), "num_blocks": 1}, 16),
+    "image.pyramid": ({"channels": (4, 8)}, 64),
     "image.vit": ({"num_layers": 1}, 4),
+    "image.mlp": ({"hidden": 8}, 1),
     "image.colour": ({"grid": 2}, 4),
     "image.edge": ({"grid": 2}, 4),
     "image.texture": ({"grid": 2, "frequencies": (0.2,)}, 4),
@@ -176,7 +178,7 @@ def test_batch_norm_is_there_on_request():
 @pytest.mark.parametrize("name", ["image.vit", "video.factorised"])
 def test_patches_must_divide_the_image(name):
     encoder = lookup.build("encoders", {"name": name, "patch_size": 7}, **CONTEXT)
-    with pytest.raises(ValueError, match="patch_size: expected one that divides the image, 16 × 16 pixels, got 7"):
+    with pytest.raises(ValueError, match="patch_size: expected a divisor of the image's 16 × 16 pixels, got 7"):
         encoder.init(jax.random.key(0), example(name.split(".")[0]), np.ones(BATCH, bool))
 
 
@@ -196,7 +198,7 @@ def test_vit_stem():
 
 def test_tubelets_must_divide_the_video():
     encoder = lookup.build("encoders", {"name": "video.factorised", "tubelet_frames": 3}, **CONTEXT)
-    with pytest.raises(ValueError, match="tubelet_frames: expected one that divides 4 frames, got 3"):
+    with pytest.raises(ValueError, match="tubelet_frames: expected a divisor of the 4 frames, got 3"):
         encoder.init(jax.random.key(0), example("video"), np.ones(BATCH, bool))
 
 

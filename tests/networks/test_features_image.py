@@ -72,6 +72,13 @@ def test_sobel_equals_scikit_image(channels):
     close(direction[0], np.arctan2(down[0], right[0]))
 
 
+def test_gradients_of_edges_of_a_flat_picture_are_0():
+    flat = jnp.full((2, 8, 8, 3), 0.3)
+    for measured in (lambda x: edges(x)[0].sum(), lambda x: edges(x)[1].sum()):
+        np.testing.assert_array_equal(jax.grad(measured)(flat), 0)
+    assert (edges(flat)[1] == 0).all()
+
+
 def test_edge_histogram_equals_numpy():
     images = pictures()[:2]
     bins, grid = 8, 2
@@ -132,7 +139,7 @@ def test_frames_of_a_video_are_images():
     [
         (lambda: colour_histogram(jnp.zeros((1, 8, 8, 1))), "3 channels"),
         (lambda: edge_histogram(jnp.zeros((1, 8, 8, 4))), "1 or 3 channels"),
-        (lambda: edge_histogram(jnp.zeros((1, 9, 8, 3))), "divides the image, 9 × 8"),
+        (lambda: edge_histogram(jnp.zeros((1, 9, 8, 3))), "divides the image's 9 × 8"),
     ],
 )
 def test_wrong_images_are_refused_in_one_line(wrong, part):

@@ -20,8 +20,10 @@ FIELDS = {
     "conv": {"width": 4, "max_width": 8, "conditions_at": "both"},
     "grid": {"width": 4, "max_width": 8},
     "unet": UNET,
+    "dit": {"features": 8, "num_layers": 2, "num_heads": 2, "patch_size": 4},
     "translation": {"width": 4, "max_width": 8},
     "unet_translation": UNET,
+    "resnet_translation": {"width": 4, "num_stages": 1, "num_blocks": 1},
 }
 DISCRIMINATORS = {
     "conv": {"width": 4, "max_width": 8, "hidden": 8},
@@ -30,14 +32,16 @@ DISCRIMINATORS = {
     "patch": {"width": 4, "max_width": 8, "num_stages": 1},
 }
 NETWORKS = [("generators", name) for name in FIELDS] + [("discriminators", name) for name in DISCRIMINATORS]
-STARTS_FROM_SOURCES = ("translation", "unet_translation")
+DENOISERS = ("unet", "dit")
+STARTS_FROM_SOURCES = ("translation", "unet_translation", "resnet_translation")
 NEEDS_CONDITIONS = ("projection", "word_region")
 
 
 def network(package, name, rank, **fields):
     """Normalised over a cell's channels, which cancels no bias before it."""
     own = (FIELDS if package == "generators" else DISCRIMINATORS)[name]
-    return lookup.build(package, {"name": name, "norm": "layer", **own, **fields}, shape=SHAPES[rank])
+    norm = {} if name == "dit" else {"norm": "layer"}  # the norm of a DiT is none but `layer`
+    return lookup.build(package, {"name": name, **norm, **own, **fields}, shape=SHAPES[rank])
 
 
 def inputs(package, name, rank):
@@ -48,7 +52,7 @@ def inputs(package, name, rank):
     elif name == "grid":
         arrays = (rng.normal(size=(BATCH, CELLS[rank], 5)),)
     else:
-        arrays = (grid, rng.uniform(size=BATCH)) if name == "unet" else (rng.normal(size=(BATCH, LATENT)),)
+        arrays = (grid, rng.uniform(size=BATCH)) if name in DENOISERS else (rng.normal(size=(BATCH, LATENT)),)
     return tuple(array.astype(np.float32) for array in arrays)
 
 
@@ -138,7 +142,7 @@ def test_examples_do_not_see_each_other(package, name, rank):
     np.testing.assert_allclose(evaluate(*first)[0][0], evaluate(arrays, given)[0][0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("package, name", [(p, n) for p, n in NETWORKS if n not in ("grid", "unet")])
+@pytest.mark.parametrize("package, name", [(p, n) for p, n in NETWORKS if n not in ("grid", *DENOISERS)])
 def test_a_masked_source_is_an_absent_one(package, name):
     modality = Modality("image", SHAPES[2])
     conditioner = Conditioner({}, None, {}, {"edges": modality}, aligned=("edges",))
@@ -174,17 +178,31 @@ def test_grids_that_cannot_be_halved(shape):
 @pytest.mark.parametrize(
     "shape, fields, message",
     [
-        ((12, 3), {}, "whose sides 8 divides"),
-        ((8, 16, 20, 1), {}, "whose sides 8 divides"),
-        ((8, 16, 16, 1), {"patch_size": (3, 2, 2)}, "3 frames do not divide 8"),
+        ((12, 3), {}, "sides that are multiples of 8"),
+        ((8, 16, 20, 1), {}, "sides that are multiples of 8"),
+        ((8, 16, 16, 1), {"patch_size": (3, 2, 2)}, "a divisor of the 8 frames, got 3"),
         ((8, 16, 16, 1), {"patch_size": (2, 2)}, "a patch_size for each axis"),
-        ((16, 16, 1), {"patch_size": (2, 8)}, r"whose sides \(8, 32\) divides"),
+        ((16, 16, 1), {"patch_size": (2, 8)}, r"sides that are multiples of \(8, 32\)"),
         ((16, 16, 1), {"skips": "multiply"}, "skips: expected add or concat"),
     ],
 )
 def test_the_unet_refuses_what_it_cannot_halve(shape, fields, message):
     module = lookup.build("generators", {"name": "unet", "channels": (8, 8, 8), **fields})
     with pytest.raises(ValueError, match=message):
+        jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros(1), None)
+
+
+@pytest.mark.parametrize(
+    "shape, patch_size, message",
+    [
+        ((8, 16, 20, 1), 8, r"sides that are multiples of 8 \(from patch_size 8\)"),
+        ((8, 16, 16, 1), (3, 4, 4), "a divisor of the 8 frames, got 3"),
+        ((16, 16, 1), (2, 4, 4), "a patch_size for each axis"),
+    ],
+)
+def test_the_dit_refuses_patches_that_do_not_divide(shape, patch_size, message):
+    module = lookup.build("generators", {"name": "dit", "patch_size": patch_size})
+    with pytest.raises(ValueError, match="generators/dit: .*" + message):
         jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros(1), None)
 
 

@@ -53,7 +53,7 @@ def test_the_output_has_the_shape_of_the_input(size, channels, fields):
 
 @pytest.mark.parametrize("shape", [(2, 28, 28, 1), (2, 32, 28, 1)])
 def test_sides_that_do_not_divide_are_refused(shape):
-    with pytest.raises(ValueError, match="whose sides 8 divides"):
+    with pytest.raises(ValueError, match="sides that are multiples of 8"):
         Generator(channels=(8, 8, 8)).init(jax.random.key(0), jnp.zeros(shape), TIME, None)
 
 

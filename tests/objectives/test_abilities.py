@@ -4,7 +4,9 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+import style_parts
 import tiny
 
 from mmgen_jax import contracts, lookup
@@ -19,24 +21,35 @@ from mmgen_jax.training.state import averaged
 IMAGE_CODE = {"encoder": {"name": "image.cnn", "channels": (8, 8)}, "decoder": {"name": "grid"}}
 ROOT = tiny.ROOT / "configs"
 # By name: how its config is made, and its abilities.
+DRAWN, INFERRED = {"sample", "draw_latent", "from_latent"}, {"to_latent", "reconstruct"}
 CASES = {
-    "adversarial": (lambda: tiny.config("gan"), {"sample"}),
-    "adversarial, latents": (lambda: with_latents(tiny.config("gan")), {"sample", "reconstruct"}),
-    "variational": (lambda: tiny.config("vae"), {"sample", "reconstruct", "elbo"}),
-    "variational, latents": (lambda: with_latents(tiny.config("vae")), {"sample", "reconstruct"}),
-    "reconstruction": (lambda: tiny.config("autoencoder"), {"sample", "reconstruct"}),
+    "adversarial": (lambda: tiny.config("gan"), DRAWN),
+    "adversarial, latents": (lambda: with_latents(tiny.config("gan")), DRAWN | {"reconstruct"}),
+    "variational": (lambda: tiny.config("vae"), DRAWN | INFERRED | {"elbo"}),
+    "variational, latents": (lambda: with_latents(tiny.config("vae")), DRAWN | INFERRED),
+    "reconstruction": (lambda: tiny.config("autoencoder"), DRAWN | INFERRED),
+    "regression": (lambda: reference("image_translation.py:colour,l1"), {"sample"}),
     "diffusion": (lambda: reference("text_to_image_diffusion.py:scenes"), {"sample"}),
     "diffusion, latents": (lambda: reference("text_to_image_diffusion.py:scenes_latent"), {"sample", "reconstruct"}),
     "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample"}),
     "autoregressive, codes": (lambda: reference("text_to_image_autoregressive.py:scenes"), {"sample", "reconstruct"}),
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
     "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
+    "cycle_adversarial": (lambda: unpaired(), {"sample", "reconstruct"}),
     "recognition": (lambda: reference("multi_task.py:scenes"), {"sample", "embed"}),
+    "style_transfer": (lambda: style_parts.config(), {"sample"}),
 }
 
 
 def reference(name):
     return tiny.shrink(loading.load(f"{ROOT}/{name}"))
+
+
+def unpaired():
+    """The config of unpaired translation on a set that needs no files."""
+    config = loading.load(f"{ROOT}/image_translation_unpaired.py:digits").copy_and_resolve_references().unlock()
+    config.data.sets.mnist = {"name": "small_digits", "of": "image"}
+    return tiny.shrink(config.lock())
 
 
 def with_latents(config):
@@ -88,8 +101,11 @@ def test_what_an_ability_gives_is_what_its_contract_says(name):
     objective, modalities = training(name).objective, training(name).system.modalities
     arrays = abstract(name)
     for ability in objective.abilities:
-        got = jax.eval_shape(getattr(objective, ability), *arrays)
-        if ability in ("sample", "reconstruct"):
+        given = arrays
+        if ability == "from_latent":
+            given = *arrays[:3], jax.eval_shape(objective.draw_latent, *arrays)
+        got = jax.eval_shape(getattr(objective, ability), *given)
+        if ability in ("sample", "reconstruct", "from_latent"):
             assert set(got) == set(objective.targets)
             for target, array in got.items():
                 assert array.shape == (2, *modalities[target].shape)
@@ -111,7 +127,7 @@ def test_the_sampler_supports_the_abilities_and_refuses_the_others(name):
     for ability in set(contracts.ABILITIES) - CASES[name][1]:
         call = sampler if ability == "sample" else getattr(sampler, ability)
         with pytest.raises(ValueError, match=f"has no '{ability}'; leave out what asks for it"):
-            call(batch)
+            call(batch, np.zeros((2, 4))) if ability == "from_latent" else call(batch)
 
 
 @pytest.mark.parametrize("name", CASES)

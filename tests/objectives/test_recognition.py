@@ -181,10 +181,10 @@ def test_what_recognition_cannot_do_is_refused():
         (lambda: several({}, target="text"), r"objective.target: expected a label, 'text' is of kind 'text'"),
         (
             lambda: several({"text": 1.0}),
-            r"objective.auxiliary_labels: expected labels beside the target \(shape\), got 'text'",
+            r"objective.auxiliary_labels: expected labels other than the target \(shape\), got 'text'",
         ),
-        (lambda: several({"color": 1.0}), r"beside the target \(shape\), got 'color'"),
-        (lambda: several({}, mixup=-0.5), "objective.mixup: expected at least 0, got -0.5"),
+        (lambda: several({"color": 1.0}), r"other than the target \(shape\), got 'color'"),
+        (lambda: several({}, mixup=-0.5), r"config\.objective\.mixup: expected a number, at least 0, got -0\.5"),
         (
             lambda: Training(override.override(config(text), {"objective.mixup": 0.4})),
             "mixup: 'text' is of kind 'text'",

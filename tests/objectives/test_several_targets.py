@@ -142,7 +142,7 @@ def test_an_evaluator_names_its_target(run):
     workdir, _, _, _ = run
     written = evaluate.read(workdir)
     metrics = evaluate.evaluate(workdir)
-    names = {f"test/{name}/{metric}" for name in ("picture", "clip") for metric in ("psnr", "mse", "ssim")}
+    names = {f"test/{name}/{metric}" for name in ("picture", "clip") for metric in ("psnr", "mse", "l1", "ssim")}
     assert set(metrics) == set(written) == names
     for name in names:
         assert metrics[name]["value"] == pytest.approx(written[name]["value"], rel=1e-5)

@@ -1,6 +1,7 @@
 """The autoencoder around a grid: its latents, its loss, and what it stands on."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from diffusion_parts import PRESENT, X
@@ -30,6 +31,27 @@ def test_latents_are_normalised_by_channel_and_decode_to_what_they_came_from():
     mean, _ = representation.network.apply(variables, X, method="distribution")
     decoded = Pixels().apply({"params": params["autoencoder"]["target_decoder"]}, mean, None)
     np.testing.assert_allclose(representation.decode(params, collections, encoded), np.tanh(decoded), atol=1e-5)
+
+
+def test_with_clip_the_loss_sees_the_linear_output_and_decode_clips_it():
+    representation = latents(output="clip", kl_weight=0.0)
+    params, collections = initial(representation, X)
+    params = jax.tree.map(lambda p: 5 * p, params)
+    variables = {"params": params["autoencoder"], **collections["autoencoder"]}
+    mean, log_var = representation.network.apply(variables, X, method="distribution")
+    code = representation.encode(params, collections, X)
+    linear = Pixels().apply({"params": params["autoencoder"]["target_decoder"]}, mean, None)
+    assert np.abs(linear).max() > 1
+    np.testing.assert_allclose(representation.decode(params, collections, code), np.clip(linear, -1, 1), atol=1e-4)
+    bias = jnp.full_like(log_var, -1e3)  # no noise: the loss is that of the means
+    quiet = jax.tree.map(lambda p: p, params)
+    kernel = quiet["autoencoder"]["posterior"]["kernel"]
+    quiet["autoencoder"]["posterior"] = {
+        "kernel": kernel.at[:, 3:].set(0),
+        "bias": jnp.concatenate([quiet["autoencoder"]["posterior"]["bias"][:3], bias[0, 0]]),
+    }
+    _, (_, metrics) = representation.loss("autoencoder", quiet, collections, X, ONES, KEY)
+    np.testing.assert_allclose(metrics["error_per_element"], np.mean((linear - X) ** 2), rtol=1e-4)
 
 
 def test_the_loss_is_the_error_and_the_weighted_divergence():
@@ -74,7 +96,7 @@ TEXT = Modality("text", (6,), tokenizer=Tokenizer("word", ("a",)))
     "of, expected",
     [
         (identity.Representation(TEXT), r"needs values on a grid .*, got 6 ids of"),
-        (latents(), "stands on another one with the player 'autoencoder'"),
+        (latents(), "`of` has the same player 'autoencoder'"),
     ],
 )
 def test_what_it_cannot_stand_on_is_refused(of, expected):

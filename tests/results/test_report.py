@@ -89,11 +89,14 @@ def test_every_experiment_has_a_section(monkeypatch):
 
 def test_a_run_without_a_line_trains_and_one_with_a_line_is_measured(repository):
     verb.report(repository)
-    assert rows(repository)["text → image"] == {"`variational`": "trains", "`diffusion`": "planned"}
+    assert rows(repository)["→ image"] == {
+        "`variational`": "`text`, *text + image*",
+        "`diffusion`": "*text*, `text + image`",
+    }
     assert "| VAE | not run | 0 of 1 |" in (repository / "docs/results.md").read_text()
     finish_the_run(repository, 0.75)
     verb.report(repository)
-    assert rows(repository)["text → image"]["`variational`"] == "[measured](docs/results.md#small--new)"
+    assert rows(repository)["→ image"]["`variational`"] == "[text](docs/results.md#small--new), *text + image*"
     for page in ("docs/results.md", "experiments/new/README.md"):
         assert "| VAE | 0.7500 | 1 of 1 |" in (repository / page).read_text()
 
@@ -101,8 +104,8 @@ def test_a_run_without_a_line_trains_and_one_with_a_line_is_measured(repository)
 def test_kinds_are_of_the_data_and_not_of_the_names(repository):
     # The set of this test calls a picture `audio`.
     verb.report(repository)
-    assert rows(repository)["text + image → image"]["`diffusion`"] == "trains"
-    assert set(rows(repository)["any → video"].values()) == {"planned"}
+    assert rows(repository)["→ image"]["`diffusion`"].endswith("`text + image`")
+    assert set(rows(repository)["→ video"].values()) == {"*any*"}
 
 
 def test_what_is_written_by_hand_stays(repository):
@@ -157,6 +160,5 @@ def test_a_table_without_its_heading_is_refused(repository):
         verb.report(repository)
 
 
-def test_tasks_read_from_input_to_output():
-    assert str(Task((), ("image",))) == "nothing → image"
-    assert str(Task(("text", "audio"), ("image", "label"))) == "text + audio → image + label"
+def test_what_a_task_is_given():
+    assert Task((), ("image",)).given == "nothing" and Task(("text", "audio"), ("image",)).given == "text + audio"

@@ -6,6 +6,7 @@ import pytest
 import tiny
 
 from mmgen_jax import train
+from mmgen_jax.config import loading
 from mmgen_jax.errors import ConfigError, TextError
 from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.results import sheets
@@ -37,6 +38,33 @@ def test_a_sheet_shows_what_each_model_draws(run):
             np.testing.assert_array_equal(sheet[top : top + height, left : left + width], expected)
 
 
+@pytest.mark.parametrize("target,columns", [("audio", 1), ("video", sheets.MAX_FRAMES)])
+def test_a_sound_is_shown_as_its_spectrogram_and_a_clip_as_a_contact_sheet(tmp_path, target, columns):
+    config = tiny.shrink(loading.load(f"configs/any_to_any.py:scenes,target={target},family=variational"))
+    train.train(config, tmp_path / "run")
+    _, system, sampler, _ = restore(tmp_path / "run")
+    modality, text = system.modalities[target], system.modalities["text"]
+    ids = text.tokenizer.encode(PROMPTS[0], text.shape[0])[None]
+    frames = modality.traits.frames(target, sampler({"text": ids})[target])[0]
+    assert len(frames) == (1 if target == "audio" else 4) and frames.dtype == np.uint8
+    shown = np.concatenate(list(frames[:columns]), axis=1)
+    factor = -(-sheets.SMALLEST // len(shown))
+    expected = np.broadcast_to(shown, (*shown.shape[:2], 3)).repeat(factor, axis=0).repeat(factor, axis=1)
+    sheet = np.asarray(sheets.prompt_sheet({"a": tmp_path / "run"}, PROMPTS[:1], num=1))
+    top, right = sheets.LINE, sheet.shape[1] - sheets.GAP
+    np.testing.assert_array_equal(sheet[top : top + len(expected), right - expected.shape[1] : right], expected)
+
+
+def test_sheets_are_stacked_under_their_headings():
+    parts = {name: PIL.Image.new("RGB", size, name) for name, size in (("red", (30, 8)), ("blue", (50, 9)))}
+    whole, line = np.asarray(sheets.stack(parts)), sheets.LINE + sheets.GAP
+    assert whole.shape == (2 * line + 17, 50, 3)
+    assert (whole[line : line + 8, :30] == (255, 0, 0)).all() and (whole[-9:] == (0, 0, 255)).all()
+    assert (whole[line : line + 8, 30:] == 255).all() and (whole[:line] != 255).any()
+    with pytest.raises(ConfigError, match="at least one sheet"):
+        sheets.stack({})
+
+
 def test_a_word_that_the_model_does_not_know_is_refused(run):
     with pytest.raises(TextError, match="purple"):
         sheets.prompt_sheet({"a": run}, ["a purple star"])
@@ -44,7 +72,7 @@ def test_a_word_that_the_model_does_not_know_is_refused(run):
 
 def test_a_model_without_a_text_is_refused(tmp_path):
     train.train(tiny.config("autoencoder", steps=1), tmp_path / "run")
-    with pytest.raises(ConfigError, match="draws images from one text"):
+    with pytest.raises(ConfigError, match="draws from one text"):
         sheets.prompt_sheet({"a": tmp_path / "run"}, PROMPTS)
 
 

@@ -7,7 +7,7 @@ import soundfile
 import tiny
 
 from mmgen_jax import api, sample, train
-from mmgen_jax.errors import ConfigError, DataError, InputError, TextError
+from mmgen_jax.errors import BatchError, ConfigError, DataError, InputError, TextError
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.runs import prompts
@@ -80,6 +80,29 @@ def test_a_file_of_texts_is_one_prompt_a_line(tmp_path):
         read(caption=f"@{tmp_path / 'none.txt'}")
 
 
+def test_a_file_may_hold_values_of_any_kind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, grey in (("a", 0), ("b", 255)):
+        PIL.Image.new("L", (8, 8), grey).save(f"{name}.png")
+    (tmp_path / "edges.txt").write_text("a.png\n\nb.png\n")
+    (tmp_path / "animals.txt").write_text("dog\n0\n")
+    given = read(edges="@edges.txt", animal="@animals.txt")
+    assert given["edges"][:, 0, 0, 0].tolist() == [-1, 1] and given["animal"].tolist() == [1, 0]
+    (tmp_path / "animals.txt").write_text("dog\nbird\n")
+    with pytest.raises(ConfigError, match=r"^animal: expected a class, .* got 'bird'"):
+        read(animal="@animals.txt")
+    with pytest.raises(DataError, match="No such file"):
+        read(edges="@none.txt")
+
+
+def test_numbers_and_arrays_are_read_as_they_are():
+    assert read(animal=np.int64(2))["animal"].tolist() == [2]
+    assert read(animal=np.array([0, 1], np.int32))["animal"].tolist() == [0, 1]
+    assert read(pose=np.zeros(3, np.float32))["pose"].shape == (1, 3)
+    with pytest.raises(BatchError, match=r"batch\['pose'\]\.shape: expected \[B, 3\], got \[1, 4\]"):
+        read(pose=np.zeros(4, np.float32))
+
+
 def test_names_that_there_are_not_and_kinds_that_do_not_fit():
     with pytest.raises(ConfigError, match=r"^--given.captoin: .*did you mean 'caption'\? it has: caption"):
         read(captoin="a star")
@@ -138,6 +161,19 @@ def test_each_of_several_texts_is_drawn_num_times(run, tmp_path):
     assert not np.allclose(drawn[2:4], alone, atol=1e-3)
 
 
+def test_two_conditions_of_one_kind_are_given_by_name(tmp_path):
+    config = tiny.config("gan", steps=1)
+    with config.unlocked():
+        config.data.names = ("text", "image", "color", "shape")
+        config.encoders = {"color": {"name": "label"}, "shape": {"name": "label"}}
+    train.train(tiny.shrink(config, steps=1), tmp_path / "run")
+    drawn = api.sample(tmp_path / "run", {"color": 0, "shape": 1}, num=2)["image"]
+    other = api.sample(tmp_path / "run", {"color": 0, "shape": 2}, num=2)["image"]
+    assert len(drawn) == 2 and not np.array_equal(drawn, other)
+    code, _, errors = tiny.mmgen("sample", f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'out'}")
+    assert code == 1 and "give at least one of --given.color, --given.shape" in errors
+
+
 class Pair:
     """Stands in for a model that draws two targets from a label: it has what `sample.draw` asks for."""
 
@@ -149,7 +185,7 @@ class Pair:
     def system(self):
         return self
 
-    def __call__(self, batch, given=()):
+    def __call__(self, batch, given=(), numbers=None):
         self.seen = batch, given
         return {name: MODALITIES[name].zeros(len(batch["animal"])) for name in self.targets}
 

@@ -202,6 +202,8 @@ def test_what_an_augmentation_would_make_untrue_is_refused():
     for name in ("color", "text"):
         with pytest.raises(ValueError, match=rf"augment.image.hue: '{name}' may describe colours"):
             check(("image", name), {"image": {"hue": 0.1}})
+    with pytest.raises(ValueError, match=r"augment.image.zoom: 'size' may describe sizes"):
+        check(("image", "size"), {"image": {"zoom": 0.1}})
     check(("image", "shape", "color", "size"), flip)
     check(("video", "shape", "size"), {"video": {"flip": 0.5, "reverse": 0.5}})
     check((), {"image": {"crop": 2, "brightness": 0.2}, "audio": {"gain": 6}, "text": {"drop": 0.1}})

@@ -26,14 +26,14 @@ MODALITIES = {
     "label": Modality("label", classes=("x", "y")),
 }
 COLOURS = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.2}
-VISUAL = {"flip": 0.5, "rotate": 20, "crop": 3, "cutout": 4, **COLOURS}
+VISUAL = {"flip": 0.5, "rotate": 20, "zoom": 0.3, "crop": 3, "cutout": 4, **COLOURS}
 EVERYTHING = {
     "image": VISUAL,
     "video": VISUAL | {"reverse": 0.5},
     "audio": {"shift": 0.2, "gain": 12, "noise": 0.3},
     "text": {"drop": 0.3, "unknown": 0.2, "synonym": 0.5, "synonyms": (("big", "large"),)},
 }
-INVARIANT = ("flip", "reverse", "hue")
+INVARIANT = ("flip", "reverse", "hue", "zoom")
 
 
 def make_batch(size: int = 16) -> dict[str, np.ndarray]:
@@ -138,6 +138,18 @@ def test_rotation_equals_scipy():
     rotated = np.asarray(augmentation.rotate(jnp.asarray(image)[None], jnp.deg2rad(15.0)))[0]
     expected = ndimage.rotate(image, 15.0, reshape=False, order=1, mode="nearest")
     np.testing.assert_allclose(rotated, expected, atol=1e-5)
+
+
+def test_zoom_enlarges_each_axis_by_its_own_factor():
+    image = ndimage.gaussian_filter(make_batch(4)["image"][0], (1, 1, 0))
+    zoom = jnp.array([1.25, 0.8])
+    enlarged = np.asarray(augmentation.rotate(jnp.asarray(image)[None], jnp.float32(0), zoom))[0]
+    middle, matrix = np.array([5.5, 5.5, 1.0]), np.diag([1 / 1.25, 1 / 0.8, 1.0])
+    expected = ndimage.affine_transform(image, matrix, middle - matrix @ middle, order=1, mode="nearest")
+    np.testing.assert_allclose(enlarged, expected, atol=1e-5)
+    factors = np.asarray(jax.vmap(lambda key: augmentation.zooms(key, 0.3))(make_keys(500)))
+    assert 0.7 <= factors.min() < 0.71 and 1.29 < factors.max() < 1.3
+    assert abs(np.corrcoef(factors.T)[0, 1]) < 0.15
 
 
 def test_crop_is_a_shift_within_the_padding():
@@ -270,6 +282,7 @@ REFUSED = [
     ({"image": {"flip": 0.5}, "video": {"flip": 0.5}}, (), "may describe sides and directions"),
     ({"video": {"reverse": 0.5}}, ("flip",), r"label_preserving = \('reverse',\)"),
     ({"image": {"hue": 0.1}, "video": {"hue": 0.1}}, (), "may describe colours"),
+    ({"image": {"zoom": 0.1}, "video": {"zoom": 0.1}}, (), "may describe sizes"),
 ]
 
 

@@ -3,6 +3,7 @@
 import io
 import itertools
 
+import jax
 import pytest
 
 from mmgen_jax.training import progress
@@ -64,3 +65,29 @@ def test_a_terminal_gets_a_bar_that_starts_where_the_run_resumes():
     text = stream.getvalue()
     assert "4/10" in text and "10/10" in text and "saved\n" in text and "\r" in text
     assert "a 1  b 2  c 3" in text and "d 4" not in text
+
+
+def test_a_compiled_loop_tells_how_far_it_is():
+    @jax.jit
+    def loop(x):
+        def step(i, x):
+            progress.report(i + 1, 250)
+            return x + 1
+
+        return jax.lax.fori_loop(0, 250, step, x)
+
+    stream = Terminal()
+    with progress.watched(stream):
+        assert int(loop(0)) == 250 and int(loop(1)) == 251
+    text = stream.getvalue()
+    assert text.count("250/250") >= 2  # a bar for each loop
+    assert int(loop(2)) == 252  # nothing watches
+    assert stream.getvalue() == text
+
+
+def test_a_watcher_closes_its_bar_where_the_loop_stops():
+    stream = io.StringIO()
+    with pytest.raises(KeyError), progress.watched(stream):
+        progress._watchers[-1].update(3, 10)
+        raise KeyError
+    assert stream.getvalue().startswith("step 3/10") and not progress._watchers

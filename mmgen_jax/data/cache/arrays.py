@@ -1,12 +1,12 @@
-"""Data decoded once: a directory of .npy files, memory-mapped when read, and a meta.json.
+"""Data that is decoded once: a directory of .npy files, which are memory-mapped for reading, and a meta.json.
 
     <directory>/image.npy               [N, ...]   a field whose examples share one shape
     <directory>/audio.npy               [sum of lengths, ...]   a ragged field, one example after the other
     <directory>/audio.offsets.npy       [N + 1] int64           example i is audio[offsets[i]:offsets[i + 1]]
     <directory>/meta.json               fields, count, attributes, provenance, fingerprint
 
-Texts are ragged UTF-8 bytes. A directory is written beside its place and renamed into it, so it is there whole or not
-at all; what a killed writer leaves is a hidden `.<name>.<random>` beside it that nothing reads.
+Texts are ragged fields of UTF-8 bytes. A directory is written under a hidden temporary name, `.<name>.<random>`, and
+renamed once complete. So a directory is complete or absent; the temporary directory of a killed process is never read.
 
     arrays = cached("emoji", inputs=[folder], parameters={"size": 32, "version": 1}, build=decode)
     arrays["image"][indices]            # [B, 32, 32, 4] uint8
@@ -37,7 +37,7 @@ FORMAT = 1  # of the directory; part of every fingerprint
 
 def cache_dir() -> pathlib.Path:
     """Where decoded data is kept: `$MMGEN_CACHE`, else `~/.cache/mmgen_jax`."""
-    return pathlib.Path(os.environ.get("MMGEN_CACHE") or "~/.cache/mmgen_jax").expanduser()
+    return pathlib.Path(os.path.expanduser(os.environ.get("MMGEN_CACHE") or "~/.cache/mmgen_jax"))
 
 
 def cached(
@@ -48,13 +48,13 @@ def cached(
 ) -> Arrays:
     """The arrays that `build` writes, built where the cache lacks them for these inputs and parameters.
 
-    They lie under `cache_dir()/name/<fingerprint>`: a changed input (path, size or modification time of any file under
-    it) or parameter is another directory, so what is read is never stale. Processes that build the same one at once
-    do so separately; the first to finish stays.
+    The arrays are in `cache_dir()/name/<fingerprint>`. A changed parameter or input (path, size or modification time of
+    any file in it) gives another fingerprint and so another directory: arrays are never stale. Several processes may
+    build the same directory at the same time; the first to finish is kept.
 
     Args:
       name: of the data set; may hold slashes.
-      inputs: the files, or folders with all that is under them, that `build` reads.
+      inputs: the files, or the folders with all their files, that `build` reads.
       parameters: JSON values that the content depends on, with a `version` to raise whenever `build` changes.
       build: writes the examples and attributes, as in `write`.
     """
@@ -84,7 +84,7 @@ def describe(path: str | os.PathLike) -> dict:
 
 
 def fingerprint(provenance: Mapping[str, Any]) -> str:
-    """A SHA-256 of the provenance and the format of the directory."""
+    """SHA-256 of the provenance and of the directory's format, in hexadecimal digits."""
     return hashlib.sha256(json.dumps([FORMAT, provenance], sort_keys=True).encode()).hexdigest()
 
 
@@ -107,7 +107,7 @@ class Ragged(Sequence):
         return np.diff(self.offsets)
 
     def window(self, indices: np.ndarray, length: int, starts: np.ndarray | int = 0) -> np.ndarray:
-        """`[B, length, ...]`: `length` values of each example from `starts [B]` on, zero before and after its own."""
+        """`[B, length, ...]`: `length` values of each example from index `starts [B]` on; zeros outside the example."""
         rows = np.zeros((len(indices), length, *self.values.shape[1:]), self.values.dtype)
         for row, index, start in zip(rows, indices, np.broadcast_to(starts, len(indices)).tolist()):
             inside = self[index][max(start, 0) : max(start + length, 0)]
@@ -117,7 +117,7 @@ class Ragged(Sequence):
 
 @dataclasses.dataclass(frozen=True)
 class Texts(Sequence):
-    """Texts of a field, decoded when one is taken."""
+    """The texts of a field; a text is decoded when it is indexed."""
 
     encoded: Ragged
 
@@ -129,7 +129,7 @@ class Texts(Sequence):
 
 
 class Arrays:
-    """What `read` gives. Pickles as its directory, so that worker processes map the files again."""
+    """An opened directory of arrays (by `read`). Pickling keeps the path only: worker processes map the files again."""
 
     def __init__(self, directory: str | os.PathLike, meta: Mapping[str, Any]):
         self.directory = pathlib.Path(directory)
@@ -149,19 +149,21 @@ class Arrays:
 
     @property
     def attributes(self) -> dict:
-        """What the writer noted about the whole: class names, sample rates, …"""
+        """JSON values about the whole set that the writer stored: class names, sample rates, …"""
         return self.meta["attributes"]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """A field of one shape: `[N, ...]`, memory-mapped."""
+        """A field whose examples have one shape: `[N, ...]`, memory-mapped."""
         self._check(name, "array")
         return self._open(file_name(name))
 
     def ragged(self, name: str) -> Ragged:
+        """A field whose examples have different lengths."""
         self._check(name, "ragged")
         return self._ragged(name)
 
     def text(self, name: str) -> Texts:
+        """A field of texts."""
         self._check(name, "text")
         return Texts(self._ragged(name))
 
@@ -189,10 +191,13 @@ class Arrays:
 
 
 def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays:
-    """Opens a written directory.
+    """Opens a directory that `write` wrote.
+
+    Args:
+      fingerprint: the expected fingerprint; None accepts any.
 
     Raises:
-      Unusable: there is none, a file of it is missing, or its fingerprint is another than the one asked for.
+      Unusable: no such directory, a missing file, another format, or another fingerprint.
     """
     directory = pathlib.Path(directory)
     try:
@@ -217,12 +222,12 @@ def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays
 
 @contextlib.contextmanager
 def write(directory: str | os.PathLike, provenance: Mapping[str, Any]) -> Iterator[Writer]:
-    """A writer whose directory takes its place when the block ends without an error.
+    """A context with a `Writer`; `directory` appears when the block ends without an error.
 
-    One that is there is replaced if it was made from something else, and kept if it was made from the same.
+    An existing directory is kept where its provenance is the same, else replaced.
 
     Args:
-      provenance: JSON: what the content was made from and how; its fingerprint is what `read` compares.
+      provenance: JSON values: the inputs and parameters of the content. `read` compares their fingerprint.
     """
     directory = pathlib.Path(directory)
     temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(8)}")
@@ -239,7 +244,7 @@ def write(directory: str | os.PathLike, provenance: Mapping[str, Any]) -> Iterat
 
 
 def _publish(temporary: pathlib.Path, directory: pathlib.Path, fingerprint: str) -> None:
-    """Renames `temporary` to `directory`; another one there is moved aside, as a full folder cannot be renamed over."""
+    """Renames `temporary` to `directory`. An existing directory is first moved aside: rename needs a free name."""
     while True:
         try:
             temporary.rename(directory)
@@ -249,7 +254,7 @@ def _publish(temporary: pathlib.Path, directory: pathlib.Path, fingerprint: str)
                 raise
         with contextlib.suppress(Unusable):
             read(directory, fingerprint)
-            return  # another process was first; whoever reads its files may go on
+            return  # another process finished first, and its directory may be in use already
         aside = temporary.with_name(temporary.name + "-replaced")
         with contextlib.suppress(FileNotFoundError):  # another process moved it aside first
             directory.rename(aside)

@@ -15,11 +15,12 @@ Values = np.ndarray | Sequence[np.ndarray] | Sequence[str]
 
 
 def file_name(field: str, suffix: str = "") -> str:
+    """The .npy file of a field; characters that no file name may have are percent-encoded."""
     return urllib.parse.quote(field, safe="") + suffix + ".npy"
 
 
 class Writer:
-    """Takes examples in chunks of any size. `attributes` is a JSON dict about the whole set."""
+    """Writes examples to a directory, in chunks of any size. `attributes` is a dict of JSON values about the set."""
 
     def __init__(self, directory: pathlib.Path):
         self.attributes: dict[str, Any] = {}
@@ -28,7 +29,15 @@ class Writer:
         self._files: dict[str, _GrowingFile] = {}
 
     def extend(self, fields: Mapping[str, Values]) -> None:
-        """Appends n examples: an array `[n, ...]` per field of one shape, a list of n arrays or strings per other."""
+        """Appends n examples.
+
+        Args:
+          fields: for each field, an array `[n, ...]` where all examples share one shape, or a list of n arrays (a
+            ragged field) or of n strings.
+
+        Raises:
+          InputError: a field changes its form, dtype or shape.
+        """
         for name, values in fields.items():
             if not len(values):
                 continue
@@ -52,7 +61,11 @@ class Writer:
         self._files[file].append(values)
 
     def close(self) -> dict:
-        """Finishes the files; the part of meta.json that describes them."""
+        """Finishes the files; returns the part of meta.json that describes them.
+
+        Raises:
+          InputError: no example, or fields with different numbers of examples.
+        """
         counts, fields = {}, {}
         for name, form in self._forms.items():
             file = self._files[file_name(name)]
@@ -65,12 +78,13 @@ class Writer:
         return {"count": next(iter(counts.values())), "fields": fields, "attributes": self.attributes}
 
     def abandon(self) -> None:
+        """Closes the files without finishing them."""
         for file in self._files.values():
             file.handle.close()
 
 
 class _GrowingFile:
-    """A .npy file that grows along its first axis; NumPy's header leaves room to write the final length over it."""
+    """A .npy file that grows along its first axis. At the end, its header is overwritten with the final length."""
 
     def __init__(self, path: pathlib.Path, example: np.ndarray):
         self.path, self.dtype, self.shape, self.length = path, example.dtype, example.shape[1:], 0

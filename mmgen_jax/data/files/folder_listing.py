@@ -1,97 +1,101 @@
-"""What a folder of media files holds: examples by shared stem or by `manifest.jsonl`, problems, and what is ignored."""
+"""What a folder of media files holds, and which layout it has: examples, problems, warnings, and what is not used."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
+import collections
 import os
 import pathlib
-import re
-import unicodedata
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from mmgen_jax.errors import DataError, InputError
+from mmgen_jax.data.files import folder_joins, folder_manifest, folder_shards, folder_stems, folder_tables
+from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, is_text, suffixes, text_kind
+from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import kinds
 
-FIRST = ("text", "image", "audio", "video")  # the order of the modalities; any other one comes after, by name
-MANIFEST = "manifest.jsonl"
+MANIFEST = folder_manifest.NAME
+LAYOUTS = ("stems", "folders", "classes")  # that `data.layout` may insist on, beside the name of a table
+TABLES = (".csv", ".tsv", ".jsonl")
+NO_DATA = (".md", ".rst", ".html", ".htm", ".pdf", ".py", ".ipynb", ".sh", ".log", ".yaml", ".yml", ".toml", ".ini")
+NO_DATA += (".cfg", ".db", ".lock", ".md5", ".sha256", ".url")
+NAMED = 3  # files that a warning names
 
 
-def modalities() -> list[str]:
-    """The kinds that have files, which are also the names of the modalities that files without a manifest give."""
-    return sorted((kind for kind in kinds.names() if kinds.find(kind).suffixes), key=order)
+def read(directory, layout: str = "") -> Listing:
+    """The listing of a folder: by its manifest if it has one, else by stems, folders, tables or shards.
 
+    Opens no media but GIFs, to see whether they move, and shards, which are unpacked.
 
-def order(name: str) -> tuple[int, str]:
-    """What modalities are sorted by."""
-    return (FIRST.index(name) if name in FIRST else len(FIRST)), name
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """One modality of one example: a file of the folder, or what a manifest's line holds itself.
-
-    The file may be of another kind, one that holds such a track or not: the sound of a clip.
+    Args:
+      layout: "" to recognise it; `stems`, as if no other were known; `folders`, parallel ones; `classes`; or the name
+        of a table, to use that one alone.
     """
-
-    modality: str
-    kind: str
-    path: pathlib.Path  # of a `value`: the manifest's, with the line number as in `manifest.jsonl:3`
-    value: Any = None  # a caption or numbers; None of a file
-
-
-@dataclasses.dataclass
-class Listing:
-    """Args:
-    examples: (group, its items by modality); examples of one group fall in the same split.
-    problems: each would make training fail.
-    ignored: a line for each file that is not used, and why.
-    """
-
-    examples: list[tuple[str, dict[str, Item]]] = dataclasses.field(default_factory=list)
-    problems: list[DataError] = dataclasses.field(default_factory=list)
-    ignored: list[str] = dataclasses.field(default_factory=list)
-
-
-def read(directory) -> Listing:
-    """The listing of a folder: by its manifest if it has one, else by stem. Opens no media file."""
-    directory, listing = pathlib.Path(directory), Listing()
+    directory = pathlib.Path(directory)
+    listing = Listing(directory)
     if not directory.is_dir():
         got = "a file" if directory.exists() else "nothing"
         listing.problems.append(
             DataError(directory, "data", "directory", "a folder", got, "set data.directory to the folder of your files")
         )
         return listing
-    by_manifest = os.path.lexists(directory / MANIFEST)
-    (_by_manifest if by_manifest else _by_stem)(directory, listing)
-    if not listing.examples and not listing.problems:
-        suffixes = ", ".join(suffix for kind in modalities() for suffix in kinds.find(kind).suffixes)
-        got = f"an empty {MANIFEST}" if by_manifest else f"none ({len(listing.ignored)} other files)"
-        listing.problems.append(
-            DataError(directory, "data", "files", f"files that end in {suffixes}", got, "put some there")
-        )
+    if os.path.lexists(directory / MANIFEST) and layout in ("", MANIFEST):
+        used = folder_manifest.read(directory, listing)
+        unused = [
+            path for path in _walk(directory, Listing(directory)) if path.relative_to(directory).as_posix() not in used
+        ]
+        listing.ignored += [f"{path}: not in {MANIFEST}" for path in unused]
+        what = f"that are not in {MANIFEST} are not used"
+        _warn_of(listing, [path for path in unused if not _is_no_data(path)], what, "add them to it")
+        empty = f"an empty {MANIFEST}"
+    else:
+        _by_names(directory, layout, listing)
+        empty = f"none ({len(listing.ignored)} other files)"
+    if not listing.examples and not listing.problems and not listing.bad:
+        expected = f"files that end in {suffixes()}"
+        listing.problems.append(DataError(directory, "data", "files", expected, empty, "put some there"))
     return listing
 
 
-def _by_stem(directory: pathlib.Path, listing: Listing) -> None:
-    """An example is the files that share their path up to the suffix, after Unicode NFC: `a/1.png` and `a/1.txt`."""
-    examples: dict[str, dict[str, Item]] = {}
-    for path in _walk(directory, listing):
-        kind = kinds.of_file(path)
-        if kind is None:
-            listing.ignored.append(f"{path}: unknown suffix {path.suffix!r}")
-            continue
-        stem = unicodedata.normalize("NFC", path.relative_to(directory).with_suffix("").as_posix())
-        items = examples.setdefault(stem, {})
-        if kind in items:
-            got = f"{items[kind].path.name} and {path.name}"
-            listing.problems.append(
-                DataError(path, kind, "stem", f"one {kind} file per stem", got, "rename or remove one of them")
+def _by_names(directory: pathlib.Path, layout: str, listing: Listing) -> None:
+    paths = list(_walk(directory, listing))
+    if layout not in ("", *LAYOUTS) and directory / layout not in paths:
+        expected = f"{', '.join(LAYOUTS)} or the name of a table in the folder"
+        advice = "set data.layout, or leave it out to have the layout recognised"
+        listing.problems.append(DataError(directory, "data", "layout", expected, repr(layout), advice))
+        return
+    shards = [path for path in paths if folder_shards.is_shard(path)]
+    if shards and layout != "stems":
+        loose = [path for path in paths if path not in shards and kinds.of_file(path) and not _is_note(path)]
+        if any(not is_text(kinds.of_file(path) or "") for path in loose):
+            got, advice = (
+                f"both ({loose[0].name}, …)",
+                "move the one elsewhere, or set data.layout='stems' for the files",
             )
-        items.setdefault(kind, Item(kind, kind, path))
-    listing.examples = [(stem, _with_tracks(items)) for stem, items in sorted(examples.items())]
+            expected = "shards (.tar) or files"
+            listing.problems.append(DataError(directory, "data", "layout", expected, got, advice))
+            return
+        listing.ignored += [f"{path}: beside shards" for path in paths if path not in shards]
+        listing.layout.append(f"WebDataset: {len(shards)} shards, unpacked into the cache")
+        try:
+            directory = listing.root = folder_shards.unpacked(shards, directory)
+        except DataError as error:
+            listing.problems.append(error)
+            return
+        paths = list(_walk(directory, listing))
+    else:
+        shards = []
+    found_files = [folder_stems.file_of(path, directory) for path in paths]
+    files = [file for file in found_files if file]
+    others = [path for path, file in zip(paths, found_files) if not file]
+    found = folder_stems.examples(files, directory, layout, listing, labelled=not shards) if files else {}
+    if layout not in LAYOUTS:
+        others = _add_tables(found, others, directory, layout, listing)
+    listing.examples = [found[key] for key in sorted(found)]
+    if found and not listing.layout:
+        listing.layout.append(f"files of one stem are one example: {len(found)} examples")
+    for path in others:
+        listing.ignored.append(f"{path}: unknown suffix {path.suffix!r}")
+    _warn_of_suffixes(listing, others)
+    _warn_of_partners(listing, directory)
 
 
 def _walk(directory: pathlib.Path, listing: Listing) -> Iterator[pathlib.Path]:
@@ -105,124 +109,115 @@ def _walk(directory: pathlib.Path, listing: Listing) -> Iterator[pathlib.Path]:
         )
 
     for folder, folders, files in os.walk(directory, onerror=unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         for path in (pathlib.Path(folder, name) for name in list(folders)):
             if kind := kinds.of_file(path):
                 listing.problems.append(DataError(path, kind, "file", "a file", "a folder", "rename or remove it"))
             elif path.is_symlink():
                 listing.ignored.append(f"{path}: a link to a folder, not followed")
+                listing.warnings.append(f"{path}: a link to a folder is not followed; put the folder itself there")
         yield from (pathlib.Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
 
-def _with_tracks(items: dict[str, Item]) -> dict[str, Item]:
-    """A file also gives its tracks where no file of their kind does: a clip its sound."""
-    found = dict(items)
-    for item in items.values():
-        for kind, suffixes in kinds.find(item.kind).tracks.items():
-            if item.path.suffix.lower() in suffixes:
-                found.setdefault(kind, Item(kind, kind, item.path))
-    return found
+def _add_tables(
+    found: dict[folder_tables.Key, Example],
+    others: list[pathlib.Path],
+    directory: pathlib.Path,
+    layout: str,
+    listing: Listing,
+) -> list[pathlib.Path]:
+    """Joins the tables of the folder to the examples; returns the files that are no tables either."""
+    lone = {
+        item.path: key
+        for key, example in found.items()
+        for item in example.items.values()
+        if is_text(item.kind) and not example.items.keys() - {item.modality, LABEL}
+    }
+    has_media, lone_keys = len(lone) < len(found), set(lone.values())
+    named = {key: example for key, example in found.items() if not has_media or key not in lone_keys}
+    names = folder_tables.Names(directory, named)
+    tables, left = [], []
+    candidates = [path for path in others if path.suffix.lower() in TABLES] + (list(lone) if has_media else [])
+    for path in candidates if layout == "" else [directory / layout]:
+        try:
+            table = folder_tables.read(path, directory, names)
+        except DataError as error:
+            if path.suffix.lower() in TABLES or layout:
+                listing.bad.append(error)
+            table = None
+        if layout and not (table and table.gives):
+            expected, got = "a table with a column of files, and one of texts, classes or splits", "none"
+            listing.problems.append(DataError(path, "data", "layout", expected, got, "name another, or leave it out"))
+        elif table and table.gives:
+            tables.append(table)
+            if path in lone:
+                del found[lone[path]]
+        elif path not in lone:
+            what = "names files, but has no column text, caption, label or split" if table else "names no file here"
+            listing.warnings.append(f"{path}: not used: it {what}")
+        elif path.suffix.lower() == ".json" and not _is_caption(path):
+            del found[lone[path]]
+            listing.warnings.append(f"{path}: not used: it holds no caption, and names no file of the folder")
+            listing.ignored.append(f"{path}: no caption")
+    used = {table.path for table in tables}
+    if layout:
+        listing.ignored += [f"{path}: not {layout}" for path in candidates if path not in used]
+        left = [path for path in others if path not in candidates]
+    else:
+        left = [path for path in others if path not in used]
+    if tables:
+        folder_joins.join(found, tables, names, layout, listing)
+    return [path for path in left if path not in used]
 
 
-def _by_manifest(directory: pathlib.Path, listing: Listing) -> None:
-    """An example is a line. Lines that share their first file are one group, so that no split sees another's file."""
-    manifest, used = directory / MANIFEST, {MANIFEST}
+def _is_caption(path: pathlib.Path) -> bool:
     try:
-        lines = manifest.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        listing.problems.append(
-            DataError(manifest, "data", "manifest", "a readable UTF-8 file", error, "save it as UTF-8 text")
+        kinds.find(text_kind()).read_texts(path, text_kind())
+    except DataError:
+        return False
+    return True
+
+
+def _is_note(path: pathlib.Path) -> bool:
+    return bool(folder_stems.DOCUMENTS.fullmatch(path.stem))
+
+
+def _is_no_data(path: pathlib.Path) -> bool:
+    return _is_note(path) or path.suffix.lower() in NO_DATA or path.name.lower() in ("thumbs.db", "desktop.ini")
+
+
+def _warn_of(listing: Listing, paths: Sequence[pathlib.Path], what: str, advice: str) -> None:
+    if paths:
+        few = ", ".join(path.name for path in paths[:NAMED]) + (", …" if len(paths) > NAMED else "")
+        listing.warnings.append(f"files {what}: {len(paths)} ({few}); {advice}, or remove them if they are no data")
+
+
+def _warn_of_suffixes(listing: Listing, paths: Iterable[pathlib.Path]) -> None:
+    by_suffix: dict[str, list[pathlib.Path]] = {}
+    for path in paths:
+        if not _is_no_data(path) and path.suffix.lower() not in TABLES:
+            by_suffix.setdefault(path.suffix.lower(), []).append(path)
+    for suffix, same in by_suffix.items():
+        what = f"that end in {suffix} are not read" if suffix else "without a suffix are not read"
+        _warn_of(listing, same, what, "convert them")
+
+
+def _warn_of_partners(listing: Listing, directory: pathlib.Path) -> None:
+    """Where no file found a partner although there are several kinds, or texts without one beside many with."""
+    kinds_of = [{item.holder or item.kind for item in _held(example)} for example in listing.examples]
+    every = sorted(set().union(*kinds_of))
+    if len(every) > 1 and not any(len(found) > 1 for found in kinds_of):
+        listing.warnings.append(
+            f"{directory}: no example has two of {', '.join(every)}: no file shares its name with one of another kind"
         )
         return
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            items = _line(directory, f"{manifest}:{number}", line)
-        except DataError as error:
-            listing.problems.append(error)
-            continue
-        files = [item.path.relative_to(directory).as_posix() for item in items.values() if item.value is None]
-        used.update(files)
-        listing.examples.append((files[0] if files else _said(items), _with_tracks(items)))
-    unused = (path for path in _walk(directory, Listing()) if path.relative_to(directory).as_posix() not in used)
-    listing.ignored += [f"{path}: not in {MANIFEST}" for path in unused]
+    lone = [e for e, found in zip(listing.examples, kinds_of) if len(found) == 1 and all(map(is_text, found))]
+    paired = collections.Counter(kind for found in kinds_of if len(found) > 1 for kind in found)
+    if lone and any(is_text(kind) for kind in paired):
+        paths = [item.path for example in lone for item in _held(example)]
+        what = "whose text belongs to no other file are examples of their own"
+        _warn_of(listing, paths, what, "name them as their partners")
 
 
-def _line(directory: pathlib.Path, where: str, line: str) -> dict[str, Item]:
-    def unique(pairs: list[tuple]) -> dict:
-        if len(dict(pairs)) < len(pairs):
-            raise InputError("a field twice")
-        return dict(pairs)
-
-    try:
-        fields = json.loads(line, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise DataError(where, "data", "json", "one JSON object", error, "mend the line") from error
-    known = modalities()
-    if not isinstance(fields, dict) or not fields:
-        got = type(fields).__name__ if fields else "no field"
-        raise DataError(where, "data", "json", f"an object with fields of {', '.join(known)}", got, "mend the line")
-    items = {}
-    for name, value in fields.items():
-        kind = name if name in known else _kind_of(where, name, value)
-        inline = kinds.find(kind).inline
-        if inline and isinstance(value, inline):
-            items[name] = Item(name, kind, pathlib.Path(where), value)
-        elif isinstance(value, str):
-            items[name] = Item(name, kind, _inside(directory, where, name, kind, value))
-        else:
-            expected, got = "a string" + (" or a list" if inline is list else ""), f"{json.dumps(value)[:40]}"
-            raise DataError(where, name, "value", expected, got, "leave out the field of a missing partner")
-    return {name: items[name] for name in sorted(items, key=order)}
-
-
-def _kind_of(where: str, name: str, value: Any) -> str:
-    """The kind of a field whose name is none: of those that any name may have, by the value."""
-    free = [kind for kind in modalities() if kinds.find(kind).any_name]
-    for kind in free:
-        fits = isinstance(value, kinds.find(kind).inline or ()) or (
-            isinstance(value, str) and kinds.of_file(value) == kind
-        )
-        if fits and re.fullmatch(r"\w[\w-]*", name):
-            return kind
-    others = ", ".join(f"any other word for a {kind}" for kind in free)
-    expected = f"fields of {', '.join(modalities())}, or {others}"
-    raise DataError(where, name, "field", expected, f"{name!r}: {json.dumps(value)[:40]}", "rename or remove it")
-
-
-def _said(items: dict[str, Item]) -> str:
-    """What a line without files says, its text if it has one."""
-    said = [item.value for item in items.values()]
-    return next((value.strip() for value in said if isinstance(value, str)), json.dumps(said[0]))
-
-
-def _inside(directory: pathlib.Path, where: str, name: str, kind: str, value: str) -> pathlib.Path:
-    relative = pathlib.PurePosixPath(value)
-    if relative.is_absolute() or ".." in relative.parts or not relative.parts or "\0" in value:
-        expected = "a path inside the folder, relative to it"
-        raise DataError(where, name, "path", expected, f"{value!r}", "move the file into the folder")
-    if kinds.of_file(relative) != kind:
-        expected = f"a file that ends in {', '.join(kinds.find(kind).suffixes)}"
-        raise DataError(where, name, "path", expected, f"{value!r}", "convert the file or correct the line")
-    path = directory / relative
-    if not os.path.lexists(path):
-        raise DataError(where, name, "path", f"a file {path}", "nothing", "put it there or remove the field")
-    return path
-
-
-def split_of(groups: list[str], seed: int, validation_fraction: float, test_fraction: float) -> dict[str, str]:
-    """The split of every group: ordered by a SHA-256 of (seed, group), the first go to test, the next to validation.
-
-    At least one group goes to each part whose fraction is above 0, where there are 3 groups.
-    """
-    groups = sorted(
-        set(groups),
-        key=lambda group: hashlib.sha256(f"{seed}/{group}".encode("utf-8", "surrogateescape")).digest(),
-    )
-    tests, validations = (
-        max(round(fraction * len(groups)), int(fraction > 0 and len(groups) >= 3))
-        for fraction in (test_fraction, validation_fraction)
-    )
-    splits = ["test"] * tests + ["validation"] * validations
-    return dict(zip(groups, splits + ["train"] * max(0, len(groups) - len(splits))))
+def _held(example: Example) -> list[Item]:
+    return [item for item in example.items.values() if item.modality != LABEL]

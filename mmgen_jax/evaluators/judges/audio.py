@@ -14,17 +14,17 @@ from mmgen_jax.networks.features.audio import decibels, mel_spectrogram
 from mmgen_jax.networks.layers.convolution import space_to_depth
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
-RANGE = 60.0  # dB below the loudest band and frame that the network sees
+RANGE = 60.0  # dB; the network sees levels down to so far below the loudest band and frame
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a judge is trained: as one of pictures, each sound augmented anew.
+    """How a judge of sounds is trained: as a judge of pictures, with other augmentation.
 
     Args:
-      shift: most that a sound is moved either way, as a share of its length; zeros fill what comes free.
-      stretch: most that it becomes shorter and higher, or longer and lower, as a share.
-      noise: most of the white noise added, as a share of the sound's root mean square.
+      shift: largest shift earlier or later, as a share of the sound's length; zeros fill the gap.
+      stretch: largest change of speed either way, as a share; the pitch changes with the speed.
+      noise: largest amplitude of added white noise, as a share of the sound's root mean square.
     """
 
     steps: int = 600
@@ -41,8 +41,8 @@ class Training:
 class Network(nn.Module):
     """`[B, S]` in [-1, 1] to logits `[B, num_classes]` and features `[B, 128]`, non-negative.
 
-    The log-mel spectrogram, the loudest 60 dB of it, is a picture of one channel: convolutions as those of the judge
-    of pictures, until 8 frames and 8 bands or fewer are left.
+    The log-mel spectrogram, limited to the loudest 60 dB, is treated as a picture of one channel. Convolutions and
+    pooling as in the judge of pictures, until at most 8 frames and 8 bands are left.
     """
 
     num_classes: int
@@ -59,11 +59,12 @@ class Network(nn.Module):
 
 
 def network(modality: Modality, num_classes: int) -> Network:
+    """The judge's network for sounds of a modality, at its sample rate."""
     return Network(num_classes, modality.sample_rate)
 
 
 def augment(waveforms: np.ndarray, training: Training, rng: np.random.Generator) -> np.ndarray:
-    """Sounds `[N, S]` stretched, moved and with noise, as `training` says."""
+    """Sounds `[N, S]`, each with a random stretch, shift and noise level within the limits of `training`."""
     num, length = waveforms.shape
     reach = training.shift * length
     speed = 1 + training.stretch * rng.uniform(-1, 1, num)
@@ -78,7 +79,13 @@ def augment(waveforms: np.ndarray, training: Training, rng: np.random.Generator)
 
 
 def controls(waveforms: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Silence and white noise, which tell nothing, each sound backwards, and noise with the spectrum of each sound."""
+    """`{control: [N, S]}` from real sounds `[N, S]` in [-1, 1].
+
+    silence    zeros; tells nothing of the class
+    noise      white noise; tells nothing of the class
+    backwards  each sound reversed in time
+    spectrum   noise with the magnitude spectrum of each whole sound: its order in time is lost
+    """
     noise = rng.normal(0, 0.1, waveforms.shape).astype(np.float32)
     magnitude = np.abs(np.fft.rfft(waveforms))
     turned = magnitude * np.exp(2j * np.pi * rng.random(magnitude.shape))

@@ -1,11 +1,11 @@
-"""The judge of what a model draws: a small classifier trained on the real examples, cached, and named by its weights.
+"""The judge of samples: a small classifier trained on the real examples, cached, and identified by a weights hash.
 
-A judge sees the whole training split, always the same: neither `config.seed` (its training has a seed of its own, and a
-source made by seed is the one of its default seed) nor `config.data.fraction` changes it, so that runs which differ in
-those are measured by one judge.
+A judge is trained on the whole training split. Neither `config.seed` nor `config.data.fraction` changes the judge: its
+training has its own seed, and a generated data set has its default seed. So runs that differ in seed or fraction are
+measured by the same judge.
 
-Numbers that two judges gave are comparable only where `Classifier.hash` is the same: training is deterministic from
-its seed on one machine, but another processor or library version rounds differently.
+Numbers from two judges are comparable only where `Classifier.hash` is the same. Training is deterministic from its seed
+on one machine, but another processor or library version may round differently and give other weights.
 """
 
 from __future__ import annotations
@@ -36,10 +36,13 @@ class Classifier:
     """A trained judge.
 
     Args:
-      modality: that it judges; network: its architecture.
+      modality: the modality that it judges.
+      network: its architecture.
       classes: the class names, in id order.
-      variables: of `network`, NumPy arrays.
-      accuracy: of the real test split, in [0, 1]; `num_test` different examples.
+      variables: parameters and batch statistics of `network`, NumPy arrays.
+      accuracy: on the real test split, in [0, 1].
+      num_test: number of different test examples that `accuracy` was measured on.
+      trained_on: the set, its split and the number of examples, see `files.trained_on`.
     """
 
     modality: Modality
@@ -48,6 +51,7 @@ class Classifier:
     variables: Mapping[str, Any]
     accuracy: float = float("nan")
     num_test: int = 0
+    trained_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def hash(self) -> str:
@@ -56,8 +60,9 @@ class Classifier:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What an entry of an evaluation states about its judge."""
-        return {"judge": self.hash, "judge_accuracy": self.accuracy, "judge_num_test": self.num_test}
+        """The fields about the judge in an evaluation's entry."""
+        accuracy = {"judge_accuracy": self.accuracy, "judge_num_test": self.num_test}
+        return {"judge": self.hash, **accuracy, "judge_trained_on": dict(self.trained_on)}
 
     @functools.cached_property
     def _apply(self):
@@ -68,23 +73,22 @@ class Classifier:
         parts = []
         for start in range(0, len(arrays), batch_size):
             part = arrays[start : start + batch_size]
-            # one shape, one compilation
+            # all batches have one shape, so that the network is compiled once
             padded = np.pad(part, ((0, batch_size - len(part)), *[(0, 0)] * (part.ndim - 1)))
             parts.append([np.asarray(output)[: len(part)] for output in self._apply(padded)])
         logits, features = (np.concatenate(outputs) for outputs in zip(*parts))
         return logits, features
 
     def classify(self, arrays: np.ndarray) -> np.ndarray:
-        """`[N]` class ids."""
+        """`[N]` class ids of examples `[N, …]` in [-1, 1]."""
         return self.predict(arrays)[0].argmax(-1)
 
 
 def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Classifier:
-    """The judge of `label` from `target` for a data set; trained where the cache lacks it.
+    """The judge that recognises `label` from `target`; trained and cached where the cache lacks it.
 
     Args:
-      data: of the source, as in `config.data`: `name` and its fields; split and modalities are chosen here, and a
-        `fraction` is left out.
+      data: the data set, as in `config.data`. Split and modalities are chosen here; a `fraction` is ignored.
       target, label: modalities of the source.
       training: the `Training` of the target's kind; None is its default.
 
@@ -106,11 +110,12 @@ def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Cla
         files.write(path, about, judge.variables)
     about, variables = files.read(path)
     network = kind.network(modality, len(classes))
-    return Classifier(modality, network, tuple(about["classes"]), variables, about["accuracy"], about["num_test"])
+    measured = about["accuracy"], about["num_test"], files.trained_on(data, source_train)
+    return Classifier(modality, network, tuple(about["classes"]), variables, *measured)
 
 
 def train(source_train, source_test, target: str, label: str, training=None) -> Classifier:
-    """Trains a judge on one source and measures it on all of another; deterministic from `training.seed`."""
+    """A judge trained on `source_train` and measured on all of `source_test`; deterministic from `training.seed`."""
     modality, classes = source_train.modalities[target], source_train.modalities[label].classes
     kind = kind_of(target, modality)
     training = training or kind.Training()
@@ -147,7 +152,10 @@ def train(source_train, source_test, target: str, label: str, training=None) -> 
 
 
 def distinct(source, target: str, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Every different example of a source once, and its label: sets that draw a sound per picture repeat theirs."""
+    """Every different example `[N, …]` of a source once, and its label `[N]`.
+
+    Some data sets repeat examples: `digits` pairs many pictures with the same recording.
+    """
     seen, arrays, labels = set(), [], []
     for start in range(0, len(source), 1000):
         indices = np.arange(start, min(start + 1000, len(source)))
@@ -161,7 +169,11 @@ def distinct(source, target: str, label: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kind_of(target: str, modality: Modality):
-    """The module of the kind: `Training`, `network`, `augment`, `controls`."""
+    """The module of `judges/` for the modality's kind, with `Training`, `network`, `augment` and `controls`.
+
+    Raises:
+      InputError: no module for this kind.
+    """
     judged = lookup.available("judges")
     if modality.kind not in judged:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What trained judges share: what names one, and its file in the cache."""
+"""Trained judges in the cache: the identity of a judge, its data, its file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,29 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.data.cache import arrays
+from mmgen_jax.data.subset import OTHER
 from mmgen_jax.errors import InputError
+from mmgen_jax.evaluators.measures import examples
 
-WHOLE = 4096  # examples: a set up to this size is digested whole,
-FINGERPRINT_EXAMPLES = 1024  # of a larger one so many
+WHOLE = 4096  # examples; the fingerprint of a set up to this size covers all of them
+FINGERPRINT_EXAMPLES = 1024  # examples that the fingerprint of a larger set covers
+COMPARED = 256  # examples of each set that `shared` looks at
 
 
 def path(kind: str, identity: Mapping[str, Any]) -> pathlib.Path:
-    """Where the cache has the judge that `identity` (JSON values) describes."""
+    """The file in the cache of the judge with this identity (JSON values); the file need not exist."""
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     return arrays.cache_dir() / kind / f"{key}.npz"
 
 
+def training(data: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """What a judge is trained on: the training split; of a model that has a `part` of the split, the other part."""
+    part = {"part": OTHER[data["part"]]} if data.get("part") else {}
+    return examples.whole({**data, **part}, names)
+
+
 def sources(data: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
-    """What a judge is trained on, all of it, and the test split, with the modalities `names`.
+    """The `training` and the test split of a data set, with the modalities `names`.
 
     Raises:
       InputError: the data has no test split.
@@ -36,12 +45,36 @@ def sources(data: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
     splits = lookup.find("data", data["name"]).splits
     if "test" not in splits:
         raise InputError(f"judge: data {data['name']!r} has no split 'test' to measure a judge on; it has {splits}")
-    fields = {key: value for key, value in data.items() if key != "fraction"} | {"names": names}
-    return tuple(lookup.build("data", fields | {"split": split}) for split in (splits[0], "test"))
+    return training(data, names), examples.whole(data, names, "test")
+
+
+def trained_on(data: Mapping[str, Any], source: Any) -> dict[str, Any]:
+    """What a judge was trained on, as an evaluation's entry says it: the set, its split and part, how many examples."""
+    split = lookup.find("data", data["name"]).splits[0]
+    part = {"part": OTHER[data["part"]]} if data.get("part") else {}
+    return {"source": data["name"], "split": split, **part, "examples": len(source)}
+
+
+def shared(one: Any, other: Any, target: str) -> bool | None:
+    """Whether an example of one source has the same `target` as an example of the other source.
+
+    The first `COMPARED` examples of each source are compared. A set that is rendered from another seed shares none; a
+    set that draws its pairs from another seed shares the pictures. None: these examples share none, and there are more.
+    """
+    digests = []
+    for source in (one, other):
+        indices = np.arange(min(COMPARED, len(source)))
+        digests.append({digest(row) for row in source.read(indices, np.zeros_like(indices))[target]})
+    if digests[0] & digests[1]:
+        return True
+    return None if max(len(one), len(other)) > COMPARED else False
 
 
 def fingerprint(source) -> dict[str, Any]:
-    """Length, shapes and class names of a source, and a digest of its examples (of a large set: spread evenly)."""
+    """Length, shapes and class names of a source, and a SHA-256 of its examples.
+
+    Of a set with more than `WHOLE` examples, `FINGERPRINT_EXAMPLES` examples at equal distances are hashed.
+    """
     count = len(source) if len(source) <= WHOLE else FINGERPRINT_EXAMPLES
     indices = np.unique(np.linspace(0, len(source) - 1, count).astype(np.int64))
     batch = source.read(indices, np.zeros_like(indices))
@@ -54,7 +87,7 @@ def fingerprint(source) -> dict[str, Any]:
 
 
 def digest(array: np.ndarray) -> bytes:
-    """Of an array's values."""
+    """SHA-256 of an array's values."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()
 
 
@@ -68,16 +101,16 @@ def weights_hash(variables: Mapping[str, Any]) -> str:
 
 
 def write(file: pathlib.Path, about: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
-    """Of `about` (JSON values) and NumPy weights."""
+    """Writes `about` (JSON values) and the weights (a tree of NumPy arrays) to an `.npz` file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.stem}.{secrets.token_hex(8)}.npz")  # renamed when whole
+    temporary = file.with_name(f".{file.stem}.{secrets.token_hex(8)}.npz")  # renamed once complete
     flat = cast(dict[str, Any], flax.traverse_util.flatten_dict(variables, sep="/"))
     np.savez(temporary, about=json.dumps(about), **flat)
     os.replace(temporary, file)
 
 
 def read(file: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`(about, variables)`."""
+    """`(about, variables)` of a file that `write` wrote."""
     with np.load(file, allow_pickle=False) as archive:
         flat = {name: archive[name] for name in archive.files}
     return json.loads(str(flat.pop("about"))), flax.traverse_util.unflatten_dict(flat, sep="/")

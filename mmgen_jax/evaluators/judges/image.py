@@ -19,7 +19,11 @@ VERSION = 1  # raise it whenever the architecture or the training below changes
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a judge is trained: Adam, learning rate from `lr` to 0 by a cosine, random shifts of `shift` px."""
+    """How a judge of pictures is trained: AdamW, learning rate from `lr` to 0 by a cosine, random shifts.
+
+    Args:
+      shift: largest shift either way along both axes, in px.
+    """
 
     steps: int = 1400
     batch_size: int = 128
@@ -33,8 +37,8 @@ class Training:
 class Network(nn.Module):
     """`[B, H, W, C]` in [-1, 1] to logits `[B, num_classes]` and features `[B, 128]`, non-negative.
 
-    Blocks of 2 x 2 pixels become channels, then 3 x 3 convolutions with 2 x 2 maxima between them until a side is at
-    most 8, then two linear layers.
+    Blocks of 2 x 2 pixels become channels. Then follow 3 x 3 convolutions with 2 x 2 max pooling between them, until no
+    side is above 8, and two linear layers. Sows the features of every grid as `grids`.
     """
 
     num_classes: int
@@ -42,40 +46,44 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, jax.Array]:
         x = block(space_to_depth(even(x), (2, 2)), 48, train)
+        self.sow("intermediates", "grids", x)
         while max(x.shape[1:3]) > 8:
             x = block(halved(x), 64, train)
+            self.sow("intermediates", "grids", x)
         return head(x.reshape(x.shape[0], -1), self.num_classes, train)
 
 
 def block(x: jax.Array, width: int, train: bool) -> jax.Array:
-    # Without strides XLA's own convolution is the faster lowering on CPUs too.
+    """A 3 x 3 convolution, batch normalisation and relu: `[B, H, W, C]` to `[B, H, W, width]`."""
+    # For a convolution without strides, XLA's own lowering is the fastest on CPUs too.
     x = convolution.Conv(width, 3, use_bias=False, lowering="xla")(x)
     return nn.relu(blocks.norm("batch", train)(x))
 
 
 def head(x: jax.Array, num_classes: int, train: bool) -> tuple[jax.Array, jax.Array]:
-    """Logits and features of `[B, D]`."""
+    """Logits `[B, num_classes]` and features `[B, NUM_FEATURES]` of `[B, D]`."""
     features = nn.relu(blocks.norm("batch", train)(nn.Dense(NUM_FEATURES, use_bias=False)(x)))
     return nn.Dense(num_classes)(features), features
 
 
 def halved(x: jax.Array) -> jax.Array:
-    """The maxima of 2 x 2 cells, zeros beyond the edges."""
+    """2 x 2 max pooling of `[B, H, W, C]`; an odd side is padded with zeros first."""
     b, h, w, c = even(x).shape
     return even(x).reshape(b, h // 2, 2, w // 2, 2, c).max((2, 4))
 
 
 def even(x: jax.Array) -> jax.Array:
-    """Zeros after the last row and column where their count is odd."""
+    """`[B, H, W, C]` with a row or column of zeros appended where H or W is odd."""
     return jnp.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)))
 
 
 def network(modality: Modality, num_classes: int) -> Network:
+    """The judge's network for images of a modality."""
     return Network(num_classes)
 
 
 def augment(images: np.ndarray, training: Training, rng: np.random.Generator) -> np.ndarray:
-    """Each image `[N, H, W, C]` moved by up to `shift` px each way; the edge's pixels fill what comes free."""
+    """Images `[N, H, W, C]`, each shifted by up to `training.shift` px along both axes; edge pixels fill the gap."""
     most = training.shift
     padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
     rows, columns = (rng.integers(0, 2 * most + 1, len(images))[:, None] + np.arange(n) for n in images.shape[1:3])
@@ -83,5 +91,5 @@ def augment(images: np.ndarray, training: Training, rng: np.random.Generator) ->
 
 
 def controls(images: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Uniform noise, which tells nothing."""
+    """`{control: [N, H, W, C]}`: `noise`, uniform in [-1, 1], which tells nothing of the class."""
     return {"noise": rng.uniform(-1, 1, images.shape).astype(np.float32)}

@@ -1,7 +1,8 @@
-"""The judge of pictures drawn from captions: two towers, trained to tell which caption is of which picture, cached.
+"""The judge of pictures drawn from captions: two towers, trained to match captions with pictures; cached.
 
-As `classifier` is for classes: always of the whole training split, named by the hash of its weights, and numbers that
-two judges gave are comparable only where that is the same. Its objective is `objectives.contrastive`, its training
+Like `classifier.py`, the judge is trained on the whole training split, or on the part of it that the model is not
+trained on (`config.data.part`), and identified by a hash of its weights; numbers from two judges are comparable only
+where the hash is the same. Its objective is `objectives.contrastive`, its training
 like that of `configs/image_text_retrieval.py:emoji`.
 """
 
@@ -21,28 +22,33 @@ from mmgen_jax.config import schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.config.system import System, build_system
 from mmgen_jax.data import pipeline
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators import retrieval_recall
 from mmgen_jax.evaluators.judges import files
-from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
 from mmgen_jax.runs import sampler, workdir
 from mmgen_jax.train_step import steps, train_step
 from mmgen_jax.training import parallel
 from mmgen_jax.training.state import averaged
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
-BATCH_SIZE = 200  # of what is judged
+BATCH_SIZE = 200  # of the judge when it embeds samples
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a judge is trained: AdamW, its learning rate from `lr` to 0 by a cosine."""
+    """How a judge is trained: AdamW, learning rate from `lr` to 0 by a cosine, augmented pictures and captions.
+
+    Args:
+      crop: largest shift of a picture along both axes, in px.
+    """
 
     steps: int = 600
     batch_size: int = 128
     lr: float = 1e-3
     weight_decay: float = 1e-2
-    crop: int = 3  # px
+    crop: int = 3
     seed: int = 0
 
 
@@ -51,8 +57,13 @@ class Retriever:
     """A trained judge.
 
     Args:
-      params: of the objective, NumPy arrays.
-      accuracy: recall@1 of the caption of each real picture among all captions of the test split, `num_test`.
+      system: the two towers and their objective.
+      image, text: the modalities.
+      params: parameters of the objective, NumPy arrays.
+      accuracy: recall@1, in [0, 1], of the caption of each real test picture among all captions of the test split.
+      num_test: number of test examples that `accuracy` was measured on.
+      trained_on: the set, its split and the number of examples, see `files.trained_on`.
+      known: `[vocab_size] bool`, the ids that stand in the judge's training texts.
     """
 
     system: System
@@ -61,6 +72,8 @@ class Retriever:
     params: Mapping[str, Any]
     accuracy: float = float("nan")
     num_test: int = 0
+    trained_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    known: np.ndarray | None = None
 
     @functools.cached_property
     def hash(self) -> str:
@@ -69,26 +82,36 @@ class Retriever:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What an entry of an evaluation states about its judge."""
-        return {"judge": self.hash, "judge_accuracy": self.accuracy, "judge_num_test": self.num_test}
+        """The fields about the judge in an evaluation's entry."""
+        accuracy = {"judge_accuracy": self.accuracy, "judge_num_test": self.num_test}
+        return {"judge": self.hash, **accuracy, "judge_trained_on": dict(self.trained_on)}
 
     @functools.cached_property
     def _sampler(self) -> sampler.Sampler:
         layout = parallel.create("jit", BATCH_SIZE, num_devices=1)
-        collections = {player: {} for player in self.params}  # no network of it has statistics
+        collections = {player: {} for player in self.params}  # none of its networks has batch statistics
         return sampler.Sampler(self.system, layout, BATCH_SIZE).load(self.params, collections)
 
     def embed(self, images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unit vectors `[N, D]` of images `[N, H, W, C]` in [-1, 1], and of texts `[N, L]`."""
         return self._sampler.embed_pair({self.image: images, self.text: texts})
 
+    def knows(self, texts: np.ndarray) -> np.ndarray:
+        """`[N] bool`: whether every word of a text `[N, L]` stands in the judge's training texts."""
+        assert self.known is not None
+        return np.all(self.known[texts], axis=1)
+
 
 def load(data: Mapping[str, Any], image: str, text: str, training: Training = Training()) -> Retriever:
-    """The judge of `text` and `image` for a data set; trained where the cache lacks it.
+    """The judge of `text` and `image` of a data set; trained and cached where the cache lacks it.
 
     Args:
-      data: of the source, as in `config.data`; split and modalities are chosen here, and a `fraction` is left out.
+      data: the data set, as in `config.data`. Split and modalities are chosen here; a `fraction` is ignored.
       image, text: modalities of the source.
+
+    Raises:
+      ConfigError: the text has no tokenizer.
+      InputError: the data has no test split.
     """
     source_train, source_test = files.sources(data, (image, text))
     tokenizer = source_train.modalities[text].tokenizer
@@ -104,11 +127,25 @@ def load(data: Mapping[str, Any], image: str, text: str, training: Training = Tr
         files.write(path, {"accuracy": judge.accuracy, "num_test": judge.num_test}, judge.params)
     about, params = files.read(path)
     system = build_system(_config(image, text, source_train.modalities, training), source_train.modalities)
-    return Retriever(system, image, text, params, about["accuracy"], about["num_test"])
+    measured = about["accuracy"], about["num_test"], files.trained_on(data, source_train)
+    return Retriever(system, image, text, params, *measured, _known(data, text))
+
+
+def _known(data: Mapping[str, Any], text: str) -> np.ndarray:
+    """`[vocab_size] bool`: of a whole split, from whose texts its vocabulary is made, all ids but UNKNOWN."""
+    source = files.training(data, (text,))
+    known = np.ones(source.modalities[text].vocab_size, bool)
+    if data.get("part"):
+        indices = np.arange(len(source))
+        known = np.isin(np.arange(len(known)), source.read(indices, np.zeros_like(indices))[text])
+        known[[PADDING, END]] = True
+    known[UNKNOWN] = False
+    return known
 
 
 def train(source_train, source_test, image: str, text: str, training: Training = Training()) -> Retriever:
-    """Trains a judge on one source and measures it on all of another; deterministic from `training.seed`."""
+    """A judge trained on `source_train` and measured on all of `source_test`; deterministic from `training.seed`."""
+    source_train, source_test = (Pairs(source, (image, text)) for source in (source_train, source_test))
     config = _config(image, text, source_train.modalities, training)
     system = build_system(config, source_train.modalities, label_preserving=())
     size = min(training.batch_size, len(source_train))
@@ -131,6 +168,33 @@ def train(source_train, source_test, image: str, text: str, training: Training =
     batch = source_test.read(indices, np.zeros_like(indices))
     found = retrieval_recall.recalls(*judge.embed(batch[image], batch[text]), (1,))[1]
     return dataclasses.replace(judge, accuracy=float(found.mean()), num_test=len(source_test))
+
+
+class Pairs:
+    """The examples of a source that have all of `names`; of one without masks, all.
+
+    Raises:
+      InputError: there is none.
+    """
+
+    def __init__(self, source, names: tuple[str, ...]):
+        self.source, self.modalities = source, source.modalities
+        rows = np.arange(len(source))
+        masks = [name + MASK_SUFFIX for name in names if name + MASK_SUFFIX in source.read(rows[:1], rows[:1])]
+        if masks:
+            parts = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
+            batches = [source.read(part, np.zeros_like(part)) for part in parts]
+            rows = rows[np.concatenate([np.all([batch[mask] for mask in masks], axis=0) for batch in batches])]
+        if not len(rows):
+            raise InputError(f"judge: expected examples with {' and '.join(names)}, got none; add some")
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
+        batch = self.source.read(self._rows[np.asarray(indices)], epochs)
+        return {name: values for name, values in batch.items() if not name.endswith(MASK_SUFFIX)}
 
 
 def _config(image: str, text: str, modalities: Mapping[str, Modality], training: Training) -> Config:

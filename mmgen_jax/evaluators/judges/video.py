@@ -17,7 +17,11 @@ VERSION = 1  # raise it whenever the architecture or the training below changes
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a judge is trained: as one of pictures, on `num_frames` frames of each clip, drawn anew."""
+    """How a judge of clips is trained: as a judge of pictures, without shifts, on random frames of each clip.
+
+    Args:
+      num_frames: frames drawn of each clip, anew in every epoch.
+    """
 
     steps: int = 1000
     batch_size: int = 64
@@ -31,8 +35,9 @@ class Training:
 class Network(nn.Module):
     """`[B, T, H, W, C]` in [-1, 1], any T, to logits `[B, num_classes]` and features `[B, 128]`, non-negative.
 
-    Each frame goes through convolutions as those of the judge of pictures, until a side is at most 8, and gives the
-    maximum of each channel, wherever it is; frames are averaged. So the judge reads what moves, not how.
+    Each frame goes through convolutions and pooling as in the judge of pictures, until no side is above 8, and through
+    global max pooling. The features of the frames are averaged. So the judge recognises the moving object, but neither
+    its place nor its motion.
     """
 
     num_classes: int
@@ -49,19 +54,24 @@ class Network(nn.Module):
 
 
 def network(modality: Modality, num_classes: int) -> Network:
+    """The judge's network for clips of a modality."""
     return Network(num_classes)
 
 
 def augment(clips: np.ndarray, training: Training, rng: np.random.Generator) -> np.ndarray:
-    """`num_frames` different frames of each clip `[N, T, H, W, C]`."""
+    """`[N, num_frames, H, W, C]`: different random frames of each clip `[N, T, H, W, C]`."""
     num = min(training.num_frames, clips.shape[1])
     places = rng.random(clips.shape[:2]).argsort(axis=1)[:, :num]
     return clips[np.arange(len(clips))[:, None], places]
 
 
 def controls(clips: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Uniform noise, which tells nothing; the first frame alone; and the frames in any order, which the network does
-    not see."""
+    """`{control: [N, T, H, W, C]}` from real clips `[N, T, H, W, C]` in [-1, 1].
+
+    noise     uniform in [-1, 1]; tells nothing of the class
+    frozen    the first frame of each clip, repeated
+    shuffled  the frames of each clip in random order; the network is invariant to their order
+    """
     order = rng.random(clips.shape[:2]).argsort(axis=1)
     return {
         "noise": rng.uniform(-1, 1, clips.shape).astype(np.float32),

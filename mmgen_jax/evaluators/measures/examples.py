@@ -1,4 +1,8 @@
-"""The examples that an evaluator measures: from batches to arrays."""
+"""The examples that an evaluator measures: which of a split, in which order, and how they are cut in halves.
+
+A split may be sorted: its first examples would be of a few classes, and every other example of a sorted split is a
+stratified half. So a split is read in a random order, the same for every model and evaluator, and halves are random.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,45 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax import lookup
+from mmgen_jax.data import pipeline
+from mmgen_jax.data.subset import Half
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
+
+SEED = 0  # of every order and every half below; no run changes it
+ORDER = f"random, seed {SEED}"  # in results lines; those without it measured the first examples of the split
+
+
+def whole(data: Mapping[str, Any], names: tuple[str, ...], split: str = "", **context: Any) -> Any:
+    """A split of a data set, whatever the `fraction` of `config.data`, with the modalities `names`.
+
+    Of the training split, the `part` of `config.data`.
+
+    Args:
+      split: the training split where it is left out.
+      context: a `seed`, for a set whose config has none.
+    """
+    fields = {key: value for key, value in data.items() if key not in ("fraction", "part")} | {"names": names}
+    first = lookup.find("data", data["name"]).splits[0]
+    source: Any = lookup.build("data", fields, split=split or first, **context)
+    return Half(source, data["part"]) if data.get("part") and split in ("", first) else source
+
+
+def order(num: int) -> np.ndarray:
+    """`[num]`: the order in which the examples of a split with `num` examples are read and measured."""
+    return pipeline.drawn(num, SEED)
+
+
+def batches(source: Any, batch_size: int) -> pipeline.BatchIterator:
+    """One pass over a source in its `order`; the last batch may be smaller."""
+    return pipeline.batches(source, batch_size=batch_size, seed=SEED, epochs=1, drop_remainder=False)
+
+
+def halves(arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two random halves `[N // 2, …]` of `arrays [N, …]`; one example is left out where N is odd."""
+    first, second = np.split(order(len(arrays))[: len(arrays) // 2 * 2], 2)
+    return arrays[first], arrays[second]
 
 
 def collect(
@@ -18,19 +59,17 @@ def collect(
     names: tuple[str, ...],
     num_examples: int,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The samples `[N, …]` of `target` for the first `num_examples` examples, and the true `{name: [N, …]}` of each.
+    """Samples `[N, …]` of `target` for the first `num_examples` examples, and their true arrays `{name: [N, …]}`.
 
-    An example that lacks one of `names` (masked) is left out; N is less than `num_examples` where the batches end.
+    An example that lacks one of `names` (masked) is left out. N is smaller than `num_examples` where the batches hold
+    fewer examples.
 
     Raises:
-      ConfigError: no example has them all.
+      ConfigError: no example has all of `names`.
     """
     samples, true, count = [], {name: [] for name in names}, 0
     for batch in batches:
-        keep = np.ones(len(batch[names[0]]), bool)
-        for name in names:
-            keep &= np.asarray(batch.get(name + MASK_SUFFIX, True))
-        keep = np.flatnonzero(keep)[: num_examples - count]
+        keep = _having(batch, names)[: num_examples - count]
         if keep.size:
             samples.append(np.asarray(sample_fn(batch)[target])[keep])
             for name in names:
@@ -38,9 +77,41 @@ def collect(
             count += keep.size
         if count >= num_examples:
             break
+    _need(count, names)
+    return np.concatenate(samples), {name: np.concatenate(rows) for name, rows in true.items()}
+
+
+def first(
+    batches: Iterable[Mapping[str, Any]], names: tuple[str, ...], num_examples: int
+) -> list[dict[str, np.ndarray]]:
+    """The first `num_examples` examples that have all of `names`, whole and in batches, to draw for them repeatedly.
+
+    Raises:
+      ConfigError: no example has all of `names`.
+    """
+    kept, left = [], num_examples
+    for batch in batches:
+        keep = _having(batch, names)[:left]
+        if keep.size:
+            kept.append({name: np.asarray(rows)[keep] for name, rows in batch.items()})
+            left -= keep.size
+        if not left:
+            break
+    _need(num_examples - left, names)
+    return kept
+
+
+def _having(batch: Mapping[str, Any], names: tuple[str, ...]) -> np.ndarray:
+    """The rows of a batch whose examples have all of `names`."""
+    keep = np.ones(len(batch[names[0]]), bool)
+    for name in names:
+        keep &= np.asarray(batch.get(name + MASK_SUFFIX, True))
+    return np.flatnonzero(keep)
+
+
+def _need(count: int, names: tuple[str, ...]) -> None:
     if not count:
         raise ConfigError(
             f"evaluator: expected examples with {', '.join(names)}, got none; evaluate a split that has them, with "
             "num_examples above 0"
         )
-    return np.concatenate(samples), {name: np.concatenate(rows) for name, rows in true.items()}

@@ -1,38 +1,33 @@
-"""The baseline of captions: what the training example says that is nearest to the example in question."""
+"""The nearest-neighbour baseline of captions: the caption of the nearest training example."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from mmgen_jax import lookup
 from mmgen_jax.errors import InputError
+from mmgen_jax.evaluators.measures import examples
 
 BLOCK = 500  # training examples in memory at once
 
 
-def training_source(data: Mapping[str, Any], names: tuple[str, ...], seed: int):
-    """The split to train on of `config.data`, all of it, with the modalities `names`."""
-    fields = {key: value for key, value in data.items() if key != "fraction"} | {"names": names}
-    splits = lookup.find("data", data["name"]).splits
-    return lookup.build("data", fields, split=splits[0], seed=seed)
-
-
 def captions(source, by: str, text: str, queries: np.ndarray, num_train: int) -> np.ndarray:
-    """`[N, L] int32`: the `text` of the example whose `by` is nearest to each of `queries [N, …]` in squared distance.
+    """`[N, L] int32`: for each query, the text of the training example whose modality `by` is nearest to the query.
 
-    Of the first `num_train` examples of the source; of two as near, the first. One without `text` or `by` (masked) is
-    none of them.
+    Nearness is the squared distance of the values; of two equally near examples the first is taken. At most
+    `num_train` examples of the source are searched, chosen by `examples.order`. An example that lacks `text` or `by`
+    (masked) is left out.
+
+    Args:
+      queries: `[N, …]`, arrays of the modality `by`.
 
     Raises:
-      InputError: the source has no example with both.
+      InputError: no example has both modalities.
     """
     queries = queries.reshape(len(queries), -1).astype(np.float32)
     nearest, found = np.full(len(queries), np.inf, np.float32), None
-    for start in range(0, min(num_train, len(source)), BLOCK):
-        indices = np.arange(start, min(start + BLOCK, num_train, len(source)))
+    searched = np.sort(examples.order(len(source))[:num_train])
+    for start in range(0, len(searched), BLOCK):
+        indices = searched[start : start + BLOCK]
         batch = source.read(indices, np.zeros_like(indices))
         keep = np.ones(len(indices), bool)
         for name in (by, text):

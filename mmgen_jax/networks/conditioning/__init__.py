@@ -1,1 +1,1 @@
-"""From a batch's conditioning modalities to one Condition."""
+"""Maps the conditioning modalities of a batch to one `Condition`."""

@@ -1,4 +1,4 @@
-"""Tokens, Condition, and the network that makes them: encoders, then a fusion."""
+"""The network that maps the conditioning modalities of a batch to a `Condition`: encoders, then a fusion."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from mmgen_jax.networks.layers.randomness import example_keys
 
 
 class Conditioner(nn.Module):
-    """The conditioning modalities of a batch, encoded and fused.
+    """Encodes and fuses the conditioning modalities of a batch.
 
-    A masked modality and one that the batch does not hold give bitwise the same output: both are replaced by zeros
-    before their encoder and their tokens are masked after it.
+    A masked modality and an absent one (not in the batch) give bitwise the same output: the array is zero before the
+    encoder, and the tokens are masked after the encoder.
 
     Args:
-      encoders: `{name: encoder}`, an encoder being `(array, mask [B]) -> Tokens`.
-      fusion: `{name: Tokens} -> Condition`; None where no encoder reads anything.
-      reads: the modality that each encoder reads; several may read one.
-      modalities: what the modalities that are read look like.
-      modality_dropout: in training, the probability that an example lacks an encoder's tokens, one for all or by name
-        (never all of them are gone); drawn from the rng `modality_dropout`, which the players of a step share, so that
-        they see the same conditions.
-      frozen: encoders that are always applied as in evaluation, and get no gradient.
-      readouts: `{name: (tokens [B, N, D], mask [B]) -> Tokens}`, trained on top of an encoder, frozen or not. One that
-        has a kernel for each token keeps their layout, which fusions that average over tokens lose otherwise.
-      aligned: modalities that networks see at their own grid, beside any tokens.
+      encoders: `{name: encoder}`, with an encoder `(array [B, *modality.shape], mask [B]) -> Tokens`.
+      fusion: `{name: Tokens} -> Condition`; None where there are no encoders.
+      reads: `{encoder: modality}`; several encoders may read the same modality.
+      modalities: at least the modalities in `reads` and `aligned`, by name.
+      modality_dropout: in training, the probability that an example loses the tokens of an encoder, one number for all
+        encoders or one by name. An example never loses all its tokens. The draws come from the rng `modality_dropout`,
+        which the players of a step share, so that all players see the same conditions.
+      frozen: names of encoders that always run as in evaluation and get no gradient.
+      readouts: `{encoder: (tokens [B, N, D], mask [B]) -> Tokens}`, a trained layer on top of an encoder, frozen or
+        not. A readout with a kernel for each token keeps the layout of the tokens in their mean; many fusions average
+        over tokens.
+      aligned: modalities that networks read at their own grid; a modality may be both encoded and aligned.
     """
 
     encoders: Mapping[str, nn.Module]
@@ -46,7 +47,7 @@ class Conditioner(nn.Module):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The modalities that are read, each once."""
+        """The modalities that are encoded or aligned, each name once."""
         return tuple(dict.fromkeys((*self.reads.values(), *self.aligned)))
 
     def __call__(self, batch: Batch, train: bool = False) -> Condition:
@@ -57,7 +58,7 @@ class Conditioner(nn.Module):
             array, mask = masked(batch, modality, self.modalities[modality], batch_size)
             encoded = encoder(array, mask, train=train and name not in self.frozen)
             if name in self.frozen:
-                encoded = jax.lax.stop_gradient(encoded)  # no backward pass whose result nothing reads
+                encoded = jax.lax.stop_gradient(encoded)  # saves the backward pass through the encoder
             token_mask = encoded.mask & mask[:, None]
             values = jnp.where(token_mask[..., None], encoded.values, 0)
             if name in self.readouts:
@@ -75,9 +76,10 @@ class Conditioner(nn.Module):
 
 
 def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tuple[jnp.ndarray, jnp.ndarray]:
-    """A modality's array, zero where masked or absent, and its mask `[B] bool`."""
+    """The array `[B, *modality.shape]` of a modality, zero where masked or absent, and its mask `[B] bool`."""
     if name not in batch:
-        # Behind a barrier: XLA folds constant zeros into other arithmetic than it does for a mask that it cannot see.
+        # The barrier hides the constants from XLA. Without the barrier, XLA simplifies the arithmetic for constant
+        # zeros, and an absent modality does not give bitwise the same output as a masked modality.
         absent = jnp.zeros((batch_size, *modality.shape), modality.dtype), jnp.zeros(batch_size, bool)
         return jax.lax.optimization_barrier(absent)
     array = batch[name]
@@ -88,7 +90,7 @@ def masked(batch: Batch, name: str, modality: Modality, batch_size: int) -> tupl
 
 
 class Conditional(nn.Module):
-    """A network and its own conditioner: `network(x, condition)`, with `condition` None where nothing conditions it."""
+    """A network with its own conditioner: `network(x, condition)`; `condition` is None for an unconditional network."""
 
     conditioner: Conditioner | None
     network: nn.Module

@@ -13,11 +13,14 @@ from mmgen_jax.networks.conditioning.tokens import Tokens
 def drop_modalities(
     keys: jax.Array, tokens: Mapping[str, Tokens], rate: float | Mapping[str, float]
 ) -> dict[str, Tokens]:
-    """Masks each modality of each example with probability `rate`, but never the last one that is there.
+    """Masks each modality of each example with probability `rate`, but never all modalities of an example.
 
-    The rate is one for all, or by name. One uniform number is drawn per modality from each example's own key
-    (`keys [B]`), and the modality is dropped where it is under its rate; the present modality with the largest number
-    stays in any case.
+    Each example draws a uniform number for each modality, and loses the modalities whose number is below their rate.
+    The present modality with the largest number always stays.
+
+    Args:
+      keys: `[B]`, one key per example.
+      rate: one for all modalities, or `{name: rate}` with 0 for the others.
     """
     names = sorted(tokens)
     present = jnp.stack([tokens[name].mask.any(axis=1) for name in names])  # [M, B]

@@ -1,4 +1,4 @@
-"""The dense layer that turns the features of an image's cells into tokens."""
+"""A dense layer from the features of an image's cells to tokens."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mmgen_jax.networks.conditioning.tokens import Tokens
 
 
 class CellTokens(nn.Module):
-    """Features `[B, cells, F]` to `Tokens [B, cells, D]`: normalised over the image, then a dense layer per cell.
+    """Features `[B, cells, F]` to `Tokens [B, cells, D]`: a LayerNorm over the image, then a dense layer per cell.
 
-    Each cell has its own kernel, so that the tokens' mean is still a linear map of the whole descriptor, layout
-    included; the norm is over all cells, so that a plain cell stays weak next to a busy one.
+    Each cell has its own kernel. The mean of the tokens is therefore a linear map of the whole descriptor, and keeps
+    its layout. The norm is over all cells, so that a plain cell stays weak next to a busy cell.
     """
 
     features: int

@@ -1,4 +1,4 @@
-"""What encoders and fusions give, Tokens and Condition; averages and softmaxes over masked tokens."""
+"""The outputs of encoders (`Tokens`) and fusions (`Condition`); mean and softmax over masked tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmgen_jax.errors import ConfigError
 
 @struct.dataclass
 class Tokens:
-    """What an encoder gives: `values [B, N, D]` and `mask [B, N] bool`, False where there is nothing to attend to."""
+    """The output of an encoder: `values [B, N, D]` and `mask [B, N] bool`, False where a token must not be used."""
 
     values: jnp.ndarray
     mask: jnp.ndarray
@@ -21,14 +21,16 @@ class Tokens:
 
 @struct.dataclass
 class Condition:
-    """What generators and discriminators read.
+    """The conditions as generators and discriminators read them.
+
+    `tokens`, `mask` and `pooled` come from the fusion; they are None where aligned sources are the only conditions.
 
     Args:
-      tokens: `[B, N, D]`, from the fusion; None, as `mask` and `pooled`, where only aligned sources condition.
-      mask: `[B, N] bool`, False where there is nothing to attend to.
-      pooled: `[B, D]`, the conditions as one vector.
-      aligned: `{name: [B, *grid, C]}`, sources at their own grid, zero where masked. Networks that can use them bring
-        them to their grid (`networks/layers/aligned.py`), the others ignore them.
+      tokens: `[B, N, D]`.
+      mask: `[B, N] bool`, False where a token must not be used.
+      pooled: `[B, D]`, all conditions as one vector.
+      aligned: `{name: [B, *grid, C]}`, sources at their own grid, zero where masked. A network that can use the sources
+        resizes them to its grid (`networks/layers/aligned.py`); other networks ignore them.
     """
 
     tokens: jnp.ndarray | None
@@ -38,15 +40,15 @@ class Condition:
 
 
 def pooled_of(condition: Condition | None) -> jnp.ndarray | None:
-    """The conditions as one vector `[B, D]`, None where there is none."""
+    """The conditions as one vector `[B, D]`, None where there are no conditions or only aligned sources."""
     return None if condition is None else condition.pooled
 
 
 def pooled(condition: Condition) -> jnp.ndarray:
-    """The conditions as one vector `[B, D]`.
+    """As `pooled_of`, for networks that cannot work without the vector.
 
     Raises:
-      ConfigError: there are only aligned sources.
+      ConfigError: the only conditions are aligned sources.
     """
     if condition.pooled is None:
         raise ConfigError("config.aligned: aligned sources alone give no vector of the conditions; add an encoder")
@@ -54,17 +56,17 @@ def pooled(condition: Condition) -> jnp.ndarray:
 
 
 def tokens_of(condition: Condition | None) -> tuple[jnp.ndarray | None, jnp.ndarray | None]:
-    """`(tokens, mask)` of the conditions, None where there are none."""
+    """`(tokens [B, N, D], mask [B, N])` of the conditions; both None where there are no tokens."""
     return (None, None) if condition is None else (condition.tokens, condition.mask)
 
 
 def masked_mean(values: jnp.ndarray, mask: jnp.ndarray) -> jnp.ndarray:
-    """Mean over N of `values [B, N, D]` where `mask [B, N]`; zero where there is nothing."""
+    """Mean over N of the `values [B, N, D]` where `mask [B, N]` is True, `[B, D]`; zero where all are masked."""
     count = jnp.maximum(mask.sum(axis=1, keepdims=True), 1).astype(values.dtype)
     return jnp.where(mask[..., None], values, 0).sum(axis=1) / count
 
 
 def masked_softmax(logits: jnp.ndarray, mask: jnp.ndarray) -> jnp.ndarray:
-    """Softmax over the last axis among the entries where `mask`; all zero where there are none."""
+    """Softmax over the last axis, among the entries where `mask` is True; all zero where all are masked."""
     finite = jnp.where(mask, logits, jnp.finfo(logits.dtype).min)
     return jax.nn.softmax(finite, axis=-1) * mask

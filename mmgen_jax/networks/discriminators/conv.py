@@ -1,8 +1,9 @@
-"""Strided-convolution discriminator of sequences, images and clips, from DCGAN (Radford et al., 2016).
+"""Discriminator of sequences, images and clips by strided convolutions (DCGAN, Radford et al., 2016).
 
-Conditions are concatenated to the final features, aligned sources to the target's channels. Departs from the paper: no
-normalisation by default, because batch normalisation ties the logits of a batch together; `spectral_norm` (Miyato et
-al., 2018) bounds every layer instead.
+The pooled conditions are concatenated to the last features, aligned sources to the channels of the target.
+
+Departs from the paper: no normalisation by default, because batch normalisation makes the logits of a batch depend on
+each other; with `spectral_norm` (Miyato et al., 2018), spectral normalisation bounds every layer instead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import NotNegative, Size
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import join
@@ -18,9 +20,9 @@ from mmgen_jax.networks.layers.strides import check_rank, kernel_sizes, num_halv
 
 
 class Trunk(nn.Module):
-    """`[B, *grid, C] -> [B, *coarsest, F]`: halves the grid as `generators/conv.py` doubles it, doubling the width.
+    """`[B, *grid, C]` to `[B, *coarsest, F]`: each stage halves the grid and doubles the width, up to `max_width`.
 
-    `init_std` as there.
+    The stages are those of `generators/conv.py` in reverse (`layers/strides.py`); fields as in `Discriminator`.
     """
 
     width: int = 64
@@ -53,20 +55,20 @@ class Trunk(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Logits of `[features, pooled conditions]` through one hidden layer, or of the features alone.
+    """Logits `[B]` of the trunk's features, joined with the pooled conditions by one hidden layer where there are any.
 
     Args:
       width: channels after the first convolution.
-      hidden: units of the layer that joins features and conditions.
-      init_std: of every kernel at first, 0.02 in the paper; 0: by the number of inputs.
+      hidden: units of the hidden layer.
+      init_std: standard deviation of every kernel's initial values, 0.02 in the paper; 0: LeCun initialisation.
     """
 
-    width: int = 64
-    max_width: int = 512
+    width: Size = 64
+    max_width: Size = 512
     norm: str = "none"
     spectral_norm: bool = False
-    hidden: int = 256
-    init_std: float = 0.0
+    hidden: Size = 256
+    init_std: NotNegative = 0.0
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact

@@ -1,4 +1,4 @@
-"""A multilayer perceptron on a vector or a short sequence of vectors, with the conditions' pooled vector beside it."""
+"""A multilayer perceptron on a vector or a short sequence of vectors, concatenated with the pooled conditions."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks
 
 
 class Discriminator(nn.Module):
-    """Logits of `[B, ...]`, flattened.
+    """Logits `[B]` of a target `[B, ...]`, which is flattened.
 
     Args:
-      width: of the hidden layers.
-      num_layers: hidden layers.
-      spectral_norm: of every layer (Miyato et al., 2018).
+      width: units of each hidden layer.
+      num_layers: number of hidden layers.
+      spectral_norm: whether every layer is spectrally normalised (Miyato et al., 2018).
     """
 
-    width: int = 256
-    num_layers: int = 2
+    width: Size = 256
+    num_layers: Depth = 2
     spectral_norm: bool = False
     dtype: Any = jnp.float32
 

@@ -1,11 +1,11 @@
-"""Discriminator of patches (PatchGAN, Isola et al., 2017): a logit for each, from a network that sees no more than it.
+"""Discriminator of patches (PatchGAN, Isola et al., 2017): each logit judges one patch, its receptive field.
 
-`logit = psi(h) + <V pooled, h>` at each cell of the last grid: aligned sources are further channels of the target, as
-in the paper; the pooled conditions enter by projection (Miyato & Koyama, 2018), the inner product being divided by the
-square root of its length.
+At each cell of the last grid, with features `h`, `logit = psi(h) + <V pooled, h> / sqrt(F)`. The second term is the
+projection of the pooled conditions (Miyato & Koyama, 2018), with `F` the length of `h`. Aligned sources are further
+channels of the target, as in the paper.
 
-Departs from the paper: a normalisation acts on each example alone by default (theirs is of the batch), or spectral
-normalisation (Miyato et al., 2018) bounds every layer; borders are padded so that each stage halves exactly.
+Departs from the paper: the normalisation acts on each example alone by default (the paper's is batch normalisation), or
+spectral normalisation (Miyato et al., 2018) bounds every layer; borders are padded so that each stage halves exactly.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, NotNegative, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
@@ -27,19 +28,22 @@ class Discriminator(nn.Module):
     """Logits `[B, *patches]`; the objective takes the mean of the patches' losses.
 
     Args:
-      width: channels after the first convolution, doubling up to `max_width`.
-      num_stages: how often the sides are halved (a clip's frames as often as `layers/strides.py` says). A logit sees 16
-        cells a side with 1, 34 with 2, 70 with 3.
-      norm: of everything but the first convolution and the output.
-      init_std: of every convolution's kernel at first, 0.02 in the paper; 0: by the number of inputs.
+      width: channels after the first convolution; each stage doubles them, up to `max_width`.
+      num_stages: number of stages that halve the sides (a clip's frames are halved as `layers/strides.py` says). The
+        receptive field of a logit is 16 cells a side with 1 stage, 34 with 2, 70 with 3.
+      norm: normalisation of every layer except the first convolution and the output.
+      init_std: standard deviation of every kernel's initial values, 0.02 in the paper; 0: LeCun initialisation.
+
+    Raises:
+      ConfigError: the stages leave a single patch, or the grid's rank is not 1 to 3.
     """
 
-    width: int = 64
-    max_width: int = 512
-    num_stages: int = 3
+    width: Size = 64
+    max_width: Size = 512
+    num_stages: Depth = 3
     norm: str = "instance"
     spectral_norm: bool = False
-    init_std: float = 0.0
+    init_std: NotNegative = 0.0
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -61,7 +65,7 @@ class Discriminator(nn.Module):
         x = join(target.astype(self.dtype), condition)
         layers = [*((kernel_sizes(strides), strides) for strides in stages), (4, 1)]
         for i, (size, strides) in enumerate(layers):
-            bias = not i or self.norm == "none"  # else the normalisation has one
+            bias = not i or self.norm == "none"  # a normalisation has its own bias
             x = conv(x, min(self.max_width, self.width << i), size, strides, use_bias=bias, name=f"conv_{i}")
             x = nn.leaky_relu(blocks.norm(self.norm, train, self.dtype)(x) if i else x, 0.2)
         logits = conv(x, 1, 4, name="output")[..., 0].astype(jnp.float32)

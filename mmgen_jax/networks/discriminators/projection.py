@@ -1,8 +1,8 @@
-"""Projection discriminator (Miyato & Koyama, 2018): `logit = psi(h) + <V pooled, h>`.
+"""Projection discriminator (Miyato & Koyama, 2018): `logit = psi(h) + <V pooled, h> / sqrt(F)`, `h [F]` the features.
 
-Departs from the paper: the class embedding is a linear map of the fused conditions, so any modality can condition it;
-the trunk is the DCGAN one rather than a residual network, and its features are not pooled over space; the inner product
-is divided by the square root of its length, as in attention, else it starts at that scale and drowns psi.
+Departs from the paper: the class embedding is a linear map of the pooled conditions, so any modality can condition the
+discriminator; the trunk is that of DCGAN instead of a residual network, and its features are not pooled over space; the
+inner product is divided by `sqrt(F)`, as in attention, because at initialisation it would otherwise dominate `psi(h)`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
@@ -19,13 +20,16 @@ from mmgen_jax.networks.layers.aligned import join
 
 
 class Discriminator(nn.Module):
-    """As `conv.Discriminator`, conditions entering by an inner product with the trunk's features.
+    """Logits `[B]`; fields as in `conv.Discriminator`.
 
-    Where only aligned sources condition, the logit is psi(h) alone.
+    Where the only conditions are aligned sources, the logit is `psi(h)`.
+
+    Raises:
+      ConfigError: there are no conditions.
     """
 
-    width: int = 64
-    max_width: int = 512
+    width: Size = 64
+    max_width: Size = 512
     norm: str = "none"
     spectral_norm: bool = False
     dtype: jnp.dtype = jnp.float32
@@ -33,7 +37,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         if condition is None:
-            raise ConfigError("discriminators/projection: needs conditions, got no encoders; use 'conv'")
+            raise ConfigError("discriminators/projection: needs conditions, got no encoders; use discriminators/conv")
         trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, dtype=self.dtype)
         x = trunk(join(target, condition), train)
         x = x.reshape(len(x), -1).astype(jnp.float32)

@@ -1,8 +1,10 @@
-"""Convolutional discriminator of texts (Zhang et al., 2016), conditions entering by projection (Miyato & Koyama, 2018).
+"""Convolutional discriminator of texts (Zhang et al., 2016), conditioned by projection (Miyato & Koyama, 2018).
 
-Words are one-hot, so that a gradient reaches the generator that drew them (Kusner & Hernandez-Lobato, 2016). Departs
-from the papers: windows of words are residual layers, one upon another; features are their mean over the text beside
-their largest value, for a gradient to every word; the inner product is divided by the square root of its length.
+Words are one-hot rows, so that a gradient reaches the generator that drew the words (Kusner & Hernandez-Lobato, 2016).
+
+Departs from the papers: the convolutions over windows of words are a stack of residual layers; mean pooling over the
+text stands beside max pooling, so that every word gets a gradient; the inner product of the projection is divided by
+the square root of the vectors' length.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.tokenizer import PADDING
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
@@ -20,19 +23,19 @@ from mmgen_jax.networks.layers import blocks
 
 
 class Discriminator(nn.Module):
-    """Logits of texts `[B, L, V]`, one-hot rows; of padding nothing is read, however much of it there is.
+    """Logits `[B]` of texts `[B, L, V]` of one-hot rows; they do not depend on the number of padding rows.
 
     Args:
-      features: of a word, of a window and of the whole.
-      num_layers: of windows; with n of them a feature sees `n * (window - 1) + 1` words.
-      window: words that a layer joins, odd.
-      dropout: on the words, and on the features of the whole.
+      features: length of the vectors of words, of windows and of the whole text.
+      num_layers: number of convolutions; n convolutions see `n * (window - 1) + 1` words.
+      window: kernel size of each convolution in words, odd.
+      dropout: on the words' vectors, and on the pooled features.
     """
 
-    features: int = 128
-    num_layers: int = 2
-    window: int = 5
-    dropout: float = 0.0
+    features: Size = 128
+    num_layers: Depth = 2
+    window: Size = 5
+    dropout: Rate = 0.0
     spectral_norm: bool = False
     dtype: Any = jnp.float32
 
@@ -46,7 +49,7 @@ class Discriminator(nn.Module):
             return blocks.spectral_normalise(nn.Dense(features, dtype=dtype), train, self.spectral_norm)(x)
 
         words = (1.0 - target[..., PADDING, None]).astype(self.dtype)  # [B, L, 1]
-        unit = nn.initializers.normal(1.0)  # of a one-hot row, which has a single 1 whatever its length
+        unit = nn.initializers.normal(1.0)  # a one-hot row has a single 1, so the vocabulary's size does not matter
         x = nn.Dense(self.features, use_bias=False, kernel_init=unit, dtype=self.dtype, name="embed")(target)
         x = drop(x) * words
         for _ in range(self.num_layers):
@@ -56,7 +59,7 @@ class Discriminator(nn.Module):
             x = (x + dense(nn.leaky_relu(jnp.concatenate(windows, axis=-1), 0.2))) * words
         x = x.astype(jnp.float32)
         mean = jnp.sum(x, axis=1) / jnp.maximum(jnp.sum(words.astype(jnp.float32), axis=1), 1.0)
-        # Not negative, so that the zeros at padding are never the largest.
+        # relu first: the zeros at padding are then never larger than a word's features.
         x = jnp.concatenate([mean, jnp.max(nn.relu(x), axis=1)], axis=-1)
         x = nn.leaky_relu(dense(drop(x), dtype=jnp.float32), 0.2)
         logits = dense(x, 1, jnp.float32)[:, 0]

@@ -1,13 +1,16 @@
-"""Word-region attention discriminator: every word looks for the part of the picture that shows it.
+"""Word-region attention discriminator: every word attends to the regions of the picture that show it.
 
-Word and regions (the cells of the coarsest grid) are mapped to vectors of one length; a word attends to the regions,
-and agrees with what it finds as far as their inner product goes (after the attention of AttnGAN's matching model, Xu et
-al., 2018, and ControlGAN's word-level discriminator, Li et al., 2019). `logit = psi(h) + mean over words of <w, c(w)>`.
+Words (the conditions' tokens, of any modality) and regions (the cells of the coarsest grid) are mapped to vectors of
+the same length. Each word `w` attends to the regions; `c(w)` is the mean of the regions under this attention.
 
-Departs from the papers: one logit of the discriminator itself, trained with its loss, rather than a matching model that
-is trained before, or a binary label for each word; words count alike; inner products divided by the root of their
-length rather than cosines with fitted temperatures. What the conditions give as tokens are the words, so that any
-modality can be searched for.
+    logit = psi(h) + mean over words of <w, c(w)>
+
+The attention follows the matching model of AttnGAN (DAMSM, Xu et al., 2018) and the word-level discriminator of
+ControlGAN (Li et al., 2019).
+
+Departs from the papers: the match is a term of the discriminator's own logit and trained with its loss, where AttnGAN
+pre-trains a matching model and ControlGAN has a binary label for each word; all words have the same weight; inner
+products are divided by the square root of the vectors' length, where the papers use cosines with tuned temperatures.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators.conv import Trunk
@@ -24,25 +28,28 @@ from mmgen_jax.networks.layers.aligned import join
 
 
 class Discriminator(nn.Module):
-    """As `projection.Discriminator`, from the conditions' tokens instead of their pooled vector.
+    """Logits `[B]`; further fields as in `conv.Discriminator`.
 
-    An example without any token has the logit psi(h) alone. The regions of a clip are cells of time and space.
+    The logit of an example without any token is `psi(h)`. The regions of a clip are cells of time and space.
 
     Args:
       features: length of the vectors of words and regions.
+
+    Raises:
+      ConfigError: there are no conditions.
     """
 
-    width: int = 64
-    max_width: int = 512
+    width: Size = 64
+    max_width: Size = 512
     norm: str = "none"
     spectral_norm: bool = False
-    features: int = 64
+    features: Size = 64
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, target: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         if condition is None:
-            raise ConfigError("discriminators/word_region: needs conditions, got no encoders; use 'conv'")
+            raise ConfigError("discriminators/word_region: needs conditions, got no encoders; use discriminators/conv")
         trunk = Trunk(self.width, self.max_width, self.norm, self.spectral_norm, dtype=self.dtype)
         x = trunk(join(target, condition), train)
         x = x.reshape(len(x), -1, x.shape[-1]).astype(jnp.float32)

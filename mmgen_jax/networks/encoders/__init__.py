@@ -1,7 +1,7 @@
-"""Encoders: one modality to tokens. A module `<kind>/<name>.py` defines `Encoder`, `(array, mask [B]) -> Tokens`.
+"""Encoders, from one modality to tokens: `<kind>/<name>.py` defines `Encoder`, `(array, mask [B]) -> Tokens`.
 
-`trunk` reads a grid of whatever kind, and what a representation gives: it names no kind.
+`trunk.py` reads a grid of any kind, and the grids of representations.
 
-Encoders keep the examples of a batch apart (no batch statistics unless `norm="batch"` is asked for), so that a masked
-example cannot change another one.
+The tokens of an example do not depend on the other examples of the batch (no batch statistics unless `norm="batch"`),
+so a masked example cannot change another example.
 """

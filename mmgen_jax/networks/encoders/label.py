@@ -7,14 +7,15 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 
 
 class Encoder(nn.Module):
-    """`[B] int32` to `[B, 1, D]`."""
+    """`[B] int32` in [0, num_classes) to `[B, 1, D]`."""
 
     num_classes: int
-    features: int = 128
+    features: Size = 128
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -1,6 +1,6 @@
 """Strided convolutional network over a sequence, an image or a clip; one token for each cell of the last grid.
 
-Normalised per group, not per batch, by default: a masked example then cannot change another one's tokens.
+The default is group normalisation: with batch normalisation a masked example would change the tokens of other examples.
 """
 
 from __future__ import annotations
@@ -10,24 +10,30 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depths, Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.layers.strides import check_rank
 from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Encoder(nn.Module):
-    """`[B, *grid, C]` to `[B, N, D]`, N the cells of the last grid in row-major order, as `generators/grid.py` wants.
+    """`[B, *grid, C]` to `[B, N, D]`, with N the number of cells of the last grid, as `generators/grid.py` reads them.
 
-    32 x 32 pixels and three stages give 16. What stages leave of a grid: `layers/strides.py`.
+    Tokens are in row-major order. Each stage halves the grid (`layers/strides.py`): 32 x 32 pixels and three stages
+    give 4 x 4 cells, so N = 16.
 
     Args:
-      channels: of each stage.
-      num_blocks: residual blocks of each stage.
+      features: length D of the tokens.
+      channels: channels of each stage.
+      num_blocks: residual blocks in each stage.
+
+    Raises:
+      ConfigError: the grid's rank is not 1 to 3.
     """
 
-    features: int = 128
-    channels: tuple[int, ...] = (32, 64, 128)
-    num_blocks: int = 0
+    features: Size = 128
+    channels: tuple[Size, ...] = (32, 64, 128)
+    num_blocks: Depths = 0
     norm: str = "group"
     dtype: Any = jnp.float32
 

@@ -1,8 +1,8 @@
-"""Spectral features of waveforms `[..., S]` and the way back, in JAX: differentiable, batched, float32.
+"""Spectral features of waveforms `[..., S]`, and waveforms from spectra, in JAX: differentiable, batched, float32.
 
 Time comes before frequency in every result (`[..., T, F]`), so that a frame is a token. Frame `t` is centred on sample
-`t * hop_length`: `T = 1 + S // hop_length`. Filterbank, decibels and cepstra are those of librosa's defaults (periodic
-Hann window as long as `n_fft`, zeros around the waveform, Slaney's mel scale and area-normalised filters).
+`t * hop_length`, and `T = 1 + S // hop_length`. Filterbank, decibels and cepstra follow librosa's defaults: periodic
+Hann window of length `n_fft`, zero padding around the waveform, Slaney's mel scale, area-normalised filters.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import numpy as np
 
 from mmgen_jax.errors import InputError
 
-AMIN, DB_MIN = 1e-10, -100.0  # power below this reads as this, in dB
-TINY = 1e-20  # power; 0 where it divides
-WINDOW = 0.064  # s
+AMIN, DB_MIN = 1e-10, -100.0  # the least power in a decibel scale, and its decibels
+TINY = 1e-20  # least power in a denominator
+WINDOW = 0.064  # length of a window in seconds
 
 
 class FrameSizes(NamedTuple):
-    """Samples in a window, samples from one window to the next, and mel bands."""
+    """Samples in a window, samples from one window's start to the next, and number of mel bands."""
 
     n_fft: int
     hop_length: int
@@ -31,9 +31,10 @@ class FrameSizes(NamedTuple):
 
 
 def frame_sizes(sample_rate: int, n_fft: int = 0, hop_length: int = 0, n_mels: int = 0) -> FrameSizes:
-    """What is 0, by the rate: windows of about 64 ms (a power of two), a quarter of it apart, 1 band per 200 Hz.
+    """The given sizes; a size of 0 follows from `sample_rate` (Hz).
 
-    8 kHz gives 512, 128, 40 and 16 kHz gives 1024, 256, 80, the most bands that there are.
+    `n_fft` is then the power of two nearest to 64 ms, `hop_length` a quarter of `n_fft`, and `n_mels` one band per 200
+    Hz of sample rate, at most 80: 8 kHz gives 512, 128, 40 and 16 kHz gives 1024, 256, 80.
     """
     n_fft = n_fft or 2 ** round(math.log2(WINDOW * sample_rate))
     return FrameSizes(n_fft, hop_length or n_fft // 4, n_mels or min(80, sample_rate // 200))
@@ -42,7 +43,7 @@ def frame_sizes(sample_rate: int, n_fft: int = 0, hop_length: int = 0, n_mels: i
 def stft(waveform: jax.Array, n_fft: int, hop_length: int, pad_mode: str = "constant") -> jax.Array:
     """Short-time Fourier transform, `[..., S]` to `[..., T, n_fft // 2 + 1]` complex64.
 
-    `pad_mode` is what surrounds the waveform by `n_fft // 2` samples on each side: any mode of `jnp.pad`.
+    `pad_mode`, a mode of `jnp.pad`, makes the `n_fft // 2` samples before and after the waveform.
     """
     half = n_fft // 2
     padding = [(0, 0)] * (waveform.ndim - 1) + [(half, half)]
@@ -67,7 +68,7 @@ def istft(spectrum: jax.Array, hop_length: int, length: int) -> jax.Array:
 def spectrogram(waveform: jax.Array, n_fft: int, hop_length: int, pad_mode: str = "constant") -> jax.Array:
     """Power `|STFT|²`, `[..., T, n_fft // 2 + 1]`."""
     spectrum = stft(waveform, n_fft, hop_length, pad_mode)
-    return jnp.square(spectrum.real) + jnp.square(spectrum.imag)  # not abs(): its gradient at 0 is NaN
+    return jnp.square(spectrum.real) + jnp.square(spectrum.imag)  # not abs(), whose gradient at 0 is NaN
 
 
 def mel_spectrogram(
@@ -80,9 +81,10 @@ def mel_spectrogram(
     fmax: float | None = None,
     pad_mode: str = "constant",
 ) -> jax.Array:
-    """Power in mel bands, `[..., T, n_mels]`; `fmin` and `fmax` in Hz, `fmax` defaults to half the sample rate.
+    """Power in mel bands, `[..., S]` to `[..., T, n_mels]`, with filters from `fmin` to `fmax` Hz.
 
-    `n_fft`, `hop_length` and `n_mels` are those of `frame_sizes` where they are 0.
+    `fmax` None is half the sample rate. `n_fft`, `hop_length` and `n_mels` that are 0 follow from the sample rate
+    (`frame_sizes`).
     """
     n_fft, hop_length, n_mels = frame_sizes(sample_rate, n_fft, hop_length, n_mels)
     filters = mel_filters(sample_rate, n_fft, n_mels, fmin, fmax)
@@ -105,7 +107,10 @@ def log_mel(
 
 
 def decibels(power: jax.Array, top_db: float | None = 80.0) -> jax.Array:
-    """`10 log10(max(power, 1e-10))`, and nothing more than `top_db` below the loudest entry of each `[T, F]`."""
+    """`10 log10(max(power, 1e-10))` of power `[..., T, F]`.
+
+    With `top_db`, values below `maximum - top_db` are raised to this level, with the maximum over T and F.
+    """
     db = 10.0 / math.log(10.0) * jnp.log(jnp.maximum(power, AMIN))
     if top_db is None:
         return db
@@ -122,10 +127,13 @@ def mfcc(waveform: jax.Array, sample_rate: int, n_mfcc: int = 13, **log_mel_opti
 
 
 def deltas(features: jax.Array, width: int = 9, order: int = 1) -> jax.Array:
-    """The `order`-th time derivative of features `[..., T, F]`, per frame: Savitzky-Golay over `width` (odd) frames.
+    """The `order`-th time derivative of features `[..., T, F]`, per frame, by a Savitzky-Golay filter.
 
-    The polynomial that is fitted has degree `order`, so its derivative is constant over a window, and the first and
-    last `width // 2` frames take that of the first and last whole window.
+    A polynomial of degree `order` is fitted to each window of `width` frames; its `order`-th derivative is constant in
+    the window. The first and last `width // 2` frames take the value of the first and last whole window.
+
+    Raises:
+      InputError: `width` is even, below 3, or larger than T.
     """
     if width < 3 or width % 2 == 0 or width > features.shape[-2]:
         raise InputError(
@@ -143,9 +151,10 @@ def deltas(features: jax.Array, width: int = 9, order: int = 1) -> jax.Array:
 def griffin_lim(
     magnitude: jax.Array, key: jax.Array, hop_length: int, length: int, n_iter: int = 32, momentum: float = 0.99
 ) -> jax.Array:
-    """A waveform `[..., length]` whose STFT has about this magnitude `[..., T, F]`, from random phases.
+    """A waveform `[..., length]` whose STFT has about the given magnitude `[..., T, F]`, by Griffin-Lim.
 
-    Perraudin, Balazs and Søndergaard 2013, "A fast Griffin-Lim algorithm"; `momentum` 0 is Griffin and Lim 1984.
+    The first phases are random, from `key`. Perraudin, Balazs and Søndergaard 2013, "A fast Griffin-Lim algorithm";
+    `momentum` 0 is the algorithm of Griffin and Lim 1984.
     """
     n_fft = 2 * (magnitude.shape[-1] - 1)
 
@@ -163,14 +172,14 @@ def griffin_lim(
 def mel_to_spectrogram(
     mel: jax.Array, sample_rate: int, n_fft: int, fmin: float = 0.0, fmax: float | None = None, n_iter: int = 50
 ) -> jax.Array:
-    """Power `[..., T, n_fft // 2 + 1]`, not negative, whose mel power is near `mel [..., T, n_mels]`.
+    """Non-negative power `[..., T, n_fft // 2 + 1]` whose mel power is near `mel [..., T, n_mels]`.
 
-    By the multiplicative updates of Lee and Seung 2001 ("Algorithms for non-negative matrix factorization") for the
-    Kullback-Leibler divergence, with the filters fixed (Richardson 1972, Lucy 1974). The filters' pseudo-inverse, its
-    negative values set to 0, has a large error where a band is weak beside a strong one.
+    Method: multiplicative updates of Lee and Seung 2001 ("Algorithms for non-negative matrix factorization") for the
+    Kullback-Leibler divergence, with fixed filters (Richardson 1972, Lucy 1974). The clipped pseudo-inverse of the
+    filters would have a large error where a weak band is next to a strong band.
     """
     filters = mel_filters(sample_rate, n_fft, mel.shape[-1], fmin, fmax)
-    covered = filters / np.maximum(filters.sum(axis=0), 1e-12)  # 0 where no filter is: the first and last frequency
+    covered = filters / np.maximum(filters.sum(axis=0), 1e-12)  # 0 outside all filters: the first and last frequency
 
     def update(_, power):
         estimate = jnp.matmul(power, filters.T, precision="highest")
@@ -192,7 +201,7 @@ def invert_log_mel(
     n_iter: int = 32,
     momentum: float = 0.99,
 ) -> jax.Array:
-    """A waveform `[B, length]`, in [-1, 1], from `log_mel` `[B, T, n_mels]` made with the same settings."""
+    """A waveform `[B, length]` in [-1, 1] from decibels `[B, T, n_mels]` of `log_mel` with the same settings."""
     n_fft, hop_length, _ = frame_sizes(sample_rate, n_fft, hop_length)
     power = mel_to_spectrogram(10.0 ** (db / 10.0), sample_rate, n_fft, fmin, fmax)
     return jnp.clip(griffin_lim(jnp.sqrt(power), key, hop_length, length, n_iter, momentum), -1.0, 1.0)
@@ -203,7 +212,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fm
     """Triangular filters `[n_mels, n_fft // 2 + 1]`, evenly spaced on Slaney's mel scale, each of unit area over Hz.
 
     Raises:
-      InputError: the band is empty or beyond half the sample rate, or a filter lies between two frequencies.
+      InputError: not `0 <= fmin < fmax <= sample_rate / 2`, or a filter so narrow that it contains no frequency bin.
     """
     fmax = sample_rate / 2 if fmax is None else fmax
     if not 0 <= fmin < fmax <= sample_rate / 2:
@@ -218,15 +227,15 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fm
     filters = np.maximum(triangle, 0.0) * 2.0 / (upper - lower)
     if empty := int((filters.max(axis=1) == 0).sum()):
         raise InputError(
-            f"mel_filters: {empty} of n_mels = {n_mels} filters hold no frequency at n_fft = {n_fft} and "
+            f"mel_filters: {empty} of n_mels = {n_mels} filters hold no frequency bin at n_fft = {n_fft} and "
             f"{sample_rate} Hz; use fewer n_mels or a larger n_fft"
         )
     filters = filters.astype(np.float32)
-    filters.flags.writeable = False  # the cache hands out one array
+    filters.flags.writeable = False  # every caller gets the same cached array
     return filters
 
 
-# Slaney's mel scale: 3 mel every 200 Hz up to 1 kHz, then 27 mel for a factor of 6.4.
+# Slaney's mel scale: 3 mel per 200 Hz up to 1 kHz, then 27 mel for each factor of 6.4.
 _KNEE, _PER_HZ, _LOG_STEP = 1000.0, 3.0 / 200.0, math.log(6.4) / 27.0
 
 
@@ -252,7 +261,7 @@ def _dct(size: int) -> np.ndarray:
 
 
 def _overlap_add(frames: jax.Array, hop_length: int) -> jax.Array:
-    """Frames `[..., T, n]`, each starting `hop_length` after the last, summed to `[..., (T + n / hop - 1) hop]`."""
+    """Frames `[..., T, n]`, whose starts are `hop_length` apart, summed to `[..., (T + n / hop - 1) hop]`."""
     *lead, count, size = frames.shape
     blocks = -(-size // hop_length)
     frames = jnp.pad(frames, [(0, 0)] * (len(lead) + 1) + [(0, blocks * hop_length - size)])

@@ -1,7 +1,7 @@
-"""Colour, edge and texture features of images `[..., H, W, C]` in [-1, 1], in JAX: jit, vmap and grad go through.
+"""Colour, edge and texture features of images `[..., H, W, C]` in [-1, 1], in JAX (jit, vmap and grad work).
 
-Each of `colour_histogram`, `edge_histogram` and `texture_energies` gives `[..., cells, D]`, one token per cell of a
-`grid` × `grid` partition of the image in reading order; a grid of 1 describes the whole image. Conventions are
+`colour_histogram`, `edge_histogram` and `texture_energies` return `[..., cells, D]`: D features for each cell of a
+`grid` × `grid` partition of the image, in row-major order; a `grid` of 1 describes the whole image. Conventions are
 scikit-image's: HSV in [0, 1], Rec. 709 luminance, Sobel and Gabor filters with the image mirrored at its border.
 """
 
@@ -41,10 +41,10 @@ def luminance(image: jax.Array) -> jax.Array:
 def colour_histogram(
     image: jax.Array, bins: tuple[int, int, int] = (8, 4, 4), grid: int = 1, soft: bool = False
 ) -> jax.Array:
-    """Joint HSV histogram, `[..., cells, prod(bins)]`; a cell's bins sum to 1, hue is the slowest axis.
+    """Joint HSV histogram, `[..., cells, prod(bins)]`; the bins of a cell sum to 1, and hue is the slowest axis.
 
-    Hard bins are `numpy.histogramdd`'s over [0, 1]³ and have no gradient. With `soft` a value is shared linearly by the
-    two bins whose centres enclose it, hue wrapping round, which has a gradient.
+    Hard bins are those of `numpy.histogramdd` over [0, 1]³ and have no gradient. Soft bins have a gradient: each value
+    is shared linearly between the two bins with the nearest centres, and hue wraps around.
     """
     channels = cells(hsv(image), grid)
     assign = _share if soft else _one_hot
@@ -68,16 +68,20 @@ def sobel(image: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def edges(image: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Sobel magnitude (scikit-image's `sobel`) and direction in (-π, π], 0 is to the right, each `[..., H, W]`."""
+    """Sobel magnitude (scikit-image's `sobel`) and direction in (-π, π], 0 is to the right, each `[..., H, W]`.
+
+    Where the picture is flat, both are 0, and so are their gradients.
+    """
     down, right = sobel(image)
-    return _sqrt((down**2 + right**2) / 2.0), jnp.arctan2(down, right)
+    flat = (down == 0) & (right == 0)
+    return _sqrt((down**2 + right**2) / 2.0), jnp.where(flat, 0.0, jnp.arctan2(down, jnp.where(flat, 1.0, right)))
 
 
 def edge_histogram(image: jax.Array, bins: int = 8, grid: int = 4) -> jax.Array:
     """Mean edge magnitude per pixel by orientation, `[..., cells, bins]`.
 
-    Orientation is the gradient's direction without its sign. Bin k is centred on k · 180° / bins, so that a straight
-    vertical or horizontal edge, and with 4 or 8 bins a diagonal one, does not lie between two bins.
+    The orientation of an edge is its gradient's direction modulo 180°. Bin k is centred on k · 180° / bins, so that
+    vertical and horizontal edges (with 4 or 8 bins also diagonal edges) lie at a bin's centre.
     """
     magnitude, direction = edges(image)
     orientation = jnp.round(direction * (bins / jnp.pi)).astype(jnp.int32) % bins
@@ -88,10 +92,10 @@ def edge_histogram(image: jax.Array, bins: int = 8, grid: int = 4) -> jax.Array:
 def texture_energies(
     image: jax.Array, frequencies: tuple[float, ...] = (0.1, 0.2, 0.4), orientations: int = 4, grid: int = 4
 ) -> jax.Array:
-    """Mean, then standard deviation, of the squared modulus of Gabor responses, `[..., cells, 2 · F · orientations]`.
+    """Means, then standard deviations, of the squared modulus of Gabor responses, `[..., cells, 2 · F · orientations]`.
 
-    `frequencies` in cycles per pixel, at most 0.5; orientation k is k · 180° / orientations. Filters are those of
-    scikit-image's `gabor_kernel` at its default bandwidth of one octave.
+    `frequencies` are F numbers in cycles per pixel, at most 0.5; orientation k is k · 180° / orientations. The filters
+    are those of scikit-image's `gabor_kernel` at its default bandwidth of one octave.
     """
     bank = [(f, math.pi * k / orientations) for f in frequencies for k in range(orientations)]
     energy = cells(gabor_energy(image, bank), grid)
@@ -103,8 +107,9 @@ def texture_energies(
 def gabor_energy(image: jax.Array, bank: list[tuple[float, float]]) -> jax.Array:
     """Squared modulus of the luminance's response to each (frequency, angle) of `bank`, `[..., H, W, len(bank)]`.
 
-    A Gabor filter with a round envelope is separable, so that mirroring at the border and convolving are two matrix
-    products: rows · luminance · columnsᵀ, complex, here in real and imaginary parts.
+    A Gabor filter with a circular envelope is separable. The convolution, with the image mirrored at its border, is
+    therefore the product of three matrices, rows · luminance · columnsᵀ. The complex product is computed in real and
+    imaginary parts.
     """
     grey = luminance(image)
     height, width = grey.shape[-2:]
@@ -119,22 +124,22 @@ def gabor_energy(image: jax.Array, bank: list[tuple[float, float]]) -> jax.Array
 
 
 def cells(pixels: jax.Array, grid: int) -> jax.Array:
-    """`[..., H, W, D]` cut into `grid` × `grid` equal cells: `[..., grid², pixels of a cell, D]`, in reading order."""
+    """`[..., H, W, D]` cut into `grid` × `grid` equal cells: `[..., grid², pixels of a cell, D]`, cells row-major."""
     *lead, height, width, depth = pixels.shape
     if height % grid or width % grid:
-        raise InputError(f"cells: expected a grid that divides the image, {height} × {width} pixels, got {grid}")
+        raise InputError(f"cells: expected a grid that divides the image's {height} × {width} pixels, got {grid}")
     split = pixels.reshape(*lead, grid, height // grid, grid, width // grid, depth)
     return jnp.moveaxis(split, -4, -3).reshape(*lead, grid**2, -1, depth)
 
 
 def _one_hot(x: jax.Array, bins: int, circular: bool) -> jax.Array:
-    """The bin of each value in [0, 1], the last bin closed, `[..., bins]`."""
+    """One-hot `[..., bins]`: the bin of each value in [0, 1]; the value 1 belongs to the last bin."""
     return jax.nn.one_hot(jnp.clip((x * bins).astype(jnp.int32), 0, bins - 1), bins)
 
 
 def _share(x: jax.Array, bins: int, circular: bool) -> jax.Array:
-    """Each value's share in the two nearest bins, `[..., bins]`."""
-    position = x * bins - 0.5  # in bins; 0 is the first centre
+    """`[..., bins]`: the linear shares of each value in the two bins with the nearest centres."""
+    position = x * bins - 0.5  # in bins; 0 is the centre of the first bin
     if not circular:
         position = jnp.clip(position, 0.0, bins - 1.0)
     distance = jnp.abs(position[..., None] - np.arange(bins))
@@ -145,9 +150,9 @@ def _share(x: jax.Array, bins: int, circular: bool) -> jax.Array:
 
 @functools.lru_cache(maxsize=256)
 def _gabor_matrix(size: int, frequency: float, along: float, across: float) -> np.ndarray:
-    """`[size, size]` complex: one axis of a Gabor filter as a convolution of a signal that is mirrored at its ends.
+    """`[size, size]` complex: one axis of a Gabor filter, as the matrix that convolves a signal mirrored at its ends.
 
-    `along` and `across` are the filter direction's components on this axis and on the other one.
+    `along` and `across` are the components of the filter's direction on this axis and on the other axis.
     """
     sigma = 3.0 * math.sqrt(math.log(2.0) / 2.0) / (math.pi * frequency)  # bandwidth of one octave: (2 + 1) / (2 - 1)
     radius = math.ceil(max(3.0 * sigma * max(abs(along), abs(across)), 1.0))

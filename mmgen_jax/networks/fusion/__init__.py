@@ -1,5 +1,5 @@
-"""Fusions: the tokens of every modality to one `Condition`. A module defines `Fusion`: `{name: Tokens} -> Condition`.
+"""Fusions, from the tokens of all modalities to one `Condition`: a module defines `Fusion`, `{name: Tokens} -> …`.
 
-What every fusion keeps to: tokens that are masked have no influence, a modality whose tokens are all masked counts as
-absent, an example without any modality gives a finite constant, and the order of the mapping does not matter.
+Rules for every fusion: masked tokens have no influence, a modality whose tokens are all masked counts as absent, an
+example without any modality gives a finite constant, and the order of the mapping does not matter.
 """

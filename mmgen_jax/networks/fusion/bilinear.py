@@ -1,13 +1,13 @@
-"""Low-rank bilinear pooling: the product of all modalities' vectors, each through its own `rank` linear maps.
+"""Low-rank bilinear pooling: a sum of `rank` products; each product has one linear map of every modality's vector.
 
     pooled = W Σ_r Π_m (U_{m,r} x_m + b_{m,r})
 
 Kim et al. 2017 (MLB, rank 1), Yu et al. 2017 (MFB, the sum over r and the signed square root) and, for any number of
 modalities, Liu et al. 2018 (LMF).
 
-Departs from the papers: an absent modality's factor is 1, so that it drops out of the product; the biases start at 1,
-which is what LMF's vectors with an appended 1 do: products of fewer modalities are there from the first step; MFB's
-L2 normalisation is a LayerNorm.
+Departs from the papers: the factor of an absent modality is 1, which leaves the product unchanged; the biases start at
+1, like the constant 1 that LMF appends to its vectors, so that the expanded product contains the products of fewer
+modalities from the first step; a LayerNorm replaces MFB's L2 normalisation.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 
 
 class Fusion(nn.Module):
-    """`tokens` are all modalities' projected tokens; `pooled` is the low-rank product of one vector per modality."""
+    """`tokens` are the projected tokens of all modalities; `pooled` is the low-rank product of their mean tokens."""
 
-    features: int = 128
-    rank: int = 4
+    features: Size = 128
+    rank: Size = 4
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -41,6 +42,6 @@ class Fusion(nn.Module):
             product = product * jnp.where(present[:, index, None], factor, 1)
         assert isinstance(product, jax.Array), "a fusion has tokens of at least one modality"
         summed = product.reshape(-1, self.rank, self.features).sum(axis=1)
-        root = summed / jnp.sqrt(jnp.abs(summed) + 1e-6)  # sign(x) √|x|, its gradient finite at 0
+        root = summed / jnp.sqrt(jnp.abs(summed) + 1e-6)  # sign(x) √|x|, with a finite gradient at 0
         pooled = nn.Dense(self.features, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(root))
         return as_condition(join(projected), pooled)

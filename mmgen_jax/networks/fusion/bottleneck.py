@@ -1,10 +1,10 @@
-"""Multimodal bottleneck transformer (MBT, Nagrani et al. 2021): modalities exchange through a few shared tokens only.
+"""Multimodal bottleneck transformer (MBT, Nagrani et al. 2021): modalities see each other through a few shared tokens.
 
-In each layer every modality has its own transformer block over its tokens and the bottleneck tokens, and the new
-bottleneck is the mean of the modalities' versions of it.
+In each layer, every modality has its own transformer block over its tokens and the shared bottleneck tokens. The new
+bottleneck tokens are the mean of the modalities' outputs for the bottleneck.
 
-Departs from the paper: that mean is over the modalities that are present, and `pooled` is the mean of the bottleneck
-and of each modality's tokens instead of the modalities' CLS tokens.
+Departs from the paper: this mean is over the present modalities only; `pooled` is the mean of one vector per modality
+(the mean of its tokens) and the bottleneck's mean, instead of the mean of the modalities' CLS tokens.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 
 
 class Fusion(nn.Module):
-    """`tokens` are all modalities' tokens after the last layer.
+    """`tokens` are the tokens of all modalities after the last layer.
 
-    The first layer only fills the bottleneck, so modalities see each other from `num_layers` 2 on.
+    The first layer only fills the bottleneck, so modalities see each other only with `num_layers` of at least 2.
     """
 
-    features: int = 128
-    num_bottlenecks: int = 4
-    num_layers: int = 2
-    num_heads: int = 4
-    dropout: float = 0.0
+    features: Size = 128
+    num_bottlenecks: Size = 4
+    num_layers: Depth = 2
+    num_heads: Size = 4
+    dropout: Rate = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact

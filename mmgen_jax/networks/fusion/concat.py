@@ -1,4 +1,4 @@
-"""Concatenation: one vector per modality, side by side with their presence, through an MLP."""
+"""Concatenation: an MLP on the concatenation of one vector per modality and the flags of presence."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 from mmgen_jax.networks.layers.blocks import MLP
 
 
 class Fusion(nn.Module):
-    """`tokens` are all modalities' projected tokens; `pooled` is the MLP of the concatenated means."""
+    """`tokens` are the projected tokens of all modalities; `pooled` is the output of the MLP."""
 
-    features: int = 128
+    features: Size = 128
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -1,7 +1,7 @@
 """Learned queries that attend to the tokens of all modalities (Perceiver, Jaegle et al. 2021).
 
-Departs from the paper: no positions are added (encoders give their tokens positions), and each layer has its own
-parameters. Without any modality the queries attend to nothing, so `pooled` is a learned constant.
+Departs from the paper: no position encodings are added, because the encoders' tokens already have positions; layers
+share no parameters. For an example without any modality `pooled` is a learned constant.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.networks.conditioning.tokens import Condition, Tokens
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join
 from mmgen_jax.networks.layers.blocks import TransformerBlock
@@ -19,11 +20,11 @@ from mmgen_jax.networks.layers.blocks import TransformerBlock
 class Fusion(nn.Module):
     """`tokens` are the queries after attention `[B, num_queries, D]`; `pooled` is their mean."""
 
-    features: int = 128
-    num_queries: int = 8
-    num_layers: int = 1
-    num_heads: int = 4
-    dropout: float = 0.0
+    features: Size = 128
+    num_queries: Size = 8
+    num_layers: Depth = 1
+    num_heads: Size = 4
+    dropout: Rate = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact

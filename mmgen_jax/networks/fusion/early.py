@@ -1,8 +1,8 @@
-"""Early fusion: features are joined first, and one encoder, shared by all modalities, reads them together.
+"""Early fusion: one transformer reads the features of all modalities together.
 
-The encoder is a transformer over the tokens of all modalities, each projected to one width, so that every layer mixes
-modalities. "Early" is meant with encoders that hardly process their modality (`text.embedding`, patches, spectral
-frames, colour and edge histograms); after deep encoders the same module is a joint transformer.
+The tokens of each modality are projected to one width and joined; every layer of the transformer mixes modalities. The
+fusion is "early" after encoders that hardly process their modality (`text.embedding`, patches, spectral frames, colour
+and edge histograms); after deep encoders the same module is a joint transformer.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 
 
 class Fusion(nn.Module):
-    """`tokens` are the shared encoder's outputs for all tokens; `pooled` is their mean."""
+    """`tokens` are the transformer's outputs for the tokens of all modalities; `pooled` is their mean."""
 
-    features: int = 128
-    num_layers: int = 2
-    num_heads: int = 4
-    dropout: float = 0.0
+    features: Size = 128
+    num_layers: Depth = 2
+    num_heads: Size = 4
+    dropout: Rate = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -1,9 +1,9 @@
-"""Feature-wise linear modulation (FiLM, Perez et al. 2018) of each modality by the others.
+"""Feature-wise linear modulation (FiLM, Perez et al. 2018) of each modality by the other modalities.
 
     values_m ← (1 + γ_m) values_m + β_m,    γ_m, β_m = W_m Σ_{k ≠ m} x_k
 
-Departs from the paper: it has one modulated modality (the image) and one that modulates (the question); here every
-modality has both parts, since any of them may be absent. Without another modality γ = β = 0.
+Departs from the paper: there, a question modulates an image; here every modality is modulated and modulates, because
+any modality may be absent. Where no other modality is present, γ = β = 0.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 from mmgen_jax.networks.layers.blocks import MLP
 
 
 class Fusion(nn.Module):
-    """`tokens` are the modulated tokens of all modalities; `pooled` comes from the mean over modalities."""
+    """`tokens` are the modulated tokens of all modalities; `pooled` is an MLP of the mean of their vectors."""
 
-    features: int = 128
+    features: Size = 128
     dtype: Any = jnp.float32
 
     @nn.compact

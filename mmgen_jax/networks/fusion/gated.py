@@ -1,8 +1,8 @@
-"""Gated multimodal unit (Arevalo et al. 2017): each modality's vector times a gate that sees all modalities.
+"""Gated multimodal unit (GMU, Arevalo et al. 2017): each modality's vector times a gate that reads all modalities.
 
-Departs from the paper: the gates of the modalities that are present are a softmax for each feature (the paper has
-that for two modalities, `z` and `1 - z`, and independent sigmoids for more), so that the scale of `pooled` does not
-depend on how many are present.
+Departs from the paper: for each feature, the gates are a softmax over the present modalities, so that the scale of
+`pooled` does not depend on the number of present modalities. The paper has gates `z` and `1 - z` for two modalities,
+and independent sigmoids for more.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 
 
 class Fusion(nn.Module):
-    """`tokens` are all modalities' projected tokens; `pooled` is the gated sum of one vector per modality."""
+    """`tokens` are the projected tokens of all modalities; `pooled` is the gated sum of one vector per modality."""
 
-    features: int = 128
+    features: Size = 128
     dtype: Any = jnp.float32
 
     @nn.compact

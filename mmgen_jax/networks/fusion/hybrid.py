@@ -1,4 +1,4 @@
-"""Hybrid fusion: a joint fusion of all modalities and late fusion side by side, averaged with a learned weight."""
+"""Hybrid fusion: the average, with a learned weight, of a joint fusion of all modalities and late fusion."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mmgen_jax import lookup
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled
 from mmgen_jax.networks.fusion import late
 from mmgen_jax.networks.fusion.tokens import as_condition, as_tokens, join
 
 
 class Fusion(nn.Module):
-    """`tokens` are those of both fusions; `pooled` is w · joint + (1 - w) · late.
+    """`tokens` are the tokens of both fusions; `pooled` is w · joint + (1 - w) · late, with a learned w in (0, 1).
 
-    `joint` names the fusion of all modalities: `concat`, `early` or any other.
+    `joint` is the name of the joint fusion, e.g. `concat` or `early`.
     """
 
-    features: int = 128
+    features: Size = 128
     joint: str = "concat"
     dtype: Any = jnp.float32
 

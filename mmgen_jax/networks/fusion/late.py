@@ -1,6 +1,6 @@
 """Late fusion: each modality makes its own prediction; the predictions are averaged with learned weights.
 
-One weight per modality, a softmax over those that are present. No modality sees another one before the average.
+The weights, one per modality, are a softmax over the present modalities. Modalities meet only in the average.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_softmax
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, summaries
 from mmgen_jax.networks.layers.blocks import MLP
@@ -18,7 +19,7 @@ from mmgen_jax.networks.layers.blocks import MLP
 class Fusion(nn.Module):
     """`tokens` are the predictions `[B, M, D]`, one per modality; `pooled` is their weighted mean."""
 
-    features: int = 128
+    features: Size = 128
     dtype: Any = jnp.float32
 
     @nn.compact

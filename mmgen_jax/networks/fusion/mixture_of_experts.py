@@ -1,7 +1,9 @@
-"""Mixture of experts (Jacobs et al. 1991): one expert network per modality, weighted by a gate per example.
+"""Mixture of experts (Jacobs et al. 1991): one expert network per modality, weighted by a gate for each example.
 
-The gate gives each modality a logit from that modality's own vector and the mean of all that are present; its softmax
-is over those that are present. Departs from the paper: each expert sees only its modality.
+The gate's logit for a modality depends on the modality's own vector and on the mean of the present modalities' vectors;
+the weights are the softmax over the present modalities.
+
+Departs from the paper: each expert reads its own modality only.
 """
 
 from __future__ import annotations
@@ -11,15 +13,16 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean, masked_softmax
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, summaries
 from mmgen_jax.networks.layers.blocks import MLP
 
 
 class Fusion(nn.Module):
-    """`tokens` are the experts' outputs `[B, M, D]`; `pooled` is their mean under the gate."""
+    """`tokens` are the experts' outputs `[B, M, D]`; `pooled` is their mean with the gate's weights."""
 
-    features: int = 128
+    features: Size = 128
     dtype: Any = jnp.float32
 
     @nn.compact

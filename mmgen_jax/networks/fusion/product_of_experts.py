@@ -2,8 +2,8 @@
 
     precision = 1 + Σ_m 1/σ²_m,    μ = Σ_m μ_m/σ²_m / precision        (absent modalities left out)
 
-Departs from the paper: `pooled` is the product's mean, or its mean and log-variance, not a sample, and log-variances
-are held to ±10.
+Departs from the paper: `pooled` is the product's mean, or its mean and log-variance, instead of a sample; the experts'
+log-variances are clipped to [-10, 10].
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 
 
 class Fusion(nn.Module):
-    """`tokens` are all modalities' projected tokens.
+    """`tokens` are the projected tokens of all modalities.
 
-    `pooled` is μ `[B, D]`, or with `log_var` μ and log σ² side by side, `D / 2` features each.
+    `pooled` is μ `[B, D]`, or with `log_var` the concatenation of μ and log σ², each `[B, D / 2]`.
     """
 
-    features: int = 128
+    features: Size = 128
     log_var: bool = False
     dtype: Any = jnp.float32
 
@@ -43,7 +44,12 @@ class Fusion(nn.Module):
 
 
 def product_of_experts(mu: jnp.ndarray, log_var: jnp.ndarray, present: jnp.ndarray) -> tuple[jnp.ndarray, jnp.ndarray]:
-    """Mean and log-variance `[B, D]` of the product of the prior and the present experts; `mu, log_var [B, M, D]`."""
+    """Mean and log-variance, each `[B, D]`, of the product of the standard normal prior and the present experts.
+
+    Args:
+      mu, log_var: `[B, M, D]`, of the experts.
+      present: `[B, M] bool`.
+    """
     precision = jnp.where(present[..., None], jnp.exp(-log_var), 0)
     total = 1 + precision.sum(axis=1)
     return (precision * mu).sum(axis=1) / total, -jnp.log(total)

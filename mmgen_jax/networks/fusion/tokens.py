@@ -1,4 +1,4 @@
-"""What fusions share: bringing every modality's tokens to one width, and masked reductions over them."""
+"""Parts of several fusions: the projection of every modality's tokens to one width, and masked reductions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mea
 
 
 class Projection(nn.Module):
-    """Each modality's tokens through its own LayerNorm and dense layer, in the order of the names; zero where masked.
+    """Projects each modality's tokens to `features` by its own LayerNorm and dense layer; zero where masked.
 
-    The norm brings modalities to one scale; the dense layer's bias is the modality's embedding. Masked values are set
-    to zero before both too, so that nothing they hold, NaN included, reaches the output or a gradient.
+    The LayerNorm brings all modalities to one scale; the bias of the dense layer is the modality's embedding. Masked
+    values are also set to zero before the LayerNorm, so that they, even NaN, reach neither the output nor a gradient.
     """
 
     features: int
@@ -35,25 +35,25 @@ class Projection(nn.Module):
 
 
 def summaries(projected: Mapping[str, Tokens]) -> tuple[jnp.ndarray, jnp.ndarray]:
-    """One vector per modality `[B, M, D]`, the mean of its tokens, and which modalities are present `[B, M] bool`."""
+    """The mean of each modality's tokens, `[B, M, D]`, and the presence of each modality, `[B, M] bool`; M by name."""
     vectors = [masked_mean(projected[name].values, projected[name].mask) for name in sorted(projected)]
     present = [projected[name].mask.any(axis=1) for name in sorted(projected)]
     return jnp.stack(vectors, axis=1), jnp.stack(present, axis=1)
 
 
 def join(projected: Mapping[str, Tokens]) -> Tokens:
-    """All tokens along N, modalities in the order of their names."""
+    """The tokens of all modalities, concatenated along N in the order of the modalities' names."""
     parts = [projected[name] for name in sorted(projected)]
     values = jnp.concatenate([part.values for part in parts], axis=1)
     return Tokens(values, jnp.concatenate([part.mask for part in parts], axis=1))
 
 
 def as_tokens(condition: Condition) -> Tokens:
-    """The tokens of a fusion's condition."""
+    """The tokens and mask of a condition that a fusion made."""
     assert condition.tokens is not None and condition.mask is not None
     return Tokens(condition.tokens, condition.mask)
 
 
 def as_condition(tokens: Tokens, pooled: jnp.ndarray) -> Condition:
-    """`Condition` with masked tokens zero."""
+    """The `Condition` of tokens and pooled vector `[B, D]`; masked tokens are set to zero."""
     return Condition(jnp.where(tokens.mask[..., None], tokens.values, 0), tokens.mask, pooled)

@@ -1,15 +1,18 @@
 """Generators and decoders: `(latent [B, Z], condition: Condition | None, train) -> [B, *shape]`, unbounded.
 
-The objective brings the output to the target's range. `shape` and `dtype` are filled by the surroundings. A grid is
-one of a sequence, an image or a clip. `condition.aligned` holds sources that `conv`, `grid`, `unet`, `translation` and
-`unet_translation` read as channels; the last two start from them, and take None for their latent.
+The objective brings the output to the target's range, and `config/system.py` sets the fields `shape` and `dtype`.
+`shape` is that of a vector, or of a grid: a sequence `(T, C)`, an image `(H, W, C)` or a clip `(T, H, W, C)`. The
+latent of `grid` is tokens `[B, N, D]`. `conv`, `grid`, `unet`, `dit`, `translation` and `unet_translation` read the
+aligned sources as channels; `translation` and `unet_translation` start from the sources, and their latent may be None.
 
-A generator of sequences (`transformer`, `recurrent`) gives the logits of the next id instead, of all places at once or
-one by one; each array of its cache is `[B, …]`:
+The denoisers `unet` and `dit` map a noisy grid, its time and the condition to a grid of the same shape:
 
-    (tokens [B, T] int32, condition, train) -> logits [B, T, V]      `tokens` are the sequence with PADDING before it
+    (z [B, *grid, C], time [B] in [0, 1], condition, train) -> [B, *grid, C]
+
+A generator of sequences (`transformer`, `recurrent`) gives logits of the next id, at all positions at once or one
+position after another. `V` is the number of ids; every array of the cache is `[B, …]`.
+
+    (tokens [B, T] int32, condition, train) -> logits [B, T, V]      `tokens`: the sequence, shifted by one PADDING
     init_cache(condition, batch_size) -> cache
-    step(cache, token [B], position) -> (logits [B, V], cache)        `token` may be rows [B, V], see `layers.embed`
-
-`grid` takes tokens `[B, N, D]` for its latent.
+    step(cache, token, position []) -> (logits [B, V], cache)        `token`: ids [B], or rows [B, V] (`blocks.embed`)
 """

@@ -1,9 +1,10 @@
-"""Transposed-convolution generator of sequences, images and clips, from DCGAN (Radford et al., 2016).
+"""Generator of sequences, images and clips by transposed convolutions (DCGAN, Radford et al., 2016).
 
-Departs from the paper: the width halves with each doubling from `width * 2**(doublings - 1)`, capped at `max_width`, so
-that one definition fits every size; conditions enter by concatenation to the latent, as scale and shift of every
-normalisation (as in SNGAN's and BigGAN's generators), or both. Aligned sources join the channels before every
-convolution, so that the finest detail that is seen of them is two cells wide (`translation` sees them as they are).
+Departs from the paper: the number of channels at the coarsest grid follows from the target's size, and each stage
+halves it down to `width`; the pooled conditions are concatenated to the latent, or give every normalisation its scale
+and shift (as in the generators of SNGAN and BigGAN), or both; aligned sources are further channels of the input of
+every convolution. The last convolution reads the sources at half the target's resolution (`translation` reads the full
+resolution).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import NotNegative, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
@@ -22,33 +24,38 @@ from mmgen_jax.networks.layers.strides import check_rank, coarse_grid, kernel_si
 
 
 class Generator(nn.Module):
-    """`[B, Z] -> [B, *shape]`.
+    """`[B, Z] -> [B, *shape]`, unbounded.
 
     Args:
-      shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`. The grid is doubled to it from the coarsest one, by
-        `layers/strides.py`: 28 x 28 from 7 x 7, 10 x 28 x 28 from 5 x 7 x 7.
+      shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`. The stages of `layers/strides.py` double the coarsest grid to this
+        shape: 7 x 7 to 28 x 28, 5 x 7 x 7 to 10 x 28 x 28.
       width: channels before the output convolution.
+      max_width: largest number of channels at the coarser grids.
       norm: `batch`, `group`, `layer`, `instance` or `none`.
-      conditions_at: where they enter: the `input`, beside the latent; the `norm`, as scale and shift of every
-        normalisation; or `both`.
-      batch_conditions: whether the conditions are normalised over the batch first. A GAN needs it: what the conditions
-        of all examples share otherwise grows faster than any bias, and one picture is drawn whatever the latent. A VAE
-        does better without: the noise of batch statistics makes its latent repeat what the conditions say.
+      conditions_at: where the pooled conditions enter: at the `input`, concatenated to the latent; at the `norm`, as
+        scale and shift of every normalisation; or at `both`.
+      batch_conditions: whether the pooled conditions first pass a BatchNorm without scale and shift. A GAN needs this
+        option: otherwise the part that all conditions have in common grows faster than any bias, and mode collapse
+        follows (one picture for every latent). A VAE is better without: because of the noise of the batch statistics,
+        its latent repeats the content of the conditions.
       input_bias: whether the first layer has a bias, one for each channel of each cell of the coarsest grid. No
-        normalisation cancels it, and a GAN may let it grow until one picture is drawn whatever the latent.
-      init_std: of the first layer's and every convolution's kernel at first, 0.02 in the paper; 0: by the number of
-        inputs. Under a normalisation a kernel learns the faster the smaller it is, so that this is a learning rate of
-        each layer's own.
+        normalisation cancels this bias. In a GAN the bias may grow until mode collapse.
+      init_std: standard deviation of the initial kernels of the first layer and all convolutions, 0.02 in the paper; 0:
+        LeCun initialisation. A kernel before a normalisation learns faster the smaller it is, so `init_std` acts like a
+        learning rate of each layer.
+
+    Raises:
+      ConfigError: an unknown `conditions_at`, or a shape of another rank.
     """
 
     shape: tuple[int, ...]
-    width: int = 64
-    max_width: int = 512
+    width: Size = 64
+    max_width: Size = 512
     norm: str = "batch"
     conditions_at: str = "input"
     batch_conditions: bool = False
     input_bias: bool = True
-    init_std: float = 0.0
+    init_std: NotNegative = 0.0
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
@@ -77,7 +84,7 @@ class Generator(nn.Module):
                 return blocks.norm(self.norm, train=train, dtype=self.dtype)(x)
             return blocks.ConditionalNorm(self.norm, self.dtype)(x, vector, train)
 
-        # Channels at each size but the last: `width` before the output, doubling towards the coarsest.
+        # Channels at each grid but the finest: `width` before the output, twice as many at each coarser grid.
         features = [min(self.max_width, self.width << i) for i in reversed(range(max(len(stages), 1)))]
         own = {"dtype": self.dtype, "kernel_init": blocks.kernel_init(self.init_std)}
 

@@ -1,8 +1,10 @@
-"""Decoder from a grid of tokens to a sequence, an image or a clip: residual blocks, then transposed convolutions.
+"""Decoder from a grid of tokens to a sequence, an image or a clip: the decoder of VQ-VAE (van den Oord et al., 2017).
 
-It is the decoder of VQ-VAE (van den Oord et al., 2017). Departs from the paper: residual blocks are normalised (per
-group by default), and stand at every size but the last. Aligned sources join the channels before every convolution
-that changes the size, and before the first one.
+Residual blocks and transposed convolutions that double the grid take turns. Aligned sources are further channels of the
+first convolution and of every transposed convolution.
+
+Departs from the paper: residual blocks have a normalisation (group normalisation by default), and stand at every grid
+but the finest, where the paper has them at the coarsest grid only.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depths, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
@@ -21,10 +24,10 @@ from mmgen_jax.networks.layers.strides import check_rank, coarse_grid, kernel_si
 
 
 def doublings(num_tokens: int, *grid: int) -> int:
-    """How often so many tokens are doubled to give a grid: 49 -> 2 for 28 x 28 pixels.
+    """The number of stages that double a coarse grid of `num_tokens` cells to `grid`: 2 for 49 tokens and 28 x 28.
 
     Raises:
-      ConfigError: no grid of so many tokens does, by the rule of `layers/strides.py`.
+      ConfigError: no coarse grid with `num_tokens` cells doubles to `grid` by the rule of `layers/strides.py`.
     """
     stages = range(max(sides(grid)).bit_length())
     stages = [n for n in stages if not any(side % (1 << n) for side in sides(grid))]
@@ -38,19 +41,22 @@ def doublings(num_tokens: int, *grid: int) -> int:
 
 
 class Generator(nn.Module):
-    """`[B, N, D] -> [B, *shape]`, the tokens in row-major order, as `encoders/trunk.py` gives them.
+    """`[B, N, D] -> [B, *shape]`, unbounded; the tokens are in row-major order, as from `encoders/trunk.py`.
 
     Args:
       shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`.
-      width: channels before the output convolution, doubling towards the coarsest grid up to `max_width`.
-      num_blocks: residual blocks at each size but the last.
-      norm: of the residual blocks; where there are conditions, their pooled vector gives its scale and shift.
+      width: channels before the output convolution; each coarser grid has twice as many, up to `max_width`.
+      num_blocks: residual blocks at each grid but the finest.
+      norm: normalisation of the residual blocks; the pooled conditions, where there are any, give its scale and shift.
+
+    Raises:
+      ConfigError: see `doublings`, or a shape of another rank.
     """
 
     shape: tuple[int, ...]
-    width: int = 32
-    max_width: int = 128
-    num_blocks: int = 1
+    width: Size = 32
+    max_width: Size = 128
+    num_blocks: Depths = 1
     norm: str = "group"
     dtype: jnp.dtype = jnp.float32
 

@@ -1,4 +1,4 @@
-"""A multilayer perceptron from a latent and the conditions to a vector, or to a short sequence of vectors at once."""
+"""A multilayer perceptron from a latent and the pooled conditions to an array: a vector, a short sequence, an image."""
 
 from __future__ import annotations
 
@@ -9,38 +9,37 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks
 
 
 class Generator(nn.Module):
-    """`[B, Z] -> [B, *shape]`, unbounded; the conditions' pooled vector stands beside the latent.
+    """`[B, Z] -> [B, *shape]`, unbounded; the pooled conditions are concatenated to the latent.
 
     Args:
-      shape: `(D,)` of a vector, or `(T, C)` of a sequence; `(N, 3)` of a set of points.
-      width: of the hidden layers.
-      num_layers: hidden layers.
-      norm: of the hidden layers.
+      shape: `(D,)` of a vector, `(T, C)` of a sequence, e.g. `(N, 3)` of a set of points, or `(H, W, C)` of an image.
+      width: units of each hidden layer.
+      num_layers: number of hidden layers.
+      norm: normalisation of the hidden layers, a kind of `blocks.norm`.
 
     Raises:
-      ConfigError: another number of axes, or no hidden layer.
+      ConfigError: `shape` has more than 3 axes.
     """
 
     shape: tuple[int, ...]
-    width: int = 256
-    num_layers: int = 2
+    width: Size = 256
+    num_layers: Depth = 2
     norm: str = "layer"
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        if len(self.shape) not in (1, 2):
+        if not 1 <= len(self.shape) <= 3:
             raise ConfigError(
-                f"generators/mlp: draws vectors, expected a shape (D,) or (T, C), got {tuple(self.shape)}; use another "
+                f"generators/mlp: expected a shape (D,), (T, C) or (H, W, C), got {tuple(self.shape)}; use another "
                 "config.generator"
             )
-        if self.num_layers < 1:
-            raise ConfigError(f"generator.num_layers: expected at least 1, got {self.num_layers}; raise it")
         super().__post_init__()
 
     @nn.compact

@@ -1,7 +1,9 @@
 """LSTM over token ids that attends to the conditions at every step (Show, Attend and Tell, Xu et al., 2015).
 
-Their deterministic ("soft") attention with its gate and deep output. Departs from the paper: no doubly stochastic
-penalty on the attention; the state begins from the conditions' pooled vector, not from the mean of their tokens.
+The attention is the paper's deterministic ("soft") attention, with its gate and the deep output.
+
+Departs from the paper: no doubly stochastic penalty on the attention; the initial state is computed from the pooled
+conditions, not from the mean of their tokens.
 """
 
 from __future__ import annotations
@@ -12,19 +14,23 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Rate, Size
 from mmgen_jax.networks.conditioning.tokens import Condition, masked_softmax, pooled
 from mmgen_jax.networks.layers import blocks
 
 
 class Cell(nn.Module):
-    """One step: attention with the old state, then the LSTM; the output is the state and what was attended to."""
+    """One step: attention with the old state as query, then the LSTM.
+
+    Returns `(state, [new hidden state, attended vector])`; the attended vector has length 0 without conditions.
+    """
 
     features: int
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, state, word, memory):
-        """`word [B, D]`; `memory` None, or `values [B, N, E]`, their keys `[B, N, D]` and mask `[B, N]`."""
+        """`word [B, D]`; `memory` is None or `(values [B, N, E], keys [B, N, D], mask [B, N])` of the conditions."""
         seen = jnp.zeros((len(word), 0), self.dtype)
         if memory is not None:
             values, keys, mask = memory
@@ -41,17 +47,17 @@ class Cell(nn.Module):
 
 
 class Generator(nn.Module):
-    """Logits of the next token.
+    """Logits of the next token, see `generators/__init__.py`.
 
     Args:
       vocab_size: number of ids.
-      features: of the state, the words and the attention.
-      dropout: on the words and before the output.
+      features: length of the vectors of the LSTM's state, the words and the attention.
+      dropout: on the words, and before the output layer.
     """
 
     vocab_size: int
-    features: int = 128
-    dropout: float = 0.0
+    features: Size = 128
+    dropout: Rate = 0.0
     dtype: Any = jnp.float32
 
     def setup(self):
@@ -63,7 +69,7 @@ class Generator(nn.Module):
         self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
 
     def __call__(self, tokens: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
-        """Logits `[B, T, V]` float32 of a sequence, given `tokens [B, T]`, the same with PADDING before it."""
+        """Logits `[B, T, V]` float32 of a sequence, from `tokens [B, T]`, the sequence shifted right by one PADDING."""
         words = self.drop(self.embed(tokens), deterministic=not train)
         cache = self.init_cache(condition, len(tokens))
         scan = nn.scan(
@@ -77,7 +83,7 @@ class Generator(nn.Module):
         return self._logits(words, output, train)
 
     def init_cache(self, condition: Condition | None, batch_size: int) -> dict[str, Any]:
-        """What `step` reads and writes: state and conditions."""
+        """The cache that `step` reads and updates: the LSTM's state, and the conditions with their attention keys."""
         if condition is None or condition.tokens is None:
             return {"state": (jnp.zeros((batch_size, self.features)),) * 2, "memory": None}
         cell, hidden = jnp.split(self.first_state(pooled(condition).astype(jnp.float32)), 2, axis=-1)
@@ -85,7 +91,7 @@ class Generator(nn.Module):
         return {"state": (cell, jnp.tanh(hidden)), "memory": (values, self.key(values), condition.mask)}
 
     def step(self, cache: dict[str, Any], token: jax.Array, position: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Logits `[B, V]` of the next token, given the one before, `[B]` or `[B, V]`; the position does not matter."""
+        """Logits `[B, V]` of the next token, from the previous token, `[B]` or `[B, V]`; `position` is not used."""
         word = blocks.embed(self.embed, token)
         state, output = self.cell(cache["state"], word, cache["memory"])
         return self._logits(word, output), cache | {"state": state}

@@ -1,7 +1,8 @@
 """Decoder-only transformer over token ids (GPT, Radford et al., 2018), pre-norm, with learned positions.
 
-The conditions' tokens stand before the sequence (`attend="prefix"`, as in DALL-E, Ramesh et al., 2021), where they see
-each other in both directions, or every block attends to them (`"cross"`, Vaswani et al., 2017).
+With `attend="prefix"`, the conditions' tokens stand before the sequence (as in DALL-E, Ramesh et al., 2021), and attend
+to each other in both directions. With `attend="cross"`, every block has cross-attention to the conditions' tokens
+(Vaswani et al., 2017).
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers.blocks import MLP, embed
 
 
 class Attention(nn.Module):
-    """Multi-head attention in two steps, so that keys and values can be kept from one token to the next.
+    """Multi-head attention in two steps, `remember` and the call, so that a cache can keep keys and values.
 
-    A query that has nothing to attend to gives exactly 0.
+    The output for a query that may attend to no key is exactly 0.
     """
 
     features: int
@@ -31,7 +33,8 @@ class Attention(nn.Module):
     def setup(self):
         if self.features % self.num_heads:
             raise ConfigError(
-                f"generators/transformer: features {self.features} is no multiple of num_heads {self.num_heads}"
+                f"generators/transformer: expected features to be a multiple of num_heads {self.num_heads}, got "
+                f"{self.features}"
             )
         heads = functools.partial(nn.DenseGeneral, (self.num_heads, self.features // self.num_heads), dtype=self.dtype)
         self.query, self.key, self.value = heads(), heads(), heads()
@@ -42,13 +45,13 @@ class Attention(nn.Module):
         return self.key(context), self.value(context)
 
     def __call__(self, x: jax.Array, memory: tuple[jax.Array, jax.Array], allowed: jax.Array) -> jax.Array:
-        """`x [B, T, D]` over what is remembered; `allowed` bool, broadcast to `[B, 1, T, S]`."""
+        """`x [B, T, D]` attends to the keys and values `memory`; `allowed` broadcasts to `[B, 1, T, S]`."""
         y = self.output(jax.nn.dot_product_attention(self.query(x), *memory, mask=allowed))
         return jnp.where(jnp.any(allowed, axis=-1)[:, 0, :, None], y, 0)
 
 
 class Block(nn.Module):
-    """Self-attention, attention to the conditions with `cross`, MLP."""
+    """Pre-norm block: self-attention, with `cross` also cross-attention to the conditions, MLP."""
 
     features: int
     num_heads: int
@@ -79,7 +82,11 @@ class Block(nn.Module):
         context_allowed: Any = None,
         train: bool = False,
     ):
-        """`x [B, T, D]` and the keys and values of its tokens, put into `past` from `position` on where it is given."""
+        """Returns the new `x [B, T, D]`, and keys and values.
+
+        Without `past`, these are the keys and values of `x`; with `past`, a copy of `past` in which those of `x` stand
+        from `position` on. `allowed` and `context_allowed` as in `Attention`.
+        """
         drop = functools.partial(self.drop, deterministic=not train)
         h = self.self_norm(x)
         memory = self.self_attention.remember(h)
@@ -94,19 +101,20 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """Logits of the next token.
+    """Logits of the next token, see `generators/__init__.py`.
 
     Args:
-      vocab_size, shape: ids and `(T,)` of the sequence.
-      attend: where the conditions are: `prefix` or `cross`.
+      vocab_size: number of ids.
+      shape: `(T,)`, the length of the sequence.
+      attend: how the conditions enter: `prefix` or `cross`.
     """
 
     vocab_size: int
     shape: tuple[int, ...]
-    features: int = 128
-    num_layers: int = 4
-    num_heads: int = 4
-    dropout: float = 0.0
+    features: Size = 128
+    num_layers: Depth = 4
+    num_heads: Size = 4
+    dropout: Rate = 0.0
     attend: str = "prefix"
     dtype: Any = jnp.float32
 
@@ -126,7 +134,7 @@ class Generator(nn.Module):
         self.head = nn.Dense(self.vocab_size, dtype=self.dtype)
 
     def __call__(self, tokens: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
-        """Logits `[B, T, V]` float32 of a sequence, given `tokens [B, T]`, the same with PADDING before it."""
+        """Logits `[B, T, V]` float32 of a sequence, from `tokens [B, T]`, the sequence shifted right by one PADDING."""
         num = tokens.shape[1]
         x = self.drop(self.embed(tokens) + self.positions[:num].astype(self.dtype), deterministic=not train)
         prefix, mask, context, context_allowed = self._conditions(condition, len(tokens))
@@ -139,18 +147,18 @@ class Generator(nn.Module):
         return self._logits(x[:, before:])
 
     def init_cache(self, condition: Condition | None, batch_size: int) -> dict[str, Any]:
-        """What `step` reads and writes: the conditions, and room for the keys and values of every token."""
+        """The cache that `step` reads and updates: the conditions, and space for the keys and values of all tokens."""
         prefix, mask, context, context_allowed = self._conditions(condition, batch_size)
         before, total = mask.shape[1], mask.shape[1] + self.shape[0]
         room = jnp.zeros((batch_size, total, self.num_heads, self.features // self.num_heads), self.dtype)
         blocks = [(room, room)] * self.num_layers
-        if before:  # what the prefix is to later tokens does not depend on them
+        if before:  # the prefix does not attend to the sequence, so its keys and values are computed once
             allowed = jnp.pad(mask, ((0, 0), (0, total - before)))[:, None, None]
             _, blocks = self._run(prefix, allowed, None, None, blocks, 0)
         return {"blocks": blocks, "mask": mask, "context": context, "context_allowed": context_allowed}
 
     def step(self, cache: dict[str, Any], token: jax.Array, position: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Logits `[B, V]` of the token at `position`, given the one before it, `[B]` or `[B, V]`."""
+        """Logits `[B, V]` of the token at `position`, from the previous token, `[B]` or `[B, V]`."""
         x = embed(self.embed, token)[:, None] + self.positions[position].astype(self.dtype)
         before = cache["mask"].shape[1]
         past = jnp.broadcast_to(jnp.arange(self.shape[0]) <= position, (len(token), self.shape[0]))
@@ -161,7 +169,10 @@ class Generator(nn.Module):
         return self._logits(x)[:, 0], cache | {"blocks": blocks}
 
     def _conditions(self, condition: Condition | None, batch_size: int) -> tuple[jax.Array, jax.Array, Any, Any]:
-        """Prefix `[B, P, D]` and its mask, then what each block attends to and its mask; P is 0 with `cross`."""
+        """`(prefix [B, P, D], prefix mask, keys and values of the conditions for each block, their mask)`.
+
+        With `prefix` the last two are None; with `cross` P is 0.
+        """
         nothing = jnp.zeros((batch_size, 0, self.features), self.dtype), jnp.zeros((batch_size, 0), bool)
         if condition is None or condition.tokens is None:
             return *nothing, None, None

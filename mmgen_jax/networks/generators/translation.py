@@ -1,9 +1,11 @@
-"""U-Net from aligned sources to a target on the same grid, from pix2pix (Isola et al., 2017).
+"""U-Net from aligned sources to a target on the same grid (pix2pix, Isola et al., 2017).
 
-Strided convolutions down, transposed ones up, each reading what went down at its grid. Departs from the paper: the grid
-is halved until it would be smaller than 4 cells a side, not to a single one; a normalisation acts on each example alone
-by default (theirs is of the batch, which is a single image); noise is a latent besides, or instead of, dropout, and
-the conditions' pooled vector, where there is one, enters with it.
+Strided convolutions go down to the coarsest grid, transposed convolutions go up, and skip connections join the two at
+each grid.
+
+Departs from the paper: the coarsest grid has at least 4 cells a side, instead of a single cell; instance normalisation
+by default instead of batch normalisation (for the paper's batches of one image, both are the same function); the noise
+is a latent vector, beside dropout or instead of dropout; the pooled conditions, if any, enter with the latent.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import NotNegative, Rate, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
@@ -26,10 +29,10 @@ NUM_DROPPED = 3  # grids with dropout, the coarsest first, as in the paper
 
 
 def sources_of(condition: Condition | None, grid: tuple[int, ...], name: str) -> jax.Array:
-    """The aligned sources as channels `[B, *grid, C]`.
+    """The aligned sources as channels `[B, *grid, C]`; `name` is the generator's, for the message.
 
     Raises:
-      ConfigError: there are none.
+      ConfigError: there are no aligned sources.
     """
     sources = at_grid(condition, grid)
     if sources is None:
@@ -41,33 +44,36 @@ def sources_of(condition: Condition | None, grid: tuple[int, ...], name: str) ->
 
 
 def vector_of(latent: jax.Array | None, condition: Condition | None) -> jax.Array | None:
-    """`[latent, pooled conditions]`, as far as they are there; None where nothing is."""
+    """The concatenation `[B, Z + D]` of latent and pooled conditions, or the one that exists; None without both."""
     parts = [part for part in (latent, pooled_of(condition)) if part is not None and part.shape[-1]]
     return jnp.concatenate(parts, axis=-1) if parts else None
 
 
 class Generator(nn.Module):
-    """`latent [B, Z]` or None, and aligned sources, to `[B, *shape]`.
+    """`latent [B, Z]` or None, and aligned sources, to `[B, *shape]`, unbounded.
 
     Args:
       shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`.
-      width: channels after the first convolution, doubling towards the coarsest grid up to `max_width`.
-      norm: `instance`, `layer`, `group`, `batch` or `none`; of everything but the first convolution and the output.
-      skips: how the way up reads the way down: `concat`, as in the paper, or `add`.
-      vector_at: where latent and pooled conditions enter: as a `bias` of every channel of every cell of the coarsest
-        grid; in the `norm`, as scale and shift of every normalisation; or `both`. A latent of length 0 is none.
-      dropout: at the coarsest grids of the way up, 0.5 in the paper.
-      init_std: of every convolution's kernel at first, 0.02 in the paper; 0: by the number of inputs.
+      width: channels after the first convolution; each coarser grid has twice as many, up to `max_width`.
+      norm: `instance`, `layer`, `group`, `batch` or `none`, of every layer except the first convolution and the output.
+      skips: how a skip connection joins: `concat`, as in the paper, or `add`.
+      vector_at: where the latent and the pooled conditions enter: `bias`, added to every channel of every cell of the
+        coarsest grid; `norm`, as scale and shift of every normalisation; or `both`. Z = 0 is the same as None.
+      dropout: rate at the 3 coarsest grids on the way up, 0.5 in the paper.
+      init_std: standard deviation of every kernel's initial values, 0.02 in the paper; 0: LeCun initialisation.
+
+    Raises:
+      ConfigError: there are no aligned sources, or `vector_at` or `skips` is unknown.
     """
 
     shape: tuple[int, ...]
-    width: int = 64
-    max_width: int = 512
+    width: Size = 64
+    max_width: Size = 512
     norm: str = "instance"
     skips: str = "concat"
     vector_at: str = "both"
-    dropout: float = 0.0
-    init_std: float = 0.0
+    dropout: Rate = 0.0
+    init_std: NotNegative = 0.0
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -77,11 +83,11 @@ class Generator(nn.Module):
         *grid, channels = self.shape
         x = sources_of(condition, tuple(grid), "translation").astype(self.dtype)
         vector = vector_of(latent, condition)
-        # A grid that cannot be halved has one stage that keeps its size.
+        # A grid that cannot be halved gets a single stage with stride 1.
         stages = stage_strides(grid, num_halvings(grid)) or [(1,) * len(grid)]
         features = [min(self.max_width, self.width << i) for i in range(len(stages))]
         own = {"dtype": self.dtype, "kernel_init": blocks.kernel_init(self.init_std)}
-        bias = self.norm == "none"  # else the normalisation has one
+        bias = self.norm == "none"  # a normalisation has its own bias
 
         def normalise(x):
             if vector is None or self.vector_at == "bias":
@@ -94,7 +100,7 @@ class Generator(nn.Module):
             x = nn.leaky_relu(normalise(x) if i else x, 0.2)
             skips.append(x)
         x = skips.pop()
-        # With a single stage no normalisation would read the vector.
+        # With a single stage there is no normalisation that could read the vector.
         if vector is not None and (self.vector_at != "norm" or len(stages) == 1):
             low = coarse_grid(grid, stages)
             cells = nn.Dense(math.prod(low) * features[-1], dtype=self.dtype, name="vector")(vector)

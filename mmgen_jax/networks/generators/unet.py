@@ -1,13 +1,13 @@
-"""U-Net that denoises a sequence, an image or a clip, given time and conditions (Ronneberger et al., 2015; Ho et al.,
-2020).
+"""U-Net denoiser of sequences, images and clips, given time and conditions (DDPM, Ho et al., 2020).
 
-Residual blocks on the way down and up, joined by skips; at the coarsest grid a transformer block attends to the grid
-and to the conditions' tokens. Time and the conditions' pooled vector give every normalisation its scale and shift;
-aligned sources are further channels of the input (as in SR3, Saharia et al., 2021, and Palette, Saharia et al., 2022).
+Residual blocks stand on the way down and up, with skip connections between them (Ronneberger et al., 2015). At the
+coarsest grid, a transformer block attends to the grid and to the conditions' tokens. Time and the pooled conditions
+give every normalisation its scale and shift. Aligned sources are further channels of the input (as in SR3, Saharia et
+al., 2021, and Palette, Saharia et al., 2022).
 
-Departs from DDPM: blocks of `patch_size` cells a side become channels first (as in Hoogeboom et al., 2023), which saves
-the largest grid; skips are added rather than concatenated unless `skips` says so; the grid is halved by a mean and
-doubled by repetition; attention stands at the coarsest grid alone.
+Departs from DDPM: patches of `patch_size` cells a side become channels before the first convolution (as in Hoogeboom et
+al., 2023), which saves the largest grid; skip connections add by default, and concatenate with `skips="concat"`; the
+grid is halved by a mean and doubled by repetition; attention stands at the coarsest grid only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mmgen_jax.networks.layers.unet import UNet
 
 
 class Generator(UNet):
-    """`x [B, *grid, C]` at `time [B]` in [0, 1] to `[B, *grid, C]`, unbounded; fields as in `layers/unet.py`."""
+    """`x [B, *grid, C]` and `time [B]` in [0, 1] to `[B, *grid, C]`, unbounded; fields as in `layers/unet.py`."""
 
     @nn.compact
     def __call__(self, x: jax.Array, time: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:

@@ -1,8 +1,10 @@
-"""The residual U-Net of `unet` in a single pass, from aligned sources to a target on the same grid.
+"""The residual U-Net of `unet`, in a single pass from aligned sources to a target on the same grid.
 
-As the denoisers of SR3 (Saharia et al., 2021) and Palette (Saharia et al., 2022) without noise and time, which is also
-their regression baseline. Departs from them as `unet` departs from DDPM; a latent, where there is one, stands beside
-the conditions' pooled vector.
+It is the regression baseline of SR3 (Saharia et al., 2021) and Palette (Saharia et al., 2022): their denoiser without
+noise and time.
+
+Departs from these papers as `unet` departs from DDPM; a latent, where there is one, is concatenated to the pooled
+conditions.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ from mmgen_jax.networks.layers.unet import UNet
 
 
 class Generator(UNet, kw_only=True):
-    """`latent [B, Z]` or None, and aligned sources, to `[B, *shape]`; other fields as in `layers/unet.py`.
+    """`latent [B, Z]` or None, and aligned sources, to `[B, *shape]`, unbounded; other fields as in `layers/unet.py`.
 
     Args:
       shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`.
+
+    Raises:
+      ConfigError: there are no aligned sources, or the fields do not fit the shape.
     """
 
     shape: tuple[int, ...]

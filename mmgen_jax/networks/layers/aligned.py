@@ -1,4 +1,4 @@
-"""Aligned sources brought to a network's own grid (`Condition.aligned`)."""
+"""Aligned sources (`Condition.aligned`), resized to a network's own grid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmgen_jax.networks.conditioning.tokens import Condition
 
 
 def at_grid(condition: Condition | None, grid: tuple[int, ...], dtype=jnp.float32) -> jax.Array | None:
-    """All aligned sources as channels `[B, *grid, C]`, in the order of their names; None where there are none."""
+    """All aligned sources as channels `[B, *grid, C]`, in the order of their names; None without aligned sources."""
     if condition is None or not condition.aligned:
         return None
     return jnp.concatenate(
@@ -19,18 +19,19 @@ def at_grid(condition: Condition | None, grid: tuple[int, ...], dtype=jnp.float3
 
 
 def join(x: jax.Array, condition: Condition | None) -> jax.Array:
-    """`x [B, *grid, C]` with the aligned sources as further channels."""
+    """`x [B, *grid, C]` with the aligned sources, resized to its grid, as further channels."""
     sources = at_grid(condition, x.shape[1:-1], x.dtype)
     return x if sources is None else jnp.concatenate([x, sources], axis=-1)
 
 
 def to_grid(source: jax.Array, grid: tuple[int, ...], name: str = "source") -> jax.Array:
-    """`[B, *own, C]` resized to `[B, *grid, C]`, linearly, with an antialiasing filter where it shrinks.
+    """Resizes a source `[B, *own, C]` to `[B, *grid, C]` linearly, with an antialiasing filter where an axis shrinks.
 
-    A clip on a grid of time alone has its pictures as channels; a picture on a clip's grid stands still.
+    Two pairs of different ranks fit: a clip gives each step of a sequence its frame as channels, and an image is
+    repeated for every frame of a clip.
 
     Raises:
-      ConfigError: a source of another rank that does not fit in either way.
+      ConfigError: the source's grid and `grid` have different ranks, and are neither of these pairs.
     """
     rank, wanted = source.ndim - 2, len(grid)
     if rank == 3 and wanted == 1:

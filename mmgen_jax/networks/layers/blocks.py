@@ -1,6 +1,6 @@
-"""Shared blocks: convolutions, normalisation, residual blocks, attention, embeddings.
+"""Shared blocks: normalisation, resampling, residual blocks, attention, embeddings.
 
-Parameters and statistics are float32; `dtype` is what a layer computes in.
+Parameters and statistics are float32; `dtype` is the dtype of a layer's computation and output.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from mmgen_jax.networks.layers.convolution import ConvTranspose as ConvTranspose
 
 NORMS = ("batch", "group", "layer", "instance", "none")
 
-# Momentum and epsilon of DCGAN's and torch's BatchNorm; statistics are float32 whatever `dtype` is, and of the global
+# Momentum and epsilon of BatchNorm in DCGAN and PyTorch. Statistics are float32 for every `dtype`, and over the global
 # batch on every layout of devices.
 BatchNorm = functools.partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 
 class GroupNorm(nn.Module):
-    """Group normalisation in `groups` groups, or the largest number below that divides the channels."""
+    """Group normalisation with `gcd(groups, channels)` groups."""
 
     groups: int = 32
     use_scale: bool = True
@@ -41,11 +41,15 @@ class GroupNorm(nn.Module):
 
 
 def norm(kind: str, train: bool, dtype: Any = jnp.float32, affine: bool = True) -> Callable[[jax.Array], jax.Array]:
-    """The normalisation called `kind`; all but `batch` act on each example alone and ignore `train`.
+    """The normalisation layer called `kind` (one of `NORMS`); all but `batch` act on each example alone.
 
     Args:
-      train: whether BatchNorm uses (and updates) the statistics of the batch; else the running ones.
-      affine: whether it learns a scale and a shift.
+      train: only for `batch`: True normalises with the batch's statistics and updates the running statistics, False
+        normalises with the running statistics.
+      affine: whether the layer learns a scale and a shift.
+
+    Raises:
+      ConfigError: an unknown kind.
     """
     fields = {"use_scale": affine, "use_bias": affine, "dtype": dtype}
     match kind:
@@ -69,7 +73,10 @@ def film(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
 
 
 class ConditionalNorm(nn.Module):
-    """A normalisation whose scale and shift are linear in a vector `[B, D]` (conditional BatchNorm, FiLM, AdaIN)."""
+    """A normalisation with scale and shift linear in a vector `[B, D]` (conditional BatchNorm, FiLM, AdaIN).
+
+    `kind` is a kind of `norm`; the input is `x [B, ..., C]`.
+    """
 
     kind: str = "batch"
     dtype: Any = jnp.float32
@@ -77,27 +84,27 @@ class ConditionalNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, vector: jax.Array, train: bool) -> jax.Array:
         x = norm(self.kind, train, self.dtype, affine=False)(x)
-        # Small, so that it starts near the unconditional norm, but not zero: the condition gets a gradient at once.
+        # Small initial values start near the unconditional normalisation; zeros would give the vector no gradient.
         modulation = nn.Dense(2 * x.shape[-1], dtype=self.dtype, kernel_init=nn.initializers.normal(0.02))(vector)
         return film(x, *jnp.split(modulation, 2, axis=-1))
 
 
 def kernel_init(std: float) -> nn.initializers.Initializer:
-    """Normal with that standard deviation; with 0 by the number of inputs (LeCun et al., 1998), flax's default."""
+    """Normal initial values with standard deviation `std`; for 0, LeCun initialisation (flax's default)."""
     return nn.initializers.normal(std) if std else nn.initializers.lecun_normal()
 
 
 def spectral_normalise(layer: nn.Module, train: bool, enabled: bool = True) -> Callable[..., jax.Array]:
-    """A `Conv`, `ConvTranspose` or `Dense` whose kernel has spectral norm 1 (Miyato et al. 2018).
+    """The layer (`Conv`, `ConvTranspose` or `Dense`) with its kernel scaled to spectral norm 1 (Miyato et al. 2018).
 
-    Kernels are seen as `[everything else, out]`. One step of power iteration a call with `train`; its vector `u` and
-    `sigma` live in the collection `batch_stats`.
+    The kernel counts as a matrix `[all other axes, out]`. Each call with `train` makes one step of power iteration; its
+    vector `u` and `sigma` are in the collection `batch_stats`. Not `enabled`: the layer itself.
     """
     return functools.partial(nn.SpectralNorm(layer), update_stats=train) if enabled else layer
 
 
 def upsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
-    """Nearest neighbour: `[B, *grid, C]` to a grid that is larger by a factor, or by one for each axis."""
+    """Nearest-neighbour upsampling of `[B, *grid, C]` by an integer factor, or by one factor for each axis."""
     b, *grid, c = x.shape
     factors = _factors(grid, factors)
     x = x.reshape(b, *[n for size in grid for n in (size, 1)], c)
@@ -106,7 +113,7 @@ def upsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
 
 
 def downsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
-    """Mean of 2 x 2 pixels: `[B, *grid, C]` to a grid that is smaller by a factor, or by one for each axis.
+    """Mean pooling of `[B, *grid, C]` by an integer factor, or by one factor for each axis.
 
     Raises:
       InputError: a factor that does not divide its axis.
@@ -114,7 +121,7 @@ def downsample(x: jax.Array, factors: int | tuple[int, ...] = 2) -> jax.Array:
     b, *grid, c = x.shape
     factors = _factors(grid, factors)
     if any(size % factor for size, factor in zip(grid, factors)):
-        raise InputError(f"downsample: expected a grid that {factors} divide, got {tuple(grid)}")
+        raise InputError(f"downsample: expected a grid whose axes are multiples of {factors}, got {tuple(grid)}")
     pairs = [n for size, factor in zip(grid, factors) for n in (size // factor, factor)]
     return x.reshape(b, *pairs, c).mean(tuple(range(2, 2 * len(grid) + 1, 2)))
 
@@ -124,12 +131,15 @@ def _factors(grid: Sequence[int], factors: int | tuple[int, ...]) -> tuple[int, 
 
 
 class ResidualBlock(nn.Module):
-    """Pre-activation residual block of SNGAN and BigGAN: (norm, relu, convolution) twice, plus a shortcut.
+    """Pre-activation residual block of SNGAN and BigGAN: twice (norm, activation, convolution), plus a shortcut.
 
     Args:
-      resample: None, `up` (before the first convolution) or `down` (after the second), by `factors`, see `upsample`.
-      norm: a kind of `norm`; with a `vector` its scale and shift come from that.
-      activate_input: False for a block that sees raw pixels.
+      features: number of output channels.
+      resample: None, `up` (before the first convolution) or `down` (after the second convolution), by `factors`.
+      norm: a kind of `norm`, see `blocks.norm`; a `vector` in the call gives its scale and shift.
+      spectral: whether the convolutions are spectrally normalised.
+      activate_input: False for a block that reads raw pixels: no norm and activation before the first convolution.
+      factors: of `upsample` or `downsample`.
     """
 
     features: int
@@ -143,7 +153,7 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool, vector: jax.Array | None = None) -> jax.Array:
-        """`x [B, *grid, C]`, a grid of rank 1 to 3."""
+        """`x [B, *grid, C]` with a grid of rank 1 to 3, and `vector [B, D]`, to `[B, *new grid, features]`."""
         if self.resample not in (None, "up", "down"):
             raise InputError(f"ResidualBlock.resample: expected None, 'up' or 'down', got {self.resample!r}")
 
@@ -159,7 +169,7 @@ class ResidualBlock(nn.Module):
         h = self.activation(normalise(x)) if self.activate_input else x
         h = conv(upsample(h, self.factors) if self.resample == "up" else h, 3)
         h = conv(self.activation(normalise(h)), 3)
-        # A 1x1 convolution commutes with both resamplings: it runs on the smaller of the two sizes.
+        # A 1x1 convolution commutes with up- and downsampling, so it runs on the smaller of the two grids.
         shortcut = downsample(x, self.factors) if self.resample == "down" else x
         if x.shape[-1] != self.features:
             shortcut = conv(shortcut, 1)
@@ -168,9 +178,12 @@ class ResidualBlock(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of `x [B, T, D]` over `context [B, N, E]`, giving `[B, T, D]`.
+    """Multi-head attention of queries `x [B, T, D]` over `context [B, N, E]`, to `[B, T, D]`.
 
-    A query that has nothing to attend to gives exactly 0, the output's bias included.
+    A query whose context is all masked gets exactly 0, without even the bias of the output layer.
+
+    Raises:
+      InputError: `num_heads` does not divide D.
     """
 
     num_heads: int
@@ -179,14 +192,15 @@ class CrossAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, context: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-        """`mask [B, N] bool`: True where `context` may be attended to."""
+        """`mask [B, N] bool`: False where `context` must not be used; None uses all of it."""
         width = x.shape[-1]
         if width % self.num_heads:
             raise InputError(f"attention: width {width} is not a multiple of num_heads {self.num_heads}; change either")
         heads = functools.partial(nn.DenseGeneral, (self.num_heads, width // self.num_heads), dtype=self.dtype)
         query, key, value = heads(name="query")(x), heads(name="key")(context), heads(name="value")(context)
         allowed = None if mask is None else mask[:, None, None, :]
-        # The library gives such a query the mean of all values (its masked logits are finite): no NaN, no gradient.
+        # For a query whose context is all masked, JAX returns the mean of all values, because its masked logits are
+        # finite: no NaN, neither in the value nor in the gradient. The last line replaces this mean by 0.
         y = jax.nn.dot_product_attention(query, key, value, mask=allowed, is_causal=self.causal)
         y = nn.DenseGeneral(width, axis=(-2, -1), dtype=self.dtype, name="output")(y)
         if mask is None:
@@ -196,7 +210,7 @@ class CrossAttention(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """`CrossAttention` of `x [B, N, D]` over itself."""
+    """`CrossAttention` of `x [B, N, D]` over `x` itself; `mask [B, N]`."""
 
     num_heads: int
     causal: bool = False
@@ -208,7 +222,7 @@ class SelfAttention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two dense layers; `out_features` None keeps the width of the input."""
+    """Two dense layers, `[..., D]` to `[..., out_features]`; `out_features` None is D."""
 
     hidden_features: int
     out_features: int | None = None
@@ -224,7 +238,7 @@ class MLP(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm block: self-attention, attention to a context where one is given, MLP."""
+    """Pre-norm block: self-attention, cross-attention to a context where the call has one, MLP."""
 
     num_heads: int
     mlp_ratio: int = 4
@@ -254,7 +268,7 @@ class TransformerBlock(nn.Module):
 
 
 def embed(table: nn.Embed, words: jax.Array) -> jax.Array:
-    """Vectors of ids `[...]`, or of rows `[..., V]` of floats, one-hot or relaxed, which a gradient passes."""
+    """Vectors `[..., D]` of ids `[...] int`, or of one-hot or relaxed rows `[..., V] float`, which get a gradient."""
     if jnp.issubdtype(words.dtype, jnp.integer):
         return table(words)
     dtype = table.dtype or table.embedding.dtype

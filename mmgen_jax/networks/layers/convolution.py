@@ -1,15 +1,17 @@
-"""Convolutions, and the programs that can run them: a lowering changes the time, never the parameters or the function.
+"""Convolutions with a choice of lowering: a lowering changes the run time, never the parameters or the function.
 
 - `xla`: XLA's own operators.
-- `exchange`: the same, except that the kernel's gradient of a transposed convolution is derived with the roles of input
-  and kernel exchanged. JAX's rule gives a convolution that is dilated on its input and slides a window as large as the
-  image, which XLA's CPU backend runs about 20 times slower than the strided convolution's kernel gradient, which is
-  the same sum and what the exchanged rule gives.
-- `matmul`: patches times kernel. Stride s goes into the channels first (space to depth), and a transposed convolution
-  makes the s outputs per position as channels and moves them out last (depth to space, "sub-pixel"). In rank 3, XLA's
-  CPU backend runs every input-dilated convolution, so also a strided one's gradient, 20 to 30 times slower.
+- `exchange`: as `xla`, but with another rule for the kernel's gradient of a transposed convolution, which exchanges the
+  roles of input and kernel. JAX's rule gives an input-dilated convolution with a window as large as the image. The
+  exchanged rule gives the kernel gradient of a strided convolution, the same sum, which XLA's CPU backend runs about 20
+  times faster.
+- `matmul`: a matrix product of patches and kernel. A stride s first becomes channels (space to depth). A transposed
+  convolution gives the s outputs of a position as channels, which become positions last (depth to space, "sub-pixel").
+- `frames`: for clips, the time axis as in `matmul`, each frame as in `exchange`. In rank 3, XLA's CPU backend runs
+  input-dilated convolutions, and thus the gradients of strided ones, 20 to 30 times slower. Alone, `matmul` needs
+  memory for patches many times as large as the clip.
 
-`experiments/benchmarks/README.md` has the measurements.
+Measurements: `experiments/benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from mmgen_jax.errors import InputError
 
-LOWERINGS = ("auto", "xla", "exchange", "matmul")
+LOWERINGS = ("auto", "xla", "exchange", "matmul", "frames")
 
 Padding = str | int | Sequence[tuple[int, int]]
 
@@ -37,9 +39,9 @@ class Conv(nn.Module):
     """Channels-last convolution with `flax.linen.Conv`'s parameters: `kernel [*kernel_size, in, out]`, `bias [out]`.
 
     Args:
-      kernel_size, strides: of each axis of the grid, or an int for all: rank 1 (sound), 2 (images) or 3 (video).
+      kernel_size, strides: one size per spatial axis, or an int for all axes, of 1 (sound), 2 (image) or 3 (video).
       padding: `SAME`, `VALID`, an int for every side, or (low, high) per spatial axis.
-      lowering: `auto` (by backend and shape), `xla`, `exchange` or `matmul`.
+      lowering: `auto` (chosen by `choose`), `xla`, `exchange`, `matmul` or, for clips only, `frames`.
     """
 
     features: int
@@ -60,8 +62,8 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """The transposed convolution whose output is input x strides, with the parameters and function of
-    `flax.linen.ConvTranspose` with `SAME` padding. Fields as in `Conv`."""
+    """Transposed convolution, `[B, *spatial, in]` to `[B, *(spatial * strides), features]`; fields as in `Conv`.
+    Parameters and function are those of `flax.linen.ConvTranspose` with `SAME` padding."""
 
     features: int
     kernel_size: int | tuple[int, ...] = 4
@@ -99,34 +101,44 @@ def _parameters(layer: nn.Module, size: tuple[int, ...], in_features: int) -> tu
 def convolve(
     x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], padding: Padding = "SAME", lowering: str = "auto"
 ) -> jax.Array:
-    """`x [B, *spatial, in]` convolved with `kernel [*size, in, out]`."""
+    """`x [B, *spatial, in]` convolved with `kernel [*size, in, out]`, to `[B, *new spatial, out]`."""
     if isinstance(padding, str):
         pads = lax.padtype_to_pads(x.shape[1:-1], kernel.shape[:-2], strides, padding)
     else:
         pads = [(padding, padding)] * len(strides) if isinstance(padding, int) else padding
-    if choose(lowering, kernel.shape, strides) == "matmul":
-        return _convolve_matmul(x, kernel, strides, pads)
+    match choose(lowering, kernel.shape, strides):
+        case "matmul":
+            return _convolve_matmul(x, kernel, strides, pads)
+        case "frames":
+            return _convolve_frames(x, kernel, strides, pads)
     return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_layouts(len(strides)))
 
 
 def convolve_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], lowering: str = "auto") -> jax.Array:
-    """`x [B, *spatial, in]` to `[B, *(spatial * strides), out]`: `y[o] = sum_t z[o + t - low] kernel[t]`, where z is x
-    with s - 1 zeros after each entry and `low` that of `lax.conv_transpose`'s `SAME` padding."""
-    apply = {"xla": _transposed, "exchange": _transposed_exchange, "matmul": _transposed_matmul}
+    """`x [B, *spatial, in]` to `[B, *(spatial * strides), out]`: `y[o] = sum_t z[o + t - low] kernel[t]`. Here z is x
+    with s - 1 zeros after each entry, and `low` is the low side of the `SAME` padding of `lax.conv_transpose`."""
+    apply = {
+        "xla": _transposed,
+        "exchange": _transposed_exchange,
+        "matmul": _transposed_matmul,
+        "frames": _transposed_frames,
+    }
     return apply[choose(lowering, kernel.shape, strides)](x, kernel, strides)
 
 
 def choose(lowering: str, kernel_shape: tuple[int, ...], strides: Sequence[int]) -> str:
-    """What `auto` means here; any other name means itself."""
+    """The lowering that `auto` stands for on this backend; any other name is returned. InputError: an unknown name."""
     if lowering not in LOWERINGS:
         raise InputError(f"convolution lowering: expected one of {', '.join(LOWERINGS)}, got {lowering!r}")
+    if lowering == "frames" and len(strides) != 3:
+        raise InputError(f"convolution lowering: 'frames' is for clips, got a grid of {len(strides)} axes; use 'auto'")
     if lowering != "auto":
         return lowering
     if jax.default_backend() != "cpu":
         return "xla"
-    # On the CPU, whichever was measured to be faster; elsewhere the vendor's libraries have their own choice.
+    # On the CPU, the lowering that was measured to be fastest; elsewhere the vendor's libraries choose an algorithm.
     pointwise = math.prod(kernel_shape[:-2]) == 1 and max(strides) == 1
-    return "matmul" if pointwise or len(strides) == 3 else "exchange"
+    return "matmul" if pointwise else "frames" if len(strides) == 3 else "exchange"
 
 
 def _layouts(rank: int) -> tuple[str, str, str]:
@@ -160,7 +172,7 @@ def _transposed_exchange_jvp(strides, primals, tangents):
 
 
 def _kernel_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
-    """`_transposed(x, kernel)`, written as the convolution of the kernel with the input, for the sake of its transpose.
+    """`_transposed(x, kernel)`, written as a convolution of the kernel with the input, whose gradient is fast.
 
     With both reversed, t = s i - o + low becomes t' = o + s i' - pad: the kernel correlated with x dilated by s.
     """
@@ -183,7 +195,7 @@ def _convolve_matmul(
 ) -> jax.Array:
     blocks, taps = _blocks(kernel, strides)
     rank = len(taps)
-    # Pad to what out + taps - 1 blocks of s need; negative where the stride never reaches the last entries.
+    # Pad to the size of out + taps - 1 blocks of s; the padding is negative where no window reaches the last entries.
     highs = []
     for n, (low, high), k, s, m in zip(x.shape[1:-1], pads, kernel.shape, strides, taps):
         out = (n + low + high - k) // s + 1
@@ -196,28 +208,66 @@ def _convolve_matmul(
 def _transposed_matmul(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
     blocks, taps = _blocks(kernel, strides)
     rank, spatial = len(taps), x.shape[1:-1]
-    # The grid of o is moved by `shift` so that block q of s outputs needs exactly x[q - before : q - before + taps].
-    lows = _low_pads(kernel, strides)
-    shift = [(s - 1 - low) % s for low, s in zip(lows, strides)]
-    before = [(c + low - (s - 1)) // s for c, low, s in zip(shift, lows, strides)]
-    x = _pad(x, [(e, (c > 0) + m - 1 - e) for e, c, m in zip(before, shift, taps)])
+    moved = [_grid_of_blocks(*axis) for axis in zip(_low_pads(kernel, strides), strides, taps)]
+    x = _pad(x, [(before, after) for _, before, after in moved])
     blocks = jnp.flip(blocks, range(1, 2 * rank, 2))
     blocks = blocks.transpose(*range(0, 2 * rank, 2), 2 * rank, *range(1, 2 * rank, 2), 2 * rank + 1)
     y = _patches(x, taps) @ blocks.reshape(math.prod(taps) * x.shape[-1], -1)
     y = depth_to_space(y, strides)
-    return y[(slice(None), *[slice(c, c + n * s) for c, n, s in zip(shift, spatial, strides)])]
+    return y[(slice(None), *[slice(shift, shift + n * s) for (shift, *_), n, s in zip(moved, spatial, strides)])]
 
 
 def _blocks(kernel: jax.Array, strides: Sequence[int]) -> tuple[jax.Array, list[int]]:
-    """`[kh, kw, in, out]`, zero-padded, as `[mh, sh, mw, sw, in, out]`, and its taps `[mh, mw]`: m = ceil(k / s)."""
+    """`[kh, kw, in, out]`, zero-padded, as `[mh, sh, mw, sw, in, out]`, and the taps `[mh, mw]`, m = ceil(k / s)."""
     taps = [math.ceil(k / s) for k, s in zip(kernel.shape, strides)]
     extra = [(0, m * s - k) for k, s, m in zip(kernel.shape, strides, taps)]
     kernel = jnp.pad(kernel, [*extra, (0, 0), (0, 0)])
     return kernel.reshape(*[n for pair in zip(taps, strides) for n in pair], *kernel.shape[-2:]), taps
 
 
+def _convolve_frames(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Sequence[tuple[int, int]]
+) -> jax.Array:
+    (low, high), n, k, s = pads[0], x.shape[1], kernel.shape[0], strides[0]
+    blocks, taps = _blocks_of_time(kernel, s)
+    out = (n + low + high - k) // s + 1
+    x = _pad(x, [(low, s * (out + taps - 1) - n - low), (0, 0), (0, 0)])
+    x = _patches(space_to_depth(x, (s, 1, 1)), (taps, 1, 1))
+    kernel = blocks.transpose(2, 3, 0, 1, 4, 5).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
+    x = x.reshape(-1, *x.shape[2:])
+    y = lax.conv_general_dilated(x, kernel, strides[1:], pads[1:], dimension_numbers=_layouts(2))
+    return y.reshape(-1, out, *y.shape[1:])
+
+
+def _transposed_frames(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+    n, s, (low, *_) = x.shape[1], strides[0], _low_pads(kernel, strides)
+    blocks, taps = _blocks_of_time(kernel, s)
+    shift, before, after = _grid_of_blocks(low, s, taps)
+    x = _patches(_pad(x, [(before, after), (0, 0), (0, 0)]), (taps, 1, 1))
+    blocks = jnp.flip(blocks, 1).transpose(2, 3, 0, 4, 1, 5)
+    kernel = blocks.reshape(*kernel.shape[1:3], taps * kernel.shape[-2], -1)
+    y = _transposed_exchange(x.reshape(-1, *x.shape[2:]), kernel, strides[1:])
+    y = depth_to_space(y.reshape(-1, x.shape[1], *y.shape[1:]), (s, 1, 1))
+    return y[:, shift : shift + n * s]
+
+
+def _blocks_of_time(kernel: jax.Array, stride: int) -> tuple[jax.Array, int]:
+    """`[kt, kh, kw, in, out]`, zero-padded, as `[mt, st, kh, kw, in, out]`, and the taps mt = ceil(kt / st)."""
+    taps = math.ceil(kernel.shape[0] / stride)
+    kernel = jnp.pad(kernel, [(0, taps * stride - kernel.shape[0]), *[(0, 0)] * 4])
+    return kernel.reshape(taps, stride, *kernel.shape[1:]), taps
+
+
+def _grid_of_blocks(low: int, stride: int, taps: int) -> tuple[int, int, int]:
+    """(shift, before, after) of one axis of a transposed convolution. With the outputs moved by `shift`, block q of
+    `stride` outputs needs exactly `x[q - before : q - before + taps]`; `before` and `after` are the paddings of x."""
+    shift = (stride - 1 - low) % stride
+    before = (shift + low - (stride - 1)) // stride
+    return shift, before, (shift > 0) + taps - 1 - before
+
+
 def space_to_depth(x: jax.Array, block: Sequence[int]) -> jax.Array:
-    """`[B, H, W, C]` to `[B, H/b, W/b, b*b*C]`, and likewise in other ranks."""
+    """`[B, H, W, C]` to `[B, H/b, W/b, b*b*C]` for a block `(b, b)`; also for other ranks and unequal sides."""
     rank = len(block)
     x = x.reshape(x.shape[0], *[n for size, b in zip(x.shape[1:], block) for n in (size // b, b)], x.shape[-1])
     x = x.transpose(0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2), 2 * rank + 1)
@@ -234,7 +284,7 @@ def depth_to_space(x: jax.Array, block: Sequence[int]) -> jax.Array:
 
 
 def _patches(x: jax.Array, taps: Sequence[int]) -> jax.Array:
-    """`[B, H, W, C]` to the `[B, H-m+1, W-m+1, m*m*C]` of every window."""
+    """`[B, H, W, C]` to the windows `[B, H-m+1, W-m+1, m*m*C]` of m x m entries; also for other ranks."""
     if math.prod(taps) == 1:
         return x
     out = [n - m + 1 for n, m in zip(x.shape[1:], taps)]

@@ -1,7 +1,7 @@
-"""The mapped axis of `pmap`: what averages over the global batch asks here, so that no module needs a field for it.
+"""The mapped axis of `pmap`, and reductions over it, so that no module needs a field `axis_name`.
 
-`with mapped("data"):` is opened inside of the function that `pmap` maps (`training/parallel.py`), while the function is
-traced. Outside of the block there is one view of all examples, and every function here is the identity or local.
+The function that `pmap` maps opens `with mapped("data"):` while it is traced (`training/parallel.py`). Outside of such
+a block, arrays hold the global batch (the global view), and no function here communicates between devices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _AXIS: contextvars.ContextVar[str | None] = contextvars.ContextVar("mapped_axis"
 
 @contextlib.contextmanager
 def mapped(axis: str | None) -> Iterator[None]:
-    """Names the mapped axis for what is traced inside; None: the global view."""
+    """Sets the mapped axis for the code that is traced inside the block; None is the global view."""
     token = _AXIS.set(axis)
     try:
         yield
@@ -38,7 +38,7 @@ def size() -> int:
 
 
 def index() -> jax.Array | int:
-    """This device's place on the mapped axis; 0 in the global view."""
+    """This device's index on the mapped axis; 0 in the global view."""
     return jax.lax.axis_index(axis()) if axis() else 0
 
 
@@ -53,17 +53,17 @@ def total(tree: Any) -> Any:
 
 
 def mean_over_batch(x: jax.Array) -> jax.Array:
-    """The mean of `[B, ...]` over the global batch."""
+    """The mean `[...]` of `x [B, ...]` over the global batch."""
     return mean(jnp.mean(x, axis=0))
 
 
 def gather(x: jax.Array) -> jax.Array:
-    """`[B, ...]` of the global batch, in its order."""
+    """`[B, ...]` of every device, concatenated to `[global B, ...]` in the order of the global batch."""
     return jax.lax.all_gather(x, axis(), tiled=True) if axis() else x
 
 
 def roll(x: jax.Array) -> jax.Array:
-    """Every example's place taken by the one before it in the global batch, the first's by the last; `[B, ...]`."""
+    """`x [B, ...]` shifted by one example in the global batch: example i becomes example i + 1, the last the first."""
     rolled = jnp.roll(x, 1, axis=0)
     if not axis():
         return rolled

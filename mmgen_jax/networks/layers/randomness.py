@@ -1,27 +1,53 @@
-"""Draws that are a function of an example's place in the global batch, whatever the layout of devices."""
+"""Random draws per example that do not depend on the layout of devices."""
 
 from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 
 from mmgen_jax.networks.layers import mapped
 
+NO_PLACE = 2**32 - 1  # above the number of any example, so that no key below it is that of an example or its child
+_NUMBERS: contextvars.ContextVar[jax.Array | None] = contextvars.ContextVar("example_numbers", default=None)
+
+
+@contextlib.contextmanager
+def numbered(numbers: jax.Array) -> Iterator[None]:
+    """Numbers `[B, 2] int32` for the examples of the code that is traced inside the block: group, and place in it.
+
+    An example's keys are a function of its own two numbers, so its draws do not depend on the batch that holds it.
+    """
+    token = _NUMBERS.set(numbers)
+    try:
+        yield
+    finally:
+        _NUMBERS.reset(token)
+
 
 def example_keys(rng: jax.Array, num_examples: int) -> jax.Array:
-    """One key per example `[num_examples]`, a function of the example's place in the global batch.
+    """Keys `[num_examples]`, one per example of this device: a function of `rng` and the index in the global batch.
 
-    So what is drawn from them does not depend on how the batch is laid out on devices.
+    Draws from these keys do not depend on how the global batch is laid out over devices. Inside `numbered`, the numbers
+    take the place of the index; those of group 0 are as indices.
     """
+    if (numbers := _NUMBERS.get()) is not None:
+        group, place = numbers[:, 0], numbers[:, 1]
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(rng, place)
+        roots = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(rng, NO_PLACE), group)
+        return jnp.where(group > 0, jax.vmap(jax.random.fold_in)(roots, place), keys)
     first = mapped.index() * num_examples
     return jax.vmap(jax.random.fold_in, (None, 0))(rng, first + jnp.arange(num_examples))
 
 
 def normal(rng: jax.Array, num_examples: int, shape: tuple[int, ...]) -> jax.Array:
-    """Standard normal noise `[num_examples, *shape]`, the same on every device layout."""
+    """Standard normal noise `[num_examples, *shape]`, the same for every layout of devices."""
     return jax.vmap(lambda key: jax.random.normal(key, shape))(example_keys(rng, num_examples))
 
 
 def uniform(rng: jax.Array, num_examples: int, shape: tuple[int, ...] = ()) -> jax.Array:
-    """Uniform draws in [0, 1), `[num_examples, *shape]`, the same on every device layout."""
+    """Uniform draws in [0, 1), `[num_examples, *shape]`, the same for every layout of devices."""
     return jax.vmap(lambda key: jax.random.uniform(key, shape))(example_keys(rng, num_examples))

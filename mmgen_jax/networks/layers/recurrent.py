@@ -1,4 +1,4 @@
-"""The recurrent network that text, audio and video encoders share."""
+"""The bidirectional recurrent network of text, audio and video encoders."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell}
 class Recurrent(nn.Module):
     """Bidirectional LSTM or GRU (Graves and Schmidhuber 2005), `[B, N, D]` to `[B, N, features]`.
 
-    Half of the features read forwards, half backwards. With `lengths [B]` the backward pass starts at each sequence's
-    own end; outputs beyond it mean nothing.
+    Half of the features come from the forward pass, half from the backward pass. With `lengths [B]`, the backward pass
+    starts at each sequence's own end; outputs beyond the end are undefined.
+
+    Raises:
+      InputError: `cell` is neither `lstm` nor `gru`.
     """
 
     features: int

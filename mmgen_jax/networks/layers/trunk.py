@@ -1,4 +1,4 @@
-"""Strided convolutions over a grid of any rank, with residual blocks if asked for: what encoders share."""
+"""The convolutional trunk of encoders: strided convolutions over a grid of rank 1 to 3, optional residual blocks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from mmgen_jax.networks.layers.strides import kernel_sizes, stage_strides
 
 
 class Trunk(nn.Module):
-    """`[..., *grid, C]` to `[..., *coarse, channels[-1]]`, in a stage for each entry of `channels`.
+    """`[..., *grid, C]` to `[..., *coarse, channels[-1]]`, with one stage for each entry of `channels`.
 
-    Each stage halves the grid, rounded up and as `layers/strides.py` says, and then has `num_blocks` residual blocks.
+    A stage is a convolution that halves the grid, rounded up (`layers/strides.py`), and `num_blocks` residual blocks.
 
     Args:
-      rank: axes of the grid; what is before them are examples.
+      channels: channels of each stage.
+      norm: a kind of `blocks.norm`.
+      rank: number of axes of the grid; all axes before the grid count as examples.
     """
 
     channels: tuple[int, ...] = (32, 64, 128)

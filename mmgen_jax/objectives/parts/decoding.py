@@ -1,8 +1,9 @@
-"""Decoding: from a model of the next token to whole sequences.
+"""Decoding of whole sequences from a model of the next token: sampling and beam search.
 
-The model is `step(cache, token [B], position) -> (logits [B, V] float32, cache)`, the cache a tree of arrays `[B, …]`;
-the first token is PADDING. Shapes are static, so that all of it compiles. With an `end`, sequences are an id per token,
-`end`, then padding, and the last place can only be `end`; without one they have no padding.
+The model is `step(cache, token [B], position) -> (logits [B, V] float32, cache)`; the cache is a tree of arrays
+`[B, …]`, and the first token is PADDING. All shapes are static, so that decoding compiles. Where `end` is an id, a
+sequence is its tokens, then `end`, then padding, and the last position is always `end` or padding. Where `end` is None,
+all positions are tokens.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ import jax.numpy as jnp
 
 from mmgen_jax.modalities.tokenizer import PADDING
 
-LOWEST = -1e30  # of a log-probability: finite, so that differences of two are no NaN
+LOWEST = -1e30  # log-probability of an impossible token: finite, so that a difference of two is not NaN
 
 Step = Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, Any]]
 
 
 def truncate(logits: jax.Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> jax.Array:
-    """Logits `[..., V]` of the distribution to draw from.
+    """Logits `[..., V]` of the distribution to draw from; tokens that are left out get `LOWEST`.
 
     Args:
       temperature: divides the logits; above 0.
-      top_k: only the k likeliest (Fan et al., 2018); 0 is all.
-      top_p: only the fewest that together have this probability, the likeliest first, at the given temperature
-        (nucleus sampling, Holtzman et al., 2020); 1 is all.
+      top_k: keeps only the k most probable tokens (Fan et al., 2018); 0 keeps all.
+      top_p: keeps only the smallest set of most probable tokens whose probabilities, at this temperature, sum to at
+        least `top_p` (nucleus sampling, Holtzman et al., 2020); 1 keeps all.
     """
     logits = logits / temperature
     if not top_k and top_p >= 1:
         return logits
     order = jnp.argsort(-logits, axis=-1)
     probabilities = jnp.take_along_axis(jax.nn.softmax(logits, axis=-1), order, axis=-1)
-    before = jnp.cumsum(probabilities, axis=-1) - probabilities  # that of all likelier ones
+    before = jnp.cumsum(probabilities, axis=-1) - probabilities  # total probability of all more probable tokens
     kept = (before < top_p) & (jnp.arange(logits.shape[-1]) < (top_k or logits.shape[-1]))
     kept = jnp.take_along_axis(kept.at[..., 0].set(True), jnp.argsort(order, axis=-1), axis=-1)
     return jnp.where(kept, logits, LOWEST)
@@ -50,10 +51,11 @@ def draw(
     top_k: int = 0,
     top_p: float = 1.0,
 ) -> jax.Array:
-    """`[B, length] int32`, each token from `truncate`'s distribution; temperature 0 takes the likeliest (greedy).
+    """Sequences `[B, length] int32`, each token drawn from the distribution of `truncate`.
 
     Args:
-      keys: `[B]`, one per example.
+      keys: `[B]`, one key per example.
+      temperature, top_k, top_p: see `truncate`; temperature 0 takes the most probable token (greedy decoding).
     """
 
     def pick(logits, position):
@@ -79,11 +81,12 @@ def draw(
 def beam_search(
     step: Step, cache: Any, batch_size: int, length: int, end: int | None, beam_size: int, length_penalty: float = 1.0
 ) -> tuple[jax.Array, jax.Array]:
-    """The best sequence that a beam finds, `[B, length] int32`, and its score `[B]`.
+    """The best sequence that beam search finds, `[B, length] int32`, and its score `[B]`.
 
-    Live beams compete by log-probability, ended ones by it divided by `length ** length_penalty`, END counted. Departs
-    from Wu et al., 2016 in that penalty, theirs being `((5 + length) / 6) ** length_penalty`, and in that every beam
-    runs to the full length.
+    Live beams are ranked by log-probability, ended beams by log-probability / length ** length_penalty, with a length
+    that counts END. The score is the quantity that ranks the returned beam.
+
+    Departs from Wu et al., 2016: their penalty is ((5 + length) / 6) ** length_penalty; here no beam stops early.
     """
     cache = jax.tree.map(lambda x: jnp.repeat(x, beam_size, axis=0), cache)  # row b * beam_size + k
     ids = jnp.full((batch_size, beam_size, length), PADDING, jnp.int32)
@@ -109,7 +112,7 @@ def beam_search(
         cache = jax.tree.map(lambda x: x[flat], cache)
         return (cache, token, live, live_ids, ended, ended_ids), None
 
-    # One live beam at first: others would be copies of it.
+    # The search starts with one live beam, because all beams would be equal before the first token.
     live = lowest.at[:, 0].set(0.0)
     carry = cache, jnp.full((batch_size, beam_size), PADDING, jnp.int32), live, ids, lowest, ids
     (_, _, live, live_ids, ended, ended_ids), _ = jax.lax.scan(body, carry, jnp.arange(length))

@@ -1,4 +1,4 @@
-"""The discriminator's side of adversarial objectives: the player and its losses, whatever the target is made by."""
+"""The discriminator's side of adversarial objectives: the player `discriminator`, and the losses of both players."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import NotNegative, Share
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.networks.conditioning.conditioner import Conditional
@@ -20,28 +21,32 @@ from mmgen_jax.objectives.parts.masks import example_weights
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WithDiscriminator(Family):
-    """The player `discriminator`, and what a generator loses to it, whatever the target is made by.
+    """The player `discriminator` and the adversarial losses; a subclass adds the generator.
 
     Args:
-      target: the modality to generate; real examples that lack it (its mask) do not count in the loss.
+      target: the modality to generate; real examples whose target is masked do not count in the discriminator's loss.
+      discriminator: `(target [B, *space.shape], condition, train) -> logits [B]` or `[B, *patches]`.
       loss_type: a key of `losses.ADVERSARIAL`.
-      gradient_penalty, r1: weights; 0 leaves the term out.
-      mismatch: weight of the wrong-condition term in [0, 1]; the fake term has the rest.
+      gradient_penalty: weight of the gradient penalty (Gulrajani et al., 2017); 0 leaves it out.
+      r1: weight of the R1 penalty (Mescheder et al., 2018); 0 leaves it out.
+      mismatch: weight, in [0, 1], of the loss with mismatched conditions as the fake (Reed et al., 2016); the loss with
+        generated fakes has the weight 1 - mismatch.
+
+    Raises:
+      ConfigError: an unknown loss, a penalty with batch normalisation, or `mismatch` without conditions.
     """
 
     discriminator: nn.Module
     loss_type: str = "hinge"
-    gradient_penalty: float = 0.0
-    r1: float = 0.0
-    mismatch: float = 0.0
+    gradient_penalty: NotNegative = 0.0
+    r1: NotNegative = 0.0
+    mismatch: Share = 0.0
 
     def __post_init__(self):
         if self.loss_type not in losses.ADVERSARIAL:
             raise ConfigError(
                 f"objective.loss_type: expected one of {', '.join(losses.ADVERSARIAL)}, got {self.loss_type!r}"
             )
-        if not 0 <= self.mismatch <= 1:
-            raise ConfigError(f"objective.mismatch: expected a weight in [0, 1], got {self.mismatch}")
         if (self.gradient_penalty or self.r1) and getattr(self.discriminator, "norm", "") == "batch":
             raise ConfigError(
                 "objective.gradient_penalty, r1: need each example's own gradient, which a discriminator with norm "
@@ -55,13 +60,13 @@ class WithDiscriminator(Family):
         return {"discriminator": Conditional(self.conditioner, self.discriminator)}
 
     def _generator_loss(self, params, collections, batch, fake, dropout):
-        """`(loss, metrics)`."""
+        """The generator's `(loss, metrics)` for a batch of fakes `[B, *space.shape]`; `dropout`: the rngs."""
         logits, _ = self._apply_train("discriminator", params, collections, batch, fake, dropout)
         loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
         return loss, {"logits_fake": jnp.mean(logits)}
 
     def _discriminator_loss(self, params, collections, batch, real, fake, mix_rng, dropout):
-        """`(loss, (collections, metrics))`; `dropout`: rngs of the real examples, and of the others."""
+        """`(loss, (collections, metrics))`; `dropout` is the rngs for the real examples, then those for the others."""
         fake = jax.lax.stop_gradient(fake)
         logits_real, collections = self._apply_train("discriminator", params, collections, batch, real, dropout[0])
         logits_fake, collections = self._apply_train("discriminator", params, collections, batch, fake, dropout[1])
@@ -94,5 +99,5 @@ class WithDiscriminator(Family):
 
 
 def _per_example(loss: jax.Array) -> jax.Array:
-    """`[B]` as it is; of several logits of an example, `[B, *patches]`, the mean."""
+    """Losses `[B]`, or `[B, *patches]` averaged over the patches, to `[B]`."""
     return loss if loss.ndim == 1 else jnp.mean(loss.reshape(len(loss), -1), axis=-1)

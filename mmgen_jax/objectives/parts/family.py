@@ -1,6 +1,6 @@
-"""What every family of objectives declares, with the defaults of a family that draws one target.
+"""The base class of all objective families, with the defaults for a family that draws one target.
 
-A family's file defines `class Objective(Family)`; `contracts.Objective` has its methods with their shapes.
+A family's file defines `class Objective(Family)`; `contracts.Objective` has the methods with their shapes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from mmgen_jax.objectives.parts.masks import example_weights, zero_masked
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
-    """Declarations, and the fields that the surroundings fill.
+    """The declarations of a family, and the fields that `config/system.py` sets.
 
     Args:
-      target: the modality to draw, the first of several; examples that lack it (its mask) do not count.
-      modality: of the target.
-      modalities: of the data, by name.
-      representation: what the family models in place of the target's array; None is the array itself.
-      conditioner: encoders and fusion of the conditions, None for an unconditional model.
+      target: the modality to draw, or the first of several; examples whose target is masked do not count in the loss.
+      modality: the modality of the target.
+      modalities: all modalities of the data, by name.
+      representation: a `contracts.Representation`, whose code the family models; None models the target's own array.
+      conditioner: encoders and fusion of the conditions; None for an unconditional model.
     """
 
     target: str
@@ -36,31 +36,41 @@ class Family:
     representation: Any = None
     conditioner: Conditioner | None = None
 
-    # The fields that only `sample` reads: `mmgen sample --config.objective.temperature=0.8` may set them.
+    # The fields that only `sample` reads; `mmgen sample --config.objective.temperature=0.8` may change them.
     sampling: ClassVar[tuple[str, ...]] = ()
-    # Whether `config.representation` may stand between the target and the family.
+    # Whether the family can model the code of `config.representation`; else a config with a representation is refused.
     takes_representation: ClassVar[bool] = True
     # The family's own players, in update order.
     own_players: ClassVar[tuple[str, ...]] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Every modality that `sample` may give."""
+        """All modalities that `sample` gives."""
         return (self.target,)
 
     @property
+    def aligned(self) -> tuple[str, ...]:
+        """Modalities that lie on the target's grid; `mmgen sample` reads their picture files at any size."""
+        return tuple(dict.fromkeys((*(self.conditioner.aligned if self.conditioner else ()), *self.completes)))
+
+    @property
+    def completes(self) -> tuple[str, ...]:
+        """`(picture, mask)` where the objective draws what the mask shows white and keeps the picture elsewhere."""
+        return ()
+
+    @property
     def players(self) -> tuple[str, ...]:
-        """Those of the representation, then the family's own."""
+        """The players of the representation, then the family's own players."""
         return (*self.code.players, *self.own_players)
 
     @property
     def stages(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of players: the first must be trained, and stand still, when the second begins."""
+        """Pairs (first, second) of players: the training of the first must end before that of the second begins."""
         return tuple((first, then) for first in self.code.players for then in self.own_players)
 
     @property
     def abilities(self) -> frozenset[str]:
-        """Of `sample`, `reconstruct`, `elbo`, `embed`, `embed_pair`: the methods that this objective has."""
+        """The methods that this objective has, out of `contracts.ABILITIES`."""
         return frozenset({"sample"})
 
     def code_loss(self, player: str, params, collections, batch: Batch, rng: jax.Array):
@@ -69,15 +79,15 @@ class Family:
         return self.code.loss(player, params, collections, target, weights, rng)
 
     def through_code(self, params, collections, batch: Batch) -> dict[str, jax.Array]:
-        """The target through its representation and back."""
+        """`{target: array}`, the target encoded and decoded by its representation."""
         return {self.target: self.code.decode(params, collections, self.encode_target(params, collections, batch))}
 
     @property
     def conditions(self) -> Conditioner:
-        """The conditioner of a family that cannot do without.
+        """The conditioner, for families that need conditions.
 
         Raises:
-          ConfigError: there is none.
+          ConfigError: there is no conditioner.
         """
         if self.conditioner is None:
             name = type(self).__module__.rpartition(".")[2]
@@ -86,11 +96,11 @@ class Family:
 
     @property
     def code(self):
-        """The representation, the identity where none is set."""
+        """The representation; the identity where `representation` is None."""
         return self.representation or lookup.find("representations", "identity")(self.modality)
 
     def continuous(self, *ranks: int) -> Continuous:
-        """The representation's space, for families that model arrays of such ranks.
+        """The representation's space, for families that model continuous values on grids of these ranks (none: any).
 
         Raises:
           ConfigError: the space is discrete, or of another rank.
@@ -121,7 +131,10 @@ class Family:
         return space
 
     def encode_target(self, params, collections, batch: Batch) -> jax.Array:
-        """The target as the family models it, zero where it is masked, without a gradient."""
+        """The code `[B, *space.shape]` of the target, without a gradient to a learned representation.
+
+        The array of a masked target is set to zero before it is encoded.
+        """
         encoded = self.code.encode(params, collections, zero_masked(batch, self.target))
         return jax.lax.stop_gradient(encoded) if self.code.players else encoded
 
@@ -139,6 +152,18 @@ class Family:
 
     def embed_pair(self, params, collections, batch: Batch, rng: jax.Array):
         self._lacks("embed_pair")
+
+    def draw_latent(self, params, collections, batch: Batch, rng: jax.Array) -> jax.Array:
+        """`[B, Z]`, drawn as `sample` draws them."""
+        self._lacks("draw_latent")
+
+    def to_latent(self, params, collections, batch: Batch, rng: jax.Array) -> jax.Array:
+        """`[B, Z]`, of the targets of the batch: where its encoder puts each."""
+        self._lacks("to_latent")
+
+    def from_latent(self, params, collections, batch: Batch, latent: jax.Array) -> dict[str, jax.Array]:
+        """Every target at a latent `[B, Z]`, given the conditions of the batch."""
+        self._lacks("from_latent")
 
     def _lacks(self, ability: str) -> NoReturn:
         name = type(self).__module__.rpartition(".")[2]

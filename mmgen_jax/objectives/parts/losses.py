@@ -1,4 +1,4 @@
-"""Losses: pure, per example, float32. The objective takes the mean last."""
+"""Losses as pure functions, per example or per element, in float32; the objective takes the mean last."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import jax.numpy as jnp
 
 
 def per_example(x: jax.Array) -> jax.Array:
-    """Sums everything but the batch axis: `[B, ...] -> [B]`."""
+    """Sums over all axes but the batch axis: `[B, ...] -> [B]`."""
     return jnp.sum(x.reshape(x.shape[0], -1), axis=-1)
 
 
 class Adversarial(NamedTuple):
-    """A discriminator's loss of its logits on real and fake, and a generator's of the fake ones, element by element."""
+    """The losses of both players, per logit: `discriminator(real logits, fake logits)`, `generator(fake logits)`."""
 
     discriminator: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array], jax.Array]
@@ -33,51 +33,64 @@ ADVERSARIAL = {
     "least_squares": Adversarial(
         lambda real, fake: 0.5 * ((real - 1.0) ** 2 + fake**2), lambda fake: 0.5 * (fake - 1.0) ** 2
     ),
-    # Arjovsky et al., 2017; needs a gradient penalty or spectral normalisation to be a distance.
+    # Arjovsky et al., 2017; a Wasserstein distance only with a gradient penalty or spectral normalisation.
     "wasserstein": Adversarial(lambda real, fake: fake - real, lambda fake: -fake),
 }
 
 
 def gradient_norms(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """`|| d critic / d x ||` of each example `[B]`; of several logits of an example, the gradient of their sum."""
+    """`|| d critic / d x ||` for each example `[B]`; for several logits of an example, the gradient of their sum."""
     grads = jax.grad(lambda x: jnp.sum(critic(x)))(x)
     return jnp.sqrt(per_example(grads.astype(jnp.float32) ** 2) + 1e-12)
 
 
 def gradient_penalty(critic, real: jax.Array, fake: jax.Array, mix: jax.Array) -> jax.Array:
-    """`(|| grad || - 1)^2` on points between real and fake; `mix [B]` in [0, 1] (Gulrajani et al., 2017)."""
+    """`(|| grad || - 1)^2 [B]` at `mix · real + (1 - mix) · fake`, `mix [B]` in [0, 1] (Gulrajani et al., 2017)."""
     mix = mix.reshape(-1, *[1] * (real.ndim - 1))
     return (gradient_norms(critic, mix * real + (1.0 - mix) * fake) - 1.0) ** 2
 
 
 def r1(critic, real: jax.Array) -> jax.Array:
-    """`|| grad ||^2 / 2` at real examples (Mescheder et al., 2018)."""
+    """`|| grad ||^2 / 2 [B]` at real examples (Mescheder et al., 2018)."""
     return 0.5 * gradient_norms(critic, real) ** 2
 
 
 def kl_standard_normal(mean: jax.Array, log_var: jax.Array) -> jax.Array:
-    """KL(N(mean, exp(log_var)) || N(0, 1)) of each dimension, in nats."""
+    """KL(N(mean, exp(log_var)) || N(0, 1)) for each dimension, in nats."""
     return 0.5 * (jnp.exp(log_var) + mean**2 - 1.0 - log_var)
 
 
 def kl_normal(mean: jax.Array, log_var: jax.Array, prior_mean: jax.Array, prior_log_var: jax.Array) -> jax.Array:
-    """KL(N(mean, exp(log_var)) || N(prior_mean, exp(prior_log_var))) of each dimension, in nats."""
+    """KL(N(mean, exp(log_var)) || N(prior_mean, exp(prior_log_var))) for each dimension, in nats."""
     precision = jnp.exp(-prior_log_var)
     return 0.5 * (precision * (jnp.exp(log_var) + (mean - prior_mean) ** 2) - 1.0 + prior_log_var - log_var)
 
 
-# Negative log-likelihoods in nats of each element: `output` is what a generator gives, `target` is in [-1, 1].
+def mixture_log_density(z: jax.Array, logits: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.Array:
+    """Log-density `[B]`, in nats, at `z [B, D]` of a mixture of normals with diagonal covariances.
+
+    `logits [K]` are of the weights; `mean` and `log_var [K, D]` are of the K components.
+    """
+    squares = (z[:, None] - mean) ** 2 * jnp.exp(-log_var)  # [B, K, D]
+    densities = -0.5 * jnp.sum(squares + log_var + math.log(2 * math.pi), axis=-1)
+    return jax.nn.logsumexp(jax.nn.log_softmax(logits) + densities, axis=-1)
+
+
+# Negative log-likelihoods in nats for each element, of a generator's `output` and a `target` (values in [-1, 1] for
+# Bernoulli).
 
 
 def bernoulli_nll(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Cross-entropy with `output` as logits; a target between -1 and 1 counts as a probability."""
+    """Cross-entropy with `output` as logits; the target x in [-1, 1] stands for the probability (x + 1) / 2."""
     p = (target + 1.0) / 2.0
     return jax.nn.softplus(output) - p * output
 
 
 def gaussian_nll(output: jax.Array, target: jax.Array, scale: float) -> jax.Array:
+    """Of a normal distribution with mean `output` and standard deviation `scale`."""
     return 0.5 * ((target - output) / scale) ** 2 + math.log(scale) + 0.5 * math.log(2 * math.pi)
 
 
 def laplace_nll(output: jax.Array, target: jax.Array, scale: float) -> jax.Array:
+    """Of a Laplace distribution with location `output` and scale `scale`."""
     return jnp.abs(target - output) / scale + math.log(2 * scale)

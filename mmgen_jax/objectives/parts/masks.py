@@ -1,4 +1,4 @@
-"""Examples that lack a modality, and outputs brought to its range."""
+"""Masked examples, and the range of outputs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def batch_size(batch: Batch) -> int:
 
 
 def to_range(output: jax.Array) -> jax.Array:
-    """A generator's unbounded output, in [-1, 1] and float32."""
+    """A generator's unbounded output, brought to [-1, 1] by tanh, float32."""
     return jnp.tanh(output.astype(jnp.float32))
 
 
 def zero_masked(batch: Batch, name: str) -> jax.Array:
-    """A modality's array, zero where it is masked: what stands there must not matter, not even a NaN."""
+    """The array of a modality, with zeros in masked examples, so that their values have no influence, even NaN."""
     mask, array = batch.get(name + MASK_SUFFIX), batch[name]
     return array if mask is None else jnp.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0)
 
 
 def example_weights(batch: Batch, target: str) -> jax.Array:
-    """`[B]`, 0 where the target is masked, with mean 1 over the global batch."""
+    """Weights `[B]` with mean 1 over the global batch: 0 for examples whose target is masked, equal for the others."""
     mask = batch.get(target + MASK_SUFFIX)
     if mask is None:
         return jnp.ones(batch[target].shape[0])

@@ -8,15 +8,15 @@ from mmgen_jax.networks.layers import mapped
 
 
 def mixup_weights(keys: jax.Array, alpha: float) -> jax.Array:
-    """`[B]` float32, Beta(alpha, alpha): what part of each example stays itself in `mix` (mixup, Zhang et al. 2018)."""
+    """Weights `[B]` float32 from Beta(alpha, alpha), of each example itself in `mix`; `keys [B]`, one per example."""
     return jax.vmap(lambda key: jax.random.beta(key, alpha, alpha))(keys)
 
 
 def mix(values: jax.Array, weight: jax.Array) -> jax.Array:
-    """`weight · values + (1 - weight) · partner`, the partner being the example before in the global batch.
+    """`weight · values + (1 - weight) · partner`; the partner of an example is the previous one in the global batch.
 
-    A shuffled batch needs no permutation. All that belongs to an example is mixed with the same `weight [B]`: its
-    images and, as one-hot vectors `[B, num_classes]`, its labels.
+    Batches are shuffled, so the partners need no permutation. Call `mix` with the same `weight [B]` for all values
+    `[B, ...]` of an example, e.g. its images and, as one-hot vectors `[B, num_classes]`, its labels.
     """
     weight = weight.reshape(-1, *[1] * (values.ndim - 1))
     return weight * values + (1.0 - weight) * mapped.roll(values)

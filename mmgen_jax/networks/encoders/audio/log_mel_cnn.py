@@ -1,4 +1,4 @@
-"""Convolutional network over the log-mel spectrogram; one token for each stretch of time."""
+"""Convolutional network over the log-mel spectrogram; one token for each frame of the last grid."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Bands, Count, Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.features.audio import log_mel
 from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Encoder(nn.Module):
-    """`[B, S]` to `[B, N, D]`: `1 + S // hop_length` frames, halved (rounded up) by each stage of `channels`.
+    """`[B, S]` to `[B, N, D]`, with N `1 + S // hop_length`, halved (rounded up) by each stage of `channels`.
 
-    What of `n_fft`, `hop_length` and `n_mels` is 0 goes by the sample rate (`features.audio.frame_sizes`).
+    `n_fft`, `hop_length` and `n_mels` that are 0 follow from the sample rate (`features.audio.frame_sizes`).
     """
 
     sample_rate: int
-    features: int = 128
-    n_fft: int = 0
-    hop_length: int = 0
-    n_mels: int = 0
-    channels: tuple[int, ...] = (32, 64, 128)
+    features: Size = 128
+    n_fft: Count = 0
+    hop_length: Count = 0
+    n_mels: Bands = 0
+    channels: tuple[Size, ...] = (32, 64, 128)
     norm: str = "group"
     dtype: Any = jnp.float32
 
@@ -40,5 +41,5 @@ class Encoder(nn.Module):
 
 
 def scaled(decibels: jnp.ndarray) -> jnp.ndarray:
-    """Decibels to mean 0 and deviation 1, roughly: real sounds in [-1, 1] have -40 ± 20 dB, silence has -100."""
+    """Decibels, brought to about mean 0 and deviation 1: mel bands of real sounds have -40 ± 20 dB, silence -100 dB."""
     return (decibels + 40) / 20

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from mmgen_jax.config.ranges import Bands, Count, Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.features.audio import deltas, frame_sizes, mfcc
 from mmgen_jax.networks.layers.blocks import MLP
@@ -16,16 +17,16 @@ from mmgen_jax.networks.layers.blocks import MLP
 class Encoder(nn.Module):
     """`[B, S]` to `[B, 1 + S // hop_length, D]`; `delta_width` is odd and at most the number of frames.
 
-    What of `n_fft`, `hop_length` and `n_mels` is 0 goes by the sample rate (`features.audio.frame_sizes`).
+    `n_fft`, `hop_length` and `n_mels` that are 0 follow from the sample rate (`features.audio.frame_sizes`).
     """
 
     sample_rate: int
-    features: int = 128
-    n_mfcc: int = 13
-    n_fft: int = 0
-    hop_length: int = 0
-    n_mels: int = 0
-    delta_width: int = 9
+    features: Size = 128
+    n_mfcc: Size = 13
+    n_fft: Count = 0
+    hop_length: Count = 0
+    n_mels: Bands = 0
+    delta_width: Size = 9
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -37,7 +38,7 @@ class Encoder(nn.Module):
 
 
 def standardised(waveform, sample_rate: int, n_mfcc: int, delta_width: int, n_mels: int, **options) -> jnp.ndarray:
-    """Coefficients, first and second deltas `[B, T, 3 · n_mfcc]`, by constants at a deviation of about 1."""
+    """Coefficients, first and second deltas `[B, T, 3 · n_mfcc]`, scaled by constants to a deviation of about 1."""
     cepstra = mfcc(waveform, sample_rate, n_mfcc, n_mels=n_mels, **options)
     # Coefficient 0 is √n_mels times the mean level in dB, about -40 ± 20 in real sounds.
     offset, scale = np.zeros(n_mfcc, np.float32), np.full(n_mfcc, 20, np.float32)

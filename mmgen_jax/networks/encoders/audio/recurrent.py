@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Bands, Count, Depth, Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.encoders.audio.log_mel_cnn import scaled
 from mmgen_jax.networks.features.audio import log_mel
@@ -16,16 +17,16 @@ from mmgen_jax.networks.layers.recurrent import Recurrent
 class Encoder(nn.Module):
     """`[B, S]` to `[B, 1 + S // hop_length, D]`; `cell` is `lstm` or `gru`.
 
-    What of `n_fft`, `hop_length` and `n_mels` is 0 goes by the sample rate (`features.audio.frame_sizes`).
+    `n_fft`, `hop_length` and `n_mels` that are 0 follow from the sample rate (`features.audio.frame_sizes`).
     """
 
     sample_rate: int
-    features: int = 128
-    n_fft: int = 0
-    hop_length: int = 0
-    n_mels: int = 0
+    features: Size = 128
+    n_fft: Count = 0
+    hop_length: Count = 0
+    n_mels: Bands = 0
     cell: str = "lstm"
-    num_layers: int = 1
+    num_layers: Depth = 1
     dtype: Any = jnp.float32
 
     @nn.compact

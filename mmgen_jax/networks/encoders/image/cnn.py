@@ -1,4 +1,4 @@
-"""Strided convolutional network over an image: `encoders/trunk.py` under the name of its kind."""
+"""Strided convolutional network over an image: `encoders/trunk.py` under the name `image.cnn`."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from mmgen_jax.networks.encoders import trunk
 
 
 class Encoder(trunk.Encoder):
-    """`[B, H, W, C]` to `[B, N, D]`, N the cells of the last grid: 16 for 32 x 32 pixels and three stages."""
+    """`[B, H, W, C]` to `[B, N, D]`, with N the number of cells of the last grid; fields as in `trunk.Encoder`."""

@@ -7,18 +7,19 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Positive, Size
 from mmgen_jax.networks.conditioning.readout import CellTokens
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.features.image import texture_energies
 
 
 class Encoder(nn.Module):
-    """`[B, H, W, C]` (1 or 3 channels) to one token per cell of a `grid` × `grid` partition, `[B, grid², D]`."""
+    """`[B, H, W, C]`, C 1 or 3, to `[B, grid², D]`, one token per cell of a `grid` × `grid` partition of the image."""
 
-    features: int = 128
-    frequencies: tuple[float, ...] = (0.1, 0.2, 0.4)  # cycles per pixel
-    orientations: int = 4
-    grid: int = 4
+    features: Size = 128
+    frequencies: tuple[Positive, ...] = (0.1, 0.2, 0.4)  # cycles per pixel
+    orientations: Size = 4
+    grid: Size = 4
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -1,4 +1,4 @@
-"""Vision transformer (Dosovitskiy et al. 2021). Departs from the paper: no CLS token; fusions take the tokens' mean."""
+"""Vision transformer (Dosovitskiy et al. 2021). Departs from the paper: no CLS token (fusions pool the tokens)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.errors import InputError
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.layers.blocks import TransformerBlock
@@ -15,10 +16,17 @@ from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Patches(nn.Module):
-    """`[..., H, W, C]` to one token per patch with learned positions, `[..., N, D]`.
+    """`[..., H, W, C]` to `[..., N, D]`, one token per patch with a learned position.
 
-    `stem` is `linear` (the paper's) or `conv`: stride-2 convolutions down to the same grid (Xiao et al. 2021, "Early
-    convolutions help transformers see better"), for a `patch_size` that is a power of 2; it learns from far less data.
+    Args:
+      features: length D of the tokens.
+      patch_size: side of a patch in pixels; it divides the sides of the image.
+      stem: `linear`, a dense layer on each patch (the paper's), or `conv`, stride-2 convolutions down to the same grid
+        (Xiao et al. 2021, "Early convolutions help transformers see better"), for a `patch_size` that is a power of 2.
+        `conv` needs far less data.
+
+    Raises:
+      InputError: `patch_size` or `stem` does not fit.
     """
 
     features: int
@@ -31,7 +39,7 @@ class Patches(nn.Module):
         *lead, height, width, channels = images.shape
         size, halvings = self.patch_size, self.patch_size.bit_length() - 1
         if height % size or width % size:
-            raise InputError(f"patch_size: expected one that divides the image, {height} × {width} pixels, got {size}")
+            raise InputError(f"patch_size: expected a divisor of the image's {height} × {width} pixels, got {size}")
         if self.stem not in ("linear", "conv") or (self.stem == "conv" and size != 2**halvings):
             raise InputError(
                 f"stem: expected 'linear', or 'conv' with patch_size a power of 2, got {self.stem!r} and {size}"
@@ -47,14 +55,14 @@ class Patches(nn.Module):
 
 
 class Encoder(nn.Module):
-    """`[B, H, W, C]` to `[B, N, D]`, one token per patch."""
+    """`[B, H, W, C]` to `[B, N, D]`, one token per patch; `patch_size` and `stem` as in `Patches`."""
 
-    features: int = 128
-    patch_size: int = 8
+    features: Size = 128
+    patch_size: Size = 8
     stem: str = "linear"
-    num_layers: int = 4
-    num_heads: int = 4
-    dropout: float = 0.0
+    num_layers: Depth = 4
+    num_heads: Size = 4
+    dropout: Rate = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -1,4 +1,4 @@
-"""A bag of words: one learned vector per token, without its position."""
+"""A bag of words: one learned vector per word, without positions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.modalities.tokenizer import PADDING
 from mmgen_jax.networks.conditioning.tokens import Tokens, masked_mean
 
 
 class Encoder(nn.Module):
-    """`[B, L] int32` to `[B, L, D]`, or with `pool` to the mean over the words `[B, 1, D]`."""
+    """`[B, L] int32` to `[B, L, D]`, masked at padding; with `pool`, to the mean over the words `[B, 1, D]`."""
 
     vocab_size: int
-    features: int = 128
+    features: Size = 128
     pool: bool = False
     dtype: Any = jnp.float32
 

@@ -1,4 +1,4 @@
-"""Bidirectional LSTM over the words, which stops at each text's own end."""
+"""Bidirectional LSTM over the words of a text, without its padding."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.modalities.tokenizer import PADDING
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.layers.recurrent import Recurrent
 
 
 class Encoder(nn.Module):
-    """`[B, L] int32` to `[B, L, D]`."""
+    """`[B, L] int32` to `[B, L, D]`, masked at padding."""
 
     vocab_size: int
-    features: int = 128
-    num_layers: int = 1
+    features: Size = 128
+    num_layers: Depth = 1
     dtype: Any = jnp.float32
 
     @nn.compact

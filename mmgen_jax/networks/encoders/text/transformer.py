@@ -7,19 +7,20 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.modalities.tokenizer import PADDING
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.layers.blocks import TransformerBlock
 
 
 class Encoder(nn.Module):
-    """`[B, L] int32` to `[B, L, D]`."""
+    """`[B, L] int32` to `[B, L, D]`, masked at padding."""
 
     vocab_size: int
-    features: int = 128
-    num_layers: int = 2
-    num_heads: int = 4
-    dropout: float = 0.0
+    features: Size = 128
+    num_layers: Depth = 2
+    num_heads: Size = 4
+    dropout: Rate = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact

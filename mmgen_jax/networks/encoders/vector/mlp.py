@@ -1,4 +1,4 @@
-"""A multilayer perceptron: a vector as one token, a sequence of vectors as a token each."""
+"""A multilayer perceptron: one token for a vector, one token per vector for a sequence of vectors."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 
 
 class Encoder(nn.Module):
-    """`[B, D]` to `[B, 1, features]`, `[B, T, D]` to `[B, T, features]`.
+    """`[B, D]` to `[B, 1, features]`, or `[B, T, D]` to `[B, T, features]`.
 
     Args:
-      hidden: width of the layers before the last one.
-      num_layers: dense layers, the last one included.
+      hidden: width of all dense layers but the last.
+      num_layers: number of dense layers.
     """
 
-    features: int = 128
-    hidden: int = 256
-    num_layers: int = 2
+    features: Size = 128
+    hidden: Size = 256
+    num_layers: Depth = 2
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -1,6 +1,6 @@
 """Convolutions over space and time (C3D, Tran et al. 2015); one token for each cell of the last grid.
 
-Departs from the paper: strided convolutions instead of pooling, and a norm after each.
+Departs from the paper: strided convolutions instead of pooling, and a normalisation after each convolution.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.layers.blocks import norm
 from mmgen_jax.networks.layers.convolution import Conv
 
 
 class Encoder(nn.Module):
-    """`[B, T, H, W, C]` to `[B, N, D]`.
+    """`[B, T, H, W, C]` to `[B, N, D]`, one token per cell of the last grid, in row-major order.
 
-    Each stage of `channels` halves height and width and divides the frames by its entry of `time_strides`, rounded up.
+    Args:
+      channels: channels of each stage; a stage halves height and width, rounded up.
+      time_strides: for each stage, the factor by which it divides the number of frames, rounded up.
     """
 
-    features: int = 128
-    channels: tuple[int, ...] = (32, 64, 128)
-    time_strides: tuple[int, ...] = (2, 2, 1)
+    features: Size = 128
+    channels: tuple[Size, ...] = (32, 64, 128)
+    time_strides: tuple[Size, ...] = (2, 2, 1)
     norm: str = "group"
     dtype: Any = jnp.float32
 

@@ -1,8 +1,10 @@
-"""Factorised encoder (ViViT model 2, Arnab et al. 2021): attention within each time step, then between them.
+"""Factorised encoder (ViViT model 2, Arnab et al. 2021): attention within each time step, then between time steps.
 
-Patches span `tubelet_frames` frames, so that the first layer sees motion. Departs from the paper: the vector of a time
-step is a dense layer over all its patches instead of a CLS token, and patches come from a convolutional stem unless
-`stem` is `linear`: with linear patches and their mean, a small model does not learn which way a shape moves.
+A time step is `tubelet_frames` consecutive frames, and its patches span all of them, so the first layer sees motion.
+
+Departs from the paper: the vector of a time step is a dense layer over all its patches instead of a CLS token, and
+patches come from a convolutional stem unless `stem` is `linear`. A small model with linear patches and their mean did
+not learn the direction of a motion.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.errors import InputError
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.encoders.image.vit import Patches
@@ -19,16 +22,25 @@ from mmgen_jax.networks.layers.blocks import TransformerBlock
 
 
 class Encoder(nn.Module):
-    """`[B, T, H, W, C]` to one token per time step `[B, T / tubelet_frames, D]`."""
+    """`[B, T, H, W, C]` to `[B, T / tubelet_frames, D]`, one token per time step.
 
-    features: int = 128
-    patch_size: int = 8
-    tubelet_frames: int = 2
+    Args:
+      patch_size, stem: as in `encoders/image/vit.py`.
+      tubelet_frames: frames of a time step; divides T.
+      space_layers, time_layers: transformer blocks within a time step, and between time steps.
+
+    Raises:
+      InputError: `tubelet_frames`, `patch_size` or `stem` does not fit.
+    """
+
+    features: Size = 128
+    patch_size: Size = 8
+    tubelet_frames: Size = 2
     stem: str = "conv"
-    space_layers: int = 2
-    time_layers: int = 2
-    num_heads: int = 4
-    dropout: float = 0.0
+    space_layers: Depth = 2
+    time_layers: Depth = 2
+    num_heads: Size = 4
+    dropout: Rate = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -36,7 +48,7 @@ class Encoder(nn.Module):
         batch_size, num_frames, *size, channels = array.shape
         if num_frames % self.tubelet_frames:
             raise InputError(
-                f"tubelet_frames: expected one that divides {num_frames} frames, got {self.tubelet_frames}"
+                f"tubelet_frames: expected a divisor of the {num_frames} frames, got {self.tubelet_frames}"
             )
         steps = num_frames // self.tubelet_frames
         tubelets = array.reshape(batch_size, steps, self.tubelet_frames, *size, channels)

@@ -1,6 +1,6 @@
 """A convolutional network over each frame, then a bidirectional LSTM over time (LRCN, Donahue et al. 2015).
 
-Departs from the paper: both directions of time, and the frame network is trained with the rest.
+Departs from the paper: the LSTM is bidirectional, and the frame network is trained from scratch with the LSTM.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.networks.conditioning.tokens import Tokens
 from mmgen_jax.networks.layers.recurrent import Recurrent
 from mmgen_jax.networks.layers.trunk import Trunk
 
 
 class Encoder(nn.Module):
-    """`[B, T, H, W, C]` to one token per frame `[B, T, D]`."""
+    """`[B, T, H, W, C]` to `[B, T, D]`, one token per frame."""
 
-    features: int = 128
-    channels: tuple[int, ...] = (32, 64, 128)
-    num_layers: int = 1
+    features: Size = 128
+    channels: tuple[Size, ...] = (32, 64, 128)
+    num_layers: Depth = 1
     norm: str = "group"
     dtype: Any = jnp.float32
 

@@ -1,0 +1,31 @@
+"""Draws samples.png, what each family makes of the same texts: python experiments/any_to_any/sheet.py WORKDIR"""
+
+import pathlib
+import sys
+
+from mmgen_jax.results import sheets
+
+PROMPTS = {
+    "digits": ("the number zero", "digit two", "a handwritten 7", "nine"),
+    "scenes": ("a small red circle", "a large blue star", "the big yellow ring"),
+}
+TARGETS = ("image", "audio", "video")
+FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")
+
+
+def sheet(workdir):
+    runs = sheets.first_runs(pathlib.Path(__file__).with_name("sweep.py"), workdir)
+    parts = {}
+    for data, prompts in PROMPTS.items():
+        for target in TARGETS:
+            labels = {family: f"{data}: text to {target}, {family}" for family in FAMILIES}
+            found = {family: runs[label] for family, label in labels.items() if label in runs}
+            if found:
+                parts[f"{data}: text to {target}"] = sheets.prompt_sheet(found, prompts, num=2)
+    return sheets.stack(parts)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sheets.save(sheet(sys.argv[1]), pathlib.Path(__file__).parent)

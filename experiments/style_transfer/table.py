@@ -1,0 +1,48 @@
+"""Prints the table of results.jsonl in Markdown: python experiments/style_transfer/table.py"""
+
+import pathlib
+
+from mmgen_jax.results import cells
+from mmgen_jax.results.lines import FILE, read
+from mmgen_jax.results.tables import markdown
+
+TITLE = "Style transfer"
+ABOUT = """
+Photos of clothing in the style of another picture, 200 pairs of test photos and test styles. How much of the Gram
+distance to the style is gone, and how near the content stays to the photo, both in features of a classifier of clothing
+that no model is trained with.
+"""
+FOLDER = pathlib.Path(__file__).parent
+COLUMNS = {
+    "Gram distance, fall ↑": "test/style/gram_fall",
+    "cosine to the photo's content ↑": "test/style/content_cosine",
+    "training, processor s": "processor_seconds",
+}
+
+
+def tables() -> str:
+    """The first rows are of the photo with the style's colours, and of the two pictures themselves."""
+    lines = read(FOLDER / FILE)
+    rows = {cell.label: [cell.config_hash] for cell in cells.load(FOLDER / "sweep.py")}
+    hashes = {config_hash for found in rows.values() for config_hash in found}
+    measured = [line for line in lines if line["config_hash"] in hashes]
+    controls = {} if not measured else dict(controls_of(measured[0]))
+    return markdown({name: [name] for name in controls} | rows, [*controls.values(), *measured], COLUMNS)
+
+
+def controls_of(line):
+    """`(row, line)` of what every model is compared with, from the entries of one model's line."""
+    fall, cosine = (line["metrics"][f"test/style/{name}"] for name in ("gram_fall", "content_cosine"))
+    known = {
+        "the photo itself": (0.0, 1.0),
+        "the photo with the style's colours": (fall["baseline"], cosine["baseline"]),
+        "the style itself": (1.0, cosine["style_itself"]),
+    }
+    for name, values in known.items():
+        entries = zip(("gram_fall", "content_cosine"), (fall, cosine), values)
+        metrics = {f"test/style/{metric}": {"value": value, "n": entry["n"]} for metric, entry, value in entries}
+        yield name, line | {"config_hash": name, "baseline": name, "metrics": metrics}
+
+
+if __name__ == "__main__":
+    print(tables())

@@ -1,0 +1,102 @@
+"""What may stand at a place of a config: the component there, and its fields with a value of each one's type."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import types
+import typing
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from mmgen_jax import lookup
+from mmgen_jax.config import ranges, schema
+from mmgen_jax.config.schema import Config
+from mmgen_jax.data import derived
+
+GROUPED = ("derived", "encoders", "evaluators")  # parts that hold components by names of the user's own
+BY_TYPE = {str: "", int: 0, float: 0.0, bool: False, tuple: (), collections.abc.Sequence: ()}
+SIMPLE = (bool, int, float, str, tuple)
+
+
+def package(path: Sequence[str]) -> str | None:
+    """The package whose component stands at a place: `("encoders", "text")` is of `encoders`."""
+    if path and path[0] == "representation":
+        return schema.REPRESENTATION_PACKAGES.get(path[-1], "representations")
+    depth = 2 if path and path[0] in GROUPED else 1
+    return schema.PACKAGES.get(path[0]) if len(path) == depth else None
+
+
+def fields(path: Sequence[str], node: Config) -> dict[str, Any]:
+    """`{field: a value of its type}` of what the group `node` at `path` describes: a default, where there is one.
+
+    A field that holds a group has `{}`. Fields that the surroundings fill (a shape, a network) are left out.
+
+    Raises:
+      LookupFailed: the component or the optimizer's rule does not exist.
+    """
+    if not path:
+        return {"aligned": ()}
+    if path[0] == "optimizers" and len(path) == 2:
+        from mmgen_jax.training import optimizers  # it imports jax, and a command that only reads configs need not
+
+        return optimizers.settable(node.get("name", ""))
+    if (kind := package(path)) and "name" in node:
+        return component(kind, node["name"]) | placed(path)
+    return {}
+
+
+def placed(path: Sequence[str]) -> dict[str, Any]:
+    """The fields that a place itself has, whatever the component."""
+    own = {
+        "encoders": dict(schema.PLACEMENT),
+        "fusion": {"modality_dropout": 0.0},
+        "derived": dict(derived.PLACEMENT),
+        "data": {"fraction": 1.0, "part": ""},
+        "representation": {key: {} for key in ("of", *schema.REPRESENTATION_PACKAGES)},
+    }
+    return own.get(path[0], {})
+
+
+def component(kind: str, name: str) -> dict[str, Any]:
+    """The settable fields of a component.
+
+    Raises:
+      LookupFailed: it does not exist.
+    """
+    found = {}
+    cls = lookup.find(kind, name)
+    for field in dataclasses.fields(cls):
+        value = _example(cls, field)
+        if field.init and field.name not in ("parent", "name") and value is not None:
+            found[field.name] = value
+    return found
+
+
+def alternatives(path: Sequence[str], node: Config, field: str) -> tuple[type, ...]:
+    """Of a field that takes a number or several (`float | tuple[float, float]`), these types; else none."""
+    if not (kind := package(path)) or "name" not in node:
+        return ()
+    known = ranges.annotation(lookup.find(kind, node["name"]), field)
+    if typing.get_origin(known) not in (typing.Union, types.UnionType):
+        return ()
+    parts = [
+        typing.get_args(part)[0] if typing.get_origin(part) is Annotated else part for part in typing.get_args(known)
+    ]
+    found = [typing.get_origin(part) or part for part in parts]
+    return tuple(part for part in found if part in (int, float, tuple))
+
+
+def _example(cls: type, field: dataclasses.Field) -> Any:
+    """A value of the field's type, None of a type that a config does not hold."""
+    if isinstance(field.default, SIMPLE):
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        made = field.default_factory()
+        return made if isinstance(made, SIMPLE) else {} if isinstance(made, dict) else None
+    known = ranges.annotation(cls, field.name)
+    if typing.get_origin(known) is types.UnionType:  # `X | None`
+        known = next(part for part in typing.get_args(known) if part is not types.NoneType)
+    if typing.get_origin(known) is Annotated:
+        known = typing.get_args(known)[0]
+    return BY_TYPE.get(typing.get_origin(known) or known)

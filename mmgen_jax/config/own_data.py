@@ -1,0 +1,215 @@
+"""The user's own data under any config: `configs/dcgan.py:folder=PATH`, or `:emoji,npz=FILE` behind another argument.
+
+The config keeps its networks, objective, optimizers and sizes, and reads its modalities from the folder or file. Of
+several conditions, those that the data lacks are left out. A class that it recognises is the data's one label, whatever
+its name. What only fits the set that the config was written for goes: evaluators that know that set's factors or
+classes, and augmentation that may contradict what another modality says (mirror images, the order of time, hues,
+sizes) or that grey pictures cannot have.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mmgen_jax import lookup
+from mmgen_jax.config import following
+from mmgen_jax.config.schema import Config
+from mmgen_jax.data.files import folder_formats, folder_listing, npz_columns
+from mmgen_jax.errors import ConfigError
+from mmgen_jax.modalities import kinds
+
+ARGUMENT = re.compile(r"(?:^|,)(folder|npz)=(.+)$")
+# Fields of a config's data that shape its networks, by the modality that has them.
+SIZES = {
+    "image": ("image_size",),
+    "video": ("image_size", "num_frames"),
+    "audio": ("audio_seconds", "sample_rate"),
+}
+NOT_OF_ALL = ("flip", "reverse", "hue", "saturation", "zoom")
+MIN_BATCH = 8
+PAIR = ("image", "text")
+MIN_TRAIN, MIN_TEST = 64, 10  # examples that a retrieval model learns from and is asked about, at least
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What the data has.
+
+    Args:
+      kinds: `{modality: kind}`.
+      splits: of the examples.
+      captioned: the splits of those examples that have an image and a text.
+    """
+
+    kinds: Mapping[str, str]
+    splits: list[str]
+    captioned: list[str]
+
+
+def split(argument: str) -> tuple[str, dict[str, Any] | None]:
+    """A config's argument without the data, and the fields of `config.data` that the data makes, if there is any."""
+    found = ARGUMENT.search(argument)
+    if not found:
+        return argument, None
+    name, path = found[1], str(pathlib.Path(os.path.expanduser(found[2])))  # a shell leaves the ~ in it
+    return argument[: found.start()], {"name": name, "directory" if name == "folder" else "file": path}
+
+
+def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) -> Config:
+    """The config on the data that `fields` name: `{"name": "folder", "directory": …}`, or npz and `file`.
+
+    Raises:
+      ConfigError: the data lacks what the config reads.
+      DataError: the data cannot be read.
+    """
+    where = fields.get("directory") or fields.get("file")
+    if sets := config.data.get("sets"):
+        raise ConfigError(
+            f"{where}: the config reads {', '.join(sets)}, data sets side by side; set the name and the directory of "
+            f"data.sets.{next(iter(sets))} instead"
+        )
+    held = look(fields, config.seed)
+    config = config.copy_and_resolve_references()
+    with config.unlocked(), config.ignore_type():
+        _use_label(config, held, where)
+        _leave_out(config, held, say)
+        needed = tuple(following.reads(config))
+        if missing := [name for name in needed if name not in held.kinds]:
+            rename = f", or give an array the name {missing[0]}" if fields["name"] == "npz" else ""
+            raise ConfigError(
+                f"{where}: the config reads {missing[0]}, and the data has: {', '.join(sorted(held.kinds))}; choose a "
+                f"config of these, see mmgen configs{rename}"
+            )
+        if same := [name for name in needed if _kind(name) not in (held.kinds[name], None)]:
+            raise ConfigError(f"{where}: expected {same[0]} of its own kind, got {held.kinds[same[0]]}; rename it")
+        config.data = {**fields, "names": needed, **_sizes(config, needed)}
+        config.augment = {
+            name: {key: value for key, value in operations.items() if key not in NOT_OF_ALL}
+            for name, operations in config.augment.items()
+        }
+        for name in list(config.evaluators):
+            if not _keep(config.evaluators[name], held):
+                del config.evaluators[name]
+        if _draws_from_text(config) and not any(e.name == "retrieval_judge" for e in config.evaluators.values()):
+            config.evaluators.update(adherence(held.captioned))
+        while config.train.batch_size > max(held.splits.count("train"), MIN_BATCH):
+            config.train.batch_size //= 2
+    return config.lock()
+
+
+def look(fields: Mapping[str, Any], seed: int) -> Held:
+    """What a folder or file holds; no media file is opened, and no array copied.
+
+    Raises:
+      DataError: it cannot be read.
+    """
+    if fields["name"] == "npz":
+        return Held(*npz_columns.held(fields["file"], seed, PAIR))
+    listing = folder_listing.read(fields["directory"])
+    if listing.problems and not listing.examples:
+        raise listing.problems[0]
+    found = [item for example in listing.examples for item in example.items.values()]
+    held: dict[str, str] = {}
+    for item in found:
+        if item.modality not in held and folder_formats.holds(item):
+            held[item.modality] = item.kind
+    splits = listing.splits(seed, 0.1, 0.1)
+    captioned = [split for split, example in zip(splits, listing.examples) if set(PAIR) <= set(example.items)]
+    return Held(held, splits, captioned)
+
+
+def adherence(captioned: list[str]) -> dict[str, Any]:
+    """`config.evaluators` that ask whether a picture shows what its text says, of data with enough of both.
+
+    A retrieval model is trained on the training part; beside each number stand its own accuracy and what it makes of
+    the real pictures.
+
+    Args:
+      captioned: as of `Held`.
+    """
+    num_train, num_test = captioned.count("train"), captioned.count("test")
+    if num_train < MIN_TRAIN or num_test < MIN_TEST:
+        return {}
+    ranks = tuple(rank for rank in (1, 5, 10) if rank < num_test)
+    return {"adherence": {"name": "retrieval_judge", "ranks": ranks}}
+
+
+def _draws_from_text(config: Config) -> bool:
+    return config.objective.get("target") == "image" and "text" in following.reads(config)
+
+
+def _kind(name: str) -> str | None:
+    return name if name in kinds.names() else None
+
+
+def _use_label(config: Config, held: Held, where) -> None:
+    """The data's label in the place of the set's own."""
+    own = [name for name in following.reads(config) if _kind(name) is None and name not in held.kinds]
+    labels = [name for name, kind in held.kinds.items() if kinds.find(kind).ranks == (0,)]  # an example is one class
+    if not own or not labels:
+        return
+    if len(own) > 1 or len(labels) > 1:
+        raise ConfigError(
+            f"{where}: the config recognises {', '.join(own)}, and the data has the labels {', '.join(labels)}; "
+            "expected one of each"
+        )
+    if config.objective.get("target") == own[0]:
+        config.objective.target = labels[0]
+    for evaluator in config.evaluators.values():
+        for field in ("target", "label"):
+            if evaluator.get(field) == own[0]:
+                evaluator[field] = labels[0]
+
+
+def _leave_out(config: Config, held: Held, say: following.Say) -> None:
+    """Encoders of modalities that the data lacks, where another condition remains."""
+    missing = [name for name, encoder in config.encoders.items() if (encoder.get("modality") or name) not in held.kinds]
+    if len(missing) == len(config.encoders):
+        return
+    rates = config.get("fusion", {}).get("modality_dropout")
+    for name in missing:
+        del config.encoders[name]
+        if hasattr(rates, "keys") and name in rates:
+            del rates[name]
+        say(f"config.encoders.{name} is left out: the data has {', '.join(held.kinds)}")
+
+
+def _sizes(config: Config, needed: tuple[str, ...]) -> dict[str, Any]:
+    """The sizes that the config's networks were chosen for; a set's own default where the config names none."""
+    source = lookup.find("data", config.data.name)
+    defaults = {field.name: field.default for field in dataclasses.fields(source)}
+    found = {}
+    for name in needed:
+        for field in SIZES.get(name, ()):
+            own = "video_size" if (name, field) == ("video", "image_size") and "video_size" in defaults else field
+            if (value := config.data.get(own, defaults.get(own))) is not None:
+                found.setdefault(field, value)
+    return found
+
+
+def _keep(evaluator: Any, held: Held) -> bool:
+    """Whether an evaluator can measure a model of the data.
+
+    Its ranks are cut to what the test split has. It measures its usual splits: the config names those of its own set.
+    """
+    cls = lookup.find("evaluators", evaluator.name)
+    if getattr(cls, "of_set", "") or held.splits.count("test") < 2:
+        return False
+    if "splits" in evaluator:
+        del evaluator["splits"]
+    fields = {field.name: field.default for field in dataclasses.fields(cls)}
+    label = evaluator.get("label", fields.get("label"))
+    if label and "label" in fields and label not in held.kinds:
+        if fields["label"] != "":
+            return False
+        evaluator.label = ""  # the evaluator can do without one
+    if "ranks" in fields:
+        ranks = tuple(rank for rank in evaluator.get("ranks", fields["ranks"]) if rank < held.splits.count("test"))
+        if ranks != fields["ranks"]:
+            evaluator.ranks = ranks
+    return True

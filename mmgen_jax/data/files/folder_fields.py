@@ -1,0 +1,206 @@
+"""A modality over all examples of a folder: decoded once into the cache, or texts as ids."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmgen_jax.data.cache import arrays, arrays_writer
+from mmgen_jax.data.files import folder_formats
+from mmgen_jax.data.files.folder_items import Item
+from mmgen_jax.errors import DataError
+from mmgen_jax.modalities import containers
+from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.tokenizer import Tokenizer, build
+
+CHUNK = 64  # files decoded at a time
+VERSION = 2  # of the conversion; a part of the cache's key
+NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff]")  # Thai, Khmer, kana
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """Args:
+    present: `[N]`, which examples have it.
+    row, count: `[N]`, where an example's values begin, and how many it has: several only of texts.
+    values: `[K, *shape]`; those of the cache pickle as their path, for worker processes.
+    texts: `[N]`, of a text the captions of every example.
+    skipped: files and lines that could not be used.
+    """
+
+    present: np.ndarray
+    row: np.ndarray
+    count: np.ndarray
+    values: np.ndarray | arrays.Arrays
+    modality: Modality
+    texts: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
+    skipped: list[DataError] = dataclasses.field(default_factory=list)
+
+    def of(self, name: str, examples: np.ndarray, draw: Callable[[], np.ndarray] | None) -> np.ndarray:
+        """`[B, *shape]`, zeros where absent.
+
+        Args:
+          draw: `[B]` in [0, 1), which of several texts is shown; None for the first.
+        """
+        values = self.values if isinstance(self.values, np.ndarray) else self.values[name]
+        rows = self.row[examples]
+        if draw and (self.count > 1).any():
+            rows = rows + (draw() * self.count[examples]).astype(int)
+        values = values[rows]
+        if values.dtype == np.uint8:
+            values = values.astype(np.float32)
+            values /= 127.5
+            values -= 1
+        values[~self.present[examples]] = 0
+        return values
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What a person should know of the texts."""
+        several = [len(texts) for texts in self.texts if len(texts) > 1]
+        if several:
+            yield (
+                f"{len(several)} of {sum(map(bool, self.texts))} examples have several texts ({min(several)} to "
+                f"{max(several)}): training draws one of them in each pass, captions are measured by all "
+                "(data.text_lines='joined' reads a file as one text)"
+            )
+
+    @property
+    def warnings(self) -> Iterator[str]:
+        if line := unspaced(self.modality.tokenizer, [text for texts in self.texts for text in texts]):
+            yield line
+
+
+def unspaced(tokenizer: Tokenizer | None, texts: Sequence[str]) -> str:
+    """A warning where a tokenizer of words reads texts that have no spaces between words."""
+    found = sum(bool(NO_SPACES.search(text)) for text in texts) if tokenizer and tokenizer.unit == "word" else 0
+    if 2 * found <= len(texts):
+        return ""
+    return (
+        f"{found} texts are of a script without spaces between words, so a sentence is one word: set "
+        "data.text_unit='character' and raise data.text_length"
+    )
+
+
+def read_array(
+    formats: folder_formats.Formats, name: str, items: Sequence[Item | None], modality: Modality, skip: bool
+) -> Field:
+    """`items [N]`, None where an example has none."""
+    there = [item for item in items if item]
+    decoded = _decoded(formats, name, there, modality, skip)
+    bad = [DataError(*fields) for fields in decoded.attributes.get("bad", [])]
+    if bad and not skip:
+        raise with_count(bad)
+    listed = np.array([item is not None for item in items])
+    present = listed.copy()
+    present[listed] = decoded["present"]
+    row = np.cumsum(listed).clip(1) - 1
+    return Field(present, row, np.ones(len(items), int), decoded, modality, skipped=bad)
+
+
+def read_texts(
+    formats: folder_formats.Formats,
+    items: Sequence[Item | None],
+    modality: Modality,
+    in_training: np.ndarray,
+    min_count: int,
+    skip: bool,
+) -> Field:
+    """The vocabulary is that of the texts where `in_training [N]`."""
+    texts, bad = [], []
+    for item in items:
+        try:
+            texts.append(formats.decode(item, modality) if item else ())
+        except DataError as error:
+            if not skip:
+                raise
+            bad.append(error)
+            texts.append(())
+    training = [text for several, train in zip(texts, in_training) if train for text in several]
+    tokenizer = build(training, formats.text_unit, min_count=min_count)
+    item = next(filter(None, items))
+    if formats.text_unit != "byte" and not tokenizer.vocabulary:
+        expected = f"{formats.text_unit}s that the training texts hold at least {min_count} times"
+        got = f"none in {len(training)} training texts"
+        raise DataError(
+            item.path.parent, item.modality, "vocabulary", expected, got, "add texts or lower data.min_count"
+        )
+    ids = [tokenizer.encode(text, formats.text_length) for several in texts for text in several]
+    count = np.array([len(several) for several in texts])
+    row = (np.cumsum(count) - count).clip(0, max(len(ids) - 1, 0))
+    values = np.array(ids, np.int32).reshape(-1, formats.text_length)
+    modality = dataclasses.replace(modality, tokenizer=tokenizer)
+    return Field(count > 0, row, count, values, modality, texts, bad)
+
+
+def _decoded(
+    formats: folder_formats.Formats, name: str, items: Sequence[Item], modality: Modality, skip: bool
+) -> arrays.Arrays:
+    """`name [N, ...]`, and `present [N]`, False for the sound of a clip that has none and for what was skipped."""
+    listed = repr([(os.path.abspath(item.path), *_state(item, skip)) for item in items])
+    parameters: dict[str, Any] = {
+        "version": VERSION,
+        "files": hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest(),
+        "shape": modality.shape,
+        "sample_rate": modality.sample_rate,
+        "frame_rate": modality.frame_rate,
+    }
+    if modality.classes:
+        parameters["classes"] = modality.classes
+
+    def decode(item: Item) -> Any:
+        try:
+            return formats.decode(item, modality)
+        except DataError as error:
+            if not skip:
+                raise
+            return error
+
+    def build(writer: arrays_writer.Writer) -> None:
+        for item in items if not skip else ():  # a bad header is found before the first file is decoded
+            folder_formats.check_header(item)
+        bad = []
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(items), CHUNK):
+                values = list(pool.map(decode, items[start : start + CHUNK]))
+                bad += [value.args for value in values if isinstance(value, DataError)]
+                values = [None if isinstance(value, DataError) else value for value in values]
+                present = np.array([value is not None for value in values])
+                stacked = modality.zeros(len(values))
+                if present.any():
+                    stacked[present] = [value for value in values if value is not None]
+                if modality.traits.eight_bits:
+                    stacked = np.round((stacked + 1) * 127.5).astype(np.uint8)
+                writer.extend({name: stacked, "present": present})
+        if bad:
+            writer.attributes["bad"] = bad
+
+    return arrays.cached(f"folder/{name}", [], parameters, build)
+
+
+def _state(item: Item, skip: bool) -> tuple:
+    """What changes where the item does: size and time of its file, or what the line holds."""
+    if item.value is not None:
+        return (item.value,)
+    try:
+        stat = item.path.stat()
+    except OSError:
+        if skip:
+            return ()
+        containers.check(item.path, item.modality)  # says what is wrong
+        raise
+    return stat.st_size, stat.st_mtime_ns
+
+
+def with_count(problems: Sequence[DataError]) -> DataError:
+    """The first problem, with a word on how many more there are."""
+    file, modality, field, expected, got, advice = problems[0].args
+    more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
+    return DataError(file, modality, field, expected, got, advice + more)

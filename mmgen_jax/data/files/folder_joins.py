@@ -1,0 +1,94 @@
+"""What tables say of the files of a folder, joined to the examples of those files."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, order, text_kind
+from mmgen_jax.data.files.folder_tables import Key, Names, Row, Table
+from mmgen_jax.errors import DataError
+
+Keys = tuple[Key, ...]  # of the examples whose files a line names
+
+
+@dataclasses.dataclass
+class _Said:
+    """Of the files of one or several lines: each text once, and which tables gave them."""
+
+    where: str
+    texts: dict[str, None] = dataclasses.field(default_factory=dict)
+    tables: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    label: Any = None
+    split: str = ""
+
+    def add(self, row: Row, table: Table) -> None:
+        self.texts |= dict.fromkeys(row.texts)
+        if row.texts:
+            self.tables.setdefault(table.name, set()).update(row.texts)
+        self.label = row.label if row.label is not None else self.label
+        self.split = row.split or self.split
+
+
+def join(found: dict[Key, Example], tables: Sequence[Table], names: Names, layout: str, listing: Listing) -> None:
+    """Gives the examples what the tables say of their files; a line with several files joins their examples.
+
+    Args:
+      found: changed in place.
+      layout: the name of a table, whose texts then go before those of files.
+    """
+    said: dict[Keys, _Said] = {}
+    for table in tables:
+        for row in table.rows:
+            found_keys = {cell: names.find(cell, table.folder) for cell in row.files}
+            keys = tuple(dict.fromkeys(key for key in found_keys.values() if key))
+            if not keys or None in found_keys.values():
+                cell = next((repr(cell) for cell, key in found_keys.items() if key is None), "no name")
+                advice = "put it there or remove the line"
+                listing.bad.append(DataError(row.where, "data", "path", "a file of the folder", cell, advice))
+                continue
+            said.setdefault(keys, _Said(row.where)).add(row, table)
+        listing.bad += table.bad
+        listing.layout.append(str(table))
+    if problem := _ambiguous(found, said, layout, listing.root):
+        listing.problems.append(problem)
+        return
+    before = dict(found)
+    for keys, what in said.items():
+        items = {name: item for key in reversed(keys) for name, item in before[key].items.items()}
+        where = pathlib.Path(what.where)
+        if what.texts:
+            texts = list(what.texts)
+            value = tuple(texts) if len(texts) > 1 else texts[0]
+            items[text_kind()] = Item(text_kind(), text_kind(), where, value)
+        if what.label is not None:
+            items[LABEL] = Item(LABEL, LABEL, where, what.label)
+        first = before[first_key := next(iter(keys))]
+        items = {name: items[name] for name in sorted(items, key=order)}
+        place = first_key if len(keys) == 1 else (*first_key, *map("/".join, keys))
+        found[place] = Example(first.group, items, what.split or first.split)
+    named = {key for keys in said for key in keys}
+    alone = {next(iter(keys)) for keys in said if len(keys) == 1}
+    for key in named - alone:  # the line is the example
+        del found[key]
+    texts = [table.name for table in tables if "text" in table.gives]
+    lacking = [e.group for key, e in found.items() if key not in named and not e.items.keys() & {text_kind()}]
+    if texts and lacking:
+        few = ", ".join(lacking[:3]) + (", …" if len(lacking) > 3 else "")
+        listing.warnings.append(f"{len(lacking)} examples have no text, which {' and '.join(texts)} may lack: {few}")
+
+
+def _ambiguous(
+    found: dict[Key, Example], said: dict[Keys, _Said], layout: str, directory: pathlib.Path
+) -> DataError | None:
+    """Where an example would have texts of two tables, or of a table and of a file."""
+    for keys, what in said.items():
+        tables = list(what.tables)
+        files = [found[key].items[text_kind()].path.name for key in keys if text_kind() in found[key].items]
+        if len(set(map(frozenset, what.tables.values()))) > 1 or (tables and files and not layout):
+            got = " and ".join([*tables, *files][:2])
+            advice = f"set data.layout={tables[0]!r} for that table alone, or 'stems' for the files without tables"
+            return DataError(directory, "data", "layout", "one text for an example", f"{got}, both of one", advice)
+    return None

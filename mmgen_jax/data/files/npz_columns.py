@@ -1,0 +1,163 @@
+"""The arrays of an .npz file by modality and split, whatever their names are like; see `data/npz.py`."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+
+from mmgen_jax.data.files.folder_items import split_name
+from mmgen_jax.errors import DataError
+from mmgen_jax.modalities import kinds
+
+SPLITS = ("train", "validation", "test")
+ALIASES = {
+    **{"x": "", "data": "", "y": "label", "img": "image", "caption": "text", "sentence": "text", "clip": "video"},
+    **{"classes": "label", "class": "label", "target": "label", "waveform": "audio", "sound": "audio"},
+}
+ABOUT = ("mask", "classes", "sample_rate")
+ROLE = 0xA44A
+
+
+def held(file: str, seed: int, together: tuple[str, ...]) -> tuple[dict[str, str], list[str], list[str]]:
+    """`{modality: kind}` of a file; the splits of its examples, at the default fractions, and of those that have all of
+    the modalities `together`.
+
+    Raises:
+      DataError: it cannot be read.
+    """
+    columns = Columns(file)
+    splits = columns.splits(seed, {"validation": 0.1, "test": 0.1})
+    return columns.kinds, splits.tolist(), splits[columns.present(together)].tolist()
+
+
+class Columns:
+    """The arrays of a file by modality, those of several splits one after the other."""
+
+    def __init__(self, file: str):
+        """Raises DataError where the file cannot be read, or its arrays do not fit together."""
+        self._file, path = file, pathlib.Path(os.path.expanduser(file))
+        if not path.is_file():
+            got, advice = ("a folder", "read it by folder=PATH") if path.is_dir() else ("nothing", "correct the path")
+            raise DataError(file, "data", "file", "an .npz file", got, advice)
+        try:
+            self._arrays = np.load(path, allow_pickle=False)
+            names = list(self._arrays.files)
+        except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+            raise DataError(file, "data", "file", "an .npz file", error, "write it with numpy.savez") from error
+        self._parts: dict[str, dict[str, str]] = {}  # {modality: {split or "": array}}
+        about: dict[str, dict[str, str]] = {}  # by what names its array, which may have no modality's name
+        called: dict[str, str] = {}
+        self._lengths: dict[tuple[str, str], int] = {}  # {(modality, split or ""): examples}
+        self.kinds: dict[str, str] = {}
+        for key in names:
+            stem, _, what = key.rpartition("/")
+            if what in ABOUT and stem:
+                about.setdefault(_named(stem)[0] or stem, {})[what] = key
+                continue
+            name, part = _named(key)
+            array = self._array(key)
+            kind = _kind(name, array)
+            called[name or key] = name = name or kind
+            self.kinds[name] = kind
+            self._parts.setdefault(name, {})[part] = key
+            self._lengths[name, part] = len(array)
+        if lost := [key for name, keys in about.items() if name not in called for key in keys.values()]:
+            raise DataError(file, lost[0], "name", "an array named as the part before /", "none", "rename it")
+        self._about = {called[name]: keys for name, keys in about.items()}
+        self._check()
+
+    def _array(self, key: str) -> np.ndarray:
+        try:
+            array = self._arrays[key]
+        except ValueError as error:
+            advice = "save strings as numpy strings: np.array(texts, dtype=str)"
+            raise DataError(self._file, key, "dtype", "numbers or strings", error, advice) from error
+        if array.dtype == object or array.ndim == 0:
+            raise DataError(self._file, key, "shape", "an array with the examples first", array.dtype, "leave it out")
+        if array.dtype.kind != "S":
+            return array
+        try:
+            return np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(self._file, key, "encoding", "texts in UTF-8", error, "save them as UTF-8") from error
+
+    def _check(self) -> None:
+        if not self._parts:
+            raise DataError(self._file, "data", "file", "at least one array", "none", "write it with numpy.savez")
+        first, parts = next(iter(self._parts.items()))
+        for name, own in self._parts.items():
+            if set(own) != set(parts):
+                advice = "give every modality the same splits"
+                expected, got = (", ".join(sorted(filter(None, of))) or "none" for of in (parts, own))
+                raise DataError(self._file, name, "splits", expected, got, advice)
+            for part in parts:
+                if (got := self._lengths[name, part]) != (expected := self._lengths[first, part]):
+                    where = f"{name} {part}".strip()
+                    advice = "give every array one entry for each example"
+                    raise DataError(self._file, where, "length", f"{expected} as {first} has", got, advice)
+        self._order = [part for part in ("", *SPLITS) if part in parts]
+        self._sizes = {part: self._lengths[first, part] for part in self._order}
+        for name, about in self._about.items():
+            expected, key = [sum(self._sizes.values())], about.get("mask")
+            if key and (got := list(self._arrays[key].shape)) != expected:
+                raise DataError(self._file, f"{name}/mask", "shape", expected, got, "give one value for each example")
+            if (key := about.get("sample_rate")) and (got := self._arrays[key]).size != 1:
+                raise DataError(self._file, key, "shape", "one number", list(got.shape), "resample to one rate")
+
+    def read(self, name: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """`[N, …]`, and what the file says of it."""
+        parts = [self._array(self._parts[name][part]) for part in self._order]
+        return np.concatenate(parts), {key: self._arrays[at] for key, at in self._about.get(name, {}).items()}
+
+    def present(self, names: tuple[str, ...]) -> np.ndarray:
+        """`[N] bool`: which examples have all of `names`."""
+        have = np.full(sum(self._sizes.values()), set(names) <= set(self.kinds))
+        for mask in (self._about[name]["mask"] for name in names if "mask" in self._about.get(name, {})):
+            have &= self._arrays[mask].astype(bool)
+        return have
+
+    def splits(self, seed: int, fractions: Mapping[str, float]) -> np.ndarray:
+        """`[N]` the name of each example's split."""
+        found = np.concatenate([np.full(size, part or "train", "U10") for part, size in self._sizes.items()])
+        for part, fraction in fractions.items():
+            if part in self._sizes or not fraction:
+                continue
+            training = np.flatnonzero(found == "train")
+            count = max(round(fraction * sum(self._sizes.values())), 1) if len(training) > 2 else 0
+            role = ROLE + SPLITS.index(part)
+            found[np.random.default_rng([seed, role]).permutation(training)[:count]] = part
+        return found
+
+
+def _named(key: str) -> tuple[str, str]:
+    """The modality and split that a key names: `x_train` is of the split train, its kind still to be seen."""
+    part, words = "", key.lower().replace("-", "_").split("_")
+    for at in (0, -1):
+        if len(words) > 1 and (part := split_name(words[at])):
+            words.pop(at)
+            break
+    name = "_".join(words)
+    return alias(name, name if part else key), part
+
+
+def alias(name: str, default: str) -> str:
+    """The modality that `name` stands for, in any case of letters or in the plural; "" where its kind is still open."""
+    names = (name.lower(), name.lower().removesuffix("s"))
+    known = {kind: kind for kind in kinds.names()} | ALIASES
+    return next((known[name] for name in names if name in known), default)
+
+
+def _kind(name: str, array: np.ndarray) -> str:
+    if name in kinds.names():
+        return name
+    if array.dtype.kind in "US":
+        return "text"
+    if array.ndim == 1:
+        return "label"
+    if array.ndim == 5:
+        return "video"
+    return "image" if array.ndim == 4 or array.dtype == np.uint8 else "vector"

@@ -1,0 +1,136 @@
+"""Arrays in an .npz file, the user's own: one array a modality, the examples along its first axis.
+
+    numpy.savez("shapes.npz", image=pictures, text=captions, label=classes)
+
+    image [N, H, W], [N, H, W, C]   uint8, or floats in [0, 1] or in [-1, 1]; channels may come first
+    video [N, T, H, W, C]           likewise
+    audio [N, S]                    floats in [-1, 1], or whole numbers of 16 or 32 bits
+    text  [N]                       strings (a dtype such as U40, never objects)
+    label [N]                       class numbers from 0, or names
+    other names [N, D], [N, T, D]   floats: a vector of that name
+
+An array of the name of any other kind is what `of_array` of the kind reads (`modalities/<kind>.py`).
+
+Plurals and `x`, `y`, `captions`, `img` are understood (`files/npz_columns.py`). Beside an array: `NAME/mask`, `[N]`
+bool, False where an example lacks it; `NAME/classes`, names of a label's classes; `NAME/sample_rate` in Hz.
+
+Split: names that begin or end with train, test or validation (`x_train`, `test_images`) say it; where no name ends so,
+a permutation drawn from the seed sends `test_fraction` to the test split and `validation_fraction` to validation. A
+file without its own test or validation split has that fraction of its training examples in the place of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from mmgen_jax.config.ranges import Count, NotNegative, Seed, Share, Sides, Size
+from mmgen_jax.data.files import folder_fields, npz_columns
+from mmgen_jax.errors import ConfigError, DataError
+from mmgen_jax.modalities import kinds
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.modalities.tokenizer import UNITS, build, split
+
+
+@dataclasses.dataclass(kw_only=True)
+class Source:
+    """The examples of a file's split; the arrays are read at once and stay in memory.
+
+    Args:
+      file: the .npz file.
+      names: modalities to read; () is all that the file has.
+      image_size: side of square pictures and frames, cropped about their centre and resized; 0 leaves them as they are.
+      num_frames: of a clip, evenly spread over it; 0 is all.
+      audio_seconds: a waveform is cut or padded with zeros to it; 0 is the array's own length.
+      sample_rate: of waveforms where the file does not say it, in Hz.
+      text_length, text_unit, min_count: as in `data/folder.py`; a length of 0 is that of the longest text.
+
+    Raises:
+      DataError: the file or an array in it cannot be used.
+    """
+
+    splits: ClassVar[tuple[str, ...]] = npz_columns.SPLITS
+    file: str
+    split: str = "train"
+    names: tuple[str, ...] = ()
+    seed: Seed = 0
+    image_size: Sides = 0
+    num_frames: Count = 0
+    audio_seconds: NotNegative = 0.0
+    sample_rate: Size = 16_000
+    text_length: Count = 0
+    text_unit: str = "word"
+    min_count: Size = 1
+    validation_fraction: Share = 0.1
+    test_fraction: Share = 0.1
+
+    def __post_init__(self):
+        if self.split not in self.splits:
+            raise ConfigError(f"data.split: expected one of {', '.join(self.splits)}, got {self.split!r}")
+        if self.text_unit not in UNITS:
+            raise ConfigError(f"data.text_unit: expected word, character or byte, got {self.text_unit!r}")
+        columns = npz_columns.Columns(self.file)
+        if unknown := sorted(set(self.names) - set(columns.kinds)):
+            raise ConfigError(f"data.names: {self.file} has no {unknown[0]!r}; it has: {', '.join(columns.kinds)}")
+        self.names = tuple(self.names) or tuple(columns.kinds)
+        fractions = {"validation": self.validation_fraction, "test": self.test_fraction}
+        splits = columns.splits(self.seed, fractions)
+        self._rows = np.flatnonzero(splits == self.split)
+        if not len(self._rows):
+            raise DataError(self.file, "data", "split", f"examples in {self.split!r}", "none", "add some")
+        self.modalities: dict[str, Modality] = {}
+        self._values: dict[str, np.ndarray] = {}
+        self._masks: dict[str, np.ndarray] = {}
+        self._texts: dict[str, list[str]] = {}
+        for name in self.names:
+            values, about = columns.read(name)
+            mask = about.get("mask", np.ones(len(values), bool)).astype(bool)
+            modality, read = kinds.find(columns.kinds[name]).of_array(self, name, values, about)
+            if modality.traits.has_vocabulary:
+                self._texts[name] = read.tolist()
+                modality, read = self._tokenized(name, modality, read.tolist(), (splits == "train") & mask)
+            self.modalities[name], self._values[name] = modality, read
+            if not mask.all():
+                self._masks[name] = mask
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
+        """Examples of the split, the same in every pass."""
+        rows, batch = self._rows[np.asarray(indices, np.int64)], {}
+        for name, values in self._values.items():
+            array = values[rows]
+            if array.dtype == np.uint8:
+                array = array.astype(np.float32) / np.float32(127.5) - np.float32(1)
+            elif array.dtype == np.int16:
+                array = array * np.float32(1 / 32768)
+            if name in self._masks:
+                present = self._masks[name][rows]
+                array = np.where(present.reshape(-1, *[1] * (array.ndim - 1)), array, array.dtype.type(0))
+                batch[name + MASK_SUFFIX] = present
+            batch[name] = array
+        return batch
+
+    def warnings(self) -> list[str]:
+        """What is perhaps not as it was meant, a line each."""
+        found = ((name, self.modalities[name].tokenizer, texts) for name, texts in self._texts.items())
+        lines = ((name, folder_fields.unspaced(tokenizer, texts)) for name, tokenizer, texts in found)
+        return [f"{name}: {line}" for name, line in lines if line]
+
+    def _tokenized(self, name: str, modality: Modality, texts: list[str], in_training) -> tuple[Modality, np.ndarray]:
+        """The texts `[N]` as ids `[N, L]`; the vocabulary is that of the texts where `in_training [N]`."""
+        training = [text for text, trained in zip(texts, in_training) if trained]
+        tokenizer = build(training, self.text_unit, min_count=self.min_count)
+        if self.text_unit != "byte" and not tokenizer.vocabulary:
+            expected = f"{self.text_unit}s in the training texts"
+            raise DataError(self.file, name, "vocabulary", expected, "none", "add texts")
+        longest = max(len(split(text, self.text_unit)) for text in texts) + 1
+        length = self.text_length or longest
+        if longest > length:
+            expected, advice = f"at most {length - 1} {self.text_unit}s", f"raise data.text_length to {longest}, or "
+            raise DataError(self.file, name, "length", expected, longest - 1, advice + "leave it at 0")
+        ids = np.stack([tokenizer.encode(text, length) for text in texts])
+        return dataclasses.replace(modality, shape=(length,), tokenizer=tokenizer), ids

@@ -1,0 +1,9 @@
+"""Pictures made from pictures, one transform a file: what the pipeline adds to each example (`config.derived`).
+
+A transform is a module with a class `Transform`, a frozen dataclass built from `config.derived.<name>`:
+
+    modality(*of: Modality) -> Modality                     what it gives for modalities like these
+    __call__(*arrays [H, W, C], rng) -> array [H', W', C']  one example; float32 in [-1, 1]
+
+`rng` is a `numpy.random.Generator` of the example's own (`data/derived.py`). A transform that draws nothing ignores it.
+"""

@@ -1,0 +1,20 @@
+"""A copy under a second name: where a target, or another transform, is also to be read as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from mmgen_jax.modalities.modality import Modality
+
+
+@dataclasses.dataclass(frozen=True)
+class Transform:
+    """An array of any kind and shape, unchanged."""
+
+    def modality(self, of: Modality) -> Modality:
+        return of
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return x

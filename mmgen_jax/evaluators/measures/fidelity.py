@@ -1,0 +1,93 @@
+"""Distances of pictures and clips from the true ones, in a stated colour space and with a stated border left out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from mmgen_jax.errors import InputError
+from mmgen_jax.evaluators.measures import structure
+from mmgen_jax.modalities.picture import LUMA
+
+SMALLEST_MSE = 1e-10  # PSNR of an exact copy is infinite, which no mean survives: it counts as 100 dB
+BLACK, WHITE = 16 / 255, 235 / 255  # of the luma in its studio range
+Colour = Literal["rgb", "bt601_y"]
+
+
+def measure(
+    samples: np.ndarray, real: np.ndarray, colour: Colour = "rgb", border: int = 0, batch_size: int = 100
+) -> dict[str, np.ndarray]:
+    """`{metric: [N] float64}` of images `[N, H, W, C]` or videos `[N, T, H, W, C]` in [-1, 1].
+
+    Values are first mapped to [0, 1]; they are not rounded to 8 bits.
+
+        mse   mean squared error of the whole picture or clip
+        l1    mean absolute error of the whole picture or clip
+        psnr  -10 log10(mse), in dB, at most 100
+        ssim  Wang et al. 2004, Gaussian window of 11 px, mean over frames and channels; absent for sides below 11 px
+
+    Args:
+      colour: `rgb`, the channels as they are; or `bt601_y`, the luma in its studio range (`luma`), as papers on
+        super-resolution have it. The largest possible difference counts as 1 in both.
+      border: pixels left out at each of the four sides.
+
+    Raises:
+      InputError: the shapes differ, are neither of images nor of videos, or are smaller than the borders; or the luma
+        of other than 1 or 3 channels.
+    """
+    if samples.shape != real.shape or real.ndim not in (4, 5):
+        raise InputError(f"fidelity: expected pictures or clips of one shape, got {samples.shape}, {real.shape}")
+    if min(real.shape[-3:-1]) <= 2 * border:
+        height, width = real.shape[-3:-1]
+        raise InputError(f"fidelity: a border of {border} px leaves nothing of {height} x {width} px; lower `border`")
+    inner = slice(border, -border or None)
+    samples, real = (unit(x[..., inner, inner, :]) for x in (samples, real))
+    if colour == "bt601_y":
+        samples, real = luma(samples), luma(real)
+    axes = tuple(range(1, real.ndim))
+    mse = np.square(samples - real).mean(axes)
+    values = {"psnr": psnr(mse), "mse": mse, "l1": np.abs(samples - real).mean(axes)}
+    if min(real.shape[-3:-1]) >= structure.WINDOW:
+        frames = [np.moveaxis(x.reshape(-1, *x.shape[-3:]), -1, 1) for x in (samples, real)]
+        blocks = [
+            structure.terms(*(x[i : i + batch_size] for x in frames), data_range=1)[0]
+            for i in range(0, len(frames[0]), batch_size)
+        ]
+        values["ssim"] = np.concatenate(blocks).reshape(len(real), -1).mean(1)
+    return values
+
+
+def about(colour: Colour, border: int, channels: int) -> dict[str, Any]:
+    """What an entry says of the variant that it measured: `colour`, `border` (px), `range` and `preprocessing`."""
+    own = {1: "grey", 3: "rgb"}.get(channels, f"{channels} channels")
+    return {
+        "colour": own if colour == "rgb" else colour,
+        "border": border,
+        "range": "[0, 1]" if colour == "rgb" else "[16 / 255, 235 / 255], peak 1",
+        "preprocessing": "clipped to [-1, 1], then [0, 1]; mean of per-example values",
+    }
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Values in [-1, 1], which may leave the range a little, to [0, 1] float64."""
+    return np.clip(x, -1, 1).astype(np.float64) / 2 + 0.5
+
+
+def luma(x: np.ndarray) -> np.ndarray:
+    """Y of BT.601 in its studio range, `[..., 1]` from 16 / 255 to 235 / 255, of `[..., C]` in [0, 1].
+
+    One channel counts as three equal ones. Y is not rounded to whole levels.
+
+    Raises:
+      InputError: other than 1 or 3 channels.
+    """
+    if x.shape[-1] not in (1, 3):
+        raise InputError(f"fidelity: the luma is of 1 or 3 channels, got {x.shape[-1]}; set colour='rgb'")
+    grey = x if x.shape[-1] == 1 else (x @ LUMA)[..., None]
+    return BLACK + (WHITE - BLACK) * grey
+
+
+def psnr(mse: np.ndarray) -> np.ndarray:
+    """`[N]` dB of mean squared errors `[N]` of values in [0, 1], at most 100."""
+    return -10 * np.log10(np.maximum(mse, SMALLEST_MSE))

@@ -1,0 +1,169 @@
+"""Restored pictures, beside what a user would otherwise take for the same degraded pictures.
+
+The baselines, PSNR in dB of the RGB values of the 372 test photos of `clothing` at 64 px:
+
+    half and quarter of the size, antialiased        bicubic 27.86 and 23.18
+    noise of 25 levels                               degraded 20.44, total variation 27.42, non-local means 28.64
+    blur of 1.5 px, then noise of 2 levels           degraded 24.60, Richardson-Lucy 27.45
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmgen_jax.config.ranges import Amount, Count, NotNegative
+from mmgen_jax.data import derived
+from mmgen_jax.data.transforms import blur, downsample, noise
+from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators.measures import fidelity, paired, restoration
+from mmgen_jax.evaluators.measures.examples import collect
+
+BICUBIC = "Pillow, a = -0.5, in floats, the weights at the border divided by their sum"
+MISSING = "scikit-image is not installed (pip install scikit-image)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Metrics of `fidelity.measure` for a model that restores a degraded picture, beside the baselines.
+
+    `noise` and `blur` say how the pipeline degrades the picture; the baselines are told, the model is not. Which
+    baselines there are, follows from the degradation:
+
+        degraded          the picture as it is given, where it has the target's size
+        bicubic           a smaller picture, enlarged
+        richardson_lucy   with `blur`
+        non_local_means, total_variation   with `noise` alone; by scikit-image, else without a value
+
+    Args:
+      target: the image that the model draws.
+      photo: the condition with the degraded picture, of the target's size or of a whole part of it.
+      noise: standard deviation of the noise, in levels of [0, 255]; that of `config.derived`, where this is one number.
+      blur: standard deviation of the Gaussian blur, in px; likewise.
+      colour: `rgb`, or `bt601_y`: the luma that papers on super-resolution measure (`fidelity.luma`).
+      border: pixels left out at each of the four sides.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
+      derived: as in `config.derived`; {} where the photo is not derived.
+    """
+
+    target: str
+    photo: str = "photo"
+    noise: NotNegative = 0.0
+    blur: NotNegative = 0.0
+    colour: fidelity.Colour = "rgb"
+    border: Count = 0
+    num_examples: Amount = 1000
+    splits: tuple[str, ...] = ("test",)
+    derived: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
+        """Raises ConfigError for what cannot be measured.
+
+        The model has to read a photo whose size is the target's divided by a whole number, and `noise` and `blur` have
+        to be those of `derived`.
+        """
+        if self.photo not in conditions:
+            raise ConfigError(
+                f"restoration.photo: expected a condition of the model ({', '.join(conditions) or 'none'}), got "
+                f"{self.photo!r}; set the field to the condition's name"
+            )
+        scale(np.shape(batch[self.photo]), np.shape(batch[self.target]))
+        for field, sigmas in self._degradations().items():
+            expected = sigmas[0] if sigmas else 0.0
+            if len(sigmas) < 2 and not isinstance(expected, tuple) and getattr(self, field) != expected:
+                raise ConfigError(
+                    f"restoration.{field}: expected {expected}, as config.derived degrades {self.photo!r}, got "
+                    f"{getattr(self, field)}; set the evaluator's {field} to {expected}"
+                )
+
+    def _degradations(self) -> dict[str, list[Any]]:
+        """`{"noise", "blur": the sigma of each such transform}`, from the photo back; {} of a photo as it is."""
+        entries, name = derived.build(self.derived), self.photo
+        found: dict[str, list[Any]] = {"noise": [], "blur": []} if name in entries else {}
+        while name in entries:
+            transform = entries[name].transform
+            for field, cls in (("noise", noise.Transform), ("blur", blur.Transform)):
+                if isinstance(transform, cls):
+                    found[field].append(transform.sigma)
+            name = entries[name].of[0]
+        return found
+
+    def __call__(
+        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
+        """`{"psnr" (dB), "ssim", "mse", "l1": {"value", "n", "interval", "baselines", "degradation", "colour", …}}`.
+
+        `degradation` has `scale` (the factor between the sides), `noise` and `blur`. A baseline says `how` it was
+        computed.
+        """
+        samples, true = collect(sample_fn, batches, self.target, (self.target, self.photo), self.num_examples)
+        real, photo = true[self.target], true[self.photo]
+        factor = scale(photo.shape, real.shape)
+        pictures, how = self._baselines(photo, real.shape[1:3], factor)
+        measured = fidelity.measure(samples, real, self.colour, self.border)
+        others = {
+            name: restored if isinstance(restored, str) else fidelity.measure(restored, real, self.colour, self.border)
+            for name, restored in pictures.items()
+        }
+        about = {
+            "degradation": {"scale": factor, "noise": self.noise, "blur": self.blur},
+            **fidelity.about(self.colour, self.border, real.shape[-1]),
+        }
+        entries = {}
+        for metric, values in measured.items():
+            beside = {name: other if isinstance(other, str) else other[metric] for name, other in others.items()}
+            entry = paired.entry(values, beside)
+            baselines = {name: {**other, "how": how[name]} for name, other in entry["baselines"].items()}
+            entries[metric] = entry | {"baselines": baselines} | about
+        return entries
+
+    def _baselines(
+        self, photo: np.ndarray, size: tuple[int, int], factor: int
+    ) -> tuple[dict[str, np.ndarray | str], dict[str, str]]:
+        """`{name: pictures [N, H, W, C] in [-1, 1], or why there are none}` and `{name: how}`."""
+        if factor > 1:
+            return {"bicubic": np.stack([downsample.bicubic(x, size) for x in photo])}, {"bicubic": BICUBIC}
+        found: dict[str, np.ndarray | str] = {"degraded": photo}
+        how = {"degraded": "as it is"}
+        unit = fidelity.unit(photo)
+        if self.blur:
+            found["richardson_lucy"] = _signed(restoration.richardson_lucy(unit, self.blur))
+            how["richardson_lucy"] = f"{restoration.ITERATIONS} iterations, padded"
+        elif self.noise:
+            library = restoration.library()
+            h, weight = f"h {restoration.STRENGTH} sigma", f"weight {restoration.WEIGHT} sigma"
+            patches = f"patches of {restoration.PATCH} px, distance {restoration.DISTANCE} px"
+            how["non_local_means"] = f"{library or MISSING}: {patches}, {h}"
+            how["total_variation"] = f"{library or MISSING}: {weight}"
+            for name in ("non_local_means", "total_variation"):
+                denoise = getattr(restoration, name)
+                found[name] = _signed(denoise(unit, self.noise / 255)) if library else MISSING
+        return found, how
+
+
+def scale(photo: tuple[int, ...], target: tuple[int, ...]) -> int:
+    """The factor between the sides of pictures `[N, H / f, W / f, C]` and `[N, H, W, C]`, 1 or more.
+
+    Raises:
+      ConfigError: other shapes.
+    """
+    factor = target[1] // photo[1] if len(photo) == len(target) == 4 and photo[1] else 0
+    if not factor or (photo[1] * factor, photo[2] * factor, photo[3]) != target[1:]:
+        raise ConfigError(
+            "restoration.photo: expected a picture with the channels and the sides of the target "
+            f"({list(target[1:])}), or with its sides divided by one whole number, got {list(photo[1:])}"
+        )
+    return factor
+
+
+def _signed(x: np.ndarray) -> np.ndarray:
+    """[0, 1] to [-1, 1], float32."""
+    return (2 * x - 1).astype(np.float32)

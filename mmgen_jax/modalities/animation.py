@@ -1,0 +1,58 @@
+"""Pictures as an animation: a GIF, and where a GIF cannot show all of them an MP4 beside it."""
+
+from __future__ import annotations
+
+import fractions
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from absl import logging
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+MAX_GIF_RATE = 50  # frames a second: browsers show a frame that is to last less than 20 ms for 100 ms
+CODEC = "libx264"  # H.264, which browsers play
+
+
+def save(stem: pathlib.Path, frames: Sequence[PIL.Image.Image], frame_rate: float) -> list[pathlib.Path]:
+    """Writes RGB frames of one size as `.gif`, and above `MAX_GIF_RATE` frames a second also as `.mp4`.
+
+    A GIF keeps the time of the clip: its frames last a whole number of 10 ms, some one more than others; above
+    `MAX_GIF_RATE` it leaves frames out, which is logged once.
+    """
+    path = stem.with_name(stem.name + ".gif")
+    rate = min(frame_rate, MAX_GIF_RATE)
+    shown = [
+        frames[int(i * frame_rate / rate + 1e-9)] for i in range(math.ceil(len(frames) * rate / frame_rate - 1e-9))
+    ]
+    ends = np.rint(100 / rate * np.arange(len(shown) + 1)).astype(int)
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=(10 * np.diff(ends)).tolist(), loop=0)
+    if frame_rate <= MAX_GIF_RATE:
+        return [path]
+    clip = _mp4(path.with_suffix(".mp4"), frames, frame_rate)
+    about = f"{clip[0].name} has all" if clip else f"no MP4 beside it, as this PyAV has no {CODEC}"
+    said = f"{path.name}: a GIF shows at most {MAX_GIF_RATE} frames/s; it has {len(shown)} of {len(frames)}, {about}"
+    logging.log_first_n(logging.WARNING, "%s", 1, said)
+    return [path, *clip]
+
+
+def _mp4(path: pathlib.Path, frames: Sequence[PIL.Image.Image], frame_rate: float) -> list[pathlib.Path]:
+    """The path where the codec is there, else nothing."""
+    import av
+
+    if CODEC not in av.codecs_available:
+        return []
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(CODEC, rate=fractions.Fraction(frame_rate).limit_denominator(1001))
+        stream.width, stream.height = (side + side % 2 for side in frames[0].size)  # the codec's colours are 2 × 2
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            pixels = np.full((stream.height, stream.width, 3), 255, np.uint8)
+            pixels[: frame.height, : frame.width] = np.asarray(frame)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return [path]

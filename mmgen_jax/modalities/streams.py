@@ -1,0 +1,65 @@
+"""Clips and their sound by PyAV: a container opened, and the decoded frames of one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mmgen_jax.errors import DataError
+from mmgen_jax.modalities import containers
+from mmgen_jax.modalities.base import undecodable
+
+# As FFmpeg names them: MP4, MOV and M4A share one; Matroska is MKV and WebM.
+FORMATS = ("mov", "gif", "matroska", "avi")
+
+
+def open_clip(path, modality: str, track: str, expected: str):
+    """The `av` container with only its header read.
+
+    Args:
+      track: `video` or `audio`, which it must have.
+      expected: what the file should be, for the error.
+
+    Raises:
+      DataError: unreadable, not one of FORMATS, cut off, or without the track.
+    """
+    import av
+
+    containers.check(path, modality)
+    try:
+        container = av.open(str(path))
+    except Exception as error:  # each format has exceptions of its own
+        raise undecodable(path, modality, expected, error) from error
+    known = container.format.name.split(",")[0] in FORMATS
+    if not known or not getattr(container.streams, track):
+        container.close()
+        what = f"{'an' if track == 'audio' else 'a'} {track} track" if known else expected
+        field = "format" if track == "video" or not known else "track"
+        raise DataError(
+            path, modality, field, what, "none" if known else container.format.name, "convert it or leave it out"
+        )
+    return container
+
+
+def decoded(path, modality: str, container, stream) -> Iterator:
+    """The frames of one stream; the decoder is told to report damage instead of concealing it."""
+    stream.codec_context.options = {"err_detect": "explode"}
+    frames, count = container.decode(stream), 0
+    while True:
+        try:
+            frame = next(frames, None)
+        except Exception as error:
+            raise undecodable(path, modality, "undamaged data", error, f"frame {count}") from error
+        if frame is None:
+            return
+        yield frame
+        count += 1
+
+
+def mono(frame) -> np.ndarray:
+    """One audio frame `[N]` in [-1, 1], the mean of its channels; integers are scaled by their range."""
+    part = frame.to_ndarray()
+    scale = float(-np.iinfo(part.dtype).min) if np.issubdtype(part.dtype, np.integer) else 1.0
+    channels = part if frame.format.is_planar else part.reshape(-1, frame.layout.nb_channels).T
+    return channels.mean(0) / scale

@@ -1,0 +1,61 @@
+"""The samples that a run shows of itself: for the same held-out examples each time, with what was asked under them."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from mmgen_jax import contracts
+from mmgen_jax.config.system import held_out_split, open_source
+from mmgen_jax.modalities import save
+from mmgen_jax.modalities.modality import Batch
+from mmgen_jax.runs.sampler import Sampler
+
+ROLE = 0x5A3B1E  # keeps this draw apart from others of the seed
+LOOKED_AT = 16  # times as many examples as are shown, to find one of every class
+
+
+def examples(config) -> Batch:
+    """`train.num_samples` examples of the held-out split, as `choose` picks them."""
+    source = open_source(config, held_out_split(config))
+    indices = choose(source, min(config.train.num_samples, len(source)), config.seed)
+    return source.read(indices, np.zeros(len(indices), int))
+
+
+def choose(source: contracts.Source, num: int, seed: int) -> np.ndarray:
+    """`[num]` indices drawn by the seed; where the source has a label, its classes come in turn.
+
+    A split may be sorted: its first examples would be of one class.
+    """
+    rng = np.random.default_rng([seed, ROLE])
+    labels = [name for name, modality in source.modalities.items() if modality.num_classes]
+    drawn = rng.choice(len(source), min(len(source), LOOKED_AT * num), replace=False)
+    if not labels:
+        return drawn[:num]
+    read = (source.read(part, np.zeros(len(part), int)) for part in np.array_split(drawn, -(-len(drawn) // num)))
+    classes = np.concatenate([np.asarray(batch[labels[0]]) for batch in read])
+    seen: dict[int, int] = {}
+    turns = []
+    for label in classes.tolist():
+        turns.append(seen.setdefault(label, 0))
+        seen[label] += 1
+    return drawn[np.lexsort((classes, turns))][:num]
+
+
+def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sampler) -> list[pathlib.Path]:
+    """Samples for a batch, and its reconstructions where the objective has them; nothing for None."""
+    if batch is None:
+        return []
+    system, folder = sampler.system, workdir / "samples"
+    conditions = {name: values for name, values in batch.items() if name in system.conditions}
+    named = {name: system.modalities[name] for name in system.conditions}
+    size = len(next(iter(batch.values())))
+    prompts = [save.describe(batch, named, i) for i in range(size)] if conditions else None
+    paths = save.save_samples(folder, step, sampler(batch), system.modalities, prompts, conditions)
+    if sampler.supports("reconstruct"):
+        reconstructed = {f"{name}_reconstructed": array for name, array in sampler.reconstruct(batch).items()}
+        shown = {**system.modalities, **{f"{name}_reconstructed": system.modalities[name] for name in system.targets}}
+        beside = {name: batch[name] for name in system.targets if name in batch}
+        paths += save.save_samples(folder, step, reconstructed, shown, prompts, beside)
+    return paths

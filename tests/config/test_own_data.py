@@ -1,0 +1,309 @@
+"""A config of the project on data that its user has: a folder, an .npz file, and what a notebook holds."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tiny
+from media_files import picture
+from PIL import Image
+
+from mmgen_jax import api, evaluate
+from mmgen_jax.api import sources
+from mmgen_jax.config import loading, own_data
+from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.errors import ConfigError, DataError, InputError
+
+UNPAIRED = {"image_translation_unpaired": "mnist", "style_transfer": "image"}  # and the first of their sets
+N = 40
+RNG = np.random.default_rng(0)
+PICTURES = RNG.integers(0, 256, (N, 20, 20, 3), np.uint8)
+TEXTS = np.array([f"a {'large' if i % 2 else 'small'} thing" for i in range(N)])
+LABELS = np.arange(N) % 3
+FIRST = np.moveaxis(PICTURES, -1, 1) / 255  # channels first, in [0, 1]
+
+
+def configs():
+    """Every config with its first argument, but for those of two data sets side by side."""
+    seen = {}
+    for reference in tiny.references():
+        seen.setdefault(reference.partition(":")[0], reference)
+    for name in UNPAIRED:
+        del seen[f"configs/{name}.py"]
+    return [reference.replace("configs/", "").replace(".py", "") for reference in seen.values()]
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory):
+    """Pictures, clips, sounds, texts and a class under names that other tools give."""
+    file = tmp_path_factory.mktemp("own") / "things.npz"
+    sound = RNG.uniform(-1, 1, (N, 8000)).astype(np.float32)
+    clips = RNG.integers(0, 256, (N, 4, 16, 16, 3), np.uint8)
+    more = {"video": clips, "audio": sound, "audio/sample_rate": 16_000}
+    np.savez(file, images=PICTURES, captions=TEXTS, y=LABELS, **more)
+    return file
+
+
+@pytest.mark.parametrize("reference", configs())
+def test_every_config_reads_own_data(reference, npz, capsys):
+    behind = "," if ":" in reference else ":"
+    if reference.startswith("multi_task"):
+        reference, behind = "multi_task:scenes,motion", ","  # own data has one label
+    config = loading.load(f"{reference}{behind}npz={npz}")
+    assert config.data.name == "npz" and capsys.readouterr().out == ""
+    source = open_source(config)
+    system = build_system(tiny.shrink(config), source.modalities, label_preserving=())
+    own = set(source.modalities) - set(config.get("derived", {}))
+    assert set(system.targets) <= set(config.data.names) == own
+    evaluate.build(config, system)
+
+
+@pytest.mark.parametrize("name", UNPAIRED)
+def test_own_data_is_not_two_data_sets(name, npz):
+    with pytest.raises(ConfigError, match=f"the config reads {UNPAIRED[name]}"):
+        loading.load(f"{name}:npz={npz}")
+
+
+def test_a_folder_lends_its_modalities_to_another_config(tmp_path, cache):
+    folder = tmp_path / "things"
+    folder.mkdir()
+    for i in range(12):
+        picture(folder / f"{i}.png", PICTURES[i])
+        (folder / f"{i}.txt").write_text(TEXTS[i])
+    config = loading.load(f"text_to_image_gan:digits,folder={folder}")
+    assert (config.data.name, config.data.names, config.data.image_size) == ("folder", ("text", "image"), 28)
+    assert config.train.batch_size == 8 and "accuracy" not in config.evaluators
+    assert config.discriminator.to_dict() == loading.load("text_to_image_gan:digits").discriminator.to_dict()
+    assert len(open_source(config)) == 10
+    with pytest.raises(ConfigError, match=r"the config reads clothing, and the data has: image, text; choose a config"):
+        loading.load(f"image_recognition:folder={folder}")
+    with pytest.raises(ConfigError, match=r"the config reads image, and .*, or give an array the name image"):
+        np.savez(tmp_path / "other.npz", picture=PICTURES.reshape(40, -1).astype(np.float32))
+        loading.load(f"dcgan:npz={tmp_path / 'other.npz'}")
+    with pytest.raises(DataError, match=r"expected an \.npz file, got a folder; read it by folder=PATH"):
+        loading.load(f"dcgan:npz={tmp_path}")
+    with pytest.raises(DataError, match="expected a folder, got nothing"):
+        loading.load(f"dcgan:folder={tmp_path / 'none'}")
+
+
+@pytest.mark.parametrize("argument", ["clothing", "digits"])
+def test_completion_is_measured_on_own_data(argument, tmp_path):
+    np.savez(tmp_path / "few.npz", image=PICTURES)
+    config = loading.load(f"inpainting:{argument},npz={tmp_path / 'few.npz'}")
+    assert list(config.evaluators) == ["completion"] and not config.evaluators.completion.get("label")
+
+
+def test_a_condition_that_the_data_lacks_is_left_out_and_said(npz, tmp_path, capsys):
+    np.savez(tmp_path / "few.npz", image=PICTURES, text=TEXTS)
+    config = loading.load(f"quickstart:npz={tmp_path / 'few.npz'}")
+    assert set(config.encoders) == {"text"} == set(config.fusion.modality_dropout)
+    assert capsys.readouterr().out == "config.encoders.audio is left out: the data has image, text\n"
+
+
+@pytest.mark.parametrize(
+    "argument, rest, fields",
+    [
+        ("folder=pets", "", {"name": "folder", "directory": "pets"}),
+        ("emoji,folder=a,b=c", "emoji", {"name": "folder", "directory": "a,b=c"}),
+        ("npz=~/x.npz", "", {"name": "npz", "file": str(pathlib.Path.home() / "x.npz")}),
+        ("scenes,target=image", "scenes,target=image", None),
+        ("my_folder=x", "my_folder=x", None),
+    ],
+)
+def test_an_argument_may_end_in_data(argument, rest, fields):
+    assert own_data.split(argument) == (rest, fields)
+
+
+def read(file, **fields):
+    config = loading.load("dcgan").copy_and_resolve_references().unlock()
+    config.data = {"name": "npz", "file": str(file), **fields}
+    sources = [open_source(config, split) for split in ("train", "validation", "test")]
+    return [source.read(np.arange(len(source)), np.zeros(len(source), int)) for source in sources], sources[0]
+
+
+def test_arrays_become_examples(npz):
+    (train, validation, test), source = read(npz)
+    assert [len(part["label"]) for part in (train, validation, test)] == [32, 4, 4]
+    every = np.concatenate([part["image"] for part in (train, validation, test)])
+    np.testing.assert_allclose(np.sort(every.sum((1, 2, 3))), np.sort((PICTURES / 127.5 - 1).sum((1, 2, 3))), atol=1e-3)
+    words = source.modalities["text"].tokenizer
+    assert {words.decode(ids) for ids in train["text"]} == set(TEXTS)
+    assert source.modalities["label"].classes == ("0", "1", "2") and source.modalities["audio"].sample_rate == 16_000
+    (resized, _, _), source = read(
+        npz, image_size=8, num_frames=2, audio_seconds=0.25, names=("image", "video", "audio")
+    )
+    shapes = {name: modality.shape for name, modality in source.modalities.items()}
+    assert (
+        shapes == {"image": (8, 8, 3), "video": (2, 8, 8, 3), "audio": (4000,)} and np.abs(resized["image"]).max() <= 1
+    )
+
+
+@pytest.mark.parametrize(
+    "arrays, shape",
+    [
+        ({"x_train": PICTURES[:20], "y_train": LABELS[:20], "x_test": PICTURES[:7], "y_test": LABELS[:7]}, (20, 20, 3)),
+        ({"train_images": PICTURES[:20, :, :, 0], "test_images": PICTURES[:7, :, :, 0]}, (20, 20, 1)),
+        ({"image_train": FIRST[:20], "image_test": FIRST[:7]}, (20, 20, 3)),
+    ],
+)
+def test_splits_of_the_users_own_are_kept(arrays, shape, tmp_path):
+    np.savez(tmp_path / "split.npz", **arrays)
+    (train, validation, test), source = read(tmp_path / "split.npz")
+    assert source.modalities["image"].shape == shape
+    assert len(test["image"]) == 7 and len(train["image"]) + len(validation["image"]) == 20
+    first = PICTURES[:7] if shape[-1] == 3 else PICTURES[:7, :, :, :1]
+    np.testing.assert_allclose(test["image"], first / 127.5 - 1, atol=1e-5)
+
+
+def test_a_mask_follows_its_array_to_the_name_of_its_kind(tmp_path):
+    """An array of no modality's name is told by its values: `x` is the image, and `x/mask` that of the image."""
+    mask = np.arange(len(PICTURES)) % 4 > 0
+    np.savez(tmp_path / "x.npz", **{"x": PICTURES, "x/mask": mask, "y": LABELS})
+    parts, _ = read(tmp_path / "x.npz")
+    assert sum(int((~part["image/mask"]).sum()) for part in parts) == (~mask).sum()
+
+
+def test_texts_may_be_bytes_and_of_a_script_without_spaces(tmp_path):
+    """A Han character is a word, without spaces around it; a sentence of Thai is one word, which is warned of."""
+    for texts in (["红色的圆", "蓝色的 A 方"], ["วงกลมสีแดง", "สี่เหลี่ยมสีน้ำเงิน"]):
+        np.savez(tmp_path / "bytes.npz", sentence=np.array([text.encode() for text in texts] * 10))
+        (train, _, _), source = read(tmp_path / "bytes.npz")
+        words = source.modalities["text"].tokenizer
+        assert {words.decode(ids) for ids in train["text"]} == {text.lower() for text in texts}
+        assert len(words.vocabulary) == (7 if "红色的圆" in texts else 2)
+        assert bool(source.warnings()) == ("红色的圆" not in texts)
+    assert [line.split(": ")[0] for line in source.warnings()] == ["text"] and "text_unit='character'" in str(
+        source.warnings()
+    )
+    assert not read(tmp_path / "bytes.npz", text_unit="character")[1].warnings()
+    with pytest.raises(ConfigError, match=r"data\.text_unit: expected word, character or byte, got 'syllable'"):
+        read(tmp_path / "bytes.npz", text_unit="syllable")
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        ({"image": PICTURES, "label": LABELS[:5]}, r"label\.length: expected 40 as image has, got 5"),
+        ({"image": np.full((4, 8, 8, 3), 300)}, "expected uint8, or floats in .* got int64 from 300 to 300"),
+        ({"image": np.zeros((4, 8, 8, 5), np.uint8)}, r"expected pictures with 1 or 3 channels"),
+        ({"text": np.array(["a", "b"], object)}, "text"),
+        ({"audio": np.full((4, 8), 2.0)}, r"expected values in \[-1, 1\], got 2"),
+        ({"text": np.zeros((4, 3), np.int32)}, r"text\.shape: expected \[N\] strings, got int32 \[4, 3\]"),
+        ({"text": np.array([["a", "b"]] * 4)}, r"text\.shape: expected \[N\] strings, got <U1 \[4, 2\]"),
+        ({"text": np.array([b"\xff"] * 4)}, r"text\.encoding: expected texts in UTF-8"),
+        ({"image": PICTURES, "image/mask": np.ones(3, bool)}, r"image/mask\.shape: expected \[40\], got \[3\]"),
+        ({"image": PICTURES, "sound/mask": np.ones(40, bool)}, r"sound/mask\.name: expected an array named as"),
+        (
+            {"audio": np.zeros((4, 8)), "audio/sample_rate": np.full(4, 8000)},
+            r"sample_rate\.shape: expected one number",
+        ),
+        ({"audio": np.zeros((4, 8)), "audio/sample_rate": 0}, r"sample_rate: expected 1000 to 192000 Hz, got 0 Hz"),
+        ({"x_train": PICTURES, "label": LABELS}, r"label\.splits: expected train, got none"),
+        ({"pose": np.full((4, 2), np.nan)}, r"pose\.range: expected finite values, got others in example 0"),
+        ({"image": np.zeros((4, 0, 8, 3))}, r"expected pictures with 1 or 3 channels, got \[4, 0, 8, 3\]"),
+        ({"label": np.array([-1, 0, 1])}, "expected class numbers from 0, got -1 to 1"),
+        ({"pose": np.zeros((4, 2, 2, 2, 2, 2))}, "pose"),
+        ({}, "expected at least one array"),
+    ],
+)
+def test_arrays_that_cannot_be_used(arrays, message, tmp_path):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(DataError, match=message) as error:
+        read(tmp_path / "bad.npz", validation_fraction=0.0, test_fraction=0.0)
+    assert str(tmp_path / "bad.npz") in str(error.value)
+
+
+SPLITS = {"train": slice(30), "test": slice(30, None)}
+
+
+class Feature:
+    names = ("cat", "dog", "fox")
+
+
+class HuggingFace:
+    """What a `datasets.Dataset` can do."""
+
+    features = {"img": object(), "label": Feature(), "caption": object()}
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        picture = Image.fromarray(PICTURES[i]).resize((20 + i % 2, 20))
+        return {"img": picture, "label": int(LABELS[i]), "caption": str(TEXTS[i]) if i else None}
+
+
+class Tensor:
+    """What a `torch.Tensor` can do."""
+
+    def __init__(self, array):
+        self.array, self.ndim, self.shape = array, array.ndim, array.shape
+
+    def numpy(self):
+        return self.array
+
+
+class Torch:
+    classes = ["cat", "dog", "fox"]
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        return Tensor(np.moveaxis(PICTURES[i], -1, 0).astype(np.float32) / 255), int(LABELS[i])
+
+
+@pytest.mark.parametrize(
+    "source, names, numbered",
+    [
+        (HuggingFace(), (), False),
+        (Torch(), (), False),
+        (({"picture": p, "label": l} for p, l in zip(PICTURES, LABELS)), {"picture": "image"}, True),
+        ([(p, int(l)) for p, l in zip(PICTURES, LABELS)], ("image", "label"), True),
+        ({part: {"image": PICTURES[rows], "label": LABELS[rows]} for part, rows in SPLITS.items()}, (), True),
+        ({"image": PICTURES, "label": np.array(Feature.names)[LABELS]}, (), False),
+    ],
+    ids=["HuggingFace", "PyTorch", "dicts", "tuples", "splits", "arrays"],
+)
+def test_what_a_notebook_holds_becomes_arrays(source, names, numbered, tmp_path):
+    arrays = sources.to_arrays(source, names, side=20)
+    np.savez(tmp_path / "own.npz", **arrays)
+    parts, opened = read(tmp_path / "own.npz")
+    assert opened.modalities["image"].shape == (20, 20, 3) and sum(len(part["image"]) for part in parts) == N
+    assert opened.modalities["label"].classes == (("0", "1", "2") if numbered else Feature.names)
+    if isinstance(source, HuggingFace):
+        assert sum(int((~part["text/mask"]).sum()) for part in parts) == 1
+    else:
+        every = np.concatenate([part["image"] for part in parts])
+        np.testing.assert_allclose(
+            np.sort(every.sum((1, 2, 3))), np.sort((PICTURES / 127.5 - 1).sum((1, 2, 3))), atol=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    "source, names, message",
+    [
+        ([], (), "expected at least one example"),
+        (5, (), "expected arrays by name, rows, a path"),
+        ([(1.5, "a")], (), r"expected names=\(…\) for the 2 places"),
+        ([(1, 2)], ("a",), "expected one for each of 2 places"),
+        ([{"pose": np.zeros(2)}, {"pose": np.zeros((2, 2))}], (), r"pose: expected one shape for all examples"),
+    ],
+)
+def test_a_source_that_is_none(source, names, message):
+    with pytest.raises(InputError, match=message):
+        sources.to_arrays(source, names)
+
+
+def test_a_run_keeps_its_data(tmp_path):
+    """Trained from arrays; measured and gone on with later, without them; other data is refused."""
+    changes = {"train.steps": 1, "train.batch_size": 8, "parallel.num_devices": 1, "generator.width": 8}
+    changes |= {"target_encoder.channels": (8, 8), "train.num_samples": 2, "data.image_size": 16}
+    changes |= {"optimizers.generator.warmup_steps": 0}
+    data = {"image": PICTURES, "text": TEXTS}
+    api.train("text_to_image_vae", tmp_path / "run", source=data, changes=changes)
+    assert api.evaluate(tmp_path / "run")["test/reconstruction/psnr"]["n"] == 4
+    assert api.sample(tmp_path / "run", {"text": "a small thing"}, num=2)["image"].shape == (2, 16, 16, 3)
+    assert int(api.train("text_to_image_vae", tmp_path / "run", source=data, changes=changes).step) == 1
+    with pytest.raises(ConfigError, match="holds a run on other data"):
+        api.train("text_to_image_vae", tmp_path / "run", source=data | {"text": TEXTS[::-1]}, changes=changes)

@@ -1,0 +1,155 @@
+"""What becomes of a folder's files once its layout is known: captions drawn, still GIFs, bad files, the fingerprint."""
+
+import pathlib
+
+import media_files as media
+import numpy as np
+import pytest
+import tiny
+from folder_layouts import (
+    ALL_TRAIN,
+    NUM,
+    SMALL,
+    caption_csv,
+    class_folders,
+    class_folders_with_texts,
+    everything,
+    picture,
+    pictures,
+    said,
+    several_captions,
+    table,
+    write,
+)
+
+from mmgen_jax import check_data, train
+from mmgen_jax.data.folder import Source
+from mmgen_jax.errors import DataError
+
+
+@pytest.fixture
+def files(tmp_path, cache) -> pathlib.Path:
+    """An empty folder."""
+    (tmp_path / "files").mkdir()
+    return tmp_path / "files"
+
+
+def test_lines_of_a_file_can_be_one_text(files):
+    several_captions(files)
+    source = Source(directory=str(files), text_lines="joined", text_unit="byte", **SMALL | {"text_length": 99})
+    assert all(len(example["texts"]) == 1 for example in everything(source))
+    assert everything(source)[0]["texts"][0].count("\n") == 2
+
+
+def test_training_draws_one_of_several_captions_by_seed_epoch_and_index(files):
+    several_captions(files)
+    source = Source(directory=str(files), **ALL_TRAIN, **SMALL)
+
+    def drawn(epoch, source=source):
+        ids = source.read(np.arange(NUM), np.full(NUM, epoch))["text"]
+        return [source.modalities["text"].tokenizer.decode(row) for row in ids]
+
+    epochs = [drawn(epoch) for epoch in range(8)]
+    assert drawn(3) == epochs[3] and len({tuple(epoch) for epoch in epochs}) == 8
+    for i in range(NUM):
+        number = epochs[0][i].split()[-1]
+        assert {epoch[i] for epoch in epochs} >= {said(int(number[6:]), form) for form in range(2)}
+    assert drawn(0, Source(directory=str(files), seed=1, **ALL_TRAIN, **SMALL)) != epochs[0]
+    held_out = Source(directory=str(files), split="test", **SMALL)
+    assert drawn_alike(held_out)
+
+
+def drawn_alike(source) -> bool:
+    """Whether every pass shows the same."""
+    batches = [source.read(np.arange(len(source)), np.full(len(source), epoch))["text"] for epoch in range(4)]
+    return all((batch == batches[0]).all() for batch in batches)
+
+
+def test_still_gifs_are_images_where_the_example_has_no_other(files):
+    for i in range(4):
+        media.picture(files / f"{i}.gif", np.full((8, 8, 3), 20 * i, np.uint8))
+        write(files / f"{i}.txt", said(i))
+    media.clip(files / "4.gif", codec="gif")
+    picture(files / "5.png", 5)
+    media.picture(files / "5.gif", np.full((8, 8, 3), 255, np.uint8))
+    source = Source(directory=str(files), **ALL_TRAIN, **SMALL)
+    batch = source.read(np.arange(6), np.zeros(6, int))
+    assert batch["image/mask"].tolist() == [True] * 4 + [False, True]
+    assert batch["video/mask"].tolist() == [False] * 4 + [True, True]
+    np.testing.assert_allclose(batch["image"][5], 100 / 127.5 - 1, atol=0.01)
+
+
+@pytest.fixture
+def damaged(files):
+    """One picture that is cut off, one text that is not UTF-8, one line that names no file."""
+    pictures(files)
+    rows = [[f"{i}.png", said(i)] for i in range(1, NUM)]
+    table(files / "captions.csv", [["filename", "caption"], *rows, ["99.png", said(99)]])
+    (files / "0.txt").write_bytes(b"\xff\xfe")
+    media.cut(files / "3.png", 0.5)
+    return files
+
+
+def test_bad_files_are_refused_or_skipped(damaged, capsys):
+    fields = {"directory": str(damaged), **SMALL}
+    assert check_data.check_source(Source, fields) == 1
+    problems = [line for line in capsys.readouterr().out.splitlines() if line.startswith("PROBLEM")]
+    assert [any(part in line for line in problems) for part in ("3.png", "0.txt", "captions.csv:13")] == [True] * 3
+    with pytest.raises(DataError, match=r"captions\.csv:13: data\.path: expected a file of the folder, got '99\.png'"):
+        Source(**fields, **ALL_TRAIN)
+
+    source = Source(**fields, **ALL_TRAIN, bad_files="skip")
+    batch = source.read(np.arange(len(source)), np.zeros(len(source), int))
+    assert len(source) == NUM and batch["image/mask"].sum() == NUM - 1 and batch["text/mask"].sum() == NUM - 1
+    (warning,) = source.warnings()
+    assert warning.startswith("files and lines that are skipped: 3, first ")
+    assert check_data.check_source(Source, fields | {"bad_files": "skip"}) == 0
+    out = capsys.readouterr().out
+    skipped = [line for line in out.splitlines() if line.startswith("SKIPPED")]
+    assert [any(part in line for line in skipped) for part in ("3.png", "0.txt", "captions.csv:13")] == [True] * 3
+    assert f"WARNING {warning}" in out and "nothing stops training; warnings: 1" in out
+    with pytest.raises(DataError, match=r"3\.png"):  # what was cached while skipping does not hide it
+        (damaged / "0.txt").unlink()
+        captions = (damaged / "captions.csv").read_text().splitlines()
+        write(damaged / "captions.csv", "\n".join(captions[:-1]))
+        Source(**fields, **ALL_TRAIN)
+
+
+def test_a_class_alone_is_no_example(files):
+    class_folders(files)
+    media.cut(files / "cat" / "1.png", 0.5)
+    source = Source(directory=str(files), bad_files="skip", **ALL_TRAIN, **SMALL)
+    assert len(source) == NUM - 1 and {example["image"] for example in everything(source)} == {*range(NUM)} - {1}
+    assert len(Source(directory=str(files), names=("label",), **ALL_TRAIN, **SMALL)) == NUM
+
+
+def test_fingerprint_is_of_the_content_and_not_of_the_place(tmp_path, cache):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for directory in (one, other):
+        directory.mkdir()
+        class_folders_with_texts(directory)
+
+    def fingerprint(directory=one, **fields):
+        return Source(**{"directory": str(directory), **SMALL, **fields}).fingerprint()
+
+    first = fingerprint()
+    assert first == fingerprint(other) == fingerprint(split="test") == fingerprint(names=("image",))
+    for fields in ({"seed": 1}, {"test_fraction": 0.2}, {"text_unit": "byte", "text_length": 64}, {"layout": "stems"}):
+        assert fingerprint(**fields) != first
+    assert fingerprint(bad_files="skip") != first
+    write(one / "cat" / "1.txt", said(2))  # as long as before
+    changed = fingerprint()
+    assert changed != first
+    picture(one / "cat" / "99.png", 3)
+    assert fingerprint() not in (first, changed)
+
+
+def test_train_says_what_it_reads(files, tmp_path, capsys):
+    caption_csv(files)
+    write(files / "0.heic", "x")
+    config = tiny.config("vae", num_samples=2)
+    with config.unlocked():
+        config.data = {"name": "folder", "directory": str(files), "names": ("text", "image"), "image_size": 16}
+    train.train(config, tmp_path / "run")
+    out = "".join(capsys.readouterr())
+    assert "data: captions.csv: 12 lines" in out and "WARNING files that end in .heic are not read: 1" in out
