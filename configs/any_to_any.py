@@ -58,9 +58,9 @@ ENCODERS = {
 PLAN = {"text": 3000, "image": 6000, "audio": 5000, "video": 3000}  # steps of a run with one stage
 WIDTH = {"image": 32, "audio": 32, "video": 16}  # channels of the finest grid; fewer for clips, whose grid is large
 CODES = {"image": (128, 8, 1500), "audio": (512, 16, 2500), "video": (512, 8, 2000)}  # size, length, tokenizer's steps
-# Of the encoder to codes or latents: the channels of its stages, and the residual blocks of each stage.
-STAGES = {"image": ((32, 64), 1), "audio": ((128,), 2), "video": ((16, 32), 0)}
-CODED_CLIP = (16, 32, 64)  # a stage more: 64 codes instead of 256, of which attention costs 16 times as much
+# Of the encoder to codes or latents: the channels of its stages, and the residual blocks of each stage. Codes are of a
+# whole clip, latents of each frame.
+STAGES = {"image": ((32, 64), 1), "audio": ((128,), 2), "video": ((16, 32, 64), 0), "frame": ((32, 64), 1)}
 
 
 def get_config(arg="scenes"):
@@ -192,7 +192,7 @@ def autoregressive(config, data, target):
         return
     size, code_dim, begin = CODES[target]
     fields = {"name": "vq_vae", "codebook_size": size, "code_dim": code_dim}
-    config.representation = stacked(config, target, fields, CODED_CLIP if target == "video" else ())
+    config.representation = stacked(config, target, fields)
     config.generator = {"name": "transformer", "features": 96, "num_layers": 3, "num_heads": 4}
     config.objective.top_p = 0.9
     if config.encoders:
@@ -215,22 +215,21 @@ def diffusion(config, data, target):
         config.generator = {"name": "unet", "channels": (32, 64)}
         return
     sound = target == "audio"
-    fields = {"name": "kl_autoencoder", "latent_dim": 16 if sound else 4}
-    config.representation = stacked(config, target, fields)
-    config.generator = {"name": "unet", "patch_size": 1}
-    config.generator.update(
-        {"channels": (128, 192), "num_blocks": 2, "skips": "concat"} if sound else {"channels": (48, 96)}
-    )
+    if sound:
+        config.representation = stacked(config, "audio", {"name": "kl_autoencoder", "latent_dim": 16})
+    else:
+        of_frame = stacked(config, "frame", {"name": "kl_autoencoder", "latent_dim": 4})
+        config.representation = {"name": "per_frame", "frames_per_step": 2, "of": of_frame}
+    config.generator = {"name": "unet", "patch_size": 1, "channels": (128, 192), "num_blocks": 2, "skips": "concat"}
     begin = 1500
     config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
     config.optimizers.generator.start_step = begin
-    config.train.steps = begin + (5000 if sound else 4000)
+    config.train.steps = begin + 5000
 
 
-def stacked(config, target, fields, channels=()):
-    """A learned representation, on top of the target's own one (`log_mel` for sounds); its stages are `STAGES`."""
-    usual, blocks = STAGES[target]
-    channels = channels or usual
+def stacked(config, part, fields):
+    """A learned representation, on top of the target's own one (`log_mel` for sounds), with `STAGES[part]`."""
+    channels, blocks = STAGES[part]
     networks = {
         "encoder": {"name": "trunk", "features": 64, "channels": channels, "num_blocks": blocks},
         "decoder": {
@@ -241,5 +240,5 @@ def stacked(config, target, fields, channels=()):
         },
     }
     of = {"of": config.representation.to_dict()} if "representation" in config else {}
-    output = {"output": "clip"} if target == "video" else {}
+    output = {"output": "clip"} if part in ("video", "frame") else {}
     return {**fields, **networks, **output, **of}

@@ -183,9 +183,10 @@ def _representation(fields, modality: Modality, common, where: str):
     """A representation of a target, and those that it stands on (`of`)."""
     if not isinstance(fields, ml_collections.ConfigDict):
         raise ConfigError(f"config.{where}: expected a group of fields with a name, got {fields!r}")
-    inner = _representation(fields["of"], modality, common, f"{where}.of") if fields.get("of") else None
-    of = inner or lookup.find("representations", "identity")(modality)
-    facts = common | _facts(modality) | {"shape": of.space.shape}
+    part = getattr(lookup.find("representations", fields["name"]), "part_of", lambda whole: whole)(modality)
+    inner = _representation(fields["of"], part, common, f"{where}.of") if fields.get("of") else None
+    of = inner or lookup.find("representations", "identity")(part)
+    facts = common | _facts(part) | {"shape": of.space.shape}
     context = {"modality": modality, "of": of, "sample_rate": modality.sample_rate}
     for part, package in REPRESENTATION_PACKAGES.items():
         if fields.get(part):
