@@ -145,6 +145,10 @@ class Source:
                 part, parts = 0, 1
             order = np.random.default_rng([self.seed, ROLE]).permutation(len(source))
             rows[name] = np.sort(order[part::parts]) if parts > 1 else np.arange(len(source))
+            if not len(rows[name]):
+                raise ConfigError(
+                    f"config.data.sets.{name}.part: part {part} of {parts} of {len(source)} is empty; use fewer parts"
+                )
         return rows
 
     @functools.cached_property

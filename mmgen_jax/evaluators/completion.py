@@ -63,7 +63,11 @@ class Evaluator:
         return (self.label,) if self.label else ()
 
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
-        """Raises ConfigError unless the model reads a photo of the target's shape and a mask of the target's size."""
+        """Raises ConfigError for what cannot be measured.
+
+        The model has to read a photo of the target's shape and a mask of the target's size, and a hole has to leave
+        something of the picture.
+        """
         shape = np.shape(batch[self.target])[1:]
         for field, expected in (("photo", shape), ("mask", (*shape[:2], 1))):
             name = getattr(self, field)
@@ -74,6 +78,11 @@ class Evaluator:
                 )
             if (got := np.shape(batch[name])[1:]) != expected:
                 raise ConfigError(f"completion.{field}: expected {name!r} of shape {expected}, got {got}")
+        if whole := [name for name, hole in self.holes(shape[:2], 1).items() if hole.all()]:
+            raise ConfigError(
+                f"completion: the hole {whole[0]} is the whole picture of {shape[0]} x {shape[1]} px; lower "
+                + ("strokes" if whole[0] == "strokes" else "boxes")
+            )
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

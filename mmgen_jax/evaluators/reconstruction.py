@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,10 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return ()
+
+    def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
+        """Raises InputError for a `colour` or a `border` that does not suit the target."""
+        fidelity.check(np.shape(batch[self.target]), self.colour, self.border)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

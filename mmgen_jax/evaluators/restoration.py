@@ -23,6 +23,7 @@ from mmgen_jax.evaluators.measures import fidelity, paired, restoration
 from mmgen_jax.evaluators.measures.examples import collect
 
 BICUBIC = "Pillow, a = -0.5, in floats, the weights at the border divided by their sum"
+SHIFTED = "; the small photo's pixels lie half a pixel beside the middle of their cells (downsample.antialiased=False)"
 MISSING = "scikit-image is not installed (pip install scikit-image)"
 
 
@@ -67,8 +68,8 @@ class Evaluator:
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
         """Raises ConfigError for what cannot be measured.
 
-        The model has to read a photo whose size is the target's divided by a whole number, and `noise` and `blur` have
-        to be those of `derived`.
+        The model has to read a photo whose size is the target's divided by a whole number, `noise` and `blur` have to
+        be those of `derived`, and `colour` and `border` have to suit the target.
         """
         if self.photo not in conditions:
             raise ConfigError(
@@ -76,6 +77,7 @@ class Evaluator:
                 f"{self.photo!r}; set the field to the condition's name"
             )
         scale(np.shape(batch[self.photo]), np.shape(batch[self.target]))
+        fidelity.check(np.shape(batch[self.target]), self.colour, self.border)
         for field, sigmas in self._degradations().items():
             expected = sigmas[0] if sigmas else 0.0
             if len(sigmas) < 2 and not isinstance(expected, tuple) and getattr(self, field) != expected:
@@ -84,17 +86,23 @@ class Evaluator:
                     f"{getattr(self, field)}; set the evaluator's {field} to {expected}"
                 )
 
-    def _degradations(self) -> dict[str, list[Any]]:
-        """`{"noise", "blur": the sigma of each such transform}`, from the photo back; {} of a photo as it is."""
-        entries, name = derived.build(self.derived), self.photo
-        found: dict[str, list[Any]] = {"noise": [], "blur": []} if name in entries else {}
+    def _transforms(self) -> list[Any]:
+        """Those that the photo is derived by, the last first; [] of a photo as it is."""
+        entries, name, found = derived.build(self.derived), self.photo, []
         while name in entries:
-            transform = entries[name].transform
-            for field, cls in (("noise", noise.Transform), ("blur", blur.Transform)):
-                if isinstance(transform, cls):
-                    found[field].append(transform.sigma)
+            found.append(entries[name].transform)
             name = entries[name].of[0]
         return found
+
+    def _degradations(self) -> dict[str, list[Any]]:
+        """`{"noise", "blur": the sigma of each such transform}`; {} of a photo as it is."""
+        kinds = {"noise": noise.Transform, "blur": blur.Transform} if (transforms := self._transforms()) else {}
+        return {field: [t.sigma for t in transforms if isinstance(t, cls)] for field, cls in kinds.items()}
+
+    def _shifted(self) -> bool:
+        """Whether a smaller photo has pixels of the large one, at a place beside the middle of a cell."""
+        small = [t for t in self._transforms() if isinstance(t, downsample.Transform)]
+        return any(not t.antialiased and t.factor % 2 == 0 for t in small)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
@@ -130,7 +138,8 @@ class Evaluator:
     ) -> tuple[dict[str, np.ndarray | str], dict[str, str]]:
         """`{name: pictures [N, H, W, C] in [-1, 1], or why there are none}` and `{name: how}`."""
         if factor > 1:
-            return {"bicubic": np.stack([downsample.bicubic(x, size) for x in photo])}, {"bicubic": BICUBIC}
+            how = {"bicubic": BICUBIC + SHIFTED * self._shifted()}
+            return {"bicubic": np.stack([downsample.bicubic(x, size) for x in photo])}, how
         found: dict[str, np.ndarray | str] = {"degraded": photo}
         how = {"degraded": "as it is"}
         unit = fidelity.unit(photo)

@@ -8,7 +8,7 @@ without any translation.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,13 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (f"{self.source}_{self.label}",)
+
+    def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
+        """Raises ConfigError unless all sets have one shape, which the judge of the sets needs."""
+        shapes = {name: np.shape(batch[name])[1:] for name in self.data["sets"] if name in batch}
+        if len(set(shapes.values())) > 1:
+            got = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+            raise ConfigError(f"translation_accuracy: expected sets of one shape, got {got}; give them one size")
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

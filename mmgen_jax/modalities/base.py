@@ -38,6 +38,7 @@ class Base:
     has_vocabulary: ClassVar[bool] = False
     eight_bits: ClassVar[bool] = False
     is_picture: ClassVar[bool] = False
+    binary: ClassVar[bool] = False
 
     @classmethod
     def kind_of(cls, path) -> str:

@@ -22,6 +22,7 @@ class Kind(image.Kind):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    binary: ClassVar[bool] = True
     operations: ClassVar[Mapping[str, float]] = {"flip": 1, "rotate": 180, "crop": 1e4}
 
     @classmethod

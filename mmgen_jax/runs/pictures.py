@@ -183,7 +183,7 @@ def request(system: System, given: Mapping[str, Any]) -> Request | None:
         white, tiles = None, tuple(range(len(tiling.corners)))
         if hole:
             white = values[hole] > 0
-            tiles = _tiles(tiling, white, pictures[hole], pictures[known], known)
+            tiles = _tiles(tiling, white, scales[hole], pictures[hole], pictures[known], known)
             values[known] = np.where(white, np.float32(0), values[known])  # as the training hides what is in the hole
         sources = {name: tiling.pad(array, scales[name]) for name, array in values.items()}
         lines.append(Line(pictures[form], tiling, sources, others, white, tiles))
@@ -216,10 +216,13 @@ def _check_sizes(pictures: Mapping[str, Picture], form: str, scales: Mapping[str
     return height, width
 
 
-def _tiles(tiling: Tiling, hole: np.ndarray, mask: Picture, picture: Picture, name: str) -> tuple[int, ...]:
+def _tiles(
+    tiling: Tiling, hole: np.ndarray, scale: Scale, mask: Picture, picture: Picture, name: str
+) -> tuple[int, ...]:
     """The tiles with a part of the hole; says what a user may not expect of it.
 
     Args:
+      scale: pixels of the hole for one of the coarsest grid.
       name: of the picture.
 
     Raises:
@@ -228,8 +231,8 @@ def _tiles(tiling: Tiling, hole: np.ndarray, mask: Picture, picture: Picture, na
     if picture.cut:
         expected, got = "8 bits a channel, or grey of 16", "colour of 16 bits, which a hole's surroundings cannot keep"
         raise DataError(picture.path, name, "depth", expected, got, "convert it to 8 bits")
-    padded = tiling.pad(hole)
-    cut = [tiling.cut(padded, i) for i in range(len(tiling.corners))]
+    padded = tiling.pad(hole, scale)
+    cut = [tiling.cut(padded, i, scale) for i in range(len(tiling.corners))]
     if not hole.any():
         logging.warning("%s: nothing is white, so nothing is drawn: the result is the picture itself", mask.path)
     elif hole.all():

@@ -157,6 +157,10 @@ def test_what_is_refused():
         ({"a": {"name": "grey", "of": "b"}, "b": {"name": "grey", "of": "a"}}, "a, b: derived from itself in a circle"),
         ({"grey": {"name": "gray", "of": "image"}}, "did you mean 'grey'"),
         ({"grey": {"name": "grey", "of": "audio"}}, "reads pictures, got kind 'audio'"),
+        (
+            {"mask": {"name": "mask", "of": "image"}, "soft": {"name": "blur", "of": "mask"}},
+            "blur: reads pictures, got kind 'mask'",
+        ),
         ({"photo": {"name": "blur", "of": "image", "sigma": (3.0, 1.0)}}, r"blur\.sigma: expected a range"),
         ({"photo": {"name": "noise", "of": "image", "sigma": (3.0, 1.0)}}, r"noise\.sigma: expected a range"),
         ({"photo": {"name": "jpeg", "of": "image", "quality": (50, 10)}}, r"jpeg\.quality: expected a range"),

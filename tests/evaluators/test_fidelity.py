@@ -63,6 +63,10 @@ def test_a_grey_picture_says_that_it_is_grey():
 def test_variants_that_cannot_be_measured_are_refused():
     with pytest.raises(InputError, match=r"a border of 12 px leaves nothing of 24 x 30 px"):
         fidelity.measure(DRAWN, REAL, border=12)
+    for name in ("reconstruction", "restoration"):  # said before the training too
+        evaluator = lookup.build("evaluators", {"name": name, "border": 12}, target="x")
+        with pytest.raises(InputError, match="a border of 12 px leaves nothing"):
+            evaluator.check({"x": REAL, "photo": REAL}, ("photo",))
     with pytest.raises(InputError, match=r"luma is of 1 or 3 channels, got 2"):
         fidelity.measure(DRAWN[..., :2], REAL[..., :2], "bt601_y")
     with pytest.raises(ConfigError, match=r"colour: expected one of rgb, bt601_y, got 'ycbcr'"):

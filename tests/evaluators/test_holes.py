@@ -148,6 +148,9 @@ def test_a_model_that_does_not_read_the_hole_is_refused():
         evaluator.check(batch, ("photo",))
     with pytest.raises(ConfigError, match=r"photo: expected 'photo' of shape \(16, 16, 3\), got \(8, 8, 3\)"):
         evaluator.check(batch | {"photo": np.zeros((1, 8, 8, 3))}, ("photo", "mask"))
+    whole = lookup.build("evaluators", {"name": "completion", "boxes": (0.5, 1.0)}, target="image")
+    with pytest.raises(ConfigError, match="the hole box_16 is the whole picture of 16 x 16 px; lower boxes"):
+        whole.check(batch, ("photo", "mask"))
 
 
 def test_clothing_is_completed_as_well_as_known(mmgen_data):

@@ -71,3 +71,7 @@ def test_what_it_cannot_judge_is_refused():
     with pytest.raises(ConfigError, match="its sets: none; use the data source 'unpaired'"):
         lookup.build("evaluators", {"name": "translation_accuracy", "source": "a", "target": "b"}, data={"name": "x"})
     assert evaluator().names == ("plain_digit",)
+    batch = {"plain": np.zeros((1, 8, 8, 1)), "moved": np.zeros((1, 8, 8, 1))}
+    evaluator().check(batch, ())
+    with pytest.raises(ConfigError, match=r"expected sets of one shape, got plain \[8, 8, 1\], moved \[9, 8, 1\]"):
+        evaluator().check(batch | {"moved": np.zeros((1, 9, 8, 1))}, ())

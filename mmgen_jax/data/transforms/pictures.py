@@ -13,8 +13,8 @@ from mmgen_jax.modalities.space import is_picture
 
 
 def picture(name: str, of: Modality) -> tuple[int, int, int]:
-    """`(H, W, C)` of a picture; raises ConfigError for another kind of data."""
-    if not is_picture(of.space):
+    """`(H, W, C)` of a picture; raises ConfigError for another kind of data, and for a mask, which has two values."""
+    if not is_picture(of.space) or of.traits.binary:
         raise ConfigError(f"transforms/{name}: reads pictures, got kind {of.kind!r}; derive it from an image")
     height, width, channels = of.shape
     return height, width, channels

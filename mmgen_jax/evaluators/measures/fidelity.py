@@ -36,11 +36,9 @@ def measure(
       InputError: the shapes differ, are neither of images nor of videos, or are smaller than the borders; or the luma
         of other than 1 or 3 channels.
     """
-    if samples.shape != real.shape or real.ndim not in (4, 5):
+    if samples.shape != real.shape:
         raise InputError(f"fidelity: expected pictures or clips of one shape, got {samples.shape}, {real.shape}")
-    if min(real.shape[-3:-1]) <= 2 * border:
-        height, width = real.shape[-3:-1]
-        raise InputError(f"fidelity: a border of {border} px leaves nothing of {height} x {width} px; lower `border`")
+    check(real.shape, colour, border)
     inner = slice(border, -border or None)
     samples, real = (unit(x[..., inner, inner, :]) for x in (samples, real))
     if colour == "bt601_y":
@@ -56,6 +54,17 @@ def measure(
         ]
         values["ssim"] = np.concatenate(blocks).reshape(len(real), -1).mean(1)
     return values
+
+
+def check(shape: tuple[int, ...], colour: Colour, border: int) -> None:
+    """Raises InputError for a shape `[N, H, W, C]` or `[N, T, H, W, C]` that `measure` cannot measure."""
+    if len(shape) not in (4, 5):
+        raise InputError(f"fidelity: expected pictures or clips, got shape {shape}")
+    height, width, channels = shape[-3:]
+    if min(height, width) <= 2 * border:
+        raise InputError(f"fidelity: a border of {border} px leaves nothing of {height} x {width} px; lower `border`")
+    if colour == "bt601_y" and channels not in (1, 3):
+        raise InputError(f"fidelity: the luma is of 1 or 3 channels, got {channels}; set colour='rgb'")
 
 
 def about(colour: Colour, border: int, channels: int) -> dict[str, Any]:
@@ -78,12 +87,7 @@ def luma(x: np.ndarray) -> np.ndarray:
     """Y of BT.601 in its studio range, `[..., 1]` from 16 / 255 to 235 / 255, of `[..., C]` in [0, 1].
 
     One channel counts as three equal ones. Y is not rounded to whole levels.
-
-    Raises:
-      InputError: other than 1 or 3 channels.
     """
-    if x.shape[-1] not in (1, 3):
-        raise InputError(f"fidelity: the luma is of 1 or 3 channels, got {x.shape[-1]}; set colour='rgb'")
     grey = x if x.shape[-1] == 1 else (x @ LUMA)[..., None]
     return BLACK + (WHITE - BLACK) * grey
 
