@@ -22,6 +22,9 @@ from mmgen_jax.objectives.parts.completion import Completes, check_output, clipp
 from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 from mmgen_jax.objectives.reconstruction import ERRORS
 
+PEAK = 2.0  # the largest difference of values in [-1, 1]
+FLOOR = 1e-5  # of the error in `psnr`: above 50 dB an example counts little, and a perfect one has a finite slope
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Completes):
@@ -29,7 +32,9 @@ class Objective(Completes):
 
     Args:
       generator: `(None, condition, train) -> [B, *space.shape]`, e.g. `translation`, `gated`, `subpixel`.
-      error: `l1` (absolute error) or `l2` (squared error).
+      error: `l1` (absolute error), `l2` (squared error), or `psnr`: the mean over examples of 10 log10 of the mean
+        squared error over its peak, which is minus the PSNR in dB (Chen et al., 2021, HINet). There an easy example
+        counts as much as a hard one; `l2` follows the hard ones.
       output: `tanh`: the generator's output is brought to [-1, 1]; `linear`: it is the target itself, cut off in
         sampling, for generators that add to a source.
 
@@ -44,10 +49,12 @@ class Objective(Completes):
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __post_init__(self):
-        if self.error not in ERRORS:
-            raise ConfigError(f"objective.error: expected one of {', '.join(ERRORS)}, got {self.error!r}")
+        if self.error not in (*ERRORS, "psnr"):
+            raise ConfigError(f"objective.error: expected one of {', '.join(ERRORS)}, psnr, got {self.error!r}")
         check_output(self.output)
         self.continuous()
+        if self.error == "psnr" and not self.code.space.bounded:
+            raise ConfigError("objective.error: psnr needs values in [-1, 1]; the representation's are unbounded")
         self.check_completion()
         _ = self.conditions
 
@@ -69,9 +76,12 @@ class Objective(Completes):
         rngs = {"dropout": dropout, "modality_dropout": modality_dropout}
         latent = self._no_latent(batch)
         output, collections = apply_train(self.network, "generator", params, collections, batch, latent, rngs=rngs)
-        error = ERRORS[self.error](ranged(output, self.output, self.code.space.bounded) - real)
+        squared = self.error == "psnr"
+        error = ERRORS["l2" if squared else self.error](ranged(output, self.output, self.code.space.bounded) - real)
         counted = jnp.broadcast_to(self.hole_of(batch), error.shape) if self.hole else jnp.ones_like(error)
         error = losses.per_example(error * counted) / jnp.maximum(losses.per_example(counted), 1.0)
+        if squared:
+            error = 10 * jnp.log10(error / PEAK**2 + FLOOR)
         return jnp.mean(weights * error), (collections, {})
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:

@@ -10,6 +10,7 @@ import tiny
 
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import build_system, open_source
+from mmgen_jax.evaluators import completion
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators import gated, subpixel
 from mmgen_jax.runs.sampler import Sampler
@@ -80,6 +81,22 @@ def test_the_loss_is_the_mean_over_the_hole():
     spoilt = batch | {"image": np.where(hole, batch["image"], 1 - batch["image"])}
     same, _ = objective.loss("generator", params, collections, spoilt, jax.random.key(0))
     np.testing.assert_allclose(same, loss, rtol=1e-6)
+
+
+def test_with_psnr_the_loss_is_minus_the_psnr_of_each_hole():
+    training, sampler = trained("regression")
+    batch = training.source.read(np.arange(4), np.zeros(4, int))
+    objective = training.system.objective
+    objective = objective.__class__(**{**vars(objective), "error": "psnr"})
+    loss, _ = objective.loss("generator", *sampler.variables, batch, jax.random.key(0))
+    drawn = objective.sample(*sampler.variables, batch, jax.random.key(0))["image"]
+    decibels = completion.measure(np.asarray(drawn), batch["image"], batch["mask"][..., 0] > 0)["psnr"]
+    np.testing.assert_allclose(loss, -np.mean(decibels), rtol=1e-3)
+    perfect = batch | {"image": np.asarray(drawn)}
+    slope = jax.grad(lambda p: objective.loss("generator", p, sampler.variables[1], perfect, jax.random.key(0))[0])
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(slope(sampler.variables[0])))
+    with pytest.raises(ValueError, match="expected one of l2, l1, psnr, got 'l3'"):
+        objective.__class__(**{**vars(objective), "error": "l3"})
 
 
 def test_the_absolute_error_is_added_to_the_adversarial_loss():
