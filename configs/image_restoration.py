@@ -43,7 +43,7 @@ def get_config(arg="noise"):
     config.aligned = ("photo",)
     if not emoji:
         config.augment = {name: {"flip": 0.5} for name in ("image", *DERIVED[task])}
-    config.objective = {"name": "regression", "target": "image", "error": "l1", "output": "linear"}
+    config.objective = {"name": "regression", "target": "image", "error": "psnr", "output": "linear"}
     config.generator = {"name": "subpixel", "width": 32, "num_blocks": 4, "fold": 2 if same_grid else 1}
     config.optimizers = {
         "generator": {

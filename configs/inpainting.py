@@ -8,7 +8,7 @@ the photo, bit for bit.
 
 Argument: `clothing` (the default) or `digits`, then the family:
 
-    regression     gated convolutions, trained by the squared error in the hole (the default)
+    regression     gated convolutions, trained by the PSNR in the hole (the default)
     adversarial    the same network against a discriminator of patches, which sees photo and mask as well
     diffusion      an unconditional model of whole pictures; in sampling, what is known follows its own path
 
@@ -53,9 +53,9 @@ def get_config(arg="clothing,regression"):
 
 def regression(config, data):
     config.aligned = ("photo", "mask")
-    config.objective.update({"name": "regression", "error": "l2"})
+    config.objective.update({"name": "regression", "error": "psnr"})
     small = data == "digits"
-    config.generator = {"name": "gated", "width": 16, "max_width": 96, "num_halvings": 2 if small else 4}
+    config.generator = {"name": "gated", "width": 24, "max_width": 128, "num_halvings": 2 if small else 4}
     config.optimizers = {
         "generator": {
             "lr": 1e-3,
@@ -65,7 +65,7 @@ def regression(config, data):
             "ema_decay": 0.998,
         }
     }
-    config.train.steps = 3000 if small else 6000
+    config.train.steps = 3000 if small else 10_000
 
 
 def adversarial(config, data):
@@ -75,7 +75,7 @@ def adversarial(config, data):
     config.discriminator = {"name": "patch", "width": 32, "num_stages": 2, "spectral_norm": True, "norm": "none"}
     config.optimizers.generator.update({"lr": 5e-4, "b1": 0.5})
     config.optimizers.discriminator = {"lr": 5e-4, "b1": 0.5}
-    config.train.steps = config.train.steps * 3 // 4
+    config.train.steps = config.train.steps // 2
 
 
 def diffusion(config, data):

@@ -1,9 +1,9 @@
 """Completion of clothing by gated convolutions, by the error alone and against a discriminator; digits by diffusion."""
 
 MODELS = {
-    "clothing: squared error": "clothing",
+    "clothing: PSNR": "clothing",
     "clothing: adversarial": "clothing,adversarial",
-    "digits: squared error": "digits",
+    "digits: PSNR": "digits",
     "digits: diffusion": "digits,diffusion",
 }
 

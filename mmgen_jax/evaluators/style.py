@@ -19,7 +19,7 @@ from mmgen_jax.config.ranges import Amount
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
-from mmgen_jax.objectives.parts.style import gram_distance, moments
+from mmgen_jax.objectives.parts.style import gram_distance, recoloured
 
 BATCH = 50
 
@@ -71,7 +71,8 @@ class Evaluator:
         photo, style = (true[name] for name in names)
         grids = functools.partial(features, judge)
         fall, cosine = compare(grids, samples, photo, style)
-        colours_fall, colours_cosine = compare(grids, recoloured(photo, style), photo, style)
+        colours = np.asarray(recoloured(jnp.asarray(photo), jnp.asarray(style)))
+        colours_fall, colours_cosine = compare(grids, colours, photo, style)
         _, style_cosine = compare(grids, style, photo, style)
         about = {"n": len(fall), "features": "classifier, after relu", **judge.identity}
         return {
@@ -129,9 +130,3 @@ def compare(
         parts.append([np.asarray(values, np.float64)[: len(rows[0])] for values in measure(*padded)])
     fall, cosine = (np.concatenate(values) for values in zip(*parts))
     return fall, cosine
-
-
-def recoloured(photo: np.ndarray, style: np.ndarray) -> np.ndarray:
-    """The photos `[N, H, W, C]` with the mean and the standard deviation of each colour channel of the styles."""
-    (mean, deviation), (wanted, spread) = moments(jnp.asarray(photo)), moments(jnp.asarray(style))
-    return np.clip((photo - np.asarray(mean)) / np.asarray(deviation) * np.asarray(spread) + np.asarray(wanted), -1, 1)

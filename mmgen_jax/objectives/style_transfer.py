@@ -7,7 +7,8 @@ Gram matrices in the encoder's features are those of the style.
 
 Departs from Huang & Belongie: the encoder is trained here, as an autoencoder and, with `label`, as a classifier, in
 place of a pretrained VGG; each channel of its features is scaled to a mean square of 1; the style loss may also compare
-Gram matrices. Departs from Gatys et al.: Adam in place of L-BFGS, from the photo on; each grid's distance is relative
+Gram matrices; the generator also sees the photo in the style's colours (AdaIN of the pixels), and adds to it. Departs
+from Gatys et al.: Adam in place of L-BFGS, from the photo in the style's colours on; each grid's distance is relative
 to the style's Gram matrix.
 """
 
@@ -25,12 +26,15 @@ from mmgen_jax.config.ranges import NotNegative, Positive, Share, Steps
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
 from mmgen_jax.networks.conditioning.conditioner import masked
+from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import losses, style
 from mmgen_jax.objectives.parts.apply import apply, apply_train
 from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.masks import batch_size, to_range
 from mmgen_jax.training import progress
+
+NEARLY = 0.99  # of a colour before the inverse of the tanh, which is infinite at 1
 
 
 class Network(nn.Module):
@@ -88,7 +92,8 @@ class Objective(Family):
 
     Args:
       target_encoder: with a method `grids`, as `encoders/image/pyramid.py`.
-      generator: `(tokens [B, N, D], None, train) -> [B, H, W, C]`, unbounded, from the encoder's last grid.
+      generator: `(tokens [B, N, D], condition, train) -> [B, H, W, C]`, unbounded, from the encoder's last grid; the
+        condition has the photo in the style's colours as aligned source `recoloured`.
       photo, style: the modalities of content and style, both among `config.aligned`.
       label: the photos' label, which the encoder learns to classify beside reconstructing; "" is none.
       label_weight: weight of the cross-entropy in nats; the squared error per element has weight 1.
@@ -179,7 +184,8 @@ class Objective(Family):
         keys = {"params": rng, "dropout": rng}
         encoder = self.network.init(keys, pictures, jnp.ones(len(pictures)), pictures, train=True)
         last = jax.eval_shape(lambda: self.network.apply(encoder, pictures, method="grids"))[-1]
-        return {"encoder": encoder, "generator": self.generator.init(keys, tokens(jnp.zeros(last.shape)), None)}
+        generator = self.generator.init(keys, tokens(jnp.zeros(last.shape)), _beside(pictures))
+        return {"encoder": encoder, "generator": generator}
 
     def loss(self, player: str, params, collections, batch: Batch, rng: jax.Array, step=0):
         return (self._encoder_loss if player == "encoder" else self._generator_loss)(params, collections, batch, rng)
@@ -210,10 +216,11 @@ class Objective(Family):
         weights = _weights(photo_mask & style_mask)
         wanted = self._grids(params, collections, styles)
         mixed = style.adain(self._grids(params, collections, photo)[-1], wanted[-1])
+        colours = style.recoloured(photo, styles)
         output, collections = apply_train(
-            self.generator, "generator", params, collections, tokens(mixed), None, rngs={"dropout": rng}
+            self.generator, "generator", params, collections, tokens(mixed), _beside(colours), rngs={"dropout": rng}
         )
-        drawn = self._grids(params, collections, to_range(output))
+        drawn = self._grids(params, collections, _added(colours, output))
         content = jnp.mean(weights * style.content_loss(drawn[-1], mixed))
         distance = jnp.mean(weights * style.style_loss(drawn, wanted, self.style_loss))
         return content + self.style_weight * distance, (collections, {"content": content, "style": distance})
@@ -222,14 +229,16 @@ class Objective(Family):
         (photo, _), (styles, style_mask) = self._read(batch)
         content, wanted = self._grids(params, collections, photo), self._grids(params, collections, styles)
         alpha = self.alpha * style_mask.astype(jnp.float32)
-        if self.optimisation_steps:
-            return {self.target: self._optimised(params, collections, photo, content[-1], wanted, alpha)}
         share = alpha[:, None, None, None]
+        colours = share * style.recoloured(photo, styles) + (1 - share) * photo
+        if self.optimisation_steps:
+            return {self.target: self._optimised(params, collections, colours, content[-1], wanted, alpha)}
         mixed = share * style.adain(content[-1], wanted[-1]) + (1 - share) * content[-1]
-        return {self.target: to_range(apply(self.generator, "generator", params, collections, tokens(mixed), None))}
+        output = apply(self.generator, "generator", params, collections, tokens(mixed), _beside(colours))
+        return {self.target: _added(colours, output)}
 
-    def _optimised(self, params, collections, photo, content, wanted, alpha) -> jax.Array:
-        """The photos `[B, H, W, C]`, moved to less content and style loss; each is optimised for itself."""
+    def _optimised(self, params, collections, start, content, wanted, alpha) -> jax.Array:
+        """The pictures `start [B, H, W, C]`, moved to less content and style loss; each is optimised for itself."""
         rate = optax.cosine_decay_schedule(self.optimisation_rate, self.optimisation_steps)
         optimizer = optax.adam(rate)
 
@@ -246,7 +255,7 @@ class Objective(Family):
             pictures = pictures + updates
             return jnp.clip(pictures, -1, 1), moments
 
-        return jax.lax.fori_loop(0, self.optimisation_steps, step, (photo, optimizer.init(photo)))[0]
+        return jax.lax.fori_loop(0, self.optimisation_steps, step, (start, optimizer.init(start)))[0]
 
     def _read(self, batch: Batch):
         """`(array, mask)` of the photo and of the style; zeros where masked."""
@@ -255,6 +264,16 @@ class Objective(Family):
 
     def _grids(self, params, collections, pictures: jax.Array) -> list[jax.Array]:
         return apply(self.network, "encoder", params, collections, pictures, method="grids")
+
+
+def _beside(recoloured: jax.Array) -> Condition:
+    """A photo in the style's colours as the generator reads it."""
+    return Condition(None, None, None, {"recoloured": recoloured})
+
+
+def _added(colours: jax.Array, output: jax.Array) -> jax.Array:
+    """The generator's output, unbounded, added to pictures in [-1, 1], both before the tanh."""
+    return to_range(jnp.arctanh(NEARLY * colours) + output)
 
 
 def _weights(mask: jax.Array) -> jax.Array:

@@ -36,6 +36,11 @@ def adain(content: jax.Array, style: jax.Array) -> jax.Array:
     return (content - mean) / deviation * style_deviation + style_mean
 
 
+def recoloured(photo: jax.Array, style: jax.Array) -> jax.Array:
+    """AdaIN of the pixels, pictures in [-1, 1]: each colour channel gets the style's mean and standard deviation."""
+    return jnp.clip(adain(photo, style), -1, 1)
+
+
 def moments_distance(one: jax.Array, other: jax.Array) -> jax.Array:
     """`[B]`: squared differences of means and of standard deviations, averaged over channels."""
     pairs = zip(moments(one), moments(other))
