@@ -1,4 +1,4 @@
-"""Style transfer: what the generator's style loss compares."""
+"""Style transfer: what the generator's style loss compares; and the optimisation of each picture, without a generator."""
 
 LOSSES = {"Gram matrices": {}, "means and standard deviations": {"objective.style_loss": "moments"}}
 
@@ -11,3 +11,8 @@ def cells():
             "overrides": overrides,
             "seeds": (0,),
         }
+    yield {
+        "label": "optimisation of the pixels, 200 steps",
+        "samples_of": "Gram matrices",
+        "overrides": {"objective.optimisation_steps": 200},
+    }
