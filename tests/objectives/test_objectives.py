@@ -76,7 +76,7 @@ def test_example_weights_have_mean_one():
         (adversarial, {"mismatch": 0.5}, "needs conditions to mismatch"),
         (variational, {"likelihood": "poisson"}, "expected one of bernoulli, gaussian, laplace, got 'poisson'"),
         (variational, {"scale": 0.0}, "scale: expected > 0"),
-        (variational, {"prior": "learnt"}, "expected one of standard, conditional, got 'learnt'"),
+        (variational, {"prior": "learnt"}, "expected one of standard, conditional, mixture, got 'learnt'"),
         (variational, {"prior": "conditional"}, "needs encoders and a fusion"),
         (reconstruction, {"error": "l3"}, "expected one of l2, l1, got 'l3'"),
     ],
