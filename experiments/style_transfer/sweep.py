@@ -1,4 +1,4 @@
-"""Style transfer: what the generator's style loss compares; and the optimisation of each picture, without a generator."""
+"""Style transfer: what the style loss of the generator compares; and the optimisation of each picture by itself."""
 
 LOSSES = {"Gram matrices": {}, "means and standard deviations": {"objective.style_loss": "moments"}}
 

@@ -1,4 +1,4 @@
-"""Sample sheets: one picture with the samples of several trained models for the same prompts.
+"""Sample sheets: one picture with the samples of several trained models for the same prompts or examples.
 
 An image is shown as it is, a clip as a contact sheet (frames side by side), a sound as its spectrogram.
 """
@@ -8,19 +8,24 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
 
 from mmgen_jax import evaluate
+from mmgen_jax.config.system import open_source
 from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities import fonts
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.results import cells
 from mmgen_jax.runs.workdir import restore
 
 FONT_SIZE = 14  # px
 LINE = 20  # px, height of the row of titles
 GAP = 6  # px, between prompts and between models
+CANDIDATES = 100  # examples of which the worst are shown
 SMALLEST = 40  # px; smaller pictures are enlarged by a whole factor to at least this height
 MAX_FRAMES = 4  # of a clip, evenly spaced
 # Prompts of the scenes world; the last two have pairs of shape and colour that the training split lacks.
@@ -73,6 +78,73 @@ def prompt_sheet(
             line = PIL.Image.fromarray(np.concatenate(list(drawn), axis=1))
             sheet.paste(line, (x, LINE + row * (height + GAP)))
         x += widths[heading] + GAP
+    return sheet
+
+
+def example_sheet(
+    runs: Mapping[str, tuple[os.PathLike, Mapping[str, Any]]],
+    given: Sequence[str],
+    target: str,
+    num: int = 6,
+    worst: int = 2,
+    truth: bool = True,
+    split: str = "test",
+) -> PIL.Image.Image:
+    """A sheet with a row for each example: what the models are given, what each draws, and the truth.
+
+    The rows are the first examples in the order in which evaluators read the split, and after a gap those on which the
+    first model is farthest from the truth, so that its failures are seen.
+
+    Args:
+      runs: `{heading: (workdir, changes)}` of models that read the same data; `changes` as in `runs.workdir.restore`.
+      given: conditions to show, and to give where they are among the targets.
+      target: the modality to draw.
+      num: rows of examples as they come.
+      worst: rows with the largest mean squared error of the first model, of the first `CANDIDATES` examples.
+      truth: whether the last column is the example's own target; False also where it has no part in the others.
+      split: of the data.
+
+    Raises:
+      ConfigError: no run, or a workdir that cannot sample.
+    """
+    if not runs:
+        raise ConfigError("example_sheet: expected at least one run, got none")
+    opened = {heading: restore(workdir, changes=changes) for heading, (workdir, changes) in runs.items()}
+    config, system, *_ = next(iter(opened.values()))
+    source = open_source(config, split)
+    rows = examples.order(len(source))[:CANDIDATES]
+    batch = source.read(rows, np.zeros(len(rows), np.int64))
+    own = tuple(name for name in given if name in system.targets)
+    drawn: dict[str, np.ndarray] = {}
+    for heading, (_, _, sampler, _) in opened.items():
+        few = batch if worst and not drawn else {name: array[:num] for name, array in batch.items()}
+        drawn[heading] = np.asarray(sampler(few, given=own)[target])
+        if worst and len(drawn) == 1:
+            error = np.square(drawn[heading] - batch[target]).reshape(len(rows), -1).mean(1)
+            chosen = np.concatenate([np.arange(num), num + np.argsort(-error[num:], kind="stable")[:worst]])
+            batch = {name: array[chosen] for name, array in batch.items()}
+            drawn[heading], num = drawn[heading][chosen], len(chosen)
+    columns = {name: (name, batch[name]) for name in given} | {name: (target, array) for name, array in drawn.items()}
+    columns |= {"truth": (target, batch[target])} if truth else {}
+    seen = {title: _pixels(system.modalities[of], of, x[:num], title) for title, (of, x) in columns.items()}
+    return _columns(seen, worst)
+
+
+def _columns(columns: Mapping[str, np.ndarray], worst: int) -> PIL.Image.Image:
+    """Pictures `[N, H, W, 3] uint8`, one column for each heading, the last `worst` rows a little apart."""
+    fonts.check(list(columns))
+    height = max(array.shape[1] for array in columns.values())
+    height *= -(-SMALLEST // height)
+    pictures = [array.repeat(n := height // array.shape[1], 1).repeat(n, 2) for array in columns.values()]
+    widths = [max(x.shape[2], round(fonts.length(title, FONT_SIZE))) + GAP for title, x in zip(columns, pictures)]
+    num = len(pictures[0])
+    apart = LINE if 0 < worst < num else 0
+    sheet = PIL.Image.new("RGB", (GAP + sum(widths), LINE + num * (height + GAP) + apart), "white")
+    for title, column, x in zip(columns, pictures, np.cumsum([GAP, *widths])):
+        fonts.draw(sheet, (int(x), 1), title, "black", FONT_SIZE)
+        for row, picture in enumerate(column):
+            y = LINE + row * (height + GAP) + (apart if row >= num - worst else 0)
+            sheet.paste(PIL.Image.fromarray(picture), (int(x), y))
     return sheet
 
 
@@ -133,7 +205,7 @@ def write(
 
 
 def save(sheet: PIL.Image.Image, folder: pathlib.Path) -> pathlib.Path:
-    """Writes a sheet as `samples.png` of a folder, in 256 colours."""
+    """Writes a sheet as `samples.png` of a folder, in 256 colours; returns its path."""
     sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
     return folder / "samples.png"
 
@@ -148,11 +220,17 @@ def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -
     ids = np.stack([tokenizer.encode(prompt, system.modalities[text].shape[0]) for prompt in prompts])
     sampler.seed = seed
     name = system.target
-    frames = system.modalities[name].traits.frames(name, sampler({text: np.repeat(ids, num, axis=0)})[name])
+    drawn = _pixels(system.modalities[name], name, sampler({text: np.repeat(ids, num, axis=0)})[name], workdir)
+    factor = -(-SMALLEST // drawn.shape[1])
+    drawn = drawn.repeat(factor, axis=1).repeat(factor, axis=2)
+    return drawn.reshape(len(prompts), num, *drawn.shape[1:])
+
+
+def _pixels(modality: Modality, name: str, values: np.ndarray, where: object) -> np.ndarray:
+    """`[N, H, W, 3] uint8` of a modality's arrays; a clip's frames are side by side."""
+    frames = modality.traits.frames(name, values)
     if frames is None:
-        raise ConfigError(f"{workdir}: expected a model that draws what can be seen, got {name!r}")
+        raise ConfigError(f"{where}: expected a model that draws what can be seen, got {name!r}")
     shown = np.linspace(0, frames.shape[1] - 1, min(MAX_FRAMES, frames.shape[1])).round().astype(int)
     drawn = np.concatenate([frames[:, i] for i in shown], axis=2)
-    factor = -(-SMALLEST // drawn.shape[1])
-    drawn = np.broadcast_to(drawn, (*drawn.shape[:3], 3)).repeat(factor, axis=1).repeat(factor, axis=2)
-    return drawn.reshape(len(prompts), num, *drawn.shape[1:])
+    return np.broadcast_to(drawn, (*drawn.shape[:3], 3))

@@ -6,8 +6,11 @@ import pytest
 import tiny
 
 from mmgen_jax import train
-from mmgen_jax.config import loading
+from mmgen_jax.config import loading, schema
+from mmgen_jax.config.system import open_source
 from mmgen_jax.errors import ConfigError, TextError
+from mmgen_jax.evaluators.measures import examples
+from mmgen_jax.modalities import fonts
 from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.results import sheets
 from mmgen_jax.results.cells import load
@@ -53,6 +56,42 @@ def test_a_sound_is_shown_as_its_spectrogram_and_a_clip_as_a_contact_sheet(tmp_p
     sheet = np.asarray(sheets.prompt_sheet({"a": tmp_path / "run"}, PROMPTS[:1], num=1))
     top, right = sheets.LINE, sheet.shape[1] - sheets.GAP
     np.testing.assert_array_equal(sheet[top : top + len(expected), right - expected.shape[1] : right], expected)
+
+
+@pytest.fixture(scope="module")
+def restored(tmp_path_factory):
+    """A model that draws scenes from themselves at half the size, after a step."""
+    config = schema.base()
+    config.data = {"name": "scenes", "names": ("image",)}
+    config.derived = {"photo": {"name": "downsample", "of": "image", "factor": 2}}
+    config.aligned = ("photo",)
+    config.objective = {"name": "regression", "target": "image"}
+    config.generator = {"name": "subpixel", "width": 8, "num_blocks": 1}
+    config.optimizers = {"generator": {"lr": 1e-3}}
+    workdir = tmp_path_factory.mktemp("restored") / "run"
+    train.train(tiny.shrink(config.lock(), steps=1), workdir)
+    return workdir
+
+
+def test_a_sheet_of_examples_has_the_worst_last(restored):
+    sheet = np.asarray(sheets.example_sheet({"model": (restored, {})}, ("photo",), "image", num=2, worst=1))
+    config, _, sampler, _ = restore(restored)
+    source = open_source(config, "test")
+    rows = examples.order(len(source))[: sheets.CANDIDATES]
+    batch = source.read(rows, np.zeros(len(rows), int))
+    drawn = sampler(batch)["image"]
+    errors = np.square(drawn - batch["image"]).reshape(len(rows), -1).mean(1)
+    worst = 2 + int(np.argmax(errors[2:]))
+    assert sheet.shape[0] == sheets.LINE + 3 * (48 + sheets.GAP) + sheets.LINE  # 16 px thrice
+    for row, number in enumerate((0, 1, worst)):
+        top = sheets.LINE + row * (48 + sheets.GAP) + (sheets.LINE if row == 2 else 0)
+        left = sheets.GAP
+        for array, factor in ((batch["photo"], 6), (drawn, 3), (batch["image"], 3)):
+            expected = to_uint8(array[number]).repeat(factor, axis=0).repeat(factor, axis=1)
+            np.testing.assert_array_equal(sheet[top : top + 48, left : left + 48], expected)
+            left += max(48, round(fonts.length({6: "photo"}.get(factor, "model"), sheets.FONT_SIZE))) + sheets.GAP
+    with pytest.raises(ConfigError, match="expected at least one run, got none"):
+        sheets.example_sheet({}, ("photo",), "image")
 
 
 def test_sheets_are_stacked_under_their_headings():
