@@ -117,6 +117,16 @@ def test_a_missing_style_is_no_style():
     assert float(jnp.abs(full[0] - none[0]).max()) > 1e-3
 
 
+def test_the_generator_adds_to_the_photo_in_the_styles_colours():
+    training, params, collections = trained()
+    nothing = {**params, "generator": jax.tree.map(jnp.zeros_like, params["generator"])}
+    drawn = training.objective.sample(nothing, collections, BATCH, jax.random.key(0))["image"]
+    colours = style.recoloured(BATCH["photo"], BATCH["style"])
+    np.testing.assert_allclose(drawn, 0.99 * colours, atol=1e-5)
+    assert np.abs(np.asarray(draw()(BATCH)) - colours).max() > 0.01
+    np.testing.assert_allclose(style.recoloured(BATCH["photo"], BATCH["photo"]), BATCH["photo"], atol=1e-4)
+
+
 def test_a_masked_photo_or_style_has_no_part_in_the_loss():
     training, params, collections = trained()
     masks = {"photo/mask": np.array([True, True, False]), "style/mask": np.array([True, False, True])}
