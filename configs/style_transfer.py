@@ -36,7 +36,9 @@ def get_config(arg="clothing"):
     config.aligned = ("photo", "style")
     config.target_encoder = {"name": "image.pyramid", "channels": (16, 48, 96)}
     config.generator = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1, "norm": "none"}
+    config.generator.upsampling = "nearest"
     config.objective = {"name": "style_transfer", "target": "image", "label": "image_clothing", "style_loss": "gram"}
+    config.objective.smoothness = 1.0
     config.optimizers = {
         "encoder": {"lr": 1e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": ENCODER_STEPS},
         "generator": {

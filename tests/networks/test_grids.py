@@ -216,3 +216,32 @@ def test_the_unet_takes_patches_of_each_axis(patch_size):
     assert output.shape == x.shape
     patch = patch_size if isinstance(patch_size, tuple) else (1, patch_size, patch_size)
     assert variables["params"]["input"]["kernel"].shape == (3, 3, 3, 2 * np.prod(patch), 8)
+
+
+def test_nearest_upsampling_draws_no_checkerboard():
+    tokens = np.broadcast_to(np.float32([1, -1, 0.5, 2, 0]), (1, 24 * 24, 5))  # a picture that is the same everywhere
+    spread = {}
+    for upsampling in ("nearest", "transposed"):
+        fields = {"name": "grid", "width": 4, "norm": "layer", "upsampling": upsampling}
+        generator = lookup.build("generators", fields, shape=(48, 48, 3))
+        drawn = generator.apply(generator.init(jax.random.key(0), tokens), tokens)
+        spread[upsampling] = np.asarray(drawn)[0, 16:-16, 16:-16].std((0, 1)).max()  # far from the border
+    assert spread["nearest"] < 1e-5 < 1e-3 < spread["transposed"]
+
+
+@pytest.mark.parametrize("rank", SHAPES)
+def test_with_nearest_upsampling_gradient_reaches_every_parameter_and_source(rank):
+    generator = network("generators", "grid", rank, upsampling="nearest")
+    (tokens,), seen = inputs("generators", "grid", rank), condition(rank)
+    variables = generator.init(jax.random.key(0), tokens, seen)
+
+    @jax.jit
+    def slopes(params, seen):
+        loss = lambda params, seen: jnp.sum(generator.apply({"params": params}, tokens, seen) ** 2)  # noqa: E731
+        return jax.grad(loss, argnums=(0, 1), allow_int=True)(params, seen)
+
+    of_parameters, of_condition = slopes(variables["params"], seen)
+    assert all(np.abs(x).max() > 0 for x in jax.tree.leaves(of_parameters))
+    assert all(np.abs(x).max() > 0 for x in jax.tree.leaves(of_condition.aligned))
+    with pytest.raises(ValueError, match="upsampling: expected transposed or nearest, got 'bilinear'"):
+        network("generators", "grid", rank, upsampling="bilinear")

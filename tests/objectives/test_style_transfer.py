@@ -117,6 +117,22 @@ def test_a_missing_style_is_no_style():
     assert float(jnp.abs(full[0] - none[0]).max()) > 1e-3
 
 
+def test_roughness_is_of_neighbouring_pixels_and_counts_in_the_loss():
+    board = np.indices((6, 8)).sum(0)[None, ..., None] % 2 * np.ones(3, np.float32)  # 0 and 1 take turns both ways
+    assert float(style.roughness(board)[0]) == 2.0 and float(style.roughness(np.ones((1, 5, 5, 3)))[0]) == 0.0
+    training, params, collections = trained()
+    rougher = build_system(config(smoothness=3.0), training.source.modalities).objective
+    for player, weight in (("encoder", 0.0), ("generator", 3.0)):
+        batch = training.source.read(np.arange(2), np.zeros(2, int))
+        (plain, _), (more, (_, metrics)) = (
+            objective.loss(player, params, collections, batch, jax.random.key(0))
+            for objective in (training.objective, rougher)
+        )
+        np.testing.assert_allclose(more - plain, weight * metrics.get("roughness", 0.0), rtol=1e-4)
+    noisy, smooth = draw(optimisation_steps=20)(BATCH), draw(optimisation_steps=20, smoothness=30.0)(BATCH)
+    assert (np.asarray(style.roughness(smooth)) < 0.9 * np.asarray(style.roughness(noisy))).all()
+
+
 def test_the_generator_adds_to_the_photo_in_the_styles_colours():
     training, params, collections = trained()
     nothing = {**params, "generator": jax.tree.map(jnp.zeros_like, params["generator"])}

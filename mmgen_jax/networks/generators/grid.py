@@ -48,9 +48,11 @@ class Generator(nn.Module):
       width: channels before the output convolution; each coarser grid has twice as many, up to `max_width`.
       num_blocks: residual blocks at each grid but the finest.
       norm: normalisation of the residual blocks; the pooled conditions, where there are any, give its scale and shift.
+      upsampling: how a grid is doubled. `transposed` convolutions, as in the paper; or `nearest`, repeated cells and a
+        convolution, with one more convolution at the finest grid. `nearest` draws no checkerboard (Odena et al., 2016).
 
     Raises:
-      ConfigError: see `doublings`, or a shape of another rank.
+      ConfigError: see `doublings`; a shape of another rank, or another `upsampling`.
     """
 
     shape: tuple[int, ...]
@@ -58,10 +60,13 @@ class Generator(nn.Module):
     max_width: Size = 128
     num_blocks: Depths = 1
     norm: str = "group"
+    upsampling: str = "transposed"
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
         check_rank("generators/grid", self.shape[:-1])
+        if self.upsampling not in ("transposed", "nearest"):
+            raise ConfigError(f"generators/grid: upsampling: expected transposed or nearest, got {self.upsampling!r}")
         super().__post_init__()
 
     @nn.compact
@@ -71,7 +76,12 @@ class Generator(nn.Module):
         vector = pooled_of(condition)
         features = [min(self.max_width, self.width << i) for i in reversed(range(max(len(stages), 1)))]
 
+        nearest = self.upsampling == "nearest"
+
         def double(x, size, strides, name=None):
+            if nearest:
+                x = blocks.upsample(join(nn.silu(x), condition), strides)
+                return convolution.Conv(size, 3, dtype=self.dtype)(x)
             layer = convolution.ConvTranspose(size, kernel_sizes(strides), strides, dtype=self.dtype, name=name)
             return layer(join(nn.silu(x), condition))
 
@@ -85,4 +95,7 @@ class Generator(nn.Module):
                 x = block(x, train, vector)
         if not stages:
             return convolution.Conv(channels, 3, dtype=self.dtype, name="output")(nn.silu(x))
+        if nearest:
+            x = double(x, features[-1], stages[0])
+            return convolution.Conv(channels, 3, dtype=self.dtype, name="output")(join(nn.silu(x), condition))
         return double(x, channels, stages[0], name="output")

@@ -56,6 +56,12 @@ def gram_distance(one: jax.Array, other: jax.Array) -> jax.Array:
     return jnp.sum((a - b) ** 2, axis=(1, 2)) / (jnp.sum(b**2, axis=(1, 2)) + EPSILON)
 
 
+def roughness(pictures: jax.Array) -> jax.Array:
+    """`[B]`: the mean squared difference of neighbouring pixels of `[B, H, W, C]`, a squared total variation."""
+    steps = (pictures[:, 1:] - pictures[:, :-1], pictures[:, :, 1:] - pictures[:, :, :-1])
+    return jnp.sum(jnp.stack([jnp.mean(step**2, axis=(1, 2, 3)) for step in steps]), axis=0)
+
+
 DISTANCES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {"moments": moments_distance, "gram": gram_distance}
 
 
