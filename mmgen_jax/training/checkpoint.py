@@ -24,7 +24,7 @@ class Checkpointer:
     """Saves and restores `(state, data_state)`; the caller decides when to save.
 
     Args:
-      directory: the folder of all checkpoints; created where `create`, else it must exist.
+      directory: the folder of all checkpoints; created if `create`, otherwise the folder must exist.
       keep: how many of the newest checkpoints stay; None keeps all.
       create: False for a reader, which creates and removes no folder, so that it can read from a run in training.
 
