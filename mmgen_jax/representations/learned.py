@@ -32,7 +32,7 @@ class Learned:
         in a clip with a black background: the decoder then draws the background alone, and hardly gets a gradient.
 
     Raises:
-      ConfigError: the space of `of` is no continuous grid, `of` has a player with the same name, or an unknown `output`.
+      ConfigError: the space of `of` is no continuous grid, `of` has a player of the same name, or an unknown `output`.
     """
 
     encoder: nn.Module
