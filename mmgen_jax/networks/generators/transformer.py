@@ -1,6 +1,6 @@
 """Decoder-only transformer over token ids (GPT, Radford et al., 2018), pre-norm, with learned positions.
 
-With `attend="prefix"`, the conditions' tokens stand before the sequence (as in DALL-E, Ramesh et al., 2021), and attend
+With `attend="prefix"`, the conditions' tokens come before the sequence (as in DALL-E, Ramesh et al., 2021), and attend
 to each other in both directions. With `attend="cross"`, every block has cross-attention to the conditions' tokens
 (Vaswani et al., 2017).
 """
