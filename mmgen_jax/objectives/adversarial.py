@@ -6,7 +6,7 @@ of Reed et al., 2016). With `l1` and a generator of aligned sources, the family 
 
 Departs from the papers: in a step, both players see the same fake batch, so that it is computed once (Goodfellow et al.
 draw a new batch for each player); R1 is applied at every discriminator update; the mismatched conditions of an example
-are those of another example of the batch, which by chance may describe both.
+are the conditions of another example of the batch, and may by chance describe both examples.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Objective(Completes, WithDiscriminator):
       generator: `(noise [B, latent_dim], condition, train) -> [B, *space.shape]`, unbounded.
       latent_dim: length of the noise vector; 0: the conditions alone determine the sample.
       l1: weight of the absolute error of the generator's output, averaged over its elements; 100 in pix2pix.
-      output: `tanh`: the generator's output is brought to [-1, 1]; `linear`: it is the target itself, cut off in
-        sampling, for generators that add to a source.
+      output: `tanh`: the generator's output is brought to [-1, 1]; `linear`: the output is the target itself, clipped
+        in sampling, for generators that add to a source.
 
     Raises:
       ConfigError: the target's space is discrete, no noise without conditions, or see `WithDiscriminator`, `Completes`.

@@ -7,13 +7,13 @@ Three players train in the phases of one run:
     discriminator    from a step before that `stop_step` on, so that the generator meets a trained discriminator
     generator        a change, added to the captioner's parameters, from `start_step` (= that `stop_step`) on
 
-A player trains its own parameters only, so the generator cannot train those of `pretraining`. The generator's own are
-therefore a change of the same shapes, 0 at first, which is added to the captioner's parameters. The gradient for the
-change is the gradient for the sum, and the captioner's own parameters stay fixed. Each phase is then a static set of
-players, each with its own optimizer and schedule; a single player with `lax.cond` on the step would have a single
-optimizer, and would need the steps of the phases a second time. Weight decay of the generator pulls towards the
-captioner, and `strength=0` samples from the captioner. The captioner has no `ema_decay`, because the change is learned
-for its last parameters.
+A player trains its own parameters only, so the generator cannot train the parameters of `pretraining`. The generator's
+own parameters are therefore a change of the same shapes, 0 at first, which is added to the captioner's parameters. The
+gradient for the change is the gradient for the sum, and the captioner's own parameters stay fixed. Each phase is then a
+static set of players, each with its own optimizer and schedule. A single player with `lax.cond` on the step would have
+a single optimizer, and would need the steps of the phases a second time. Weight decay of the generator pulls the sum
+towards the captioner, and `strength=0` samples from the captioner. The captioner has no `ema_decay`, because the change
+is learned for the captioner's last parameters.
 
 In training, the generator draws texts word by word, as in sampling and without dropout. Each word is fed back as a row
 that is one-hot in value and has the gradient of a softmax (straight-through Gumbel-softmax, Jang et al., 2017). Real

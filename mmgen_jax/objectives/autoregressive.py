@@ -39,7 +39,7 @@ class Network(nn.Module):
     generator: nn.Module
 
     def __call__(self, batch, ids: jax.Array, train: bool = False) -> jax.Array:
-        """Logits `[B, T, V]`, at each position those of the id there, given the previous `ids [B, T]`."""
+        """Logits `[B, T, V]` of the id at each position, given the previous ids of `ids [B, T]`."""
         tokens = jnp.pad(ids, ((0, 0), (1, 0)), constant_values=PADDING)[:, :-1]
         return self._possible(self.generator(tokens, self._encode(batch, train), train=train))
 

@@ -6,11 +6,12 @@ A generator for each direction and a discriminator for each kind. With sources a
     cycle         |G_a(G_b(a)) - a|, the mean over an example's values, times `cycle`
     identity      |G_b(b) - b|, times `cycle * identity`: a picture that is of the kind already stays as it is
 
-and the same with a and b exchanged. The discriminators see a pool of former fakes (Shrivastava et al., 2017): each fake
-is shown, or with probability 1/2 takes the place of a random one in the pool, which is shown in its stead.
+and the same with a and b exchanged. A pool keeps former fakes for the discriminators (Shrivastava et al., 2017). Once
+the pool is full, each fake is swapped with a random fake of the pool with probability 1/2. The discriminator then sees
+the fake from the pool, otherwise the new fake.
 
-Departs from the paper: in a step the discriminators are trained first, and on the fakes of the same generators as the
-generators' loss; batches of more than one example pass through the pool one after another.
+Departs from the paper: in a step the discriminators are trained before the generators, and both losses see fakes of the
+same generators; the examples of a batch pass through the pool one after another.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from mmgen_jax.objectives.parts.masks import example_weights, to_range, zero_mas
 
 
 class PerTarget(nn.Module):
-    """A network for each target; `network(target, *args)` is the output of one of them."""
+    """A network for each target; `network(target, *args)` is the output of the target's network."""
 
     networks: Mapping[str, nn.Module]
 
@@ -54,12 +55,12 @@ class Objective(Family):
     """Two generators against two discriminators.
 
     Args:
-      targets: the two kinds; each is drawn from the other, and `config.aligned` names both.
+      targets: the two kinds; each is generated from the other, and `config.aligned` names both.
       generator: `(None, condition, train) -> [B, *space.shape]`, unbounded; reads `condition.aligned`, one source.
       discriminator: `(target [B, *space.shape], None, train) -> logits [B]` or `[B, *patches]`.
       cycle: weight of the cycle loss, 10 in the paper.
       identity: weight of the identity loss as a multiple of `cycle`, 0.5 in the paper's paintings; 0: none.
-      pool: number of former fakes of each target that are kept; 0 shows the newest.
+      pool: number of former fakes of each target that are kept; with 0, the discriminators see the newest fakes.
 
     Raises:
       ConfigError: not two targets with a grid that can be halved, `aligned` does not name both, or an identity loss
@@ -181,7 +182,7 @@ class Objective(Family):
         }
 
     def _translated(self, generate, name: str, source: jax.Array, rng=None) -> jax.Array:
-        """A target drawn from the other, or for the identity loss from itself."""
+        """A target generated from the other target, or for the identity loss from itself."""
         output = generate(name, None, self._condition(self._other(name), source), rng=rng)
         bounded = getattr(self.modalities[name].space, "bounded", False)
         return to_range(output) if bounded else output.astype(jnp.float32)
@@ -197,7 +198,7 @@ class Objective(Family):
         return array.reshape(len(array), *self.modalities[name].space.shape)
 
     def _through_pool(self, judge: _Trained, name: str, fakes: jax.Array, batch, rng: jax.Array) -> jax.Array:
-        """What the discriminator is shown in place of this device's fakes `[B, …]`; the pool takes its part of them.
+        """The fakes `[B, …]` that the discriminator sees in place of this device's fakes; updates the pool.
 
         Every device passes the fakes of all devices through the pool, in the order of the global batch.
         """
@@ -219,7 +220,7 @@ def exchanged(pool: jax.Array, count: jax.Array, fakes: jax.Array, present: jax.
     """Passes fakes `[B, …]` one after another through a pool `[P, …]` that holds `count` of them.
 
     Args:
-      present: `[B] bool`; a fake without is shown as it is and not kept.
+      present: `[B] bool`; a fake with False is shown unchanged and not kept.
       keys: `[B]`, one for each fake.
 
     Returns:

@@ -11,8 +11,8 @@ is latent diffusion (Rombach et al., 2022), trained in two stages of one run (`o
 `optimizers.generator.start_step`).
 
 With a `hole`, an unconditional model completes pictures: at every time, the known values are those of the path from the
-noise to `known` (Song et al., 2021). With `resamples` above 1, each step is taken so many times, with fresh noise in
-between, so that what is drawn agrees with what is known (RePaint, Lugmayr et al., 2022).
+noise to `known` (Song et al., 2021). With `resamples` above 1, each step is repeated `resamples` times, with fresh
+noise in between, so that the generated values agree with the known values (RePaint, Lugmayr et al., 2022).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ PREDICTIONS = ("velocity", "noise", "data")
 # In sampling with predicted noise, the data x = (z - s e) / a of an unbounded space are clipped to this range, because
 # near time 0 the division by a small a amplifies errors.
 MAX_LATENT = 5.0
-# Lower bound for s in the loss of predicted data (as in Li & He, 2025), which divides by s and s goes to 0 at time 1.
-# Sampling divides by s itself, so that the last Euler step of the linear path ends at the predicted data.
+# Lower bound for s in the loss of predicted data (as in Li & He, 2025): the loss divides by s, and s is 0 at time 1.
+# Sampling has a much lower bound, so that the last Euler step of the linear path ends at the predicted data.
 MIN_S = 0.05
 
 
@@ -77,8 +77,8 @@ class Objective(Completes):
       generator: `(z [B, *space.shape], time [B], condition, train) -> [B, *space.shape]`.
       path: `linear` or `cosine`.
       prediction: the network's output: `velocity`, `noise` or `data` (x-prediction). With `data`, the loss is the
-        squared error of the implied velocity. Images lie near a manifold of low dimension, noise and velocities do not,
-        so a network with fewer channels than a patch has values can predict only the data well (Li & He, 2025).
+        squared error of the implied velocity. Images lie near a manifold of low dimension; noise and velocities do not.
+        A network with fewer channels than a patch has values can therefore predict only the data well (Li & He, 2025).
       times: distribution of the training times: `logit_normal` (Esser et al., 2024) or `uniform`.
       logit_mean: mean of the logit of `logit_normal` times; a negative mean gives more noise. Large images need more
         noise, because many pixels together still show the content when noise hides each pixel (Hoogeboom et al., 2023).
@@ -208,7 +208,7 @@ class Objective(Completes):
         return {self.target: self.code.decode(params, collections, z)}
 
     def _fill(self, velocity, noise: jax.Array, batch, rng: jax.Array) -> jax.Array:
-        """Euler steps from `noise [B, ...]`, in which the known values follow their own path."""
+        """Euler steps from `noise [B, ...]`; the known values follow the path from the noise to `known`."""
         hole, known = self.hole_of(batch), batch.get(self.known, noise)
         steps = self.sampling_steps
 
@@ -218,7 +218,7 @@ class Objective(Completes):
             (a, s, *_), (b, r, *_) = self._path(time, z), self._path(then, z)
             z = jnp.where(hole, z, a * known + s * noise)
             ahead = z + velocity(z, time) / steps
-            # Back to the time before: scaled to its share of data, and noise added up to its share of noise.
+            # Back to the time before the step: scaled to the share `a` of data, and noise added up to the share `s`.
             fresh = randomness.normal(jax.random.fold_in(rng, number), len(z), z.shape[1:])
             back = a / b * ahead + jnp.sqrt(jnp.maximum(s**2 - (a / b * r) ** 2, 0.0)) * fresh
             return jnp.where(number % self.resamples == self.resamples - 1, ahead, back), None
@@ -236,7 +236,7 @@ class Objective(Completes):
 def solve(velocity, z: jax.Array, steps: int, solver: str) -> jax.Array:
     """Integrates `velocity` from `z [B, ...]` at time 0 to time 1, by `euler` or `heun` (Karras et al., 2022).
 
-    The last step of `heun` is an Euler step, because the velocity of predicted data or noise divides by s, 0 at time 1.
+    The last step of `heun` is an Euler step: the velocity of predicted data or noise divides by s, 0 at time 1.
     """
 
     def step(z, number):

@@ -1,8 +1,8 @@
 """One pass from conditions to the target, trained by the error: restoration, colourisation, completion without a GAN.
 
 Of several targets that fit the same conditions, `l2` learns the mean and `l1` the median of each value: outputs are
-blurred where the conditions leave the target open. An adversarial loss (`adversarial` with `l1`, pix2pix) draws one of
-the targets instead.
+blurred where the conditions do not determine the target. An adversarial loss (`adversarial` with `l1`, pix2pix)
+generates one of these targets instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 from mmgen_jax.objectives.reconstruction import ERRORS
 
 PEAK = 2.0  # the largest difference of values in [-1, 1]
-FLOOR = 1e-5  # of the error in `psnr`: above 50 dB an example counts little, and a perfect one has a finite slope
+# Added to the relative error of `psnr`: above 50 dB an example counts little, and an error of 0 has a finite gradient.
+FLOOR = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,11 @@ class Objective(Completes):
 
     Args:
       generator: `(None, condition, train) -> [B, *space.shape]`, e.g. `translation`, `gated`, `subpixel`.
-      error: `l1` (absolute error), `l2` (squared error), or `psnr`: the mean over examples of 10 log10 of the mean
-        squared error over its peak, which is minus the PSNR in dB (Chen et al., 2021, HINet). There an easy example
-        counts as much as a hard one; `l2` follows the hard ones.
-      output: `tanh`: the generator's output is brought to [-1, 1]; `linear`: it is the target itself, cut off in
-        sampling, for generators that add to a source.
+      error: `l1` (absolute error), `l2` (squared error), or `psnr` (Chen et al., 2021, HINet): 10 log10 of an example's
+        mean squared error relative to the squared peak, which is minus the PSNR in dB, averaged over examples. In
+        `psnr`, an easy example counts as much as a hard example; in `l2`, the hard examples dominate.
+      output: `tanh`: the generator's output is brought to [-1, 1]; `linear`: the output is the target itself, clipped
+        in sampling, for generators that add to a source.
 
     Raises:
       ConfigError: there are no conditions, the space is discrete, or an unknown `error` or `output`.
@@ -85,7 +86,7 @@ class Objective(Completes):
         return jnp.mean(weights * error), (collections, {})
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """The target that the network predicts; nothing is drawn at random."""
+        """The target that the network predicts, without randomness."""
         output = apply(self.network, "generator", params, collections, batch, self._no_latent(batch))
         output = clipped(ranged(output, self.output, self.code.space.bounded), self.code.space.bounded)
         return {self.target: self.code.decode(params, collections, self.completed(batch, output))}

@@ -1,15 +1,15 @@
 """Style transfer: the content of a photo in the style of another picture (Huang & Belongie, 2017; Gatys et al., 2016).
 
-Two stages. The player `encoder` learns features of photos and styles; the player `generator` learns to draw a picture
-from the photo's features, once these have the statistics of the style's (adaptive instance normalisation, AdaIN). A new
-style needs no training. With `optimisation_steps`, `sample` optimises the pixels of each picture instead, until its
-Gram matrices in the encoder's features are those of the style.
+Two stages. The player `encoder` learns features of photos and styles. Adaptive instance normalisation (AdaIN) gives the
+photo's features the statistics of the style's features, and the player `generator` learns to generate a picture from
+the result. A new style needs no training. With `optimisation_steps`, `sample` instead optimises the pixels of each
+picture, so that the Gram matrices of its features become those of the style.
 
 Departs from Huang & Belongie: the encoder is trained here, as an autoencoder and, with `label`, as a classifier, in
 place of a pretrained VGG; each channel of its features is scaled to a mean square of 1; the style loss may also compare
-Gram matrices; the generator also sees the photo in the style's colours (AdaIN of the pixels), and adds to it. Departs
-from Gatys et al.: Adam in place of L-BFGS, from the photo in the style's colours on; each grid's distance is relative
-to the style's Gram matrix.
+Gram matrices; the generator also sees the photo in the style's colours (AdaIN of the pixels), and its output is added
+to this photo. Departs from Gatys et al.: Adam in place of L-BFGS, starting from the photo in the style's colours; each
+grid's distance is relative to the style's Gram matrix.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.masks import batch_size, to_range
 from mmgen_jax.training import progress
 
-NEARLY = 0.99  # of a colour before the inverse of the tanh, which is infinite at 1
+NEARLY = 0.99  # factor of a colour before the inverse of tanh, which is infinite at 1
 
 
 class Network(nn.Module):
-    """The first stage: the encoder, the decoder and the classifier that it is trained with, the scale of its features.
+    """The first stage: the encoder and the scale of its features; decoder and classifier, which only train the encoder.
 
     Args:
       encoder: with a method `grids`, as `encoders/image/pyramid.py`.
@@ -63,7 +63,7 @@ class Network(nn.Module):
         return [x.astype(jnp.float32) * scale for x, scale in zip(self.encoder.grids(pictures), scales)]
 
     def __call__(self, pictures: jax.Array, weights: jax.Array, noise: jax.Array, train: bool = False):
-        """`(the pictures, unbounded; logits [B, num_classes] or None)`, from pictures with `noise` added.
+        """`(decoded pictures, unbounded; logits [B, num_classes] or None)`, from pictures with `noise` added.
 
         `weights [B]`, with mean 1, weight the examples in the running mean squares.
         """
@@ -86,27 +86,29 @@ def tokens(grid: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Family):
-    """A picture with the content of `photo` and the style of `style`; the target has the form of the photo.
+    """A picture with the content of `photo` and the style of `style`; the target has the shape of the photo.
 
-    An example without a style keeps its own, up to what encoder and generator lose.
+    An example without a style keeps the photo's style, up to the reconstruction error of encoder and generator.
 
     Args:
       target_encoder: with a method `grids`, as `encoders/image/pyramid.py`.
       generator: `(tokens [B, N, D], condition, train) -> [B, H, W, C]`, unbounded, from the encoder's last grid; the
         condition has the photo in the style's colours as aligned source `recoloured`.
       photo, style: the modalities of content and style, both among `config.aligned`.
-      label: the photos' label, which the encoder learns to classify beside reconstructing; "" is none.
+      label: the photos' label, which the encoder learns to classify in addition to reconstruction; "" is none.
       label_weight: weight of the cross-entropy in nats; the squared error per element has weight 1.
       noise: standard deviation of the noise on the pictures that the encoder learns from, in units of their values.
-      style_loss: what the generator's style loss compares, at every grid: `moments` (mean and standard deviation of
-        each channel, as Huang & Belongie) or `gram`.
-      style_weight: of the style loss; the content loss has weight 1.
+      style_loss: the statistics that the generator's style loss compares at every grid: `moments` (mean and standard
+        deviation of each channel, as Huang & Belongie) or `gram`.
+      style_weight: weight of the style loss; the content loss has weight 1.
       smoothness: weight of the mean squared difference of neighbouring pixels (`style.roughness`), for generator and
-        optimisation (Johnson et al., 2016): features of an encoder this small hardly see noise from pixel to pixel.
+        optimisation (Johnson et al., 2016). The features of a small encoder hardly change with noise from pixel to
+        pixel.
       alpha: strength of the style, from 0 (the photo) to 1.
-      optimisation_steps: steps of the optimisation of pixels; 0 draws with the generator.
+      optimisation_steps: steps of the optimisation of pixels; with 0, the generator makes the picture.
       optimisation_rate: Adam's learning rate, in units of the pixels' values; it falls to 0 by a cosine.
-      optimisation_style_weight: of the Gram matrices' distance, times `alpha`; the content loss has weight 1.
+      optimisation_style_weight: weight of the Gram matrices' distance, multiplied by `alpha`; the content loss has
+        weight 1.
 
     Raises:
       ConfigError: photo or style is not among `config.aligned` or does not fit; an unknown `style_loss` or `label`.
@@ -168,7 +170,7 @@ class Objective(Family):
 
     @property
     def aligned(self) -> tuple[str, ...]:
-        """The photo alone: a style has no place in the target, and no need of the photo's size."""
+        """The photo alone: a style does not lie on the target's grid, and may have another size than the photo."""
         return (self.photo,)
 
     @property
@@ -245,7 +247,7 @@ class Objective(Family):
         return {self.target: _added(colours, output)}
 
     def _optimised(self, params, collections, start, content, wanted, alpha) -> jax.Array:
-        """The pictures `start [B, H, W, C]`, moved to less content and style loss; each is optimised for itself."""
+        """Minimises content and style loss from the pictures `start [B, H, W, C]`, for each picture independently."""
         rate = optax.cosine_decay_schedule(self.optimisation_rate, self.optimisation_steps)
         optimizer = optax.adam(rate)
 
@@ -279,7 +281,7 @@ def _beside(recoloured: jax.Array) -> Condition:
 
 
 def _added(colours: jax.Array, output: jax.Array) -> jax.Array:
-    """The generator's output, unbounded, added to pictures in [-1, 1], both before the tanh."""
+    """The tanh of the generator's unbounded output plus the inverse tanh of pictures in [-1, 1]."""
     return to_range(jnp.arctanh(NEARLY * colours) + output)
 
 

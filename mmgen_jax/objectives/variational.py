@@ -36,7 +36,7 @@ PRIORS = ("standard", "conditional", "mixture")
 class Network(nn.Module):
     """The conditioner, the posterior's encoder, the decoder and, where the prior is learned, its parameters.
 
-    These are a layer with `conditional_prior`, and the components of the mixture with `num_components` above 0.
+    The prior's parameters are a layer with `conditional_prior`, the mixture's components with `num_components` above 0.
     """
 
     target_encoder: nn.Module
@@ -52,7 +52,7 @@ class Network(nn.Module):
             self.prior = nn.Dense(2 * self.latent_dim)
         if self.num_components:
             shape = (self.num_components, self.latent_dim)
-            # Near the standard normal, but each component at another place.
+            # Near the standard normal, but each component has another mean.
             self.mixture_mean = self.param("mixture_mean", nn.initializers.normal(0.5), shape)
             self.mixture_log_var = self.param("mixture_log_var", nn.initializers.zeros, shape)
             self.mixture_logits = self.param("mixture_logits", nn.initializers.zeros, shape[:1])
@@ -94,7 +94,7 @@ class Network(nn.Module):
         return losses.kl_standard_normal(mean, log_var) if prior is None else losses.kl_normal(mean, log_var, *prior)
 
     def draw(self, batch, noise, uniform=None):
-        """`[B, latent_dim]` from the prior; `uniform [B]` in [0, 1) chooses the components of a mixture."""
+        """Latents `[B, latent_dim]` from the prior; `uniform [B]` in [0, 1) chooses the components of a mixture."""
         if self.num_components:
             assert uniform is not None
             shares = jnp.cumsum(jax.nn.softmax(self.mixture_logits))
@@ -127,10 +127,10 @@ class Objective(Family):
         which lie in [-1, 1] where the space is bounded.
       prior: `standard` is the standard normal; `conditional` is a normal whose mean and log-variance are linear in the
         pooled conditions. With `conditional`, the KL term does not penalise content of the conditions in the latent,
-        and drawn latents agree with the conditions. `mixture` is a mixture of normals, whose weights, means and
-        diagonal variances are learned: it follows the posteriors of the training examples, where the standard normal
-        leaves regions from which no example was decoded. Its KL term is estimated with one latent per example.
-      num_components: of the `mixture`.
+        and sampled latents agree with the conditions. `mixture` is a mixture of normals with learned weights, means and
+        diagonal variances. The mixture follows the posteriors of the training examples; the standard normal also covers
+        regions from which no example was decoded. The KL term of the mixture is estimated with one latent per example.
+      num_components: number of components of the `mixture`.
       beta: weight of the KL term in the loss; the metric `elbo` always has weight 1.
       warmup_steps: number of steps over which the weight of the KL term rises linearly from 0; 0 is no warm-up.
       free_bits: lower bound, in nats, of the KL term of each latent dimension (a mean over the batch) in the loss.
@@ -247,7 +247,7 @@ class Objective(Family):
         return randomness.normal(rng, batch_size(batch), (self.latent_dim,))
 
     def _observed(self, params, collections, batch, rng):
-        """The encoded target, zero where masked.
+        """The encoded target, see `encode_target`.
 
         With `bernoulli` the values are drawn as -1 or 1, because the ELBO is a bound only for binary values.
         """

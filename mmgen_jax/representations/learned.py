@@ -32,7 +32,7 @@ class Learned:
         in a clip with a black background: the decoder then draws the background alone, and hardly gets a gradient.
 
     Raises:
-      ConfigError: the space of `of` is no continuous grid, `of` has a player with the same name, or another `output`.
+      ConfigError: the space of `of` is no continuous grid, `of` has a player of the same name, or an unknown `output`.
     """
 
     encoder: nn.Module
@@ -81,7 +81,7 @@ class Learned:
         return self.of.decode(params, collections, self.in_range(grid))
 
     def in_range(self, output: jax.Array) -> jax.Array:
-        """The decoder's output as the loss sees it: by `output`, where the grid is bounded."""
+        """The decoder's output as the loss sees it: its tanh where the grid is bounded and `output` is `tanh`."""
         return to_range(output) if self.grid.bounded and self.output == "tanh" else output
 
     def zeros(self, num: int) -> jax.Array:

@@ -24,7 +24,7 @@ from mmgen_jax.modalities.space import Continuous
 from mmgen_jax.networks.features import audio
 from mmgen_jax.representations.identity import Representation as Identity
 
-MULTIPLE = 8  # of frames, so that a grid can be halved three times
+MULTIPLE = 8  # the number of frames is a multiple of this, so that a grid can be halved three times
 PHASES = 0  # seed of the initial phases
 
 

@@ -1,7 +1,7 @@
 """A clip as its frames, each in the representation `of`, with the same parameters for all frames.
 
 The continuous values of the frames become channels of one grid, `[T, H, W, C]` to `[h, w, T * c]`, so that a family
-models a clip with networks of pictures; the codes of the frames follow each other in time.
+models a clip with networks for images; discrete codes of the frames follow each other in time.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class VectorQuantizer(nn.Module):
       num_codes: size of the codebook.
       features: length of a code's vector.
       decay: of the moving averages, per training step.
-      restart_below: a code is restarted when its usage, the share of vectors that it is nearest to, is below
-        `restart_below / num_codes`.
+      restart_below: a code is restarted when its usage (the share of vectors to which this code is the nearest) is
+        below `restart_below / num_codes`.
     """
 
     num_codes: int

@@ -1,1 +1,1 @@
-"""A run on disk, and drawing from it."""
+"""A run on disk, and sampling from the run."""

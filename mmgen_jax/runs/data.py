@@ -1,4 +1,4 @@
-"""The data of a run, as its workdir remembers it: whoever reads data for the run compares it first."""
+"""The record of a run's training data in its workdir; readers of data for the run compare the data with the record."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ PLACES = tuple(f"data.{field}" for field in schema.PLACES)
 
 
 def describe(source: Any) -> dict[str, Any]:
-    """What `FILE` holds of a run's training data: its fingerprint and, for a message, its length."""
+    """The content of `FILE`: the fingerprint of a run's training data and, for messages, the number of examples."""
     return {"fingerprint": fingerprint.of(source), "examples": len(source)}
 
 
 def read(workdir: pathlib.Path) -> dict[str, Any]:
-    """What a run remembers of its data; nothing of a run before version 0.2."""
+    """The content of `FILE` in a workdir; empty for a run from before version 0.2."""
     file = workdir / FILE
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def check(workdir: pathlib.Path, config) -> str:
-    """The fingerprint of the data that `config` names now, which is that of the run.
+    """Checks that the data that `config` names now is the data of the run, and returns its fingerprint.
 
     Raises:
-      ConfigError: it is other data, or there is no record of it and shapes, classes or vocabularies differ.
+      ConfigError: the data differs; without a record of the run's data, only shapes, classes and vocabularies are
+        compared.
     """
     source = open_source(config)
     now = describe(source)
@@ -42,7 +43,12 @@ def check(workdir: pathlib.Path, config) -> str:
 
 
 def compare(workdir: pathlib.Path, config, now: dict[str, Any], modalities) -> None:
-    """Raises ConfigError where the config's data, as `describe` gives it, is not what the run there began with."""
+    """Raises ConfigError where the config's data differs from the data with which the run in `workdir` began.
+
+    Args:
+      now: the config's data as `describe` gives it.
+      modalities: of the config's data.
+    """
     before = read(workdir)
     saved = modalities_from_json((workdir / "modalities.json").read_text())
     differences = []

@@ -1,4 +1,7 @@
-"""Encoders that start from another run's: `config.encoders.<name>.init_from = "workdir"` or `"workdir:module"`."""
+"""Encoders that start from another run's parameters.
+
+The field is `config.encoders.<name>.init_from = "workdir"` or `"workdir:module"`.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from mmgen_jax.training.state import TrainState
 def load(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
     """The state with the encoders' parameters (and their averages) replaced, in every player that has them.
 
-    The module is looked for in the other run's parameters by its name; without one it is the encoder of the same name,
-    else the `target_encoder` of an autoencoder.
+    `module` is the name of the module in the other run's parameters. Without `module`, the encoder of the same name is
+    used, else the `target_encoder` of an autoencoder.
 
     Raises:
       ConfigError: no such run or module, or one of another architecture.
@@ -69,7 +72,7 @@ def _replace(tree, name: str, source, reference: str):
 
 
 def _matched(old, new, name: str, reference: str):
-    """`new`, placed as `old` is; the buffers are copies, since the step donates its state."""
+    """`new` with the sharding of `old`; the arrays are copies, because the train step donates its state."""
     before, after = (
         {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
         for tree in (old, new)

@@ -1,7 +1,8 @@
-"""Drawing pictures of any size from picture files: in tiles of the model's own size, with the file's form kept.
+"""Generates pictures of any size from picture files, in tiles of the model's own size.
 
-A picture larger than the model's grid is drawn in overlapping tiles (`tiles.py`), a smaller one on a reflected border.
-All tiles of a sample have the noise of one number.
+The result has the form of the picture file (channels, bit depth, transparency, ICC profile; `modalities/picture.py`). A
+picture larger than the model's grid is generated in overlapping tiles (`tiles.py`); a smaller picture gets reflected
+borders. All tiles of a sample start from the same noise.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ Scale = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """What one picture is drawn from.
+    """The inputs for one picture to generate.
 
     Args:
-      form: the picture whose form the drawn file takes, and what else is kept of it.
-      tiling: of the coarsest grid.
+      form: the picture file whose form the result has, and whose pixels outside of the hole are kept.
+      tiling: the tiles, on the coarsest grid.
       sources: `{name: [*tiling.padded × scale, C]}`, the padded pictures as the model reads them.
-      others: `{name: [*shape]}`, conditions of every tile.
-      hole: `[H, W, 1]` bool, what is drawn; None: everything.
-      tiles: the tiles to draw, those with a part of the hole.
+      others: `{name: [*shape]}`, conditions that are the same for every tile.
+      hole: `[H, W, 1]` bool, True where pixels are generated; None: everywhere.
+      tiles: the indices of the tiles to generate, those with a part of the hole.
     """
 
     form: Picture
@@ -52,13 +53,13 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Pictures to draw, one for each line.
+    """Pictures to generate, one for each line.
 
     Args:
-      target: the modality that is drawn, and its `modality`.
-      given: targets that are given.
-      read: channels that the model reads of `Line.form`.
-      scales: `{name: scale}` of sources and target: their pixels for each pixel of the coarsest grid.
+      target: the name of the modality to generate; `modality` is the modality itself.
+      given: names of the targets that are given.
+      read: number of channels that the model reads of `Line.form`.
+      scales: `{name: scale}` of sources and target: their pixels along each axis for one pixel of the coarsest grid.
     """
 
     target: str
@@ -78,7 +79,7 @@ class Request:
 
         Args:
           sampler: a `runs.sampler.Sampler`.
-          num, seed, first: see `sample.draw`; the noise of a line's sample is that of its number there.
+          num, seed, first: see `sample.draw`, which gives the noise of each sample in the same way.
 
         Raises:
           InputError: a sample is not finite.
@@ -103,7 +104,7 @@ class Request:
         """As `draw`, in one array `[n, H, W, C]`; outside of a hole the pixels are those of the file.
 
         Raises:
-          InputError: the lines' pictures have several sizes.
+          InputError: the lines' pictures have different sizes.
         """
         sizes = dict.fromkeys(line.tiling.size for line in self.lines)
         if len(sizes) > 1:
@@ -119,7 +120,7 @@ class Request:
         )
 
     def save(self, folder: pathlib.Path, sampler: Any, num: int, seed: int = 0, first: int = 0) -> list[pathlib.Path]:
-        """As `draw`, to `<target>.png`, or of several to `<target>_0.png`, …; returns the paths."""
+        """Saves the sample of `draw` to `<target>.png`, or several to `<target>_0.png`, …; returns the paths."""
         folder.mkdir(parents=True, exist_ok=True)
         paths, total = [], num * len(self.lines)
         for i, (line, values) in enumerate(self.draw(sampler, num, seed, first)):
@@ -128,7 +129,7 @@ class Request:
         return paths
 
     def _run(self, sampler: Any, jobs: Iterator[tuple[int, int, int]]) -> Iterator[tuple[int, np.ndarray]]:
-        """`(tile, [*tile × scale, C])` of each (line, noise, tile), in batches of the sampler's size."""
+        """`(tile, values [*tile × scale, C])` of each job (line, number of the noise, tile), run in batches."""
         while batch := list(itertools.islice(jobs, sampler.batch_size)):
             rows: dict[str, list[np.ndarray]] = {}
             for group, _, tile in batch:
@@ -142,15 +143,16 @@ class Request:
 
 
 def request(system: System, given: Mapping[str, Any]) -> Request | None:
-    """What is to be drawn where picture files are given for aligned sources of a picture, else None.
+    """The pictures to generate where picture files are given for aligned sources of a picture, else None.
 
     Args:
-      given: as `prompts.read_given` takes it. Conditions that are not aligned are read as there, and are those of every
-        tile.
+      given: as in `prompts.read_given`. Conditions that are not aligned are read by `read_given`, and are the same for
+        every tile.
 
     Raises:
-      ConfigError: grids that are no whole multiples of each other; of a picture and its mask only one.
-      DataError: a picture that cannot be read; pictures whose sizes differ; colour of 16 bits around a hole.
+      ConfigError: grids that are no whole multiples of each other; a picture without its mask, or a mask without its
+        picture.
+      DataError: a picture that cannot be read; pictures whose sizes do not fit; colour of 16 bits around a hole.
       InputError: one aligned picture is a file, and another an array.
     """
     modalities, objective = system.modalities, system.objective
@@ -184,7 +186,7 @@ def request(system: System, given: Mapping[str, Any]) -> Request | None:
         if hole:
             white = values[hole] > 0
             tiles = _tiles(tiling, white, scales[hole], pictures[hole], pictures[known], known)
-            values[known] = np.where(white, np.float32(0), values[known])  # as the training hides what is in the hole
+            values[known] = np.where(white, np.float32(0), values[known])  # hidden, as in training
         sources = {name: tiling.pad(array, scales[name]) for name, array in values.items()}
         lines.append(Line(pictures[form], tiling, sources, others, white, tiles))
     own = tuple(name for name in given if name in system.targets)
@@ -192,7 +194,7 @@ def request(system: System, given: Mapping[str, Any]) -> Request | None:
 
 
 def _scales(modalities: Mapping[str, Modality]) -> dict[str, Scale]:
-    """Pixels of each modality for one of the coarsest grid, along both axes."""
+    """`{name: (pixels along height, pixels along width)}` of each modality for one pixel of the coarsest grid."""
     height, width = (min(modality.shape[axis] for modality in modalities.values()) for axis in (0, 1))
     for name, modality in modalities.items():
         if modality.shape[0] % height or modality.shape[1] % width:
@@ -204,7 +206,7 @@ def _scales(modalities: Mapping[str, Modality]) -> dict[str, Scale]:
 
 
 def _check_sizes(pictures: Mapping[str, Picture], form: str, scales: Mapping[str, Scale]) -> tuple[int, int]:
-    """`(height, width)` of the coarsest grid; raises DataError for a picture of another size than that of `form`."""
+    """`(height, width)` of the coarsest grid; raises DataError for a picture whose size does not fit that of `form`."""
     own, scale = pictures[form].size, scales[form]
     for name, picture in pictures.items():
         expected = tuple(n * s / t for n, s, t in zip(own, scales[name], scale))
@@ -219,11 +221,11 @@ def _check_sizes(pictures: Mapping[str, Picture], form: str, scales: Mapping[str
 def _tiles(
     tiling: Tiling, hole: np.ndarray, scale: Scale, mask: Picture, picture: Picture, name: str
 ) -> tuple[int, ...]:
-    """The tiles with a part of the hole; says what a user may not expect of it.
+    """The indices of the tiles with a part of the hole; logs a warning where the result may be unexpected.
 
     Args:
-      scale: pixels of the hole for one of the coarsest grid.
-      name: of the picture.
+      scale: pixels of the hole along each axis for one pixel of the coarsest grid.
+      name: the picture's modality.
 
     Raises:
       DataError: the picture has a depth that cannot be kept.

@@ -1,4 +1,4 @@
-"""What a user gives for the modalities of a model, as arrays."""
+"""Reads the values that a user gives for the modalities of a model, as arrays."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from mmgen_jax.modalities.text import prompts
 def named(
     given: Mapping[str, Any], by_kind: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]
 ) -> dict[str, Any]:
-    """`{name: value}` of what is given by name and, for the one modality of `names` that is of a kind, by kind.
+    """`{name: value}` of the values that are given by name or by kind.
+
+    A value given by kind is for the only modality of this kind in `names`.
 
     Raises:
-      ConfigError: none or several of `names` are of a kind, or one is given twice.
+      ConfigError: `names` has none or several modalities of a kind, or a modality is given twice.
     """
     values = dict(given)
     for kind, value in by_kind.items():
@@ -40,22 +42,23 @@ def named(
 def read_given(
     given: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]
 ) -> dict[str, np.ndarray]:
-    """What is given for a model that reads `names`: `{name: array [n, *shape]}`, n for the lines of a file, else 1.
+    """The given values as `{name: array [n, *shape]}`, with n examples in a file or an array, else 1.
 
     Args:
       given: `{name: value}`: a text, a class or its number, the name of a file; or `@file` with one of these a line; or
         an array `[*shape]` or `[n, *shape]` as the model reads it.
+      names: the modalities that the model reads.
 
     Raises:
-      ConfigError: the model reads no modality of a name; a class that there is not.
-      TextError, DataError, BatchError, InputError: what is given cannot be read.
+      ConfigError: a name is not in `names`, or a class does not exist.
+      TextError, DataError, BatchError, InputError: a value cannot be read.
     """
     check_names(given, names, modalities)
     return {name: _read(value, name, modalities[name]) for name, value in given.items()}
 
 
 def check_names(given: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]) -> None:
-    """Raises ConfigError for what the model, which reads `names`, does not read."""
+    """Raises ConfigError where `given` has a modality that is not in `names`, those that the model reads."""
     for name in given:
         if name not in names:
             raise ConfigError(
@@ -65,14 +68,14 @@ def check_names(given: Mapping[str, Any], names: Sequence[str], modalities: Mapp
 
 
 def lines_of(value: Any, name: str) -> list[Any]:
-    """The lines of `@file`; any other value alone."""
+    """The lines of the file for a value `@file`, else a list with the value alone."""
     if isinstance(value, str) and value.startswith("@"):
         return [line for _, line in prompts(value[1:], name)]
     return [value]
 
 
 def common_length(rows: Mapping[str, Any]) -> int:
-    """The length of the longest of `rows`, 1 of none; raises ConfigError where another has neither it nor length 1."""
+    """The largest length in `rows`, 1 for no rows; raises ConfigError where a length is neither 1 nor the largest."""
     sizes = {name: len(values) for name, values in rows.items()}
     size = max(sizes.values(), default=1)
     if odd := [name for name in sizes if sizes[name] not in (1, size)]:
@@ -85,7 +88,7 @@ def common_length(rows: Mapping[str, Any]) -> int:
 
 def _read(value: Any, name: str, modality: Modality) -> np.ndarray:
     """`[n, *shape]`"""
-    if isinstance(value, np.generic):  # a number out of an array
+    if isinstance(value, np.generic):  # a NumPy scalar
         value = value.item()
     if hasattr(value, "ndim"):
         array = np.asarray(value)

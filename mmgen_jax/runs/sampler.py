@@ -1,4 +1,4 @@
-"""The compiled functions that draw from a trained model, shared by the loop, the evaluators and the commands."""
+"""The compiled functions that sample from a trained model, shared by the loop, the evaluators and the commands."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NUMBERS = "/numbers"  # among the rows of a batch; no modality can have the name
 
 
 class Sampler:
-    """`sampler(batch) -> {target: array}` on host arrays of any batch size, compiled for one.
+    """`sampler(batch) -> {target: array}` on host arrays of any batch size, compiled for the size `batch_size`.
 
     Call `load` with the parameters first. The i-th example after a `load` or `rewind` gets the i-th noise of `seed`,
-    whatever the batches, so the same examples give the same samples. Where batches of two sizes are compiled, float32
-    sums may have another order: samples then agree to rounding.
+    however the examples are divided into batches, so the same examples give the same samples. With another
+    `batch_size`, float32 sums may have another order: samples then agree up to rounding.
     """
 
     def __init__(self, system: System, layout: parallel.Parallel, batch_size: int, seed: int = 0):
@@ -37,12 +37,12 @@ class Sampler:
         return self.rewind()
 
     def rewind(self) -> Sampler:
-        self._count = 0  # of the examples that have had a noise
+        self._count = 0  # number of examples that have had their noise
         return self
 
     @property
     def variables(self):
-        """`(params, collections)` that it samples with."""
+        """`(params, collections)` of the model."""
         return self._variables
 
     def __call__(
@@ -50,12 +50,12 @@ class Sampler:
     ) -> dict[str, np.ndarray]:
         """Samples of the targets given the batch's conditions; of the targets, the model sees only those `given`.
 
-        A condition that the batch lacks is masked. At least one has to be there; where an example is to be drawn from
-        nothing, `<name>/mask` is False.
+        A condition that the batch lacks is masked. The batch must have at least one condition; for an example without
+        conditions, set `<name>/mask` to False.
 
         Args:
-          numbers: `[B, 2] int32`, which noise of `seed` each example gets, see `randomness.numbered`; the next ones
-            of group 0 where it is left out.
+          numbers: `[B, 2] int32`, the numbers of each example's noise, see `randomness.numbered`; the default is the
+            next numbers of group 0.
 
         Raises:
           InputError, BatchError: a batch without any condition of the model, or with wrong shapes, dtypes or values.
@@ -71,27 +71,27 @@ class Sampler:
         return self._run("reconstruct", batch)
 
     def embed(self, batch: Batch) -> np.ndarray:
-        """`[B, D]`, what the conditions are as one vector."""
+        """The embedding `[B, D]` of the conditions."""
         self._check("embed", batch, self.system.conditions)
         return self._run("embed", self.system.without_targets(batch))
 
     def embed_pair(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-        """`[B, D]` each, what the conditions are and what the target is, to compare by cosine."""
+        """The embeddings of the conditions and of the target, each `[B, D]`, to compare by cosine similarity."""
         self._check("embed_pair", batch, (*self.system.conditions, *self.system.targets))
         return self._run("embed_pair", batch)
 
     def draw_latent(self, batch: Batch) -> np.ndarray:
-        """`[B, Z]`, drawn as samples draw them."""
+        """Latents `[B, Z]`, drawn as in sampling."""
         self._check("draw_latent", batch, self.system.conditions)
         return self._run("draw_latent", self.system.without_targets(batch))
 
     def to_latent(self, batch: Batch) -> np.ndarray:
-        """`[B, Z]`, where the model's encoder puts the batch's targets."""
+        """The latents `[B, Z]` of the batch's targets, from the model's encoder."""
         self._check("to_latent", batch, self.system.targets)
         return self._run("to_latent", batch)
 
     def from_latent(self, batch: Batch, latent: np.ndarray) -> dict[str, np.ndarray]:
-        """The targets at latents `[B, Z]`, given the batch's conditions."""
+        """The targets, decoded from latents `[B, Z]`, given the batch's conditions."""
         self._check("from_latent", batch, self.system.conditions)
         read = self.system.without_targets(batch)
         objective: Any = self.system.objective
@@ -101,7 +101,7 @@ class Sampler:
         return self._run("from_latent", read, latent)
 
     def elbo(self, batch: Batch) -> np.ndarray:
-        """`[B]` nats."""
+        """The evidence lower bound `[B]`, in nats."""
         self._check("elbo", batch, self.system.targets)
         return self._run("elbo", batch)
 
@@ -132,7 +132,7 @@ class Sampler:
         return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:total], *pieces)
 
     def _check(self, method: str, batch: Batch, needed: Sequence[str]) -> None:
-        """Raises InputError for a batch that has none of `needed`, BatchError for one that breaks its contract."""
+        """Raises InputError for a missing method or a batch with none of `needed`, BatchError for an invalid batch."""
         if not self.supports(method):
             raise InputError(f"{type(self.system.objective).__module__} has no {method!r}; leave out what asks for it")
         if not batch or (needed and not set(needed) & set(batch)):
@@ -144,7 +144,7 @@ class Sampler:
                 f"{hint}what is to be left out has <name>{MASK_SUFFIX} False"
             )
         read = {name: values for name, values in batch.items() if name.removesuffix(MASK_SUFFIX) in self._names}
-        # A judge of pairs reads what models drew.
+        # `embed_pair` also judges samples of other models, and samples may leave the range of their values a little.
         modalities = {name: self.system.modalities[name] for name in self._names}
         check_batch(read, modalities, values=method != "embed_pair")
 
@@ -154,7 +154,7 @@ class Sampler:
 
 
 def _numbered(function: Callable[..., Any], params, collections, rows: dict[str, jax.Array], drawn: jax.Array) -> Any:
-    """A method of an objective, whose random draws are those of the numbers among the rows."""
+    """Calls a method of an objective; the numbers among the rows determine its random draws."""
     rows = dict(rows)
     with randomness.numbered(rows.pop(NUMBERS)):
         return function(params, collections, rows, drawn)

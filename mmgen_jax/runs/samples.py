@@ -1,4 +1,4 @@
-"""The samples that a run shows of itself: for the same held-out examples each time, with what was asked under them."""
+"""The samples that a run saves during training: always for the same held-out examples, with the prompts as captions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.runs.sampler import Sampler
 
-ROLE = 0x5A3B1E  # keeps this draw apart from others of the seed
-LOOKED_AT = 16  # times as many examples as are shown, to find one of every class
+ROLE = 0x5A3B1E  # makes this random draw independent of other draws with the same seed
+LOOKED_AT = 16  # examples read for each example shown, to find an example of every class
 
 
 def examples(config) -> Batch:
@@ -24,7 +24,7 @@ def examples(config) -> Batch:
 
 
 def choose(source: contracts.Source, num: int, seed: int) -> np.ndarray:
-    """`[num]` indices drawn by the seed; where the source has a label, its classes come in turn.
+    """`[num]` random indices, from the seed; where the source has a label, the classes take turns.
 
     A split may be sorted: its first examples would be of one class.
     """
@@ -44,7 +44,7 @@ def choose(source: contracts.Source, num: int, seed: int) -> np.ndarray:
 
 
 def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sampler) -> list[pathlib.Path]:
-    """Samples for a batch, and its reconstructions where the objective has them; nothing for None."""
+    """Saves samples for a batch, and its reconstructions where the objective has them; returns the files' paths."""
     if batch is None:
         return []
     system, folder = sampler.system, workdir / "samples"

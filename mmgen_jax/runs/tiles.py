@@ -8,15 +8,15 @@ import math
 
 import numpy as np
 
-OVERLAP = 4  # neighbouring tiles share at least one part in so many of a tile's side
+OVERLAP = 4  # neighbouring tiles overlap by at least 1 / OVERLAP of a tile's side
 
 
 @dataclasses.dataclass(frozen=True)
 class Tiling:
-    """Where the tiles of a picture lie.
+    """The positions of a picture's tiles.
 
-    A picture smaller than a tile is in the middle of one. Pictures of a finer grid, with `scale` times as many pixels
-    along each axis, have the same tiles.
+    A picture smaller than a tile lies in the middle of a tile. Pictures of a finer grid, with `scale` times as many
+    pixels along each axis, have the same tiles.
 
     Args:
       size: `(height, width)` of the picture, in pixels.
@@ -28,7 +28,7 @@ class Tiling:
 
     @property
     def padded(self) -> tuple[int, int]:
-        """`(height, width)` that the tiles cover."""
+        """`(height, width)` of the area that the tiles cover."""
         return max(self.size[0], self.tile[0]), max(self.size[1], self.tile[1])
 
     @functools.cached_property
@@ -38,13 +38,13 @@ class Tiling:
         return [(y, x) for y in rows for x in columns]
 
     def pad(self, picture: np.ndarray, scale: tuple[int, int] = (1, 1)) -> np.ndarray:
-        """`[H, W, C]`, its borders reflected, as `[*padded × scale, C]`; a side of one pixel is repeated."""
+        """Pads `[H, W, C]` with reflected borders to `[*padded × scale, C]`; a side of one pixel is repeated."""
         before = self._before(scale)
         after = [p * s - n - b for p, s, n, b in zip(self.padded, scale, picture.shape, before)]
         return np.pad(picture, [*zip(before, after), (0, 0)], mode="reflect")
 
     def cut(self, padded: np.ndarray, index: int, scale: tuple[int, int] = (1, 1)) -> np.ndarray:
-        """The tile `index` of `[*padded × scale, C]`, a view."""
+        """The tile number `index` of `[*padded × scale, C]`, as a view."""
         return padded[self._place(index, scale)]
 
     def canvas(self, channels: int, scale: tuple[int, int] = (1, 1)) -> np.ndarray:
@@ -52,7 +52,7 @@ class Tiling:
         return np.zeros((*(p * s for p, s in zip(self.padded, scale)), channels), np.float32)
 
     def add(self, canvas: np.ndarray, index: int, drawn: np.ndarray, scale: tuple[int, int] = (1, 1)) -> None:
-        """Adds a drawn tile `[*tile × scale, C]` to the canvas, by its share: of all tiles the shares sum to one."""
+        """Adds a drawn tile `[*tile × scale, C]` to the canvas, weighted; at each pixel, the weights sum to 1."""
         shares = self._shares(scale)
         rows, columns = (shares[axis][start] for axis, start in enumerate(self.corners[index]))
         canvas[self._place(index, scale)] += rows[:, None, None] * columns[None, :, None] * drawn
@@ -77,7 +77,7 @@ class Tiling:
 
 
 def starts(length: int, tile: int) -> list[int]:
-    """First pixels of the fewest tiles that cover `length` and overlap by one part in `OVERLAP`; evenly spaced."""
+    """First pixels of the fewest tiles that cover `length` and overlap by 1 / OVERLAP of a tile; evenly spaced."""
     overlap = tile // OVERLAP
     num = math.ceil((length - overlap) / (tile - overlap))
     return [round(i * (length - tile) / max(num - 1, 1)) for i in range(num)]

@@ -1,4 +1,4 @@
-"""A run on disk: prepared, read back, restored."""
+"""The workdir of a run: prepares, reads and restores the run."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import checkpoint, parallel
 from mmgen_jax.training.state import TrainState, averaged, create
 
-# What a workdir may hold before its config: of a start that was interrupted, and data that `api.train` was given.
+# Files that a workdir may hold before its config: those of an interrupted start, and the data given to `api.train`.
 MADE_BEFORE = {"modalities.json", data.FILE, "config.tmp", "data.npz"}
 
 
 def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[str, Any] | None = None):
-    """What a workdir holds, ready to sample: `(config, system, sampler, step)`; no data source is opened.
+    """The run of a workdir, ready to sample: `(config, system, sampler, step)`; no data source is opened.
 
     Args:
-      batch_size: to sample in; 0 is the run's own.
-      changes: `{"objective.temperature": 0.8}`, of what objective and representation list as their
-        `sampling` fields; and where the data lies, `{"data.directory": "elsewhere/pets"}`.
+      batch_size: batch size of the sampler; 0 is the run's own batch size.
+      changes: `{"objective.temperature": 0.8}`, for fields that objective and representation list in `sampling`; and
+        the place of the data, `{"data.directory": "elsewhere/pets"}`.
 
     Raises:
-      ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling
-        cannot make.
+      ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling cannot
+        make.
+      CheckpointError: the workdir has no folder of checkpoints, or the checkpoint does not match the config.
     """
     workdir = pathlib.Path(os.path.expanduser(workdir))
     config, modalities = read_workdir(workdir)
@@ -51,7 +52,7 @@ def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[st
 
 
 def changed(config, changes: Mapping[str, Any]):
-    """The config with changes to what sampling reads.
+    """The config with changes to fields that only sampling reads, or to the place of the data.
 
     Raises:
       ConfigError: a change that sampling cannot make.
@@ -68,7 +69,7 @@ def changed(config, changes: Mapping[str, Any]):
 
 
 def _decoding_fields(fields, where: str = "representation") -> list[str]:
-    """The fields that only `decode` reads, of a representation and what it stands on, or of one for each target."""
+    """The fields that only `decode` reads, of a representation and its `of`, or of one representation per target."""
     if not fields:
         return []
     if "name" not in fields:
@@ -78,7 +79,7 @@ def _decoding_fields(fields, where: str = "representation") -> list[str]:
 
 
 def read_workdir(workdir: pathlib.Path):
-    """Config and modalities that a run saved."""
+    """The config and the modalities that a run saved."""
     workdir = pathlib.Path(os.path.expanduser(workdir))
     if not workdir.is_dir():
         raise ConfigError(f"--workdir={workdir}: no such folder; expected one that mmgen train made")
@@ -97,10 +98,10 @@ def create_state(config, system: System) -> TrainState:
 
 
 def check_place(path: str | os.PathLike, flag: str) -> pathlib.Path:
-    """The folder, `~` expanded, that is there or can be made.
+    """The folder `path` with `~` expanded; the folder exists or can be created.
 
     Raises:
-      ConfigError: it is or lies in a file, or may not be written to.
+      ConfigError: the path is a file or lies below a file, or the folder may not be written to.
     """
     path = pathlib.Path(os.path.expanduser(path))
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
@@ -112,12 +113,12 @@ def check_place(path: str | os.PathLike, flag: str) -> pathlib.Path:
 
 
 def check_out(path: str | os.PathLike, overwrite: bool = False) -> pathlib.Path:
-    """The folder that a command writes to, as `check_place` gives it; nothing is in it, unless `overwrite`.
+    """The folder that a command writes to, as `check_place` gives it; the folder is empty unless `overwrite`.
 
     Hidden files do not count: no command writes them, and some systems put them into every folder.
 
     Raises:
-      ConfigError: it holds files; see also `check_place`.
+      ConfigError: the folder holds files, without `overwrite`; see also `check_place`.
     """
     path = check_place(path, "--out")
     held = sorted(file.name for file in path.iterdir() if not file.name.startswith(".")) if path.exists() else []
@@ -131,14 +132,14 @@ def check_out(path: str | os.PathLike, overwrite: bool = False) -> pathlib.Path:
 
 
 def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
-    """Writes config, modalities and the data's fingerprint, or checks that the run there is of the same."""
+    """Writes config, modalities and the data's fingerprint, or checks that the run in the workdir has the same."""
     about = data.describe(source)
     if (workdir / "config.json").is_file():
-        # Where the data lies may change, as what it is can be compared.
+        # The place of the data may change where a fingerprint can show that the data is the same.
         may_change = data.PLACES if data.read(workdir) else ()
         saved = read_workdir(workdir)[0]
         if same_fields := config.data.to_dict() == saved.data.to_dict():
-            # First: other fields, such as a batch size, may follow from what the data holds.
+            # The data is compared first: other fields, such as a batch size, may follow from the data.
             data.compare(workdir, config, about, source.modalities)
         loading.check_same(config, saved, workdir, may_change)
         if not same_fields:
@@ -147,7 +148,7 @@ def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
         raise ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
-        # The config last and in one move: a folder that has it is whole.
+        # The config is written last, by a single rename: a folder with a config is complete.
         (workdir / "modalities.json").write_text(modalities_to_json(source.modalities))
         (workdir / data.FILE).write_text(json.dumps(about) + "\n")
         (workdir / "config.tmp").write_text(loading.to_json(config))

@@ -1,7 +1,7 @@
 """Checkpoints of the train state and the data position; the only file that uses Orbax.
 
 A checkpoint is a folder `<directory>/<step>/` that appears by a single rename. A process that is killed while it writes
-leaves a folder `<step>.orbax-checkpoint-tmp`, which is never read, and is gone once the next run has saved. The state
+leaves a folder `<step>.orbax-checkpoint-tmp`, which is never read and is removed by the next run that saves. The state
 is stored as a flat dict with one entry per leaf, named by the leaf's path (`params/generator/Dense_0/kernel`). The
 format therefore depends neither on the containers (an optax named tuple, a flax dataclass) nor on the devices of the
 saving run. The metadata of a checkpoint hold the data state, and the dtype and shape of every leaf.
@@ -24,7 +24,7 @@ class Checkpointer:
     """Saves and restores `(state, data_state)`; the caller decides when to save.
 
     Args:
-      directory: the folder of all checkpoints; created where `create`, else it must exist.
+      directory: the folder of all checkpoints; created if `create`, otherwise the folder must exist.
       keep: how many of the newest checkpoints stay; None keeps all.
       create: False for a reader, which creates and removes no folder, so that it can read from a run in training.
 

@@ -30,8 +30,8 @@ class Optimizer:
     `warmup_steps`, `hold_steps` and the schedule count updates of the player; the other steps are steps of the run.
 
     Args:
-      name: of a rule of optax, `update_rules.RULES`, whose own fields stand beside `lr` in the place of `b1` to
-        `weight_decay`; empty is the Adam of these.
+      name: a rule of optax, from `update_rules.RULES`. A config then sets the fields of the rule instead of `b1` to
+        `weight_decay`. Empty: Adam with the fields `b1` to `weight_decay`.
       lr: peak learning rate.
       b1, b2, epsilon: of Adam (Kingma & Ba, 2015).
       weight_decay: decoupled (Loshchilov & Hutter, 2019), only on parameters with at least 2 axes.
@@ -91,7 +91,7 @@ class Optimizer:
 
     @property
     def num_updates(self) -> int:
-        """Of this player in the whole run."""
+        """The number of this player's updates in the whole run, rounded down."""
         stop = min(self.stop_step or self.total_steps, self.total_steps)
         return (stop - self.start_step) // self.interval
 
@@ -109,7 +109,7 @@ class Optimizer:
 
     @property
     def transform(self) -> optax.GradientTransformation:
-        """Freezing, clipping, Adam, weight decay and learning rate, in this order."""
+        """Freezing, clipping, the named rule (or Adam, weight decay and learning rate), freezing, in this order."""
         freeze = [optax.masked(optax.set_to_zero(), self._is_frozen)] if self.frozen else []
         parts = [*freeze, *([optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else [])]
         if self.name:
@@ -125,11 +125,11 @@ class Optimizer:
         )
 
 
-ADAM = ("b1", "b2", "epsilon", "weight_decay")  # the fields of the Adam without a name
+ADAM = ("b1", "b2", "epsilon", "weight_decay")  # the fields of Adam, which a named rule replaces
 
 
 def settable(name: str = "") -> dict[str, Any]:
-    """`{field: default}` that `config.optimizers.<player>` may set, by its `name`.
+    """`{field: default}` of all fields that `config.optimizers.<player>` may set with this `name`.
 
     Raises:
       LookupFailed: there is no such rule.
@@ -200,7 +200,7 @@ def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str
 
 
 def check_warmups(optimizers: Mapping[str, Optimizer]) -> None:
-    """Raises ConfigError where a learning rate would still rise, or be held, when the run ends."""
+    """Raises ConfigError where warm-up and hold of a learning rate are longer than the run."""
     for player, optimizer in optimizers.items():
         if (rising := optimizer.warmup_steps + optimizer.hold_steps) > (updates := optimizer.num_updates):
             raise ConfigError(

@@ -55,7 +55,7 @@ class Parallel:
     def _spec(self, shape: tuple[int, ...]) -> PartitionSpec:
         fsdp = self.mesh.shape["fsdp"]
         axes = [axis for axis, size in enumerate(shape) if size % fsdp == 0]
-        if fsdp == 1 or not axes or np.prod(shape) < 1024:  # for small leaves the gathering costs more than the memory
+        if fsdp == 1 or not axes or np.prod(shape) < 1024:  # gathering a small leaf costs more than its memory
             return PartitionSpec()
         largest = max(axes, key=lambda axis: shape[axis])
         return PartitionSpec(*["fsdp" if axis == largest else None for axis in range(len(shape))])
@@ -70,7 +70,7 @@ class Parallel:
         return jax.jit(create, out_shardings=shardings, compiler_options=options)()
 
     def abstract(self, create: Callable[[], Any]) -> Any:
-        """Shapes, dtypes and shardings of the state `create()`, for a restore into no existing state."""
+        """Shapes, dtypes and shardings of the state `create()`, to restore a state without creating one first."""
         shapes = jax.eval_shape(create)
         return jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),

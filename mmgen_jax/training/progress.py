@@ -1,6 +1,6 @@
 """Progress of a run: a bar on a terminal, or lines at intervals in a log file.
 
-Compiled code that takes long tells how far it is by `report`; `watched` shows it.
+Long-running compiled code calls `report`; `watched` shows these reports.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import TextIO
 
 import jax
 
-# Least seconds between two lines of a log file: with new metrics, whose steps have been computed; and without metrics,
-# when the steps may only have been dispatched to the device, so that the rate is less reliable.
+# Least seconds between two lines of a log file, with and without new metrics. With new metrics, the steps have been
+# computed. Without, the steps may only have been dispatched to the device, so that the rate is less reliable.
 LINE_SECONDS, MAX_SECONDS = 10.0, 60.0
 MAX_METRICS = 3
-REPORTS = 100  # most reports of one compiled loop
+REPORTS = 100  # largest number of reports of one compiled loop, approximately
 _watchers: list[Watcher] = []
 
 
 def processor_seconds() -> float:
-    """Processor time so far of this process, over all its threads, and of those of its children that have ended."""
+    """Processor time in seconds of this process, over all its threads, and of its children that have ended."""
     return sum(os.times()[:4])
 
 
@@ -102,7 +102,7 @@ class Progress:
 
 
 class Watcher:
-    """Shows what compiled loops report, each in a progress of its own."""
+    """Shows the reports of compiled loops, each loop in its own `Progress`."""
 
     def __init__(self, stream: TextIO | None = None):
         self._stream = stream
@@ -138,7 +138,7 @@ def watched(stream: TextIO | None = None) -> Iterator[None]:
 
 
 def report(step: jax.Array, total: int) -> None:
-    """Tells, from compiled code, that `step [] int32` of `total` steps are done; at most about `REPORTS` times.
+    """Reports from compiled code that `step [] int32` of `total` steps are done; at most about `REPORTS` times.
 
     Outside of `watched`, nothing is shown.
     """

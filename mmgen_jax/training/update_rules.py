@@ -20,19 +20,19 @@ RULES: dict[str, Callable[..., optax.GradientTransformation]] = {
     "rmsprop": optax.rmsprop,
     "lion": optax.lion,
     "adafactor": optax.adafactor,
-    "muon": optax.contrib.muon,  # of matrices; of all other parameters it is Adam
+    "muon": optax.contrib.muon,  # only for matrices; all other parameters are trained by Adam
 }
-MASKS = ("mask", "weight_decay_mask")  # parameters that say what decays
-# What a config does not say: the rate is `lr` with its schedule, and the rest are functions or dtypes.
+MASKS = ("mask", "weight_decay_mask")  # arguments of optax that select the parameters with weight decay
+# Arguments of optax that a config does not set: the rate is `lr` with its schedule, and the others are functions.
 LEFT_OUT = {"learning_rate", "muon_weight_dimension_numbers", *MASKS}
-TYPES: dict[str, Any] = {  # of the fields, which have one meaning in every rule
+TYPES: dict[str, Any] = {  # of the rules' fields; a field has the same meaning in every rule
     **dict.fromkeys(("b1", "b2", "decay", "momentum", "beta", "adam_b1", "adam_b2"), Rate),
     **dict.fromkeys(("eps", "clipping_threshold", "consistent_rms"), Positive),
     **dict.fromkeys(("eps_root", "adam_eps_root", "initial_scale"), NotNegative),
     **dict.fromkeys(("weight_decay", "adam_weight_decay", "weight_decay_rate", "adam_learning_rate"), NotNegative),
     **dict.fromkeys(("nesterov", "eps_in_sqrt", "centered", "bias_correction", "adaptive"), bool),
     **dict.fromkeys(("multiply_by_parameter_scale", "factored"), bool),
-    "decay_rate": TopShare,  # the exponent of Adafactor's decay, and no decay itself
+    "decay_rate": TopShare,  # the exponent of Adafactor's decay, not a decay itself
     "decay_offset": Steps,
     "min_dim_size_to_factor": Size,
     "ns_steps": Depth,
@@ -57,12 +57,12 @@ def fields(name: str) -> dict[str, Any]:
 
 
 def build(name: str, learning_rate: optax.Schedule, own: Mapping[str, Any]) -> optax.GradientTransformation:
-    """The rule with its fields `own`; the others have optax's defaults, and only matrices and kernels decay."""
+    """The rule with its fields `own`; the other fields have optax's defaults; only matrices and kernels decay."""
     parameters = inspect.signature(RULES[name]).parameters
     masks = {key: matrices for key in MASKS if key in parameters}
     return RULES[name](learning_rate=learning_rate, **masks, **own)
 
 
 def matrices(params):
-    """The parameters that decay: those of more than one axis, so no bias and no scale."""
+    """Which parameters have weight decay: those with more than one axis, so no bias and no scale."""
     return jax.tree.map(lambda x: x.ndim > 1, params)

@@ -20,7 +20,7 @@ def drop_modalities(
 
     Args:
       keys: `[B]`, one key per example.
-      rate: one for all modalities, or `{name: rate}` with 0 for the others.
+      rate: one number for all modalities, or `{name: rate}`, with 0 for modalities that are left out.
     """
     names = sorted(tokens)
     present = jnp.stack([tokens[name].mask.any(axis=1) for name in names])  # [M, B]

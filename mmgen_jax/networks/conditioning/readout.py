@@ -14,7 +14,7 @@ class CellTokens(nn.Module):
     """Features `[B, cells, F]` to `Tokens [B, cells, D]`: a LayerNorm over the image, then a dense layer per cell.
 
     Each cell has its own kernel. The mean of the tokens is therefore a linear map of the whole descriptor, and keeps
-    its layout. The norm is over all cells, so that a plain cell stays weak next to a busy cell.
+    the layout of the cells. The norm is over all cells, so that a plain cell stays weak next to a busy cell.
     """
 
     features: int

@@ -55,7 +55,7 @@ class Trunk(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Logits `[B]` of the trunk's features, joined with the pooled conditions by one hidden layer where there are any.
+    """Logits `[B]` of the trunk's features; one hidden layer joins the features with the pooled conditions, if any.
 
     Args:
       width: channels after the first convolution.

@@ -3,8 +3,8 @@
 Words are one-hot rows, so that a gradient reaches the generator that drew the words (Kusner & Hernandez-Lobato, 2016).
 
 Departs from the papers: the convolutions over windows of words are a stack of residual layers; mean pooling over the
-text stands beside max pooling, so that every word gets a gradient; the inner product of the projection is divided by
-the square root of the vectors' length.
+text is concatenated with max pooling, so that every word gets a gradient; the inner product of the projection is
+divided by the square root of the vectors' length.
 """
 
 from __future__ import annotations

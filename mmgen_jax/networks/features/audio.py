@@ -43,7 +43,7 @@ def frame_sizes(sample_rate: int, n_fft: int = 0, hop_length: int = 0, n_mels: i
 def stft(waveform: jax.Array, n_fft: int, hop_length: int, pad_mode: str = "constant") -> jax.Array:
     """Short-time Fourier transform, `[..., S]` to `[..., T, n_fft // 2 + 1]` complex64.
 
-    `pad_mode`, a mode of `jnp.pad`, makes the `n_fft // 2` samples before and after the waveform.
+    `pad_mode`, a mode of `jnp.pad`, fills the `n_fft // 2` samples before and after the waveform.
     """
     half = n_fft // 2
     padding = [(0, 0)] * (waveform.ndim - 1) + [(half, half)]
@@ -109,7 +109,7 @@ def log_mel(
 def decibels(power: jax.Array, top_db: float | None = 80.0) -> jax.Array:
     """`10 log10(max(power, 1e-10))` of power `[..., T, F]`.
 
-    With `top_db`, values below `maximum - top_db` are raised to this level, with the maximum over T and F.
+    With `top_db`, values below `maximum - top_db` are raised to this level; the maximum is over T and F.
     """
     db = 10.0 / math.log(10.0) * jnp.log(jnp.maximum(power, AMIN))
     if top_db is None:

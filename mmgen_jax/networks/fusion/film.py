@@ -2,8 +2,8 @@
 
     values_m ← (1 + γ_m) values_m + β_m,    γ_m, β_m = W_m Σ_{k ≠ m} x_k
 
-Departs from the paper: there, a question modulates an image; here every modality is modulated and modulates, because
-any modality may be absent. Where no other modality is present, γ = β = 0.
+Departs from the paper: there, a question modulates an image; here every modality is modulated by all other modalities,
+because any modality may be absent. Where no other modality is present, γ = β = 0.
 """
 
 from __future__ import annotations

@@ -35,7 +35,10 @@ class Projection(nn.Module):
 
 
 def summaries(projected: Mapping[str, Tokens]) -> tuple[jnp.ndarray, jnp.ndarray]:
-    """The mean of each modality's tokens, `[B, M, D]`, and the presence of each modality, `[B, M] bool`; M by name."""
+    """The mean of each modality's tokens, `[B, M, D]`, and the presence of each modality, `[B, M] bool`.
+
+    The M modalities are in the order of their names.
+    """
     vectors = [masked_mean(projected[name].values, projected[name].mask) for name in sorted(projected)]
     present = [projected[name].mask.any(axis=1) for name in sorted(projected)]
     return jnp.stack(vectors, axis=1), jnp.stack(present, axis=1)

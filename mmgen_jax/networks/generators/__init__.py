@@ -2,8 +2,9 @@
 
 The objective brings the output to the target's range, and `config/system.py` sets the fields `shape` and `dtype`.
 `shape` is that of a vector, or of a grid: a sequence `(T, C)`, an image `(H, W, C)` or a clip `(T, H, W, C)`. The
-latent of `grid` is tokens `[B, N, D]`. `conv`, `grid`, `unet`, `dit`, `translation` and `unet_translation` read the
-aligned sources as channels; `translation` and `unet_translation` start from the sources, and their latent may be None.
+latent of `grid` is tokens `[B, N, D]`. All generators of grids but `mlp` read the aligned sources as channels.
+`translation`, `unet_translation`, `resnet_translation`, `gated` and `subpixel` start from the sources, and their latent
+may be None.
 
 The denoisers `unet` and `dit` map a noisy grid, its time and the condition to a grid of the same shape:
 

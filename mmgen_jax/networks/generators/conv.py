@@ -36,13 +36,13 @@ class Generator(nn.Module):
         scale and shift of every normalisation; or at `both`.
       batch_conditions: whether the pooled conditions first pass a BatchNorm without scale and shift. A GAN needs this
         option: otherwise the part that all conditions have in common grows faster than any bias, and mode collapse
-        follows (one picture for every latent). A VAE is better without: because of the noise of the batch statistics,
-        its latent repeats the content of the conditions.
+        follows (the same picture for every latent). A VAE is better without this option: the batch statistics are
+        noisy, and the VAE's latent then repeats the content of the conditions.
       input_bias: whether the first layer has a bias, one for each channel of each cell of the coarsest grid. No
-        normalisation cancels this bias. In a GAN the bias may grow until mode collapse.
+        normalisation cancels this bias. In a GAN the bias may grow until mode collapse occurs.
       init_std: standard deviation of the initial kernels of the first layer and all convolutions, 0.02 in the paper; 0:
-        LeCun initialisation. A kernel before a normalisation learns faster the smaller it is, so `init_std` acts like a
-        learning rate of each layer.
+        LeCun initialisation. Before a normalisation, a small kernel learns faster than a large kernel. `init_std`
+        therefore acts like a learning rate of each layer.
 
     Raises:
       ConfigError: an unknown `conditions_at`, or a shape of another rank.

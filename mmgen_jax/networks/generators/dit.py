@@ -1,9 +1,9 @@
 """Diffusion transformer: denoiser of sequences, images and clips, given time and conditions (DiT, Peebles & Xie, 2023).
 
-The grid is cut into patches, one token each, with a learned position. Time and the pooled conditions give every
-normalisation its scale and shift and every residual branch its gate (adaLN). Aligned sources are further channels of
-the input. With `prediction="data"` in the objective, a patch may have more values than a token has features, so that
-large patches of pixels need no autoencoder (Li & He, 2025).
+The grid is cut into patches, one token each, with a learned position. Time and the pooled conditions give scale, shift
+and gate to self-attention and MLP (adaLN). Aligned sources are further channels of the input. With
+`prediction="data"` in the objective, a patch may have more values than a token has features, so that large patches of
+pixels need no autoencoder (Li & He, 2025).
 
 Departs from DiT: positions are learned; `cross_attention` adds cross-attention to the conditions' tokens to each block
 (as in PixArt-α, Chen et al., 2024); gates, scales, shifts and the output start at small values instead of 0
@@ -29,7 +29,10 @@ from mmgen_jax.networks.layers.strides import patch_sizes
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention where the call has a context, MLP; normalised and gated by a vector."""
+    """Self-attention, cross-attention where the call has a context, MLP.
+
+    A vector gives scale, shift and gate to self-attention and MLP; cross-attention has a plain LayerNorm and no gate.
+    """
 
     num_heads: int
     mlp_ratio: int

@@ -1,10 +1,10 @@
 """U-Net of gated convolutions, for completion (Yu et al., 2019, Free-Form Image Inpainting with Gated Convolution).
 
-A gated convolution is `elu(a) * sigmoid(b)` of two convolutions: the gates learn which places hold something known, so
-that no rule of partial convolutions is needed.
+A gated convolution is `elu(a) * sigmoid(b)` of two convolutions. The gates learn which positions are known, so that the
+mask-update rule of partial convolutions is not needed.
 
 Departs from the paper: one network in one pass, without the coarse first network and without contextual attention; more
-halvings in the place of dilated convolutions; skip connections.
+halvings instead of dilated convolutions; skip connections.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Generator(nn.Module):
     Args:
       shape: `(H, W, C)`; sequences and clips work as well.
       width: channels at the finest grid; each coarser grid has twice as many, up to `max_width`.
-      num_halvings: how often the grid is halved; the last cells see `2 ** num_halvings` px each way and more.
+      num_halvings: how often the grid is halved; a cell of the coarsest grid sees at least `2 ** num_halvings` pixels
+        in each direction.
       num_middle: convolutions at the coarsest grid.
 
     Raises:
@@ -82,7 +83,7 @@ class Generator(nn.Module):
         for _ in range(self.num_middle):
             x = conv(self.width << len(stages), x)
         for level, strides in reversed(list(enumerate(stages))):
-            # A 1 x 1 convolution and enlarging by repetition commute; in this order the convolution has fewer cells.
+            # A 1 x 1 convolution and upsampling by repetition commute; in this order the convolution has fewer cells.
             x = blocks.upsample(convolution.Conv(x.shape[-1] // 2, 1, dtype=self.dtype)(x), strides)
             x = conv(self.width << level, jnp.concatenate([x, skips.pop()], axis=-1))
         return convolution.Conv(channels, 3, dtype=self.dtype, name="output")(x)

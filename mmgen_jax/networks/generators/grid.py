@@ -3,8 +3,8 @@
 Residual blocks and transposed convolutions that double the grid take turns. Aligned sources are further channels of the
 first convolution and of every transposed convolution.
 
-Departs from the paper: residual blocks have a normalisation (group normalisation by default), and stand at every grid
-but the finest, where the paper has them at the coarsest grid only.
+Departs from the paper: residual blocks have a normalisation (group normalisation by default); they are used at every
+grid but the finest, while the paper uses them at the coarsest grid only.
 """
 
 from __future__ import annotations

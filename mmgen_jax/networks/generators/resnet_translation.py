@@ -1,8 +1,8 @@
 """Residual generator from aligned sources to a target on the same grid (CycleGAN, Zhu et al., 2017).
 
 A 7 x 7 convolution, strided convolutions down to the coarsest grid, residual blocks there, transposed convolutions up
-again, and a 7 x 7 convolution (the network of Johnson et al., 2016). There are no skip connections over the blocks, so
-that what passes through them may move.
+again, and a 7 x 7 convolution (the network of Johnson et al., 2016). No skip connection bypasses the residual blocks,
+so content may move between source and output.
 
 Departs from the paper: borders are padded with zeros instead of reflections; transposed convolutions have kernels of 4
 instead of 3, so that they overlap evenly; a latent and pooled conditions, if any, are added at the coarsest grid.

@@ -1,7 +1,7 @@
 """Residual network at the source's grid, then one sub-pixel layer (ESPCN, Shi et al., 2016; EDSR, Lim et al., 2017).
 
-The network adds to its source: super-resolution starts from the bicubic enlargement, denoising and deblurring from the
-degraded picture.
+The network's output is added to the source: to the bicubic enlargement for super-resolution, to the degraded picture
+for denoising and deblurring.
 
 Departs from the papers: one sub-pixel layer for any factor; no skip connection around all blocks; the source enlarged
 by the bicubic kernel (a = -0.5) is added to the output; `fold` lets the network work on cells of several pixels (Zhang
@@ -30,15 +30,17 @@ class Generator(nn.Module):
 
     Args:
       shape: `(T, C)`, `(H, W, C)` or `(T, H, W, C)`.
-      source: the aligned source that is added to, with as many channels as the target or one; each side of the target
-        is the same multiple of the source's side. Other aligned sources are further channels of the input.
+      source: the aligned source to which the output is added. The source has 1 channel or as many as the target; each
+        side of the target is the same multiple of the source's side. Other aligned sources are further channels of the
+        input.
       width: channels of every block.
       num_blocks: residual blocks of two convolutions.
-      fold: side of the cells that the network works on; it divides the source's sides.
+      fold: side, in pixels of the source, of the cells that the network works on; `fold` divides the source's sides.
       scale: factor of each block's output, 0.1 in EDSR for 256 channels.
 
     Raises:
-      ConfigError: no such source, a target that is no multiple of the source, or other channels.
+      ConfigError: no such source, a target that is no integer multiple of the source, a `fold` that does not divide the
+        source's sides, or a source with another number of channels.
     """
 
     shape: tuple[int, ...]

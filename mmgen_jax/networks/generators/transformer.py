@@ -1,6 +1,6 @@
 """Decoder-only transformer over token ids (GPT, Radford et al., 2018), pre-norm, with learned positions.
 
-With `attend="prefix"`, the conditions' tokens stand before the sequence (as in DALL-E, Ramesh et al., 2021), and attend
+With `attend="prefix"`, the conditions' tokens come before the sequence (as in DALL-E, Ramesh et al., 2021), and attend
 to each other in both directions. With `attend="cross"`, every block has cross-attention to the conditions' tokens
 (Vaswani et al., 2017).
 """
@@ -84,8 +84,8 @@ class Block(nn.Module):
     ):
         """Returns the new `x [B, T, D]`, and keys and values.
 
-        Without `past`, these are the keys and values of `x`; with `past`, a copy of `past` in which those of `x` stand
-        from `position` on. `allowed` and `context_allowed` as in `Attention`.
+        Without `past`, the keys and values are those of `x`. With `past`, they are a copy of `past`, in which the keys
+        and values of `x` are written from `position` on. `allowed` and `context_allowed` as in `Attention`.
         """
         drop = functools.partial(self.drop, deterministic=not train)
         h = self.self_norm(x)

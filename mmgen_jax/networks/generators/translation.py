@@ -5,7 +5,7 @@ each grid.
 
 Departs from the paper: the coarsest grid has at least 4 cells a side, instead of a single cell; instance normalisation
 by default instead of batch normalisation (for the paper's batches of one image, both are the same function); the noise
-is a latent vector, beside dropout or instead of dropout; the pooled conditions, if any, enter with the latent.
+is a latent vector, in addition to dropout or instead of dropout; the pooled conditions, if any, enter with the latent.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def sources_of(condition: Condition | None, grid: tuple[int, ...], name: str) ->
 
 
 def vector_of(latent: jax.Array | None, condition: Condition | None) -> jax.Array | None:
-    """The concatenation `[B, Z + D]` of latent and pooled conditions, or the one that exists; None without both."""
+    """The concatenation `[B, Z + D]` of latent and pooled conditions, or the only given one; None without both."""
     parts = [part for part in (latent, pooled_of(condition)) if part is not None and part.shape[-1]]
     return jnp.concatenate(parts, axis=-1) if parts else None
 

@@ -1,13 +1,13 @@
 """U-Net denoiser of sequences, images and clips, given time and conditions (DDPM, Ho et al., 2020).
 
-Residual blocks stand on the way down and up, with skip connections between them (Ronneberger et al., 2015). At the
-coarsest grid, a transformer block attends to the grid and to the conditions' tokens. Time and the pooled conditions
+Residual blocks lie on the way down and on the way up, with skip connections between the two (Ronneberger et al., 2015).
+At the coarsest grid, a transformer block attends to the grid and to the conditions' tokens. Time and pooled conditions
 give every normalisation its scale and shift. Aligned sources are further channels of the input (as in SR3, Saharia et
 al., 2021, and Palette, Saharia et al., 2022).
 
 Departs from DDPM: patches of `patch_size` cells a side become channels before the first convolution (as in Hoogeboom et
 al., 2023), which saves the largest grid; skip connections add by default, and concatenate with `skips="concat"`; the
-grid is halved by a mean and doubled by repetition; attention stands at the coarsest grid only.
+grid is halved by a mean and doubled by repetition; attention is used at the coarsest grid only.
 """
 
 from __future__ import annotations

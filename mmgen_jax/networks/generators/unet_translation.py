@@ -1,10 +1,9 @@
 """The residual U-Net of `unet`, in a single pass from aligned sources to a target on the same grid.
 
-It is the regression baseline of SR3 (Saharia et al., 2021) and Palette (Saharia et al., 2022): their denoiser without
-noise and time.
+This U-Net is the regression baseline of SR3 (Saharia et al., 2021) and Palette (Saharia et al., 2022): their denoiser
+without noise and time.
 
-Departs from these papers as `unet` departs from DDPM; a latent, where there is one, is concatenated to the pooled
-conditions.
+Departs from these papers as `unet` departs from DDPM; a latent, if any, is concatenated to the pooled conditions.
 """
 
 from __future__ import annotations

@@ -27,11 +27,12 @@ def join(x: jax.Array, condition: Condition | None) -> jax.Array:
 def to_grid(source: jax.Array, grid: tuple[int, ...], name: str = "source") -> jax.Array:
     """Resizes a source `[B, *own, C]` to `[B, *grid, C]` linearly, with an antialiasing filter where an axis shrinks.
 
-    Two pairs of different ranks fit: a clip gives each step of a sequence its frame as channels, and an image is
-    repeated for every frame of a clip.
+    Two pairs of different ranks fit. For a sequence, each frame of a clip becomes the channels of one step. For a clip,
+    an image is repeated for every frame.
 
     Raises:
-      ConfigError: the source's grid and `grid` have different ranks, and are neither of these pairs.
+      ConfigError: the source's grid and `grid` have different ranks and are neither clip and sequence, nor image and
+        clip.
     """
     rank, wanted = source.ndim - 2, len(grid)
     if rank == 3 and wanted == 1:

@@ -6,10 +6,10 @@
   exchanged rule gives the kernel gradient of a strided convolution, the same sum, which XLA's CPU backend runs about 20
   times faster.
 - `matmul`: a matrix product of patches and kernel. A stride s first becomes channels (space to depth). A transposed
-  convolution gives the s outputs of a position as channels, which become positions last (depth to space, "sub-pixel").
+  convolution gives s outputs per position as channels, then moves them to positions (depth to space, "sub-pixel").
 - `frames`: for clips, the time axis as in `matmul`, each frame as in `exchange`. In rank 3, XLA's CPU backend runs
-  input-dilated convolutions, and thus the gradients of strided ones, 20 to 30 times slower. Alone, `matmul` needs
-  memory for patches many times as large as the clip.
+  input-dilated convolutions, and thus the gradients of strided ones, 20 to 30 times slower. `matmul` for all axes of a
+  clip needs memory for patches many times as large as the clip.
 
 Measurements: `experiments/benchmarks/README.md`.
 """
@@ -39,7 +39,7 @@ class Conv(nn.Module):
     """Channels-last convolution with `flax.linen.Conv`'s parameters: `kernel [*kernel_size, in, out]`, `bias [out]`.
 
     Args:
-      kernel_size, strides: one size per spatial axis, or an int for all axes, of 1 (sound), 2 (image) or 3 (video).
+      kernel_size, strides: an int, or one size for each of the 1 (sound), 2 (image) or 3 (video) spatial axes.
       padding: `SAME`, `VALID`, an int for every side, or (low, high) per spatial axis.
       lowering: `auto` (chosen by `choose`), `xla`, `exchange`, `matmul` or, for clips only, `frames`.
     """
@@ -127,7 +127,7 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...
 
 
 def choose(lowering: str, kernel_shape: tuple[int, ...], strides: Sequence[int]) -> str:
-    """The lowering that `auto` stands for on this backend; any other name is returned. InputError: an unknown name."""
+    """`lowering`, or for `auto` the choice for this backend. InputError: an unknown name, or `frames` for no clip."""
     if lowering not in LOWERINGS:
         raise InputError(f"convolution lowering: expected one of {', '.join(LOWERINGS)}, got {lowering!r}")
     if lowering == "frames" and len(strides) != 3:
@@ -136,7 +136,7 @@ def choose(lowering: str, kernel_shape: tuple[int, ...], strides: Sequence[int])
         return lowering
     if jax.default_backend() != "cpu":
         return "xla"
-    # On the CPU, the lowering that was measured to be fastest; elsewhere the vendor's libraries choose an algorithm.
+    # On the CPU, the fastest lowering in measurements; elsewhere the vendor's libraries choose an algorithm.
     pointwise = math.prod(kernel_shape[:-2]) == 1 and max(strides) == 1
     return "matmul" if pointwise else "frames" if len(strides) == 3 else "exchange"
 
@@ -174,7 +174,7 @@ def _transposed_exchange_jvp(strides, primals, tangents):
 def _kernel_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
     """`_transposed(x, kernel)`, written as a convolution of the kernel with the input, whose gradient is fast.
 
-    With both reversed, t = s i - o + low becomes t' = o + s i' - pad: the kernel correlated with x dilated by s.
+    With kernel and x reversed, t = s i - o + low becomes t' = o + s i' - pad: the kernel correlated with s-dilated x.
     """
     rank = len(strides)
     spatial = "DHW"[3 - rank :]

@@ -1,4 +1,4 @@
-"""The mapped axis of `pmap`, and reductions over it, so that no module needs a field `axis_name`.
+"""The mapped axis of `pmap`, and reductions over the axis, so that no module needs a field `axis_name`.
 
 The function that `pmap` maps opens `with mapped("data"):` while it is traced (`training/parallel.py`). Outside of such
 a block, arrays hold the global batch (the global view), and no function here communicates between devices.

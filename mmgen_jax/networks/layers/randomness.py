@@ -11,15 +11,16 @@ import jax.numpy as jnp
 
 from mmgen_jax.networks.layers import mapped
 
-NO_PLACE = 2**32 - 1  # above the number of any example, so that no key below it is that of an example or its child
+# Above the number of any example, so that a key derived from NO_PLACE never equals a key derived from an example's key.
+NO_PLACE = 2**32 - 1
 _NUMBERS: contextvars.ContextVar[jax.Array | None] = contextvars.ContextVar("example_numbers", default=None)
 
 
 @contextlib.contextmanager
 def numbered(numbers: jax.Array) -> Iterator[None]:
-    """Numbers `[B, 2] int32` for the examples of the code that is traced inside the block: group, and place in it.
+    """Sets `numbers [B, 2] int32` of the examples, for code traced inside the block: group, and place in the group.
 
-    An example's keys are a function of its own two numbers, so its draws do not depend on the batch that holds it.
+    An example's keys are a function of its own two numbers, so its draws do not depend on the other examples.
     """
     token = _NUMBERS.set(numbers)
     try:
@@ -31,8 +32,8 @@ def numbered(numbers: jax.Array) -> Iterator[None]:
 def example_keys(rng: jax.Array, num_examples: int) -> jax.Array:
     """Keys `[num_examples]`, one per example of this device: a function of `rng` and the index in the global batch.
 
-    Draws from these keys do not depend on how the global batch is laid out over devices. Inside `numbered`, the numbers
-    take the place of the index; those of group 0 are as indices.
+    Draws from these keys do not depend on how the global batch is laid out over devices. Inside `numbered`, a key is a
+    function of `rng`, group and place instead of the index; a place in group 0 gives the same key as an equal index.
     """
     if (numbers := _NUMBERS.get()) is not None:
         group, place = numbers[:, 0], numbers[:, 1]

@@ -1,4 +1,4 @@
-"""Pictures that are drawn in one pass or completed: the range of the output, and what is known outside of a hole."""
+"""Parts of families that generate in one pass or complete pictures: the output's range, the values outside a hole."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ OUTPUTS = ("tanh", "linear")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Completes(Family):
-    """Fields of a family that can leave what is known of its target as it is.
+    """Fields of a family that can keep the known values of its target unchanged.
 
     Args:
-      hole: a modality of kind `mask`, `[H, W, 1]`, 1 where the target is to be drawn; "": everywhere.
-      known: a modality with the target's shape, whose values the output has outside of the hole. An example that lacks
-        `known` or `hole` is drawn as a whole.
+      hole: a modality of kind `mask`, `[H, W, 1]`, 1 where the target is to be generated; "": everywhere.
+      known: a modality with the target's shape; outside of the hole, the output has the values of `known`. An example
+        that lacks `known` or `hole` is generated as a whole.
 
     Raises:
-      ConfigError: in `check_completion`: one field without the other, a modality that there is not, shapes that do not
-        fit, or a representation whose space is not the target's own.
+      ConfigError: in `check_completion`: one field without the other, an unknown modality, shapes that do not fit, or a
+        representation.
     """
 
     hole: str = ""
@@ -57,7 +57,7 @@ class Completes(Family):
                 )
 
     def hole_of(self, batch: Batch) -> jax.Array:
-        """`[B, *grid, 1] bool`, True where the target is to be drawn."""
+        """`[B, *grid, 1] bool`, True where the target is to be generated."""
         size, (*grid, _) = batch_size(batch), self.modality.shape
         if not {self.hole, self.known} <= set(batch):
             return jnp.ones((size, *grid, 1), bool)
@@ -74,16 +74,16 @@ class Completes(Family):
 
 
 def ranged(output: jax.Array, how: str, bounded: bool) -> jax.Array:
-    """A generator's output as float32: by tanh in [-1, 1] where the space is `bounded` and `how` is `tanh`."""
+    """A generator's output as float32; mapped to [-1, 1] by tanh where the space is `bounded` and `how` is `tanh`."""
     return to_range(output) if bounded and how == "tanh" else output.astype(jnp.float32)
 
 
 def check_output(how: str) -> None:
-    """Raises ConfigError for an `objective.output` that is none of `OUTPUTS`."""
+    """Raises ConfigError for an `objective.output` that is not in `OUTPUTS`."""
     if how not in OUTPUTS:
         raise ConfigError(f"objective.output: expected one of {', '.join(OUTPUTS)}, got {how!r}")
 
 
 def clipped(output: jax.Array, bounded: bool) -> jax.Array:
-    """Samples of a bounded space, cut off at [-1, 1]."""
+    """Samples, clipped to [-1, 1] where the space is `bounded`."""
     return jnp.clip(output, -1.0, 1.0) if bounded else output

@@ -66,7 +66,7 @@ class WithDiscriminator(Family):
         return loss, {"logits_fake": jnp.mean(logits)}
 
     def _discriminator_loss(self, params, collections, batch, real, fake, mix_rng, dropout):
-        """`(loss, (collections, metrics))`; `dropout` is the rngs for the real examples, then those for the others."""
+        """`(loss, (collections, metrics))`; `dropout`: the rngs for real examples, then those for the others."""
         fake = jax.lax.stop_gradient(fake)
         logits_real, collections = self._apply_train("discriminator", params, collections, batch, real, dropout[0])
         logits_fake, collections = self._apply_train("discriminator", params, collections, batch, fake, dropout[1])

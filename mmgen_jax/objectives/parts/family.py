@@ -23,7 +23,7 @@ class Family:
     """The declarations of a family, and the fields that `config/system.py` sets.
 
     Args:
-      target: the modality to draw, or the first of several; examples whose target is masked do not count in the loss.
+      target: the modality to sample, or the first of several; examples whose target is masked do not count in the loss.
       modality: the modality of the target.
       modalities: all modalities of the data, by name.
       representation: a `contracts.Representation`, whose code the family models; None models the target's own array.
@@ -45,7 +45,7 @@ class Family:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """All modalities that `sample` gives."""
+        """All modalities that `sample` returns."""
         return (self.target,)
 
     @property
@@ -55,7 +55,7 @@ class Family:
 
     @property
     def completes(self) -> tuple[str, ...]:
-        """`(picture, mask)` where the objective draws what the mask shows white and keeps the picture elsewhere."""
+        """`(picture, mask)` where the objective generates the mask's white part and keeps the rest of the picture."""
         return ()
 
     @property
@@ -154,15 +154,15 @@ class Family:
         self._lacks("embed_pair")
 
     def draw_latent(self, params, collections, batch: Batch, rng: jax.Array) -> jax.Array:
-        """`[B, Z]`, drawn as `sample` draws them."""
+        """Latents `[B, Z]`, drawn as in `sample`."""
         self._lacks("draw_latent")
 
     def to_latent(self, params, collections, batch: Batch, rng: jax.Array) -> jax.Array:
-        """`[B, Z]`, of the targets of the batch: where its encoder puts each."""
+        """Latents `[B, Z]` of the batch's targets, from the family's encoder."""
         self._lacks("to_latent")
 
     def from_latent(self, params, collections, batch: Batch, latent: jax.Array) -> dict[str, jax.Array]:
-        """Every target at a latent `[B, Z]`, given the conditions of the batch."""
+        """Every target, decoded from latents `[B, Z]`, given the conditions of the batch."""
         self._lacks("from_latent")
 
     def _lacks(self, ability: str) -> NoReturn:

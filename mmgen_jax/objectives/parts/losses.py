@@ -69,7 +69,7 @@ def kl_normal(mean: jax.Array, log_var: jax.Array, prior_mean: jax.Array, prior_
 def mixture_log_density(z: jax.Array, logits: jax.Array, mean: jax.Array, log_var: jax.Array) -> jax.Array:
     """Log-density `[B]`, in nats, at `z [B, D]` of a mixture of normals with diagonal covariances.
 
-    `logits [K]` are of the weights; `mean` and `log_var [K, D]` are of the K components.
+    The softmax of `logits [K]` gives the weights; `mean` and `log_var [K, D]` are those of the K components.
     """
     squares = (z[:, None] - mean) ** 2 * jnp.exp(-log_var)  # [B, K, D]
     densities = -0.5 * jnp.sum(squares + log_var + math.log(2 * math.pi), axis=-1)
@@ -87,10 +87,10 @@ def bernoulli_nll(output: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def gaussian_nll(output: jax.Array, target: jax.Array, scale: float) -> jax.Array:
-    """Of a normal distribution with mean `output` and standard deviation `scale`."""
+    """Negative log-likelihood of a normal distribution with mean `output` and standard deviation `scale`."""
     return 0.5 * ((target - output) / scale) ** 2 + math.log(scale) + 0.5 * math.log(2 * math.pi)
 
 
 def laplace_nll(output: jax.Array, target: jax.Array, scale: float) -> jax.Array:
-    """Of a Laplace distribution with location `output` and scale `scale`."""
+    """Negative log-likelihood of a Laplace distribution with location `output` and scale `scale`."""
     return jnp.abs(target - output) / scale + math.log(2 * scale)

@@ -1,6 +1,6 @@
-"""The style of a picture: statistics of its features over all places (Gatys et al., 2016; Huang & Belongie, 2017).
+"""The style of a picture: statistics of its features over all positions (Gatys et al., 2016; Huang & Belongie, 2017).
 
-Features are `[B, H, W, C]`. All statistics are means over places, so that a picture and its repetition have one style.
+Features are `[B, H, W, C]`. All statistics are means over positions: a picture and its repetition have the same style.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-EPSILON = 1e-5  # of a variance: a flat picture has no variance, and the square root there no finite slope
+EPSILON = 1e-5  # added to a variance: the variance of a flat picture is 0, where the square root has no finite gradient
 
 
 def moments(features: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and standard deviation over places, each `[B, 1, 1, C]` float32."""
+    """Mean and standard deviation over positions, each `[B, 1, 1, C]` float32."""
     features = features.astype(jnp.float32)
     mean = jnp.mean(features, axis=(1, 2), keepdims=True)
     variance = jnp.mean((features - mean) ** 2, axis=(1, 2), keepdims=True)
@@ -22,7 +22,7 @@ def moments(features: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def gram(features: jax.Array) -> jax.Array:
-    """`[B, C, C]`: the mean over places of the product of every two channels."""
+    """Gram matrices `[B, C, C]`: the mean over positions of the product of every two channels."""
     flat = features.astype(jnp.float32).reshape(features.shape[0], -1, features.shape[-1])
     return jnp.einsum("bnc,bnd->bcd", flat, flat) / flat.shape[1]
 
@@ -30,7 +30,7 @@ def gram(features: jax.Array) -> jax.Array:
 def adain(content: jax.Array, style: jax.Array) -> jax.Array:
     """The content's features with the mean and the standard deviation of the style's, for each channel.
 
-    Adaptive instance normalisation, equation 8 of Huang & Belongie; the two may have different grids.
+    Adaptive instance normalisation, equation 8 of Huang & Belongie; content and style may have different grids.
     """
     (mean, deviation), (style_mean, style_deviation) = moments(content), moments(style)
     return (content - mean) / deviation * style_deviation + style_mean
@@ -48,7 +48,7 @@ def moments_distance(one: jax.Array, other: jax.Array) -> jax.Array:
 
 
 def gram_distance(one: jax.Array, other: jax.Array) -> jax.Array:
-    """`[B]`: the squared Frobenius norm of the difference of the Gram matrices, over that of the other's.
+    """`[B]`: the squared Frobenius norm of the Gram matrices' difference, divided by the squared norm of `other`'s.
 
     The quotient makes layers comparable, whatever the size of their activations.
     """
@@ -71,6 +71,6 @@ def style_loss(one: Sequence[jax.Array], other: Sequence[jax.Array], kind: str =
 
 
 def content_loss(one: jax.Array, other: jax.Array) -> jax.Array:
-    """`[B]`: the mean squared difference of features at the same places, over the mean square of the other's."""
+    """`[B]`: the mean squared difference of features at the same positions, divided by the mean square of `other`."""
     error = jnp.mean((one - other).astype(jnp.float32) ** 2, axis=(1, 2, 3))
     return error / (jnp.mean(other.astype(jnp.float32) ** 2, axis=(1, 2, 3)) + EPSILON)

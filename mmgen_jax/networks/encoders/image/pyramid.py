@@ -1,7 +1,7 @@
-"""Convolutions over an image, whose features at every grid are of use: the statistics of features are a style.
+"""Convolutions over an image, with features at several grids; style transfer uses the statistics of these features.
 
-No layer normalises, because normalisation removes the statistics of an example. The border is mirrored: zeros there
-would be an edge that the picture does not have.
+No layer normalises, because normalisation removes the statistics of an example. By default, the border is mirrored:
+padding with zeros would add an edge that the picture does not have.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Encoder(nn.Module):
       padding: at the border of every grid: `reflect`, or `wrap` for pictures that repeat.
 
     Raises:
-      ConfigError: another `padding`, or an image whose sides cannot be halved so often.
+      ConfigError: an unknown `padding`, or an image whose sides cannot be halved so often.
     """
 
     features: Size = 128
