@@ -59,8 +59,8 @@ def shared(one: Any, other: Any, target: str) -> bool | None:
     """Whether an example of one source has the same `target` as an example of the other source.
 
     The first `COMPARED` examples of each source are compared. A set that is rendered from another seed shares none; a
-    set that draws its pairs from another seed shares the pictures. None: the compared examples share none, and there are
-    more examples.
+    set that draws its pairs from another seed shares the pictures. None: the compared examples share none, and there
+    are more examples.
     """
     digests = []
     for source in (one, other):
