@@ -4,7 +4,7 @@
     names: tuple[str, ...]                         modalities to read besides the model's own
     ability: str                                   optional: the ability that the model must have; default `sample`
     of_set: str                                    optional: the only data set that the evaluator can measure
-    check(batch, conditions)                       optional: raises where a split or a model's conditions do not suit
+    check(batch, conditions)                       optional: raises for a split or conditions that cannot be measured
     __call__(sampler, batches) -> {metric: entry}
 
 `sampler(batch) -> {target: array}` draws samples; its noise starts anew for every evaluator. `contracts.Draw` lists its

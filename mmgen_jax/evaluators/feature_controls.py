@@ -8,7 +8,7 @@ computed once for each judge and set of measured examples, and kept in the cache
     blur      each axis of space or time filtered with (1, 4, 6, 4, 1) / 16
     noise     white noise of standard deviation 0.2 added, in the range [-1, 1]
     mean      the mean of two examples
-    repeated  `REPEATED` examples of each class that the judge recognises, again and again, in the class shares
+    repeated  `REPEATED` examples of each class (as the judge names it), again and again, in the class shares
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import structure
 from mmgen_jax.modalities.picture import LUMA
 
-SMALLEST_MSE = 1e-10  # dB of an exact copy: its PSNR is infinite, which would make every mean infinite
+SMALLEST_MSE = 1e-10  # so an exact copy counts as 100 dB: an infinite PSNR would make the mean infinite
 BLACK, WHITE = 16 / 255, 235 / 255  # of the luma in its studio range
 Colour = Literal["rgb", "bt601_y"]
 
