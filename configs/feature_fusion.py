@@ -9,7 +9,7 @@ whose workdir is `--config.encoders.autoencoder.init_from=WORKDIR`:
     mmgen train --config=configs/cae.py:clothing --workdir=runs/cae_clothing
 
 Expected test accuracy, 3 seeds: colour 0.46, edge 0.61, texture 0.68, cnn 0.62, autoencoder 0.54; `all` 0.70 to 0.74,
-depending on the fusion, in a minute on one idle CPU core (`early` and `bottleneck`: two to three minutes).
+depending on the fusion, in a minute on one idle CPU core (`early` and `bottleneck`: three minutes).
 """
 
 from mmgen_jax.config import presets, schema

@@ -4,16 +4,16 @@
     mmgen sample --workdir=runs/image_to_text_gan_scenes --image=photo.png --out=out
 
 Words are drawn with Gumbel-softmax and straight-through gradients (Jang et al., 2017). Argument: `scenes` (built in,
-32 px; the default) or `emoji` (glyphs and their names, 32 px). The captioner is the one of `image_captioning.py`. It is
-evaluated where the adversarial phase begins (in `metrics.jsonl`); `mmgen sample --config.objective.strength=0` draws
-from it.
+32 px; the default) or `emoji` (glyphs and their names, 32 px). The captioner is the captioner of `image_captioning.py`.
+It is evaluated where the adversarial phase begins (in `metrics.jsonl`); `mmgen sample --config.objective.strength=0`
+draws from the captioner before the adversarial phase.
 
-Expected for `scenes`, 59 minutes on half a CPU core (16 minutes at the speed of two idle cores): shape, colour and size
-all right in 0.998 of 1,000 captions (before the adversarial phase 0.999), on the compositional split in 0.089 (0.122);
-BLEU-4 99.9. Whether captions are more varied: `experiments/captioning_temperature`. `emoji`, 45 minutes on a core with
+Expected for `scenes`, 59 minutes on a CPU core with other work: shape, colour and size all right in 0.998 of 1,000
+captions (before the adversarial phase 0.999), on the compositional split in 0.089 (0.122); BLEU-4 99.9. Whether
+captions are more varied is not measured yet: `experiments/captioning_temperature`. `emoji`, 45 minutes on a core with
 other work: CIDEr-D 0.68 [0.44, 0.92] (the captioner of `image_captioning.py`: 0.73 [0.47, 0.98]).
 
-For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M parameters, a third of which are the
+For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M parameters, a third of which belong to the
 captioner before the adversarial phase; not measured.
 """
 

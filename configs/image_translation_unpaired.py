@@ -7,8 +7,9 @@ Argument: `digits` (MNIST and scikit-learn's digits, which are enlarged from 8 p
 grey photos of one half of the training set, coloured photos of the other half), `large` or `<argument>_large`: 64 px
 and the paper's widths, for one accelerator; not measured.
 
-The generators are residual networks, the discriminators see patches of 34 px. The identity loss keeps ink ink and paper
-paper; between grey and coloured photos there is none, since their channels differ.
+The generators are residual networks, the discriminators see patches of 34 px. `digits` has an identity loss: a
+generator that is given a picture of its target set has to return the picture, so that ink stays ink and paper stays
+paper. `colour` has no identity loss, since grey and coloured photos have different channels.
 """
 
 from mmgen_jax.config import presets, schema

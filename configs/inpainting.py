@@ -10,7 +10,7 @@ Argument: `clothing` (the default) or `digits`, then the family:
 
     regression     gated convolutions, trained by the PSNR in the hole (the default)
     adversarial    the same network against a discriminator of patches, which sees photo and mask as well
-    diffusion      an unconditional model of whole pictures; in sampling, what is known follows its own path
+    diffusion      an unconditional model of whole pictures; in sampling, the known pixels follow their own path
 
 as in `clothing,adversarial`; `large` or `<argument>_large`: 64 px, sized for one accelerator.
 """

@@ -1,4 +1,4 @@
-"""Text + audio to image on the built-in scenes, in two minutes on 2 CPU cores.
+"""Text + audio to image on the built-in scenes, in two to three minutes on 2 CPU cores.
 
 Expected: shape 0.96, color 1.00, size 0.98 on the test split and on the compositional split (means of 3 seeds).
 
@@ -6,7 +6,7 @@ Expected: shape 0.96, color 1.00, size 0.98 on the test split and on the composi
     mmgen sample --workdir=runs/quickstart --text="a large green star" --out=out
 
 A conditional VAE: a caption and a sound of the same scene are encoded and fused; the result scales and shifts every
-normalisation of the decoder. The latent holds the rest, place and background.
+normalisation of the decoder. The latent holds the rest: place and background.
 """
 
 from mmgen_jax.config import schema

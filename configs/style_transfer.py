@@ -6,8 +6,8 @@
         --config.objective.optimisation_steps=200 --out=optimised
 
 Content: photos of clothing. Styles: emoji glyphs, and parts of textures and photos of scikit-image (`[test]` extra), or
-of a folder of pictures, `--config.data.sets.style.directory=PATH`. The first stage trains the encoder of the photos and
-styles, the rest trains the generator. `--config.objective.alpha=0.5` samples with half the strength.
+of a folder of pictures, `--config.data.sets.style.directory=PATH`. The first stage trains the encoder of photos and
+styles, the second stage trains the generator. `--config.objective.alpha=0.5` samples with half the strength.
 
 Not measured at its full length.
 

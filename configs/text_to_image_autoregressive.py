@@ -8,10 +8,10 @@ the default). One run: its first stage trains the tokenizer, the rest trains the
 `--config.objective.guidance` (1 is none), `temperature`, `top_k` and `top_p`.
 
 Expected for `digits`, 21 minutes on a CPU core: the asked digit recognised in 0.996 of 1,000 samples, Fréchet distance
-1.9 in the features of an MNIST classifier (n = 5,000). `emoji`, one half of the training glyphs, 15 minutes on a core
-with other work: recall@5 by a retrieval model that is trained on the other half, not measured. `scenes`, 25 minutes on
-a core (19 at the speed of two cores): shape, colour and size all right in 0.991 of 1,000 samples, 0.666 on the
-compositional split; in real pictures that pass through the tokenizer alone, 0.999 and 0.975.
+1.9 in the features of an MNIST classifier (n = 5,000). `scenes`, 25 minutes on a core: shape, colour and size all right
+in 0.991 of 1,000 samples, 0.666 on the compositional split; in real pictures that pass through the tokenizer alone,
+0.999 and 0.975. `emoji`, which trains on one half of the training glyphs (the other half trains the retrieval model
+that judges): not measured.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 50 to 51 M parameters; not measured.
 """

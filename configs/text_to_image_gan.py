@@ -7,10 +7,10 @@ Argument: `digits` (MNIST with captions, 28 px), `emoji` (glyphs and their names
 training name become one unknown word) or `scenes` (built in, 32 px; the default). With
 `--config.discriminator.name=word_region`, every word attends to the regions of the picture (after Xu et al., 2018).
 Expected for `digits`, 13 minutes on 2 CPU cores that did other work too: the asked digit recognised in 0.998 of 1,000
-samples, Fréchet distance 2.4 in the features of an MNIST classifier (n = 5,000). `emoji`, one half of the training
-glyphs, 7 minutes on a core: recall@5 by a retrieval model that is trained on the other half, not measured. `scenes`, 22
-minutes on a core: shape, colour and size all right in 0.974 of 1,000 samples, 0.976 on the compositional split; the
-background is the same in all samples of a caption.
+samples, Fréchet distance 2.4 in the features of an MNIST classifier (n = 5,000). `scenes`, 22 minutes on a core: shape,
+colour and size all right in 0.974 of 1,000 samples, 0.976 on the compositional split; in the sheet of samples, the
+background is the same in all samples of a caption. `emoji`, which trains on one half of the training glyphs (the other
+half trains the retrieval model that judges): not measured.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 30 M parameters; not measured.
 """

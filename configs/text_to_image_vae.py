@@ -1,4 +1,4 @@
-"""Text to image: a conditional VAE (Sohn et al., 2015); its latent holds what the caption does not tell.
+"""Text to image: a conditional VAE (Sohn et al., 2015); the latent holds all that the caption does not tell.
 
     mmgen train --config=configs/text_to_image_vae.py:digits --workdir=runs/text_to_image_vae_digits
     mmgen sample --workdir=runs/text_to_image_vae_digits --text="a handwritten seven" --out=out
@@ -7,8 +7,8 @@ Argument: `digits` (MNIST with captions, 28 px, Bernoulli), `emoji` (glyphs and 
 `scenes` (built in, 32 px, Gaussian; the default).
 Expected for `digits`, 4 minutes on one CPU core: the asked digit recognised in 0.971 of 1,000 samples, Fréchet distance
 3.0 in the features of an MNIST classifier (n = 5,000). `scenes`, 11 minutes on a core with other work: shape, colour
-and size all right in 0.951 of 1,000 samples, 0.963 on the compositional split. `emoji`, one half of the training
-glyphs, 3 minutes: recall@5 by a retrieval model that is trained on the other half, not measured.
+and size all right in 0.951 of 1,000 samples, 0.963 on the compositional split. `emoji`, which trains on one half of the
+training glyphs (the other half trains the retrieval model that judges): not measured.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 28 M parameters; not measured.
 """

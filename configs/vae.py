@@ -5,10 +5,9 @@
 Argument: `digits` (MNIST, 28 px, Bernoulli), `clothing` (photos, 32 px, Gaussian) or `scenes` (built in; the default).
 The ELBO of `digits` is of dynamically binarised MNIST (Salakhutdinov & Murray, 2008; Burda et al., 2016): in training
 and in every evaluation each pixel is drawn as 0 or 1 with its grey value as probability, and encoder and likelihood see
-the drawn values. The figure is the mean of the bound with one latent for each test image, beta is 1.
-Expected for `digits`, about 14 minutes of processor time: not measured at the end yet; at step 16,000 of 30,000 the
-ELBO is -91.5 [-92.2, -90.9] nats on the 5,000 validation images. `clothing`, 5 minutes on a core: kernel distance 0.42
-(n = 372; photos of the training split 0.11), PSNR 21.2 dB.
+the drawn values. The ELBO is the mean of the bound with one latent for each test image; beta is 1.
+Expected for `clothing`, 5 minutes on a core: kernel distance 0.42 (n = 372; photos of the training split 0.11), PSNR
+21.2 dB. `digits`: not measured yet.
 
 For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px, 23 M parameters; not measured.
 """

@@ -25,10 +25,10 @@ class LinearProbe:
     """Predicts a label from the only image condition of a config; fitted when it is first called.
 
     Pixels are not augmented. The mean training image is subtracted, then all pixels are divided by one standard
-    deviation. The L2 strength is chosen from `STRENGTHS`: the one with the best accuracy on a held-out fifth of the
+    deviation. The L2 strength is the entry of `STRENGTHS` with the best accuracy on a held-out fifth of the
     training examples (drawn by `config.seed`) after a fit on the other four fifths; ties go to the stronger penalty.
-    The final weights are fitted to all training examples with that strength. A training example without the image or
-    the label (masked) is left out. For prediction, a masked image is replaced by the mean image.
+    The final weights are fitted to all training examples with the chosen strength. A training example without the image
+    or the label (masked) is left out. For prediction, a masked image is replaced by the mean image.
 
     Raises:
       ConfigError: the target is no label, or the conditions do not hold exactly one image.

@@ -16,10 +16,10 @@ CHUNK = 1024  # examples read at once
 
 
 class Baseline(BaselineSampler):
-    """The target of the training example whose conditions have the least squared distance to those given.
+    """The target of the training example whose conditions have the least squared distance to the given conditions.
 
     The distance is summed over the elements of all conditions. A condition that is masked in the given example does not
-    count; where all are masked, the first training example is the nearest, as of equally near examples. A training
+    count; where all are masked, the first training example is taken, as among equally near examples. A training
     example without one of the conditions or the target (masked) is left out. Memory: 4 bytes for each element of the
     training conditions.
 

@@ -1,10 +1,10 @@
 """Metrics: one file per family of metrics, with a frozen dataclass `Evaluator`.
 
     splits: tuple[str, ...]                        splits to evaluate where `mmgen evaluate` names none
-    names: tuple[str, ...]                         modalities to read besides those that the model trains on
-    ability: str                                   optional: what the model must be able to, `sample` unless it says
-    of_set: str                                    optional: the one data set that it can measure
-    check(batch, conditions)                       optional: raises where a split or a model's conditions do not suit it
+    names: tuple[str, ...]                         modalities to read besides the model's own
+    ability: str                                   optional: the ability that the model must have; default `sample`
+    of_set: str                                    optional: the only data set that the evaluator can measure
+    check(batch, conditions)                       optional: raises for a split or conditions that cannot be measured
     __call__(sampler, batches) -> {metric: entry}
 
 `sampler(batch) -> {target: array}` draws samples; its noise starts anew for every evaluator. `contracts.Draw` lists its
@@ -14,6 +14,6 @@ everything that makes the number comparable: an `interval` (None where a single 
 `baselines` (`measures/paired.py`) or `chance` on the same examples, the judge and the judge's own accuracy,
 preprocessing, seeds. The key of an entry in `evaluation.json` is `<split>/<evaluator>/<metric>`.
 
-`mmgen evaluate` fills the fields `target`, `seed`, `data` (from the config) and `sample_rate` (of the target, in Hz) of
-an evaluator that has them.
+If an evaluator has the fields `target`, `seed`, `data` (from the config) or `sample_rate` (of the target, in Hz),
+`mmgen evaluate` fills these fields.
 """

@@ -1,14 +1,15 @@
-"""Generated captions against the true ones: BLEU, CIDEr-D, and how varied they are.
+"""Generated captions against the true ones: BLEU, CIDEr-D, and variety.
 
 Captions are split into words as the data splits them (`modalities.tokenizer.split`: lower case, single punctuation
 marks); there is no stemming and no other preprocessing. A word that the vocabulary lacks (UNKNOWN) never matches, in a
 reference or in a candidate.
 
 References of an example: a source with a method `true_captions` lists every true caption of an example, and a source
-whose examples have several captions gives them all by `references`. BLEU takes all of them, so that each of them scores
-100. CIDEr-D takes `num_references` of them: the example's own caption, and others drawn by (seed, place).
+whose examples have several captions gives all captions by `references`. BLEU takes all true captions, so that each true
+caption scores 100. CIDEr-D takes `num_references` true captions: the example's own, and others drawn by (seed, place).
 CIDEr-D was made for data sets with five captions a picture; it averages over the references, so that no caption reaches
-10 against several different references. For other sources, the example's own caption is the only reference of both.
+10 against several different references. For other sources, the example's own caption is the only reference of both
+metrics.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Evaluator:
       by: the modality (image, video, audio) by which the baseline finds the nearest training example, whose caption it
         gives: squared distance of the raw values, nothing learnt.
       num_examples: at most this many examples of each split.
-      num_train: the baseline searches at most so many training examples.
+      num_train: the baseline searches at most this many training examples.
       num_references: most references per example for CIDEr-D.
       splits: splits to evaluate.
     """
@@ -189,7 +190,7 @@ def _corpus_bleu(order: int, statistics: np.ndarray) -> float:
 
 
 def _measured(measure: Callable[[Any], Any], **captions) -> dict[str, Any]:
-    """A measure of each of several sets of captions; None, and `why`, where the generated ones do not have it."""
+    """A measure of each of several sets of captions; None, and `why`, where the generated captions have no value."""
     entry = {}
     for kind, measured in captions.items():
         try:

@@ -21,14 +21,14 @@ from mmgen_jax.evaluators.measures.examples import collect
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Share of samples whose class, as the judge sees it, is the class of the example that they were drawn for.
+    """Share of samples in which the judge recognises the class of the example that the sample was drawn for.
 
     Args:
       data: the source that the judge is trained on, as in `config.data`.
       target: the modality that the model draws.
       label: the modality that holds the true class. The model need not see this modality: a caption may name the class.
-      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy is
-        an upper bound for samples through the same representation.
+      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy
+        shows how much of the class the representation keeps.
       num_examples: at most this many examples of each split.
       splits: splits to evaluate.
       training: how the judge is trained, the `Training` of the target's kind; None: its default.

@@ -31,7 +31,7 @@ ROLE = 0x57A0CE  # keeps the strokes apart from other draws
 class Evaluator:
     """Squares in the middle of a picture, and strokes that are drawn for each example by its number.
 
-    The model is asked once for each hole: in the batch, its conditions `photo` and `mask` are replaced by those of the
+    The model is asked once for each hole: in the batch, the conditions `photo` and `mask` are replaced by those of the
     hole. All other conditions (a text) stay as they are.
 
     Args:
@@ -63,10 +63,10 @@ class Evaluator:
         return (self.label,) if self.label else ()
 
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
-        """Raises ConfigError for what cannot be measured.
+        """Raises ConfigError where the evaluator cannot measure the model.
 
         The model has to read a photo of the target's shape and a mask of the target's size, and a hole has to leave
-        something of the picture.
+        a part of the picture.
         """
         shape = np.shape(batch[self.target])[1:]
         for field, expected in (("photo", shape), ("mask", (*shape[:2], 1))):

@@ -8,7 +8,7 @@ computed once for each judge and set of measured examples, and kept in the cache
     blur      each axis of space or time filtered with (1, 4, 6, 4, 1) / 16
     noise     white noise of standard deviation 0.2 added, in the range [-1, 1]
     mean      the mean of two examples
-    repeated  `REPEATED` examples of each class, as the judge names it, over and over, in the shares of these classes
+    repeated  `REPEATED` examples of each class (as the judge names it), again and again, in the class shares
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def spoil(arrays: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> d
 def blur(arrays: np.ndarray) -> np.ndarray:
     """Arrays `[N, …]` filtered along every axis of space or time; the edge value fills the gap.
 
-    A sound `[N, S]` has one such axis. The last axis of pictures `[N, H, W, C]` and clips `[N, T, H, W, C]` is that of
-    the channels.
+    A sound `[N, S]` has one such axis. The last axis of pictures `[N, H, W, C]` and clips `[N, T, H, W, C]` is the
+    channel axis.
     """
     for axis in range(1, max(arrays.ndim - 1, 2)):
         width = [(2, 2) if i == axis else (0, 0) for i in range(arrays.ndim)]

@@ -46,9 +46,9 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"ms_ssim": {"value", "n", "interval", "reference", "better", "controls"}}`.
 
-        `n` counts pairs. `reference` is of real pictures of the split; `better` is `reference`: the nearer to it, the
-        better. `controls` are the values of training pictures and of training pictures that are spoilt
-        (`picture_controls`).
+        `n` counts pairs. `reference` is the value of real pictures of the split; `better` is `reference`: the nearer to
+        the reference, the better. `controls` are the values of training pictures and of training pictures that are
+        spoilt (`picture_controls`).
 
         Raises:
           InputError: fewer than two examples.
@@ -81,9 +81,9 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         ssim_5^w5 Π_{scales 1..4} cs_i^wi
 
     cs is the contrast-structure term, ssim the whole SSIM with the luminance term; each is a mean over places and
-    channels, and a negative mean counts as 0. Each scale is the one before, averaged over blocks of 2 x 2 px (the last
-    row or column of an odd side counts twice). The Gaussian window has 11 x 11 px and takes every place where it fits
-    wholly. At a scale smaller than 11 px, the window is as large as the shorter side and its sigma shrinks in
+    channels, and a negative mean counts as 0. Each scale is the previous scale, averaged over blocks of 2 x 2 px (the
+    last row or column of an odd side counts twice). The Gaussian window has 11 x 11 px and takes every place where it
+    fits wholly. At a scale smaller than 11 px, the window is as large as the shorter side and its sigma shrinks in
     proportion, so that five scales fit into 64 px (as in the code of Karras et al. 2018).
 
     Raises:

@@ -1,8 +1,8 @@
 """Controls of metrics of pixels: real pictures that are spoilt, measured as samples are.
 
 The controls are those of `feature_controls`, of as many training pictures as there are measured pictures. There is no
-judge that names classes, so `repeated` is `FEW` training pictures over and over. They are computed once for each metric
-and set of measured pictures, and kept in the cache.
+judge that names classes, so `repeated` is `FEW` training pictures, again and again. The controls are computed once for
+each metric and set of measured pictures, and kept in the cache.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def measure(
     """`{name: {control: value}}` for every value that `compare` names.
 
     Args:
-      metric: the metric's name and its parameters, JSON values: what its values depend on besides the pictures.
+      metric: the metric's name and its parameters, JSON values: all that the metric depends on besides the pictures.
       data: the source of the training pictures, as in `config.data`.
       real: the measured pictures `[N, H, W, C]`.
       compare: gives `{name: value}` of pictures `[N, H, W, C]` in place of samples.

@@ -1,4 +1,4 @@
-"""Distance of a picture or clip from the true one: PSNR, SSIM, squared and absolute error, beside a constant's."""
+"""Distance of a picture or clip from the true one: PSNR, SSIM, squared and absolute error; a constant as baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restored pictures, beside what a user would otherwise take for the same degraded pictures.
+"""Restored pictures, beside classical restorations of the same degraded pictures.
 
 The baselines, PSNR in dB of the RGB values of the 372 test photos of `clothing` at 64 px:
 
@@ -31,18 +31,18 @@ MISSING = "scikit-image is not installed (pip install scikit-image)"
 class Evaluator:
     """Metrics of `fidelity.measure` for a model that restores a degraded picture, beside the baselines.
 
-    `noise` and `blur` say how the pipeline degrades the picture; the baselines are told, the model is not. Which
-    baselines there are, follows from the degradation:
+    `noise` and `blur` are the degradation by the pipeline; the baselines know both values, the model does not. The
+    degradation decides which baselines are measured:
 
         degraded          the picture as it is given, where it has the target's size
         bicubic           a smaller picture, enlarged
         richardson_lucy   with `blur`
-        non_local_means, total_variation   with `noise` alone; by scikit-image, else without a value
+        non_local_means, total_variation   with `noise` alone; without a value if scikit-image is not installed
 
     Args:
       target: the image that the model draws.
       photo: the condition with the degraded picture, of the target's size or of a whole part of it.
-      noise: standard deviation of the noise, in levels of [0, 255]; that of `config.derived`, where this is one number.
+      noise: standard deviation of the noise, in levels of [0, 255]; the value of `config.derived` if it is one number.
       blur: standard deviation of the Gaussian blur, in px; likewise.
       colour: `rgb`, or `bt601_y`: the luma that papers on super-resolution measure (`fidelity.luma`).
       border: pixels left out at each of the four sides.
@@ -66,7 +66,7 @@ class Evaluator:
         return ()
 
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
-        """Raises ConfigError for what cannot be measured.
+        """Raises ConfigError where the evaluator cannot measure the model.
 
         The model has to read a photo whose size is the target's divided by a whole number, `noise` and `blur` have to
         be those of `derived`, and `colour` and `border` have to suit the target.
@@ -87,7 +87,7 @@ class Evaluator:
                 )
 
     def _transforms(self) -> list[Any]:
-        """Those that the photo is derived by, the last first; [] of a photo as it is."""
+        """The transforms that derive the photo, the last first; [] for a photo as it is."""
         entries, name, found = derived.build(self.derived), self.photo, []
         while name in entries:
             found.append(entries[name].transform)
@@ -95,12 +95,12 @@ class Evaluator:
         return found
 
     def _degradations(self) -> dict[str, list[Any]]:
-        """`{"noise", "blur": the sigma of each such transform}`; {} of a photo as it is."""
+        """`{"noise", "blur": the sigma of each such transform}`; {} for a photo as it is."""
         kinds = {"noise": noise.Transform, "blur": blur.Transform} if (transforms := self._transforms()) else {}
         return {field: [t.sigma for t in transforms if isinstance(t, cls)] for field, cls in kinds.items()}
 
     def _shifted(self) -> bool:
-        """Whether a smaller photo has pixels of the large one, at a place beside the middle of a cell."""
+        """Whether the pixels of a smaller photo are pixels of the large photo, beside the middle of their cells."""
         small = [t for t in self._transforms() if isinstance(t, downsample.Transform)]
         return any(not t.antialiased and t.factor % 2 == 0 for t in small)
 
@@ -109,8 +109,8 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"psnr" (dB), "ssim", "mse", "l1": {"value", "n", "interval", "baselines", "degradation", "colour", …}}`.
 
-        `degradation` has `scale` (the factor between the sides), `noise` and `blur`. A baseline says `how` it was
-        computed.
+        `degradation` has `scale` (the factor between the sides), `noise` and `blur`. Each baseline has `how`: the way
+        it was computed.
         """
         samples, true = collect(sample_fn, batches, self.target, (self.target, self.photo), self.num_examples)
         real, photo = true[self.target], true[self.photo]
@@ -136,7 +136,7 @@ class Evaluator:
     def _baselines(
         self, photo: np.ndarray, size: tuple[int, int], factor: int
     ) -> tuple[dict[str, np.ndarray | str], dict[str, str]]:
-        """`{name: pictures [N, H, W, C] in [-1, 1], or why there are none}` and `{name: how}`."""
+        """`{name: pictures [N, H, W, C] in [-1, 1], or the reason for none}` and `{name: how}`."""
         if factor > 1:
             how = {"bicubic": BICUBIC + SHIFTED * self._shifted()}
             return {"bicubic": np.stack([downsample.bicubic(x, size) for x in photo])}, how

@@ -3,12 +3,12 @@
 The judge (`judges/retriever.py`) is trained on real pairs of the training split. It does not retrieve every real
 picture's caption either: `reference` is the recall of the real pictures of the same captions.
 
-A judge that has seen the model's training pictures prefers copies of them to new pictures. So a model is to be trained
-on one part of the split (`config.data.part`); the judge is then trained on the other part. Every entry says what the
-judge was trained on, and whether the model shares it.
+A judge that has seen the model's training pictures could prefer copies of them to new pictures. So a model is to be
+trained on one part of the split (`config.data.part`); the judge is then trained on the other part. Every entry has the
+training data of the judge, and says whether the model shares them.
 
-Only captions whose words all stand in the judge's training texts are measured, and only these are candidates: captions
-with unknown words would be alike to the judge.
+Only captions whose words all stand in the judge's training texts are measured, and only these are candidates: the judge
+could not tell captions with unknown words apart.
 """
 
 from __future__ import annotations

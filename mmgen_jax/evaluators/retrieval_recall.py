@@ -1,4 +1,4 @@
-"""Retrieval across modalities: is an example's own target among the k targets most similar to its conditions, and back?
+"""Retrieval across modalities: is an example's own target among the k nearest to its conditions, and vice versa?
 
 All measured examples are the candidates, so numbers are comparable only at the same `n`. Examples with equal targets
 (a caption that several examples share) tie: no model can tell them apart. Ties are broken at random, and recall is its

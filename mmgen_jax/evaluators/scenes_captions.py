@@ -33,7 +33,7 @@ class Evaluator:
       motion: whether the conditions show the motion (a clip or a sound does, a picture does not).
       by: the modality by which the baseline finds the nearest training example, whose caption it gives.
       num_examples: at most this many examples of each split.
-      num_train: the baseline searches at most so many training examples.
+      num_train: the baseline searches at most this many training examples.
       splits: splits to evaluate.
     """
 

@@ -33,8 +33,8 @@ class Evaluator:
 
     Args:
       target: the modality that the model draws: `image`, `video`, `audio` or `text`.
-      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy is
-        an upper bound for samples through the same tokenizer or autoencoder.
+      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy
+        shows how many of the factors the tokenizer or autoencoder keeps.
       num_examples: at most this many examples of each split.
       sample_rate: of the sound, in Hz; used where the target is `audio`.
       splits: splits to evaluate.

@@ -1,7 +1,7 @@
 """Does a picture have the style of one picture and the content of another, in the features of a third network?
 
-The features are those of a classifier of real photos (`judges/image.py`), which no model is trained with: at every
-grid of it for the style, at the coarsest grid for the content.
+The features are those of a classifier of real photos (`judges/image.py`). No model is trained with this classifier. The
+style is compared at every grid of the classifier, the content at the coarsest grid.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Evaluator:
 
         gram_fall       mean over pairs of 1 - D(output, style) / D(photo, style), D being the mean over the grids of
                         |G - G_style|² / |G_style|², G a Gram matrix. 0 for the photo itself, 1 for the style itself;
-                        `median` is that of the pairs, `share_80` the share of pairs with at least 0.8.
+                        `median` is the median over pairs, `share_80` the share of pairs with at least 0.8.
         content_cosine  mean over pairs of the cosine of output and photo, all places and channels; 1 for the photo
                         itself, `style_itself` for the style.
 
-        `baseline` is the same of the photo whose colour channels have the style's means and standard deviations (a
-        transfer of colours).
+        `baseline` is the same metric of the photo, recoloured so that its channels have the style's means and standard
+        deviations (a transfer of colours).
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         names = self.names

@@ -1,4 +1,4 @@
-"""Translations between two data sets without pairs: are they of the other set, and do they keep what they show?
+"""Translations between two data sets without pairs: do they look like the other set, and do they keep the class?
 
 Two judges are trained on real examples: one tells the sets apart (`data/domains.py`), the other recognises the class in
 the target's set. Each entry has the judge's own accuracy on real test examples. `baseline` judges the source as it is,
@@ -23,7 +23,7 @@ from mmgen_jax.modalities.modality import MASK_SUFFIX
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Shares of translations into `target` that are taken for its set, and whose class is the source's.
+    """Shares of translations into `target` that the judges assign to the target's set, and to the source's class.
 
     Args:
       data: as in `config.data`, of the source `unpaired`.

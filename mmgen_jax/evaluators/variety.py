@@ -24,7 +24,7 @@ class Evaluator:
 
     Args:
       target: an image or video modality.
-      num_conditions: the conditions are those of at most so many examples of each split.
+      num_conditions: the conditions are those of at most this many examples of each split.
       num_samples: samples of each condition, at least 2.
       splits: splits to evaluate.
 

@@ -1,1 +1,1 @@
-"""What sweeps write and people read: cells, lines, tables, sheets."""
+"""Results of sweeps: cells, lines, tables, sheets."""

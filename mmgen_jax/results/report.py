@@ -1,10 +1,10 @@
 """The generated pages: `docs/results.md`, the matrix in README.md, the tables in the READMEs of the experiments.
 
-They are generated from the configs and from the lines of `results.jsonl`. An experiment is a folder with a `table.py`
-that defines
+The pages are generated from the configs and from the lines of `results.jsonl`. An experiment is a folder with a
+`table.py` that defines
 
     TITLE: str           the heading of its section
-    ABOUT: str           what a reader of the tables must know: the columns, the judge, the split
+    ABOUT: str           facts that a reader of the tables must know: the columns, the judge, the split
     tables() -> str      the tables in Markdown, each with the commits and the hardware of its numbers
 """
 

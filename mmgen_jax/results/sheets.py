@@ -90,17 +90,17 @@ def example_sheet(
     truth: bool = True,
     split: str = "test",
 ) -> PIL.Image.Image:
-    """A sheet with a row for each example: what the models are given, what each draws, and the truth.
+    """A sheet with a row for each example: the given conditions, the picture of each model, and the truth.
 
-    The rows are the first examples in the order in which evaluators read the split, and after a gap those on which the
-    first model is farthest from the truth, so that its failures are seen.
+    The rows are the first examples in the order in which evaluators read the split. After a gap follow the examples
+    with the largest errors of the first model, so that its failures are seen.
 
     Args:
       runs: `{heading: (workdir, changes)}` of models that read the same data; `changes` as in `runs.workdir.restore`.
-      given: conditions to show, and to give where they are among the targets.
+      given: conditions to show; those that are targets of the model are also given to it.
       target: the modality to draw.
-      num: rows of examples as they come.
-      worst: rows with the largest mean squared error of the first model, of the first `CANDIDATES` examples.
+      num: rows of the first examples.
+      worst: rows with the largest mean squared error of the first model, among the first `CANDIDATES` examples.
       truth: whether the last column is the example's own target; False also where it has no part in the others.
       split: of the data.
 

@@ -25,7 +25,7 @@ NOT_RUN = "not run"
 NOT_MEASURED = "–"
 BEATEN = "†"  # beside a number that spoilt real examples surpass
 
-# What it means that a number is better than the reference beside it, by the beginning of the metric's name.
+# The meaning of a number that is better than its reference, by the beginning of the metric's name.
 BEYOND = {
     "recall@": "the judge does not find the caption of every real picture; a sample that it finds is no better picture",
     "accuracy": "the judge does not recognise every real example; a sample that it recognises is no better example",
@@ -120,8 +120,8 @@ def markdown(rows: Mapping[str, Sequence[str]], lines: Iterable[Line], columns: 
     """A Markdown table, followed by the commits and the hardware of its numbers and by warnings.
 
     A warning names each column whose numbers are not comparable, for example because they are from two judges. A
-    number is marked where real examples that are spoilt have a better one: the metric does not show quality there. A
-    note says where a number is better than the reference on real examples, and what that means (`BEYOND`).
+    number is marked where spoilt real examples have a better number: there, the metric does not show quality. A note
+    names the rows that are better than the reference on real examples, with the meaning (`BEYOND`).
 
     Args:
       rows: `{label: config hashes}`, one hash for each seed. Lines with other hashes are of other configs and are left
@@ -180,7 +180,7 @@ def _shown(summary: Summary, num_lines: int) -> str:
 
 
 def _better_control(line: Line, metric: str) -> str:
-    """The spoilt real examples that have the best value and a better one than the line, with their value; "" for none.
+    """The control of spoilt real examples with the best value, if this value is better than the line's; else "".
 
     Entries say which is `better`, `lower` or `higher` or nearer to the `reference`; `real` among the controls are
     examples that are not spoilt.
@@ -197,7 +197,7 @@ def _better_control(line: Line, metric: str) -> str:
 
 
 def _beyond(found: Mapping[str, Sequence[Line]], heading: str, metric: str) -> list[str]:
-    """A note on the rows of a column that are better than their reference; a column without an arrow has no better."""
+    """A note on the rows of a column that are better than their reference; no note for a column without an arrow."""
     name = metric.rpartition("/")[2]
     meaning = next((text for start, text in BEYOND.items() if name.startswith(start)), "")
     sign = 1 if "↑" in heading else -1
@@ -214,7 +214,7 @@ def _beyond(found: Mapping[str, Sequence[Line]], heading: str, metric: str) -> l
 def _without_controls(lines: Sequence[Line], columns: Mapping[str, str]) -> list[str]:
     """A note on columns of metrics with controls, some lines of which are older than the controls.
 
-    Those are the metrics in a judge's features, sliced Wasserstein distances and MS-SSIM.
+    Metrics with controls are the metrics in a judge's features, sliced Wasserstein distances and MS-SSIM.
     """
     old = [heading for heading, metric in columns.items() if any(_lacks_controls(line, metric) for line in lines)]
     return [f"**Without controls** in some lines, which are older than the controls: {', '.join(old)}."] if old else []

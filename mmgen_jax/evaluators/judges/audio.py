@@ -14,7 +14,7 @@ from mmgen_jax.networks.features.audio import decibels, mel_spectrogram
 from mmgen_jax.networks.layers.convolution import space_to_depth
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
-RANGE = 60.0  # dB; the network sees levels down to so far below the loudest band and frame
+RANGE = 60.0  # dB below the loudest band and frame; lower levels are raised to this level
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +81,10 @@ def augment(waveforms: np.ndarray, training: Training, rng: np.random.Generator)
 def controls(waveforms: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """`{control: [N, S]}` from real sounds `[N, S]` in [-1, 1].
 
-    silence    zeros; tells nothing of the class
-    noise      white noise; tells nothing of the class
+    silence    zeros; no information about the class
+    noise      white noise; no information about the class
     backwards  each sound reversed in time
-    spectrum   noise with the magnitude spectrum of each whole sound: its order in time is lost
+    spectrum   noise with the magnitude spectrum of each whole sound: the order in time is lost
     """
     noise = rng.normal(0, 0.1, waveforms.shape).astype(np.float32)
     magnitude = np.abs(np.fft.rfft(waveforms))

@@ -31,7 +31,7 @@ def path(kind: str, identity: Mapping[str, Any]) -> pathlib.Path:
 
 
 def training(data: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    """What a judge is trained on: the training split; of a model that has a `part` of the split, the other part."""
+    """A judge's training data: the training split; for a model that has a `part` of the split, the other part."""
     part = {"part": OTHER[data["part"]]} if data.get("part") else {}
     return examples.whole({**data, **part}, names)
 
@@ -49,7 +49,7 @@ def sources(data: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
 
 
 def trained_on(data: Mapping[str, Any], source: Any) -> dict[str, Any]:
-    """What a judge was trained on, as an evaluation's entry says it: the set, its split and part, how many examples."""
+    """A judge's training data as in an evaluation's entry: the set, its split and part, the number of examples."""
     split = lookup.find("data", data["name"]).splits[0]
     part = {"part": OTHER[data["part"]]} if data.get("part") else {}
     return {"source": data["name"], "split": split, **part, "examples": len(source)}
@@ -59,7 +59,8 @@ def shared(one: Any, other: Any, target: str) -> bool | None:
     """Whether an example of one source has the same `target` as an example of the other source.
 
     The first `COMPARED` examples of each source are compared. A set that is rendered from another seed shares none; a
-    set that draws its pairs from another seed shares the pictures. None: these examples share none, and there are more.
+    set that draws its pairs from another seed shares the pictures. None: the compared examples share none, and there
+    are more examples.
     """
     digests = []
     for source in (one, other):

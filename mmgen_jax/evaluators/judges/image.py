@@ -91,5 +91,5 @@ def augment(images: np.ndarray, training: Training, rng: np.random.Generator) ->
 
 
 def controls(images: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """`{control: [N, H, W, C]}`: `noise`, uniform in [-1, 1], which tells nothing of the class."""
+    """`{control: [N, H, W, C]}`: `noise`, uniform in [-1, 1], without information about the class."""
     return {"noise": rng.uniform(-1, 1, images.shape).astype(np.float32)}

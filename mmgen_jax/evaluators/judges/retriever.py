@@ -1,9 +1,9 @@
 """The judge of pictures drawn from captions: two towers, trained to match captions with pictures; cached.
 
-Like `classifier.py`, the judge is trained on the whole training split, or on the part of it that the model is not
-trained on (`config.data.part`), and identified by a hash of its weights; numbers from two judges are comparable only
-where the hash is the same. Its objective is `objectives.contrastive`, its training
-like that of `configs/image_text_retrieval.py:emoji`.
+The judge is trained on the whole training split, or on the part of the split that the model is not trained on
+(`config.data.part`). As in `classifier.py`, the judge is identified by a hash of its weights; numbers from two judges
+are comparable only where the hash is the same. Its objective is `objectives.contrastive`, its training is like that of
+`configs/image_text_retrieval.py:emoji`.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def load(data: Mapping[str, Any], image: str, text: str, training: Training = Tr
 
 
 def _known(data: Mapping[str, Any], text: str) -> np.ndarray:
-    """`[vocab_size] bool`: of a whole split, from whose texts its vocabulary is made, all ids but UNKNOWN."""
+    """`[vocab_size] bool`: for a whole split, whose texts make the vocabulary, all ids but UNKNOWN."""
     source = files.training(data, (text,))
     known = np.ones(source.modalities[text].vocab_size, bool)
     if data.get("part"):
@@ -171,7 +171,7 @@ def train(source_train, source_test, image: str, text: str, training: Training =
 
 
 class Pairs:
-    """The examples of a source that have all of `names`; of one without masks, all.
+    """The examples of a source that have all of `names`; all examples of a source without masks.
 
     Raises:
       InputError: there is none.

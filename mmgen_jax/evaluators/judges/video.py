@@ -68,7 +68,7 @@ def augment(clips: np.ndarray, training: Training, rng: np.random.Generator) -> 
 def controls(clips: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """`{control: [N, T, H, W, C]}` from real clips `[N, T, H, W, C]` in [-1, 1].
 
-    noise     uniform in [-1, 1]; tells nothing of the class
+    noise     uniform in [-1, 1]; no information about the class
     frozen    the first frame of each clip, repeated
     shuffled  the frames of each clip in random order; the network is invariant to their order
     """

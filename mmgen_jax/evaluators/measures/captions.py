@@ -17,7 +17,7 @@ from mmgen_jax.errors import InputError
 Words = Sequence[str]
 MAX_ORDER = 4  # of BLEU and CIDEr
 SIGMA = 6.0  # of CIDEr-D's length penalty, in words
-FLOOR = 0.1  # matches that an n-gram order without any match counts in `sentence_bleu`
+FLOOR = 0.1  # matches that are counted for an n-gram order without a match, in `sentence_bleu`
 
 
 def ngrams(words: Words, order: int) -> Counter:

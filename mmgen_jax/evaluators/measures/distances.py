@@ -33,7 +33,8 @@ def frechet_gaussians(mean_a, covariance_a, mean_b, covariance_b) -> float:
 def frechet_of_subset(a: np.ndarray, b: np.ndarray, indices: np.ndarray) -> float:
     """`frechet_distance` of the rows `indices` of two float64 sets, by eigenvalues of products of covariances.
 
-    This takes a tenth of the time, and has half of the digits where covariances are singular: enough for intervals.
+    It takes a tenth of the time of `frechet_distance`. Where covariances are singular, only half of the digits are
+    right, which is enough for intervals.
     """
     (mean_a, cov_a), (mean_b, cov_b) = ((x[indices].mean(0), np.cov(x[indices], rowvar=False)) for x in (a, b))
     factor = _factor(cov_a)
@@ -123,14 +124,14 @@ def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> tup
 def density_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
     """Density and coverage (Naeem et al. 2020, eq. 4 and 5) of `real [N, D]` and `generated [M, D]`, per example.
 
-    The ball of a real example reaches to its k-th nearest other real example, whose distance is not in the ball.
+    The ball of a real example is open; its radius is the distance to the k-th nearest other real example.
     Returns `[M] float`, the number of balls that hold each generated example, divided by k; and `[N] bool`, whether the
     ball of each real example holds a generated example. Density and coverage are the means of the two arrays. Where
     both sets are of one distribution, the expected density is 1, and the expected coverage is
 
         1 - (N - 1) … (N - k) / ((M + N - 1) … (M + N - k))
 
-    Density is above 1 where the generated examples crowd where real examples are dense.
+    Density is above 1 where the generated examples concentrate on places where real examples are dense.
 
     Raises:
       InputError: fewer than k + 1 real examples or no generated example, or features that are not finite.
@@ -157,7 +158,7 @@ def _inside(support: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
 
 
 def _checked(metric: str, features: np.ndarray, smallest: int) -> np.ndarray:
-    """The features in float64, which are enough and finite."""
+    """The features in float64. Raises InputError where there are too few, or where values are not finite."""
     if len(features) < smallest:
         raise InputError(f"{metric}: expected at least {smallest} examples in each set, got {len(features)}")
     features = features.astype(np.float64)

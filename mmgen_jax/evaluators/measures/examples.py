@@ -1,4 +1,4 @@
-"""The examples that an evaluator measures: which of a split, in which order, and how they are cut in halves.
+"""The examples of a split that an evaluator measures: their choice, their order, and their random halves.
 
 A split may be sorted: its first examples would be of a few classes, and every other example of a sorted split is a
 stratified half. So a split is read in a random order, the same for every model and evaluator, and halves are random.
@@ -24,10 +24,10 @@ ORDER = f"random, seed {SEED}"  # in results lines; those without it measured th
 def whole(data: Mapping[str, Any], names: tuple[str, ...], split: str = "", **context: Any) -> Any:
     """A split of a data set, whatever the `fraction` of `config.data`, with the modalities `names`.
 
-    Of the training split, the `part` of `config.data`.
+    For the training split, only the `part` of `config.data`.
 
     Args:
-      split: the training split where it is left out.
+      split: by default the training split.
       context: a `seed`, for a set whose config has none.
     """
     fields = {key: value for key, value in data.items() if key not in ("fraction", "part")} | {"names": names}

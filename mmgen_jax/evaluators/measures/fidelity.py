@@ -10,7 +10,7 @@ from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import structure
 from mmgen_jax.modalities.picture import LUMA
 
-SMALLEST_MSE = 1e-10  # PSNR of an exact copy is infinite, which no mean survives: it counts as 100 dB
+SMALLEST_MSE = 1e-10  # so an exact copy counts as 100 dB: an infinite PSNR would make the mean infinite
 BLACK, WHITE = 16 / 255, 235 / 255  # of the luma in its studio range
 Colour = Literal["rgb", "bt601_y"]
 
@@ -68,7 +68,7 @@ def check(shape: tuple[int, ...], colour: Colour, border: int) -> None:
 
 
 def about(colour: Colour, border: int, channels: int) -> dict[str, Any]:
-    """What an entry says of the variant that it measured: `colour`, `border` (px), `range` and `preprocessing`."""
+    """The fields of an entry that name the measured variant: `colour`, `border` (px), `range` and `preprocessing`."""
     own = {1: "grey", 3: "rgb"}.get(channels, f"{channels} channels")
     return {
         "colour": own if colour == "rgb" else colour,

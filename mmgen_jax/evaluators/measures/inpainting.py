@@ -14,9 +14,9 @@ from mmgen_jax.errors import InputError
 def biharmonic(pictures: np.ndarray, holes: np.ndarray) -> np.ndarray:
     """Pictures `[N, H, W, C]` whose holes are filled by the solution u of the biharmonic equation ΔΔu = 0.
 
-    The known pixels stay as they are (float32), and what stands in a hole is not read. Δ is the Laplacian of the four
-    neighbours; at the border of the picture it repeats the border's pixels. What is filled in is cut off at the least
-    and the largest known value of its channel (Damelin & Hoang 2018, as scikit-image solves it).
+    The known pixels stay as they are (float32), and the values in a hole are not read. Δ is the Laplacian of the four
+    neighbours; at the border of the picture, the border's pixels are repeated. Filled values are clipped to
+    the range of the known values of their channel (Damelin & Hoang 2018, as scikit-image solves it).
 
     Args:
       holes: `[N, H, W] bool`, True where a pixel is to be filled in. Pictures with the same hole are solved together.

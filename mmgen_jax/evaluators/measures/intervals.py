@@ -42,7 +42,7 @@ def of_corpus(
     within: tuple[float, float] = (-np.inf, np.inf),
     seed: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """Intervals of metrics that are no mean over examples, such as self-BLEU or a Fréchet distance, by subsampling.
+    """Intervals of metrics that are not a mean over examples, such as self-BLEU or a Fréchet distance, by subsampling.
 
     Each metric is measured again on `resamples` random subsets of `size` of the `num` examples, drawn without
     replacement. The interval is the value ± `Z` standard errors, and the standard error is
@@ -53,7 +53,7 @@ def of_corpus(
     other draws. Copies raise self-BLEU, lower distinct-n, and raise a Fréchet distance, whose covariance of copies has
     a lower rank. Subsets without replacement have no copies.
 
-    The interval tells how far the metric moves with another set of `num` examples. Its centre is the value of all
+    The interval tells how much the metric varies between sets of `num` examples. Its centre is the value of all
     examples, not the mean over the subsets, which has the bias of a smaller set. The bias of `num` examples stays in
     the value: a Fréchet distance of equal distributions is above 0. So compare intervals of equal `num` only. Close to
     such a floor the interval is too wide, in simulations by 40 %; elsewhere its width was right within 20 %.
