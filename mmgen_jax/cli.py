@@ -34,7 +34,7 @@ COMMANDS = {
     "completion": "bash|zsh|fish: a script by which the shell completes commands, flags and configs",
     "report": "[--check]: writes the tables of all experiments and the matrix in README.md, or checks them",
 }
-OPERANDS = {"configs": (0, 1), "compare": (2, 2), "completion": (1, 1)}  # fewest, most words behind it; others take none
+OPERANDS = {"configs": (0, 1), "compare": (2, 2), "completion": (1, 1)}  # fewest, most words after it; others take none
 CONFIG_PREFIX, GIVEN_PREFIX = "--config.", "--given."
 SHORTHANDS = {"text": "a text", "image": "an image file", "audio": "an audio file", "video": "a video file"}
 
