@@ -54,7 +54,7 @@ def run(
 ) -> dict[str, dict[str, Any]]:
     """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}`, on one split or on each evaluator's own splits.
 
-    A metric that is not defined for the samples has the value None, and a reason `why`. An entry of a judge has two
+    A metric that is not defined for the samples has the value None, and a reason `why`. An entry by a judge has two
     more fields. `judge_trained_on` is the judge's training data, None for a judge that is not a trained network.
     `shares_training_items` tells whether the judge and the model have training examples in common; it is None where
     only some of the examples were compared and none of these is shared. Every entry has `examples`, the order in which

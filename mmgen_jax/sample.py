@@ -84,7 +84,7 @@ def draw(
 
     Conditions that the batch lacks are masked. The noise of a sample is a function of `seed`, of the line that its
     conditions are from, and of the sample's number within this line. So samples 8 to 15 are the same with `num=16`,
-    with `num=100`, and with `first=8, num=8`. In batches of another size, they agree up to float32 rounding.
+    with `num=100`, and with `first=8, num=8`. In batches of another size, samples agree up to float32 rounding.
 
     Raises:
       ConfigError: a number that is out of its range.

@@ -67,8 +67,8 @@ def _check(cell: Cell) -> None:
 def check_data(cells: Sequence[Cell], path: pathlib.Path) -> None:
     """Raises SweepError where a cell's line in `path` was measured on data that has changed since.
 
-    Old lines have no fingerprint. They were measured on version 1 of their source, and are accepted while the source
-    still has version 1.
+    Lines of older versions of this code have no fingerprint. Such a line was measured on version 1 of its source, and
+    is accepted while the source still has version 1.
     """
     from mmgen_jax.config.system import open_source
 

@@ -1,4 +1,4 @@
-"""Consequences of a change of a config: fields, networks and optimizers without a use are removed, and data is added."""
+"""Consequences of a change of a config: removes fields, networks and optimizers without a use; adds data to read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _fits(value: Any, known: Any) -> bool:
 
 
 def follow(before: Config, config: Config, changes: Mapping[str, Any], say: Say) -> None:
-    """Removes parts that the changes leave without a use, except parts that changes name; adds data of new encoders."""
+    """Removes parts that the changes leave without a use, but no part that a change names; adds new encoders' data."""
     named = {part for part in PARTS if any(key.split(".")[0] == part for key in changes)}
     if (name := config.objective.get("name")) != before.objective.get("name"):
         _other_family(config, name, named, say)

@@ -36,7 +36,7 @@ RATES = {name: (8_000, 16_000) for name in ("grid_s1", "hymnal", "folder")}
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config of version 0.1, with those of its defaults that have changed since."""
+    """A config of version 0.1, with the defaults of version 0.1 that have changed since."""
     data = config.get("data", {})
     if data.get("name") not in RATES or not _hears(data.get("names", ())):
         return dict(config)

@@ -124,7 +124,7 @@ def _child(node: Config, name: str, path: Sequence[str], settable: Iterable[str]
 
 
 def _literal(value: Any) -> Any:
-    """A text that is a group in Python's notation as that group; else the value as it is."""
+    """The group that a text gives in Python's notation; any other value unchanged."""
     if isinstance(value, str) and value.startswith("{"):
         try:
             return ast.literal_eval(value)

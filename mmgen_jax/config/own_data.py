@@ -180,7 +180,7 @@ def _leave_out(config: Config, held: Held, say: following.Say) -> None:
 
 
 def _sizes(config: Config, needed: tuple[str, ...]) -> dict[str, Any]:
-    """The sizes that the config's networks were chosen for; the default of the config's set where it names no size."""
+    """The sizes that the config's networks were chosen for; the set's default where the config names no size."""
     source = lookup.find("data", config.data.name)
     defaults = {field.name: field.default for field in dataclasses.fields(source)}
     found = {}

@@ -24,7 +24,7 @@ from mmgen_jax.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """From `low` to `high`, both included unless `above` (the low end) or `below` (the high end) leaves one out."""
+    """From `low` to `high`; both ends are included, unless `above` excludes the low end or `below` the high end."""
 
     low: float = -math.inf
     high: float = math.inf

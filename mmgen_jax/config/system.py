@@ -1,4 +1,4 @@
-"""Builds what a config describes: data, networks, objective, optimizers. Only this module reads these parts."""
+"""Builds the parts of a config: data, networks, objective, optimizers. Only this module reads these parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modalities that the pipeline computes from those of a source: degraded pictures, masks, edges (`config.derived`).
+"""Modalities that the pipeline computes from a source's modalities: degraded pictures, masks, edges (`config.derived`).
 
     config.derived = {
         "small": {"name": "downsample", "of": "image", "factor": 4},

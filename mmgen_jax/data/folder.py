@@ -14,7 +14,7 @@ of the example's clip. Numbers in a line (a list, or a list of lists) and a .npy
 a text longer than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's line with
 an unknown field, a path that leaves the folder, or a missing file.
 
-Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and `mmgen train` say which:
+Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and `mmgen train` print the layout found:
 
 - tables: `metadata.jsonl`, CSV or TSV with captions, classes or splits of the files, COCO and Flickr8k captions;
 - parallel folders `images/`, `captions/`; class folders `cats/`, `dogs/`, which give a `label`; WebDataset shards;

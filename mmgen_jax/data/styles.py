@@ -110,7 +110,7 @@ class Source(local.LocalSource):
         return files
 
     def _parts(self, path: pathlib.Path, modality: Modality) -> np.ndarray:
-        """`[n, H, W, C] uint8` of one picture, those of the split."""
+        """`[n, H, W, C] uint8`: the parts of one picture that are in the split."""
         from mmgen_jax.modalities import image
 
         picture = image.upright(path, "image")

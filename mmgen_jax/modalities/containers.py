@@ -46,7 +46,7 @@ def check(path, modality: str) -> None:
 
 
 def _wav(file: BinaryIO, size: int) -> bool:
-    """Whether the samples are whole; programs that write to a pipe give a length near 2 or 4 GiB, which is unknown."""
+    """Whether the samples are whole; a length near 2 or 4 GiB, as programs write to a pipe, means unknown."""
     return _has_chunk(file, size, b"data", "<")
 
 

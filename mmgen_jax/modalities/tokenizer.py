@@ -174,7 +174,7 @@ def synonym_table(tokenizer: Tokenizer, groups: Iterable[Iterable[str]]) -> np.n
     """`[V, K] int32`: for each id of the vocabulary, the other ids of its group of synonyms, then padding.
 
     Raises:
-      TextError: a word is no single id of the tokenizer, or is in two groups.
+      TextError: a word is not a single id of the tokenizer, or is in two groups.
     """
     others: dict[int, list[int]] = {}
     for group in groups:

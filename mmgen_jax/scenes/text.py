@@ -30,7 +30,7 @@ WORDS = {
         ("down", "downwards"),
     ),
 }
-VERBS = (("standing", "staying", "resting"), ("moving", "going", "sliding"))  # for the motion `still`, for the others
+VERBS = (("standing", "staying", "resting"), ("moving", "going", "sliding"))  # for the motion `still`; for all others
 PATTERNS = (
     "a SIZE COLOR SHAPE",
     "the SIZE COLOR SHAPE",

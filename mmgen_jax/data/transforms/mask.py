@@ -53,7 +53,7 @@ class Transform:
 
 
 def box(grid: tuple[int, ...], sides: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """`[H, W] bool`, True in one rectangle, whose sides are shares of the grid's, drawn from `sides`."""
+    """`[H, W] bool`, True in one rectangle; its sides are shares of the grid's sides, drawn from the range `sides`."""
     hole = np.zeros(grid, bool)
     lengths = [max(1, round(side * rng.uniform(*sides))) for side in grid]
     low = [rng.integers(0, side - length + 1) for side, length in zip(grid, lengths)]
