@@ -1,8 +1,8 @@
-"""Multimodal generation in JAX: `mmgen_jax.api` is what the commands do, from Python.
+"""Multimodal generation in JAX; `mmgen_jax.api` offers the commands as Python functions.
 
-What is named here is imported when it is first used: importing the package imports no JAX. `train`, `sample` and
-`evaluate` are the modules of these names, since importing a submodule binds its name in its package whatever else the
-package defines; the functions are `mmgen_jax.api.train` and so on.
+Each name of `__all__` is imported when it is first used: importing the package imports no JAX. `train`, `sample` and
+`evaluate` are the modules of these names, because importing a submodule always binds its name in the package. The
+functions are `mmgen_jax.api.train` and so on.
 """
 
 from __future__ import annotations

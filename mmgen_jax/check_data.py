@@ -1,4 +1,4 @@
-"""What a data source holds, and every problem that would stop a training run on it."""
+"""Reports the contents of a data source, and every problem that would stop a training run on it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mmgen_jax.errors import MmgenError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
 
-LISTED = 20  # ignored files that are named
+LISTED = 20  # at most this many ignored files are listed
 BATCH_SIZE = 64
 
 
 def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool = False) -> int:
-    """What `check_source` does for the config's data, and whether its model and batch size fit that data.
+    """Runs `check_source` on the config's data, then checks that the config's model and batch size fit the data.
 
     Args:
       out: see `check_source`.
@@ -65,17 +65,17 @@ def check_source(
 ) -> int:
     """Prints counts, shapes, lengths, rates and missing partners per modality and split, then every problem.
 
-    A source may have a classmethod `examine(**fields) -> Listing` that finds all problems of its files, where making
-    the source stops at the first; and methods that give lines: `layout_found()`, how it reads what it was given, and
-    `warnings()`, what is perhaps not as it was meant.
+    A source may have a classmethod `examine(**fields) -> Listing`, which finds all problems of the source's files; the
+    constructor stops at the first problem. A source may also have two methods that return lines: `layout_found()` tells
+    how the source reads its files, and `warnings()` lists possible mistakes in the data.
 
     Args:
       source_class: `Source` of a data module.
-      fields: what it is made from, without `split`.
+      fields: the arguments of `source_class`, without `split`.
       out: folder for pictures of a few examples of each split, as `<split>/<modality>.png` and so on.
       num_pictured: examples in a picture.
-      max_examples: that are read in each split; all are counted.
-      opened: gives the source of a split where more is read than what the class alone gives, as of `config.derived`.
+      max_examples: at most this many examples of each split are read; the printed size of the split counts all of them.
+      opened: `(split) -> source`, used in place of `source_class` where the config adds modalities (`config.derived`).
 
     Returns:
       1 where there is a problem, else 0.
@@ -116,12 +116,12 @@ def check_source(
 
 
 def notes(source: Any, method: str) -> list[str]:
-    """The lines of `layout_found` or `warnings`, of a source that has the method."""
+    """The lines of `layout_found` or `warnings`; none where the source lacks the method."""
     return list(getattr(source, method, list)())
 
 
 def _check_split(split: str, source, out, num_pictured: int, max_examples: int, problems: list[str]) -> None:
-    """Reads the split, prints its statistics and pictures it; adds what `check_batch` refuses to `problems`."""
+    """Reads the split, prints its statistics and writes its pictures; adds errors of `check_batch` to `problems`."""
     read = min(len(source), max_examples)
     print(f"{split}: {len(source)} examples" + (f", of which {read} were read" if read < len(source) else ""))
     counts = {name: _Count(modality) for name, modality in source.modalities.items()}
@@ -155,7 +155,7 @@ def _prompt(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:
 
 
 class _Count:
-    """Of the examples that have one modality and those that lack it, with its kind's statistics."""
+    """Counts the examples that have one modality and the examples that lack it; keeps the statistics of its kind."""
 
     def __init__(self, modality: Modality):
         self.modality, self.statistics = modality, modality.traits.statistics()

@@ -1,4 +1,4 @@
-"""The `mmgen` command: flags in, one call, files and one-line errors out. No logic."""
+"""The `mmgen` command: parses the flags, makes one call, and prints paths or a one-line error. No logic."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMANDS = {
     "completion": "bash|zsh|fish: a script by which the shell completes commands, flags and configs",
     "report": "[--check]: writes the tables of all experiments and the matrix in README.md, or checks them",
 }
-OPERANDS = {"configs": (0, 1), "compare": (2, 2), "completion": (1, 1)}  # how many words follow; none of others
+OPERANDS = {"configs": (0, 1), "compare": (2, 2), "completion": (1, 1)}  # fewest, most words after it; others take none
 CONFIG_PREFIX, GIVEN_PREFIX = "--config.", "--given."
 SHORTHANDS = {"text": "a text", "image": "an image file", "audio": "an audio file", "video": "a video file"}
 
@@ -67,7 +67,7 @@ flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")
 
 
 def run() -> None:
-    """The entry point: what `mmgen` and `python -m mmgen_jax` call."""
+    """The entry point of `mmgen` and of `python -m mmgen_jax`."""
     arguments, changes, given = [], {}, {}
     for argument in sys.argv:
         prefix = next((prefix for prefix in (CONFIG_PREFIX, GIVEN_PREFIX) if argument.startswith(prefix)), None)
@@ -85,7 +85,7 @@ def run() -> None:
         print(f"mmgen_jax {__version__}")
         return
     sys.path.append(os.getcwd())  # a component may be in a package of the user's own
-    FLAGS.verbosity = -1  # warnings; the libraries' own progress is not the run's
+    FLAGS.verbosity = -1  # show warnings, but no progress messages of the libraries
     app.run(lambda argv: _main(argv, changes, given), argv=arguments, flags_parser=_parse)
 
 
@@ -153,7 +153,7 @@ def _main(argv: list[str], changes: dict[str, str], given: dict[str, str]) -> No
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):  # XLA's word for it
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):  # XLA: out of memory
             raise
         _fail(f"not enough memory: {str(error).splitlines()[0]}; lower train.batch_size or the networks' sizes")
 

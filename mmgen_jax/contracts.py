@@ -72,12 +72,12 @@ class Kind(Protocol):
 
     @classmethod
     def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
-        """An array `[N, …]` of an .npz file; of texts, strings. `fields` is the `npz.Source`. Raises DataError."""
+        """Reads an array `[N, …]` (texts: strings) of an .npz file; `fields` is the `npz.Source`. Raises DataError."""
         ...
 
     @classmethod
     def kind_of(cls, path: Any) -> str:
-        """The kind of a file by its content: its own, but where kinds share one of `suffixes`."""
+        """This kind; where several kinds share the file's suffix, the kind that the file's content shows."""
         ...
 
     @classmethod
@@ -165,7 +165,7 @@ class Denoiser(Protocol):
 
 
 class SequenceGenerator(Protocol):
-    """A generator of ids: logits of the next id, at all positions at once, or at one with a cache of `[B, ...]`."""
+    """A generator of ids: logits of the next id at all positions at once, or at one position with cache `[B, ...]`."""
 
     def __call__(
         self, tokens: Ids, condition: Condition | None, train: bool = False
@@ -218,7 +218,7 @@ class Objective(Protocol):
     """
 
     aligned: tuple[str, ...]  # modalities that lie on the target's grid; `sample` reads their picture files at any size
-    completes: tuple[str, ...]  # (picture, mask) where it draws the white of the mask and keeps the picture, else ()
+    completes: tuple[str, ...]  # (picture, mask) where it draws only the white part of the mask (inpainting), else ()
 
     @property
     def targets(self) -> tuple[str, ...]: ...

@@ -1,4 +1,4 @@
-"""Evaluation: every evaluator of a config on its splits, into `evaluation.json`."""
+"""Evaluation: runs every evaluator of a config on the evaluator's splits, and writes `evaluation.json`."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Built:
 
     @functools.cached_property
     def shares_training_items(self) -> bool | None:
-        """Whether the evaluator's judge was trained on examples that the config's model is trained on too.
+        """Whether the evaluator's judge was trained on some of the training examples of the config's model.
 
-        Such a judge may prefer copies of them: a sample that repeats a training example can score above a true one.
+        Such a judge may prefer copies of the shared examples: a copy of a training example can score above a true one.
         The two parts of a split (`config.data.part`) share no family of examples.
         """
         names, part = (self.evaluator.target,), self.config.data.get("part")
@@ -52,15 +52,16 @@ class Built:
 def run(
     config, system: System, sampler: Draw, split: str = "", built: Sequence[Built] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}`, on one split or on each evaluator's own.
+    """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}`, on one split or on each evaluator's own splits.
 
-    A metric that the samples do not have has the value None, and `why`. An entry by a judge says what the judge was
-    trained on (`judge_trained_on`; None of a judge that is no trained network), and whether the model was trained on
-    examples of the judge's training (`shares_training_items`; None where a part was compared and shares none). Every
-    entry says in which order `examples` were taken.
+    A metric that is not defined for the samples has the value None, and a reason `why`. An entry by a judge has two
+    more fields. `judge_trained_on` is the judge's training data, None for a judge that is not a trained network.
+    `shares_training_items` tells whether the judge and the model have training examples in common; it is None where
+    only some of the examples were compared and none of these is shared. Every entry has `examples`, the order in which
+    the examples were read.
 
     Args:
-      built: what `build` gave, where it was asked before.
+      built: the result of an earlier call of `build`.
 
     Raises:
       ConfigError: the data has no such split.
@@ -68,7 +69,7 @@ def run(
     metrics = {}
     for one in build(config, system, split) if built is None else built:
         batches = examples.batches(one.source, sampler.batch_size)
-        entries = one.evaluator(sampler.rewind(), batches)  # so that no entry depends on what else was measured
+        entries = one.evaluator(sampler.rewind(), batches)  # so that no entry depends on the other entries
         about: dict[str, Any] = {"examples": examples.ORDER}
         if judged := [entry for entry in entries.values() if "judge_trained_on" in entry]:
             about["shares_training_items"] = bool(judged[0]["judge_trained_on"]) and one.shares_training_items
@@ -77,13 +78,13 @@ def run(
 
 
 def build(config, system: System, split: str = "") -> list[Built]:
-    """All that `run` will measure; nothing is computed.
+    """Every evaluator and split that `run` will measure; no metric is computed.
 
     Args:
-      split: to measure on instead of each evaluator's own.
+      split: measured in place of each evaluator's own splits.
 
     Raises:
-      ConfigError, LookupFailed, BatchError: an evaluator, a split or its data that cannot be used.
+      ConfigError, LookupFailed, BatchError: an evaluator, a split or its data cannot be used.
     """
     built = []
     for name, fields in config.evaluators.items():
@@ -109,7 +110,7 @@ def build(config, system: System, split: str = "") -> list[Built]:
 
 
 def judged_data(config) -> dict[str, Any]:
-    """What a judge is trained on: `config.data`, and the seed where it draws the split; so no judge sees a test."""
+    """A judge's data: `config.data`, with the seed where it draws the splits; so no judge trains on a test split."""
     data = config.data.to_dict()
     fields = {field.name for field in dataclasses.fields(lookup.find("data", data["name"]))}
     return {"seed": config.seed, **data} if {"seed", "test_fraction"} <= fields else data
@@ -129,11 +130,12 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
     """Evaluates the newest checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept).
 
     Args:
-      changes: to what sampling reads, see `runs.workdir.restore`; then nothing is written, since the file is of the
-        run's own config. Where the data lies may change as well, and then the file is written.
+      changes: changed fields of the config, see `runs.workdir.restore`. With a changed sampling field, nothing is
+        written, because the file belongs to the run's own config. With a changed place of the data alone, the file is
+        written.
 
     Raises:
-      ConfigError: nothing to measure, or data that is no longer that of the run; see also `restore`.
+      ConfigError: nothing to measure, or the data differs from the data of the run; see also `restore`.
     """
     workdir = pathlib.Path(os.path.expanduser(workdir))
     config = changed(read_workdir(workdir)[0], changes or {})
@@ -153,9 +155,9 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
 
 
 def table(metrics: dict[str, dict[str, Any]]) -> str:
-    """The metrics as lines for a terminal: name, value, interval, and what else they were measured beside.
+    """The metrics as lines for a terminal: name, value, interval, and controls (judge accuracy, baselines, chance, …).
 
-    A metric without a value has the reason instead.
+    The line of a metric without a value shows the reason.
     """
     beside = ("judge_accuracy", "baseline", "reference", "chance")
     width = max(map(len, metrics), default=0)

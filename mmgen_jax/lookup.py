@@ -1,6 +1,7 @@
 """A component's name is its module path: `fusion`, `film` give `mmgen_jax/networks/fusion/film.py`.
 
-A component from elsewhere has the whole path of its module, `my_package.my_fusion`, and defines the same class.
+A component of another package is named by the whole path of its module, `my_package.my_fusion`; the module defines a
+class of the same name (`Fusion`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results as pages: tables of all experiments, and what is supported and measured."""
+"""Writes the results as pages: the tables of all experiments, and the matrix in README.md."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mmgen_jax.results import report as pages_of
 
 
 def report(root: str | os.PathLike = ".", check: bool = False) -> list[pathlib.Path]:
-    """Writes the pages that are made of configs and results lines, where they differ; returns those.
+    """Writes the pages generated from configs and results lines where they are not current; returns the written pages.
 
     Args:
       root: the folder of the repository, also the working directory.
       check: writes nothing.
 
     Raises:
-      ReportError: with `check`, a page that differs from what its configs and lines make of it.
+      ReportError: with `check`, a page is not current.
     """
     root = pathlib.Path(root)
     pages = pages_of.pages(root)

@@ -29,22 +29,22 @@ def retrieve(
     changes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> list[pathlib.Path]:
-    """Writes what the `num` nearest examples of the held-out split hold, nearest first, and the cosine of each.
+    """Writes the `num` nearest examples of the held-out split, nearest first, each with its cosine similarity.
 
-    Of conditions that are given the nearest targets are found, of a target that is given the nearest conditions; an
-    example that lacks what is looked for is no candidate.
+    With given conditions, the nearest targets are found; with a given target, the nearest conditions. An example that
+    lacks one of the sought modalities is no candidate.
 
     Args:
       given: `{name: value}` of conditions, or of the target: a text, a class or its number, else the name of a file.
-      num: at most; fewer where the split has fewer.
-      by_kind: `{kind: value}`, where conditions and target have one of a kind.
-      changes: where the data lies, and what else `workdir.restore` takes.
+      num: the largest number of examples; fewer where the split has fewer.
+      by_kind: `{kind: value}`, for a kind that exactly one of the conditions and the target has.
+      changes: the place of the data, and the other changes that `workdir.restore` takes.
       overwrite: whether `out` may hold files; see `workdir.check_out`.
 
     Raises:
-      ConfigError: `out` holds files; a model that does not embed; nothing given, both conditions and target, several
-        texts, or what the model does not read; data that is no longer that of the run; see also `workdir.restore` and
-        `prompts.read_given`.
+      ConfigError: `out` holds files; the model does not embed; nothing is given, or both conditions and target, or
+        several texts, or a name that the model does not read; the data differs from the data of the run; see also
+        `workdir.restore` and `prompts.read_given`.
     """
     workdir, out = pathlib.Path(os.path.expanduser(workdir)), check_out(out, overwrite)
     data.check(workdir, changed(read_workdir(workdir)[0], changes or {}))
@@ -86,7 +86,7 @@ def retrieve(
 
 
 def _cosines(sampler, batch, vector: np.ndarray, sought: tuple[str, ...], by_target: bool) -> np.ndarray:
-    """Of each example with the query's unit vector; -inf where it lacks what is sought."""
+    """The cosine of each example with the query's unit vector; -inf where an example lacks a sought modality."""
     vectors = sampler.embed_pair(batch)[not by_target]
     lacks = np.zeros(len(vectors), bool)
     for name in sought:

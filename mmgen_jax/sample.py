@@ -1,4 +1,4 @@
-"""The `mmgen sample` command: what a trained run draws from what a person gives."""
+"""The `mmgen sample` command: draws samples of a trained run from conditions that a person gives."""
 
 from __future__ import annotations
 
@@ -32,22 +32,24 @@ def sample(
     overwrite: bool = False,
     first: int = 0,
 ) -> list[pathlib.Path]:
-    """Draws `num` samples, of each text where a file of several is given, and writes them to `out`.
+    """Draws `num` samples, or `num` for each text of a given file, and writes them to `out`.
 
-    Where picture files are given for aligned sources of a picture, each sample has their size; see `runs/pictures.py`.
+    Where picture files are given for aligned sources of a picture, each sample has the size of the files; see
+    `runs/pictures.py`.
 
     Args:
-      given: `{name: value}`, a condition, or of a model of several targets some of these: a text, a class or its
-        number, else the name of a file; or `@file` with one of these a line. Conditions that are not given are masked.
+      given: `{name: value}` of conditions; for a model of several targets, also of some of the targets. A value is a
+        text, a class or its number, else the name of a file; or `@file`, a file with one such value per line.
+        Conditions that are not given are masked.
       num, seed, first: see `draw`.
       changes: see `restore`.
-      by_kind: `{kind: value}`, for conditions of which there is one of a kind.
+      by_kind: `{kind: value}`, for a kind that exactly one condition has.
       overwrite: whether `out` may hold files; see `check_out`.
 
     Raises:
-      ConfigError: `out` holds files; the model reads nothing of a name, nothing or several of a kind; nothing is
-        given, or all that it draws; see also `restore`.
-      TextError, DataError: what is given cannot be read.
+      ConfigError: `out` holds files; the model reads no modality of a given name, or none or several of a given kind;
+        nothing is given, or every target is given; see also `restore`.
+      TextError, DataError: a given value cannot be read.
     """
     check_numbers(num, seed, first)
     workdir, out = pathlib.Path(os.path.expanduser(workdir)), check_out(out, overwrite)
@@ -67,7 +69,7 @@ def sample(
             return asked.save(out, sampler, num, seed, first)
     batch = batch_of(system, given, num)
     size = len(next(iter(batch.values()))) if batch else num
-    # As many at once as fit in memory.
+    # A batch of the training's size fits in memory.
     _, system, sampler, _ = restore(workdir, min(size, config.train.batch_size), changes)
     captions = [save.describe(batch, modalities, i) for i in range(size)] if batch else None
     with progress.watched():
@@ -78,11 +80,11 @@ def sample(
 def draw(
     sampler: Sampler, batch: Mapping[str, np.ndarray], num: int, seed: int = 0, first: int = 0
 ) -> dict[str, np.ndarray]:
-    """`{target: [n, …]}` of a batch as `batch_of` gives it, without targets that it holds; `num` of an empty one.
+    """Samples `{target: [n, …]}` for a batch of `batch_of`, without the batch's targets; n is `num` for an empty batch.
 
     Conditions that the batch lacks are masked. The noise of a sample is a function of `seed`, of the line that its
-    conditions are from, and of the sample's number among those of the line. So the samples 8 to 15 are the same of
-    `num=16`, of `num=100`, and alone by `first=8, num=8`; in batches of another size, up to float32 rounding.
+    conditions are from, and of the sample's number within this line. So samples 8 to 15 are the same with `num=16`,
+    with `num=100`, and with `first=8, num=8`. In batches of another size, samples agree up to float32 rounding.
 
     Raises:
       ConfigError: a number that is out of its range.
@@ -112,7 +114,7 @@ def check_numbers(num: int, seed: int, first: int) -> None:
 
 
 def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np.ndarray]:
-    """`{name: [n, *shape]}` of what is given, n being `num` times the texts of a file; nothing where nothing is.
+    """Arrays `{name: [n, *shape]}` of the given values, {} without any; n is `num` times the number of a file's texts.
 
     Raises:
       ConfigError: nothing is left to draw, or two files hold different numbers of texts; see also `read_given`.
@@ -126,6 +128,9 @@ def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np
 
 
 def givable(system: System) -> tuple[str, ...]:
-    """Of several targets, those that may be given to draw the others: all where all are also conditions."""
+    """The targets that may be given, so that the others are drawn; () for a model of one target.
+
+    These are the targets that are not conditions; where all targets are conditions, all of them.
+    """
     several = system.targets if len(system.targets) > 1 else ()
     return tuple(name for name in several if name not in system.conditions) or several

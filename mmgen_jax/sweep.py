@@ -1,20 +1,20 @@
-"""A list of runs, each trained once: `experiments/T/sweep.py` says which, `results.jsonl` beside it what came out.
+"""Trains every run of a list once: `experiments/T/sweep.py` lists the runs, `results.jsonl` beside it has the results.
 
 A sweep file defines `cells()`, a list of dicts:
 
     {"label": "VAE", "config": "configs/vae.py:digits", "overrides": {"objective.latent_dim": 8}, "seeds": (0, 1, 2)}
 
-`config` is what `--config` takes, `overrides` what `--config.…` changes (may be left out), `label` a row's name in the
-table (may be left out), `baseline` a file of `baselines/`, which is measured instead of a model that is trained.
+`config` is a value of `--config`. `overrides` are changes as by `--config.…` (optional). `label` is the name of a row
+in the table (optional). `baseline` names a file of `baselines/`, which is measured in place of a trained model.
 
     {"label": "VAE, sharper", "samples_of": "VAE", "overrides": {"objective.temperature": 0.8}}
 
-trains nothing: it measures the runs of an earlier entry, sampled in another way (`runs.workdir.restore` says what may
-change).
+This entry trains nothing: it measures the runs of an earlier entry with other sampling settings
+(`runs.workdir.restore` says which settings may change).
 
-An override `"cell:LABEL"`, for a field that names a workdir (`encoders.X.init_from`), is the workdir of the run with
-that label and the same seed, which stands earlier in the list. Where shards share a sweep, one that comes to a cell
-before another has trained what it starts from fails there: run it again.
+A field that names a workdir (`encoders.X.init_from`) may have the override `"cell:LABEL"`: the workdir of the run with
+this label and the same seed. That run must stand earlier in the list. Where several shards share a sweep, a cell fails
+if another shard has not yet trained the run that the cell starts from: run the shard again.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def _check(cell: Cell) -> None:
 
 
 def check_data(cells: Sequence[Cell], path: pathlib.Path) -> None:
-    """Raises SweepError where a cell's line in `path` was measured on data that is no longer the same.
+    """Raises SweepError where a cell's line in `path` was measured on data that has changed since.
 
-    Lines from before there were fingerprints are of version 1 of their source, and are left as they are where it still
-    has this version.
+    Lines of older versions of this code have no fingerprint. Such a line was measured on version 1 of its source, and
+    is accepted while the source still has version 1.
     """
     from mmgen_jax.config.system import open_source
 
@@ -102,8 +102,8 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
     A cell that was interrupted goes on from its newest checkpoint. A cell that fails is reported and the others go on.
 
     Args:
-      shard: `i/n`: of all cells those numbered i, i + n, …, counted from 0. Shards may run at once, one process each,
-        on one machine or on several that share the folders.
+      shard: `i/n` runs the cells with the numbers i, i + n, …, counted from 0. Shards may run at once, one process
+        each, on one machine or on several that share the folders.
 
     Raises:
       SweepError: before the first run where any cell of the sweep is wrong; at the end where some failed.
@@ -133,7 +133,7 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
         print(f"cell {number} of {len(cells)}: {cell.name}; {left}", flush=True)
         began = time.monotonic()
         try:
-            about = describe(cell) | {"data": _fingerprint(cell)}  # before the run, which reads its data at its start
+            about = describe(cell) | {"data": _fingerprint(cell)}  # before the run, which reads the data at its start
             if cell.baseline:
                 measured = _measure(cell)
             else:
@@ -153,7 +153,7 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
 
 
 def describe(cell: Cell) -> dict[str, Any]:
-    """What a line of the results says of its cell."""
+    """The fields of a results line that describe its cell."""
     about = {"config": cell.reference, "overrides": dict(cell.overrides), "seed": cell.seed}
     return about | {"config_hash": cell.config_hash} | ({"baseline": cell.baseline} if cell.baseline else {})
 
@@ -164,7 +164,7 @@ def _train(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[st
     from mmgen_jax import evaluate, train
 
     origin = _origins(workdir, origin)
-    (workdir / evaluate.FILE).unlink(missing_ok=True)  # of a finished run whose evaluators may have changed
+    (workdir / evaluate.FILE).unlink(missing_ok=True)  # left by a finished run, whose evaluators may have changed
     try:
         train.train(cell.placed(workdir.parent), workdir)
     finally:
@@ -175,7 +175,7 @@ def _train(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[st
 
 
 def _sample(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[str, Any]:
-    """As `_train`, of a run that is trained and measured in its own way first, unless that is done."""
+    """As `_train`, for an entry with `samples_of`; its run is first trained and measured with its own settings."""
     import jax
 
     from mmgen_jax import evaluate
@@ -191,7 +191,7 @@ def _sample(cell: Cell, workdir: pathlib.Path, origin: dict[str, str]) -> dict[s
 
 
 def _finished(workdir: pathlib.Path, config) -> bool:
-    """Whether the workdir holds this very config, evaluators too, trained to the end and measured."""
+    """Whether the workdir holds exactly this config, its evaluators included, trained to the last step and measured."""
     from mmgen_jax import evaluate
 
     measured, saved = workdir / evaluate.FILE, workdir / "config.json"
@@ -211,13 +211,13 @@ def _measure(cell: Cell) -> dict[str, Any]:
 
 
 def training_times(workdir: pathlib.Path) -> dict[str, float]:
-    """`seconds` and `processor_seconds` that the steps behind a run's final state took, summed over its log windows.
+    """`seconds` and `processor_seconds` of the steps that led to a run's final state, summed over its log windows.
 
-    `processor_seconds` is absent where a window lacks it, which an older version of this code wrote.
+    `processor_seconds` is absent where a log window lacks it: older versions of this code did not write it.
 
-    Compiling the step, and what is sampled, evaluated and saved between steps, count; setting up and the evaluation
-    after the last step do not. Because a resumed run drops the log lines after its checkpoint, what a kill lost is not
-    counted, and the time before it is.
+    Included: compiling the step, and sampling, evaluating and saving between steps. Not included: setting up, and the
+    evaluation after the last step. A resumed run drops the log lines after its checkpoint. So steps that a kill lost
+    are not counted, and the steps before the checkpoint are.
     """
     from mmgen_jax.training import metric_writer
 
@@ -232,7 +232,7 @@ def training_times(workdir: pathlib.Path) -> dict[str, float]:
 
 
 def _origins(workdir: pathlib.Path, now: dict[str, str]) -> dict[str, str]:
-    """Commit and hardware of every process that this run's checkpoints came from, and of this one, joined by ` + `."""
+    """Commit and hardware of every process that trained this run, the current one included, joined by ` + `."""
     record = workdir.with_name(workdir.name + ".json")
     checkpoints = workdir / "checkpoints"
     resumed = checkpoints.is_dir() and any(folder.name.isdigit() for folder in checkpoints.iterdir())
@@ -244,7 +244,7 @@ def _origins(workdir: pathlib.Path, now: dict[str, str]) -> dict[str, str]:
 
 
 def time_left(references: Sequence[str], times: Mapping[str, Sequence[float]]) -> str:
-    """An estimate for the runs of these configs in turn: the mean seconds of the config's own runs, else of all."""
+    """The estimated time for runs of these configs, from the mean seconds of a config's own runs, else of all runs."""
     every = [seconds for taken in times.values() for seconds in taken]
     if not every:
         return "time left unknown before the first is done"

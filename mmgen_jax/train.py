@@ -29,7 +29,7 @@ from mmgen_jax.training.state import TrainState, averaged
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What a run needs, checked. Its data is opened once: what changes while it trains changes none of its numbers."""
+    """Everything that a run needs, checked. The data is opened once: later changes of the data do not affect a run."""
 
     source: contracts.Source
     system: System
@@ -41,10 +41,11 @@ class Prepared:
 
 
 def prepare(config, begun: bool = False) -> Prepared:
-    """All that can be refused of a config before anything is compiled or written.
+    """Makes every check of a config that is possible before anything is compiled or written.
 
     Args:
-      begun: whether a run of the config is there already; version 0.1 let a warm-up be longer than its run.
+      begun: whether the run has begun already. Its warm-ups are then not checked, because version 0.1 allowed a warm-up
+        that is longer than the run.
     """
     every = config.train
     source = open_source(config)

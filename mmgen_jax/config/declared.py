@@ -1,4 +1,4 @@
-"""What may stand at a place of a config: the component there, and its fields with a value of each one's type."""
+"""The allowed content of a place in a config: the component there, and its fields with a value of each field's type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmgen_jax.config import ranges, schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.data import derived
 
-GROUPED = ("derived", "encoders", "evaluators")  # parts that hold components by names of the user's own
+GROUPED = ("derived", "encoders", "evaluators")  # parts that hold components under names that the user chooses
 BY_TYPE = {str: "", int: 0, float: 0.0, bool: False, tuple: (), collections.abc.Sequence: ()}
 SIMPLE = (bool, int, float, str, tuple)
 
@@ -28,7 +28,7 @@ def package(path: Sequence[str]) -> str | None:
 
 
 def fields(path: Sequence[str], node: Config) -> dict[str, Any]:
-    """`{field: a value of its type}` of what the group `node` at `path` describes: a default, where there is one.
+    """`{field: a value of its type}` for the group `node` at `path`; the value is the default, where there is one.
 
     A field that holds a group has `{}`. Fields that the surroundings fill (a shape, a network) are left out.
 
@@ -62,7 +62,7 @@ def component(kind: str, name: str) -> dict[str, Any]:
     """The settable fields of a component.
 
     Raises:
-      LookupFailed: it does not exist.
+      LookupFailed: the component does not exist.
     """
     found = {}
     cls = lookup.find(kind, name)
@@ -74,7 +74,7 @@ def component(kind: str, name: str) -> dict[str, Any]:
 
 
 def alternatives(path: Sequence[str], node: Config, field: str) -> tuple[type, ...]:
-    """Of a field that takes a number or several (`float | tuple[float, float]`), these types; else none."""
+    """The types of a field that takes one number or several (`float | tuple[float, float]`); () for other fields."""
     if not (kind := package(path)) or "name" not in node:
         return ()
     known = ranges.annotation(lookup.find(kind, node["name"]), field)
@@ -88,7 +88,7 @@ def alternatives(path: Sequence[str], node: Config, field: str) -> tuple[type, .
 
 
 def _example(cls: type, field: dataclasses.Field) -> Any:
-    """A value of the field's type, None of a type that a config does not hold."""
+    """A value of the field's type; None for a type that a config does not hold."""
     if isinstance(field.default, SIMPLE):
         return field.default
     if field.default_factory is not dataclasses.MISSING:

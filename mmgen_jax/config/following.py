@@ -1,4 +1,4 @@
-"""What follows from a change of a config: fields, networks and optimizers that have no use any more, data to read."""
+"""Consequences of a change of a config: removes fields, networks and optimizers without a use; adds data to read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 
 
 def switch(node: Config, path: Sequence[str], name: str, say: Say) -> None:
-    """Another component in a group: the fields that it does not have, or has with another type, go.
+    """Sets another component in a group; removes the fields that it does not have, or has with another type.
 
     Raises:
       LookupFailed: the component does not exist.
@@ -40,7 +40,7 @@ def _fits(value: Any, known: Any) -> bool:
 
 
 def follow(before: Config, config: Config, changes: Mapping[str, Any], say: Say) -> None:
-    """Takes out what the changes leave without a use, and reads what new encoders need; never what a change names."""
+    """Removes parts that the changes leave without a use, but no part that a change names; adds new encoders' data."""
     named = {part for part in PARTS if any(key.split(".")[0] == part for key in changes)}
     if (name := config.objective.get("name")) != before.objective.get("name"):
         _other_family(config, name, named, say)
@@ -71,7 +71,7 @@ def _other_family(config: Config, name: str, named: set[str], say: Say) -> None:
 
 
 def players(config: Config) -> list[str]:
-    """Those of the representation and of the objective, whose optimizers a config has."""
+    """The players of the representation and of the objective; a config has an optimizer for each player."""
     found, group = [], config.get("representation")
     groups = [] if not group else [group] if "name" in group else list(group.values())
     for group in groups:
@@ -97,7 +97,7 @@ def _read_what_is_used(before: Config, config: Config, say: Say) -> None:
 
 
 def reads(config: Config) -> list[str]:
-    """Every modality of the data that a config's model reads or draws, or derives what it reads from."""
+    """Every modality of the data that a config's model reads or draws; for a derived modality, its roots."""
     objective = config.objective
     targets = objective.get("targets") or (objective.get("target"),)
     kept = [objective[field] for field in ("hole", "known") if objective.get(field)]

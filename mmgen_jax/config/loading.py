@@ -1,4 +1,4 @@
-"""Configs: loading a file, overriding fields by their dotted names, and refusing what no config has."""
+"""Loads configs from files, converts them to and from JSON, and refuses parts that no config has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMAT = 2  # of a saved config; version 0.1 wrote none
 
 
 def load(reference: str) -> Config:
-    """The locked config of `path/to/file.py`, or of the name of a shipped one; `:argument` may follow either.
+    """The locked config of `path/to/file.py`, or of a shipped config's name; `:argument` may follow either.
 
     An argument may end in `folder=PATH` or `npz=FILE`: the config on the user's own data, see `own_data`.
     """

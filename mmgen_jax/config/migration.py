@@ -1,4 +1,4 @@
-"""Configs of version 0.1 read as today's, and today's fields under their names of version 0.1 for config hashes.
+"""Reads configs of version 0.1 as configs of today, and gives today's fields the names of version 0.1 for hashes.
 
 So a workdir of version 0.1 resumes, samples and evaluates, and a line of `results.jsonl` still belongs to its config.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Field of then: field of now.
+# {field of version 0.1: field of today}
 RENAMED = {
     "data.invariant_to": "data.label_preserving",
     "objective.also": "objective.auxiliary_labels",
     "objective.relaxation": "objective.gumbel_temperature",
 }
-# By representation: the objective that had an autoencoder of its own, and the fields that moved.
+# {representation: (the objective that had an autoencoder of its own in version 0.1, the fields that moved)}
 _NETWORKS = {"target_encoder": "representation.encoder", "target_decoder": "representation.decoder"}
 MOVED = {
     "vq_vae": (
@@ -31,12 +31,12 @@ MOVED = {
     ),
 }
 
-# Sources whose sounds had another rate in Hz where the config names none: then, now.
+# {source: its default sample rate in Hz (in version 0.1, today)}, for sources whose default changed.
 RATES = {name: (8_000, 16_000) for name in ("grid_s1", "hymnal", "folder")}
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config of version 0.1 with the defaults of then that are others now."""
+    """A config of version 0.1, with the defaults of version 0.1 that have changed since."""
     data = config.get("data", {})
     if data.get("name") not in RATES or not _hears(data.get("names", ())):
         return dict(config)
@@ -48,7 +48,7 @@ def _hears(names) -> bool:
 
 
 def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config as nested dicts, with the fields of version 0.1 under today's names; today's come back as they are."""
+    """A config as nested dicts, with the fields of version 0.1 under today's names; other fields are unchanged."""
     config = _move(config, RENAMED)
     for representation, (objective, moves) in MOVED.items():
         if config.get("target_decoder") and config.get("objective", {}).get("name") == objective:

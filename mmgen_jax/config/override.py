@@ -1,4 +1,4 @@
-"""Changing a config by dotted names: fields set, taken out or added, components exchanged; else it is refused."""
+"""Changes a config by dotted names: sets, removes or adds fields, and exchanges components; refuses all else."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.lookup import nearest
 
-FIXED = {"data", "objective", "train", "parallel", "seed", "dtype", "reference"}  # what every config has
+FIXED = {"data", "objective", "train", "parallel", "seed", "dtype", "reference"}  # parts that every config has
 
 
 def override(config: Config, changes: Mapping[str, Any], say: Callable[[str], None] = lambda line: None) -> Config:
     """A copy with fields changed: `{"optimizers.generator.lr": "2e-4"}`; text is read as the field's type.
 
-    `none` (or None) takes a field or a group out, so that its default holds; of a field that holds text, "none" is a
-    text like others. A group begins with its `name`: `{"encoders.video.name": "video.conv3d"}`. A new `name` takes the
-    old component's fields along that the new one does not have; names are changed before all else. What else has no
-    use any more goes as well, see `following`.
+    `none` (or None) removes a field or a group, so that its default holds; for a field that holds text, "none" is an
+    ordinary text. A group is added by its `name`: `{"encoders.video.name": "video.conv3d"}`. A new `name` also removes
+    the fields that the new component does not have; names are changed before all else. Parts that have no use after
+    the changes are removed as well, see `following`.
 
     Args:
-      say: called with a line for whatever goes or comes along with a change.
+      say: called with one line for each part that is removed or added as a consequence of a change.
 
     Raises:
-      ConfigError: no such field (the nearest one is named), or a value of another type.
+      ConfigError: no such field (the message names the nearest field), or a value of another type.
     """
     before = config
     config = config.copy_and_resolve_references()
@@ -59,7 +59,7 @@ def _change(config: Config, key: str, value: Any, changes: Mapping[str, Any], sa
     known = declared.fields(path, node)
     old = node[field] if field in node else known.get(field, 0.0 if _any_name(config, path) else None)
     if isinstance(known.get(field), float) and isinstance(old, ml_collections.ConfigDict):
-        old = 0.0  # a group where one value may stand for all
+        old = 0.0  # one value may replace this group
     if value is None or (isinstance(value, str) and value.lower() == "none" and not isinstance(old, str)):
         _take_out(node, path, field, known)
     elif isinstance(read := _literal(value), Mapping):
@@ -81,7 +81,7 @@ def _any_name(config: Config, path: Sequence[str]) -> bool:
 
 
 def _may_begin(path: Sequence[str], parent: Config, config: Config, changes: Mapping[str, Any]) -> bool:
-    """Whether a group that is not there may begin: with its name, of a player, or where its part takes any name."""
+    """Whether a missing group may be added: by its name, for a player, or where its part takes any name."""
     if declared.package(path):
         return ".".join([*path, "name"]) in changes
     if path[0] == "optimizers":
@@ -98,7 +98,7 @@ def _take_out(node: Config, path: Sequence[str], field: str, known: Mapping[str,
     if field not in node:
         if field not in known:
             _child(node, field, path, known)
-        return  # it has its default already
+        return  # the field has its default already
     if not path and field in schema.base():
         node[field] = {}
     else:
@@ -114,7 +114,7 @@ def _set_group(node: Config, path: Sequence[str], field: str, value: Mapping[str
 
 
 def _child(node: Config, name: str, path: Sequence[str], settable: Iterable[str] = ()):
-    """The field `name` of a part; the error lists what there is, and what else can be set (`settable`)."""
+    """The field `name` of a part; the error lists the existing fields, and others that can be set (`settable`)."""
     if name in node:
         return node[name]
     where = ".".join(["config", *path])
@@ -124,7 +124,7 @@ def _child(node: Config, name: str, path: Sequence[str], settable: Iterable[str]
 
 
 def _literal(value: Any) -> Any:
-    """A text that is a group in Python's notation as that group; else the value as it is."""
+    """The group that a text gives in Python's notation; any other value unchanged."""
     if isinstance(value, str) and value.startswith("{"):
         try:
             return ast.literal_eval(value)

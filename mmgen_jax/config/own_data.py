@@ -1,10 +1,10 @@
 """The user's own data under any config: `configs/dcgan.py:folder=PATH`, or `:emoji,npz=FILE` behind another argument.
 
 The config keeps its networks, objective, optimizers and sizes, and reads its modalities from the folder or file. Of
-several conditions, those that the data lacks are left out. A class that it recognises is the data's one label, whatever
-its name. What only fits the set that the config was written for goes: evaluators that know that set's factors or
-classes, and augmentation that may contradict what another modality says (mirror images, the order of time, hues,
-sizes) or that grey pictures cannot have.
+several conditions, those that the data lacks are left out. A label of the config is replaced by the only label of the
+data, whatever its name. Parts that only fit the config's original data set are removed: evaluators that know the
+factors or classes of this set, and augmentation that may contradict another modality (mirror images, the order of time,
+hues, sizes) or that grey pictures cannot have.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ SIZES = {
 NOT_OF_ALL = ("flip", "reverse", "hue", "saturation", "zoom")
 MIN_BATCH = 8
 PAIR = ("image", "text")
-MIN_TRAIN, MIN_TEST = 64, 10  # examples that a retrieval model learns from and is asked about, at least
+MIN_TRAIN, MIN_TEST = 64, 10  # least numbers of examples to train and test a retrieval model
 
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """What the data has.
+    """The content of the data.
 
     Args:
       kinds: `{modality: kind}`.
-      splits: of the examples.
+      splits: the split of each example.
       captioned: the splits of those examples that have an image and a text.
     """
 
@@ -52,7 +52,7 @@ class Held:
 
 
 def split(argument: str) -> tuple[str, dict[str, Any] | None]:
-    """A config's argument without the data, and the fields of `config.data` that the data makes, if there is any."""
+    """A config's argument without the data, and the fields of `config.data` for this data, None without data."""
     found = ARGUMENT.search(argument)
     if not found:
         return argument, None
@@ -103,10 +103,10 @@ def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) 
 
 
 def look(fields: Mapping[str, Any], seed: int) -> Held:
-    """What a folder or file holds; no media file is opened, and no array copied.
+    """The content of a folder or file; no media file is decoded.
 
     Raises:
-      DataError: it cannot be read.
+      DataError: the folder or file cannot be read.
     """
     if fields["name"] == "npz":
         return Held(*npz_columns.held(fields["file"], seed, PAIR))
@@ -124,13 +124,13 @@ def look(fields: Mapping[str, Any], seed: int) -> Held:
 
 
 def adherence(captioned: list[str]) -> dict[str, Any]:
-    """`config.evaluators` that ask whether a picture shows what its text says, of data with enough of both.
+    """`config.evaluators` that measure whether a picture matches its text; {} where the data has too few pairs.
 
-    A retrieval model is trained on the training part; beside each number stand its own accuracy and what it makes of
-    the real pictures.
+    A retrieval model is trained on the training split. Beside each metric stand the accuracy of the retrieval model and
+    its result on the real pictures.
 
     Args:
-      captioned: as of `Held`.
+      captioned: see `Held`.
     """
     num_train, num_test = captioned.count("train"), captioned.count("test")
     if num_train < MIN_TRAIN or num_test < MIN_TEST:
@@ -148,7 +148,7 @@ def _kind(name: str) -> str | None:
 
 
 def _use_label(config: Config, held: Held, where) -> None:
-    """The data's label in the place of the set's own."""
+    """Replaces the label of the config's own set by the label of the data."""
     own = [name for name in following.reads(config) if _kind(name) is None and name not in held.kinds]
     labels = [name for name, kind in held.kinds.items() if kinds.find(kind).ranks == (0,)]  # an example is one class
     if not own or not labels:
@@ -167,7 +167,7 @@ def _use_label(config: Config, held: Held, where) -> None:
 
 
 def _leave_out(config: Config, held: Held, say: following.Say) -> None:
-    """Encoders of modalities that the data lacks, where another condition remains."""
+    """Removes the encoders of modalities that the data lacks, where another condition remains."""
     missing = [name for name, encoder in config.encoders.items() if (encoder.get("modality") or name) not in held.kinds]
     if len(missing) == len(config.encoders):
         return
@@ -180,7 +180,7 @@ def _leave_out(config: Config, held: Held, say: following.Say) -> None:
 
 
 def _sizes(config: Config, needed: tuple[str, ...]) -> dict[str, Any]:
-    """The sizes that the config's networks were chosen for; a set's own default where the config names none."""
+    """The sizes that the config's networks were chosen for; the set's default where the config names no size."""
     source = lookup.find("data", config.data.name)
     defaults = {field.name: field.default for field in dataclasses.fields(source)}
     found = {}
@@ -195,7 +195,8 @@ def _sizes(config: Config, needed: tuple[str, ...]) -> dict[str, Any]:
 def _keep(evaluator: Any, held: Held) -> bool:
     """Whether an evaluator can measure a model of the data.
 
-    Its ranks are cut to what the test split has. It measures its usual splits: the config names those of its own set.
+    Changes the evaluator to fit: ranks that the test split is too small for are removed, and so is `splits`, because
+    the config names splits of its own set; the evaluator then measures its default splits.
     """
     cls = lookup.find("evaluators", evaluator.name)
     if getattr(cls, "of_set", "") or held.splits.count("test") < 2:
@@ -207,7 +208,7 @@ def _keep(evaluator: Any, held: Held) -> bool:
     if label and "label" in fields and label not in held.kinds:
         if fields["label"] != "":
             return False
-        evaluator.label = ""  # the evaluator can do without one
+        evaluator.label = ""  # the evaluator can do without a label
     if "ranks" in fields:
         ranks = tuple(rank for rank in evaluator.get("ranks", fields["ranks"]) if rank < held.splits.count("test"))
         if ranks != fields["ranks"]:

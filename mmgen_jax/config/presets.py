@@ -1,4 +1,4 @@
-"""What configs say about a data set, once: its source, and the evaluators that can judge a picture made from it."""
+"""Parts about a data set that several configs share: its source, and the evaluators that can judge its pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def judges(dataset: str, conditional: bool) -> dict[str, Any]:
         evaluators["coherence"] = {"name": "scenes_coherence"}
         evaluators["variety"] = {"name": "variety"}
     if dataset == "emoji" and conditional:
-        # Of the 160 test names, the judge knows all words of 23 only; of these and the validation names, of 60.
+        # The judge knows all words of only 23 of the 160 test names, and of 60 of the test and validation names.
         evaluators["retrieval"] = {"name": "retrieval_judge", "splits": ("validation+test",)}
     if dataset in LABELS:
         evaluators["frechet"] = {"name": "classifier_frechet", "label": LABELS[dataset]}
@@ -43,7 +43,7 @@ def judges(dataset: str, conditional: bool) -> dict[str, Any]:
 
 
 def choose(argument: str, choices: Mapping[str, Any], config: str) -> Any:
-    """What a config's argument picks.
+    """The choice that a config's argument names.
 
     Raises:
       ConfigError: the argument is not one of the choices; the message lists them.
@@ -54,7 +54,7 @@ def choose(argument: str, choices: Mapping[str, Any], config: str) -> Any:
 
 
 def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bool]:
-    """Which of a config's arguments is meant, and whether at its large size: `large` is the first one's, `X_large` X's.
+    """`(name, is_large)` of a config's argument: `large` is the large size of the first name, `X_large` of X.
 
     Raises:
       ConfigError: neither one of the arguments nor the large size of one.
@@ -78,7 +78,7 @@ def enlarged(config: Config, changes: Mapping[str, Any]) -> Config:
 
 
 def target_judges(dataset: str, target: str, conditions: tuple[str, ...]) -> dict[str, Any]:
-    """`config.evaluators` for a model of any target of `digits` or `scenes`: whether what was asked for is recognised.
+    """`config.evaluators` for a model of any target of `digits` or `scenes`: do judges recognise the given conditions?
 
     Without conditions, the target is judged as the model reconstructs it.
     """

@@ -1,4 +1,4 @@
-"""Python files of the user's own, configs and sweeps: what goes wrong in them is said in one line, with its place."""
+"""Runs the user's own Python files, configs and sweeps; an error in a file is reported in one line, with its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run(file: pathlib.Path, flag: str) -> dict[str, Any]:
     """The names that a file defines.
 
     Raises:
-      ConfigError: it is no Python file, or it raises an error.
+      ConfigError: the file is no Python file, or raises an error.
     """
     if file.suffix != ".py":
         raise ConfigError(f"{flag}: {file}: expected a Python file, `X.py`, got {file.suffix or 'no suffix'}")
@@ -26,7 +26,7 @@ def run(file: pathlib.Path, flag: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def errors_of(file: pathlib.Path, flag: str) -> Iterator[None]:
-    """Raises ConfigError, with line and message, for any error that a user's code raises; the package's own pass."""
+    """Raises ConfigError, with line and message, for any error of the user's code; errors of the package pass."""
     try:
         yield
     except MmgenError:
@@ -37,7 +37,7 @@ def errors_of(file: pathlib.Path, flag: str) -> Iterator[None]:
 
 
 def _line(error: BaseException, file: pathlib.Path) -> str:
-    """`, line 7`: the last of the file's own on the way to the error."""
+    """`, line 7`: the last line of the file in the error's traceback."""
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return f", line {error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]

@@ -24,7 +24,7 @@ from mmgen_jax.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """From `low` to `high`, both included unless `above` (the low end) or `below` (the high end) leaves one out."""
+    """From `low` to `high`; both ends are included, unless `above` excludes the low end or `below` the high end."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -46,17 +46,17 @@ class Range:
 
 LARGEST_SIZE, LARGEST_INT = 2**20, 2**31 - 1
 
-Size = Annotated[int, Range(1, LARGEST_SIZE)]  # a width, a length, a number of what one step handles
+Size = Annotated[int, Range(1, LARGEST_SIZE)]  # a width, a length, or a number of items in one step
 Count = Annotated[int, Range(0, LARGEST_SIZE)]  # the same, where 0 is none or a default
 Side = Annotated[int, Range(1, 4096)]  # pixels
-Sides = Annotated[int, Range(0, 4096)]  # the same, where 0 is as it is
-Depth = Annotated[int, Range(1, 256)]  # layers that are written out one after another
+Sides = Annotated[int, Range(0, 4096)]  # the same, where 0 keeps the size
+Depth = Annotated[int, Range(1, 256)]  # unrolled layers
 Depths = Annotated[int, Range(0, 256)]  # the same, where 0 is none
 Bands = Annotated[int, Range(0, 1024)]  # of a spectrum; 0 is a default
 Amount = Annotated[int, Range(1, LARGEST_INT)]  # examples
 Steps = Annotated[int, Range(0, LARGEST_INT)]
 Interval = Annotated[int, Range(1, LARGEST_INT)]
-Place = Annotated[int, Range(0, LARGEST_INT)]  # of an example in a row of them
+Place = Annotated[int, Range(0, LARGEST_INT)]  # of an example in a sequence of examples
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Real = Annotated[float, Range()]
 Positive = Annotated[float, Range(0, above=True)]
@@ -80,13 +80,13 @@ def check(cls: type, values: Mapping[str, Any], where: str) -> None:
 
 
 def check_value(annotation: Any, value: Any, where: str) -> None:
-    """The same of one value; a type that is no number, text or group of these is left to its reader."""
+    """Checks one value likewise; only numbers, texts and groups of these are checked, other types are accepted."""
     if problem := _problem(annotation, value):
         raise ConfigError(f"{where}: expected {problem}, got {value!r}")
 
 
 def _problem(annotation: Any, value: Any) -> str:
-    """What was expected, or nothing where the value is that."""
+    """The expected value in words; "" where the value is as expected."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         ranges = [part for part in arguments[1:] if isinstance(part, Range)]
@@ -131,9 +131,9 @@ def _is_a(expected: type, value: Any) -> bool:
 
 @functools.cache
 def annotation(cls: type, name: str) -> Any:
-    """The type of a field, read in the module of the class that declares it; None of one that cannot be read there.
+    """The type of a field, read in the module of the class that declares it; None where it cannot be read there.
 
-    `typing.get_type_hints` reads all fields or none, and a type that only the checker imports is none.
+    `typing.get_type_hints` is not used: it fails for all fields where one type is imported for the type checker only.
     """
     for base in cls.__mro__:
         written = inspect.get_annotations(base).get(name)

@@ -1,4 +1,4 @@
-"""What a config consists of: its parts, their defaults, and what a resumed run may change."""
+"""The parts of a config, their defaults, and the fields that a resumed run may change."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ PARTS = {
 }
 
 
-# Those that are groups of fields, and of them those that hold groups by names of the user's own.
+# The parts that are groups of fields; and of these, the parts that hold several groups, each under its name.
 GROUPS = PARTS - {"reference", "seed", "dtype", "aligned"}
 NAMED_GROUPS = {"derived", "encoders", "evaluators", "optimizers"}
 
 
-# What a resumed run may change: how long it goes on (where no schedule depends on it), what it reports, where it runs.
+# What a resumed run may change: its length (where no schedule depends on the length), its reports and its devices.
 MAY_CHANGE = (
     "reference",
     "train.steps",
@@ -85,7 +85,7 @@ def base() -> Config:
     )
 
 
-# Of the numbers that no component has.
+# The ranges of the numbers that belong to no component.
 RANGES: Mapping[str, Mapping[str, Any]] = {
     "": {"seed": Seed},
     "train": {
@@ -111,15 +111,15 @@ def check_numbers(config: Config) -> None:
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-# Fields of an encoder's config that say where it stands rather than what it is.
+# Fields of an encoder's config that are not fields of the encoder itself.
 PLACEMENT = {"modality": "", "init_from": "", "frozen": False, "readout": 0}
 
 
-# Fields of `data` that say where it lies; the same data may move.
+# Fields of `data` that give the place of the data; the same data may move.
 PLACES = ("directory", "file")
 
 
-# The package that each part of a config names a component of.
+# The package of the component that each part of a config names.
 PACKAGES = {
     "data": "data",
     "derived": "transforms",

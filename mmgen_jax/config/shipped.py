@@ -13,7 +13,7 @@ from mmgen_jax.lookup import nearest
 
 
 def folder() -> pathlib.Path:
-    """Where they are, in an installed package or in a clone."""
+    """The folder of the shipped configs, in an installed package or in a clone."""
     package = pathlib.Path(__file__).parent.parent
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
@@ -24,7 +24,7 @@ def names() -> list[str]:
 
 
 def is_name(text: str) -> bool:
-    """Whether `--config=TEXT` names a shipped config: one word, where a file has a suffix or a folder."""
+    """Whether `--config=TEXT` names a shipped config: a name is one word, and a file has a suffix or a folder."""
     return text.isidentifier()
 
 
@@ -32,7 +32,7 @@ def find(name: str) -> pathlib.Path:
     """The file of a shipped config.
 
     Raises:
-      ConfigError: there is none of that name.
+      ConfigError: no shipped config has this name.
     """
     if name not in names():
         raise ConfigError(f"--config: no config {name!r}; {nearest(name, names())}there are: {', '.join(names())}")
@@ -40,7 +40,7 @@ def find(name: str) -> pathlib.Path:
 
 
 def docstring(name: str) -> str:
-    """What the config says of itself: its method, its command, its arguments and the numbers to expect."""
+    """The docstring of a config: its method, its command, its arguments and the numbers to expect."""
     return ast.get_docstring(ast.parse(find(name).read_text(encoding="utf-8"))) or ""
 
 
@@ -48,7 +48,7 @@ def copy(name: str, into: pathlib.Path) -> pathlib.Path:
     """Writes a shipped config to the folder `into`, and gives the path of the copy.
 
     Raises:
-      ConfigError: the file is there already, so that no change of yours is lost.
+      ConfigError: the file exists already; it may hold changes by the user.
     """
     text, path = find(name).read_bytes(), into / f"{name}.py"
     if path.exists():

@@ -1,4 +1,4 @@
-"""From a config to what it describes: data, networks, objective, optimizers. The only reader of those parts."""
+"""Builds the parts of a config: data, networks, objective, optimizers. Only this module reads these parts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from mmgen_jax.training.optimizers import Optimizer
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """What is trained: an objective with its networks, and an optimizer per player.
+    """The trained system: an objective with its networks, and an optimizer per player.
 
     Args:
       conditions: the modalities that an encoder or an aligned source reads.
-      init_from: `{encoder: "workdir:module"}`, parameters to start from.
+      init_from: `{encoder: "workdir:module"}`, the parameters that an encoder starts from.
       augment: of the training batches, `(batch, keys) -> batch`.
     """
 
@@ -48,13 +48,13 @@ class System:
 
     @property
     def target(self) -> str:
-        """The first of `targets`, for what deals with one."""
+        """The first of `targets`, for code that handles one target."""
         return self.targets[0]
 
     def without_targets(self, batch: Batch, given: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-        """The batch as one samples from it: conditions and `given` targets as they are, other targets zero and masked.
+        """The batch for sampling: conditions and `given` targets are kept, other targets are zero and masked.
 
-        A target that is also a condition stays as it stands in the batch.
+        A target that is also a condition is kept.
         """
         size = len(next(iter(batch.values())))
         shown = {*self.conditions, *given}
@@ -69,11 +69,11 @@ class System:
 
 
 def open_source(config: Config, split: str = "", names: tuple[str, ...] = ()) -> contracts.Source:
-    """The data source of a split (the first where none is named), with modalities beyond the config's own.
+    """The data source of a split (default: the first), with the modalities `names` beside the config's own.
 
-    `config.data.part` and `config.data.fraction` are not the source's: of the first split, the one to train on, only
-    that part is read, and of the part only that fraction. `+` joins splits, where the source can (`validation+test`).
-    The modalities of `config.derived` are computed as they are read.
+    `config.data.part` and `config.data.fraction` are no fields of the source: of the first split, the training split,
+    only this part is read, and of the part only this fraction. `+` joins splits, where the source can
+    (`validation+test`). The modalities of `config.derived` are computed when they are read.
 
     Raises:
       ConfigError: the source has no such split; see also `data/derived.py`.
@@ -109,8 +109,8 @@ def build_system(
     """Networks, objective and optimizers; nothing is compiled or allocated.
 
     Args:
-      label_preserving: the data source's, see `augment.Augmentation`; None leaves augmentation out, as all but training
-        do.
+      label_preserving: of the data source, see `augment.Augmentation`; None leaves augmentation out (only training
+        augments).
 
     Raises:
       ConfigError, LookupFailed: a name, field or modality that does not exist.
@@ -180,7 +180,7 @@ def _representations(config, targets: Mapping[str, Modality], common) -> dict[st
 
 
 def _representation(fields, modality: Modality, common, where: str):
-    """A representation of a target, and those that it stands on (`of`)."""
+    """The representation of a target, with the representation that it is built on (`of`)."""
     if not isinstance(fields, ml_collections.ConfigDict):
         raise ConfigError(f"config.{where}: expected a group of fields with a name, got {fields!r}")
     part = getattr(lookup.find("representations", fields["name"]), "part_of", lambda whole: whole)(modality)
@@ -196,7 +196,7 @@ def _representation(fields, modality: Modality, common, where: str):
 
 
 def _reads(config) -> dict[str, str]:
-    """The modality that each encoder reads: the one of its own name unless it says another."""
+    """The modality that each encoder reads: its `modality`, else the modality of the encoder's name."""
     return {name: encoder.get("modality") or name for name, encoder in config.encoders.items()}
 
 
@@ -271,7 +271,7 @@ def _modality(name, where: str, modalities: Mapping[str, Modality]) -> Modality:
 
 
 def _facts(modality: Modality) -> dict[str, Any]:
-    """What a component may need to know of its modality."""
+    """The facts of a modality that a component may need."""
     return {
         "shape": modality.shape,
         "vocab_size": modality.vocab_size,
@@ -282,7 +282,7 @@ def _facts(modality: Modality) -> dict[str, Any]:
 
 
 def _space_facts(space) -> dict[str, Any]:
-    """What a component that works on a representation's space may need to know of it."""
+    """The facts of a space that a component may need."""
     return {"shape": space.shape, "vocab_size": space.num_ids if isinstance(space, Discrete) else 0}
 
 

@@ -14,18 +14,18 @@ batch at once, so that a source can render or gather the batch without a loop ov
 the pass over the data; it matters only for sources whose examples change from pass to pass (`digits` draws its pairs
 anew).
 
-Optional, what `mmgen check-data` and `mmgen train` print, and what tells one state of the data from another:
+Optional methods: `mmgen check-data` and `mmgen train` print the first two; the third identifies a state of the data:
 
     layout_found() -> list[str]           how the source reads what it was given
     warnings() -> list[str]               what is perhaps not as it was meant
     fingerprint() -> str                  the same for all splits and names, another where examples or fields are
 
-Optional, where some labels of an example tell every caption of its `text` that would be true:
+Optional, where some labels of an example determine all captions that are true of the example:
 
     caption_labels: ClassVar[tuple[str, ...]]             the names of these labels
     true_captions(labels: {name: id}) -> list[str]        the captions
 
-or where examples have several captions, of which a batch shows one:
+Optional, where an example has several captions and a batch shows one of them:
 
     references(text: str, ids [L]) -> list of ids [L]     all captions of the examples that have that one
 """

@@ -1,13 +1,13 @@
-"""Modalities that the pipeline computes from those of a source: degraded pictures, masks, edges (`config.derived`).
+"""Modalities that the pipeline computes from a source's modalities: degraded pictures, masks, edges (`config.derived`).
 
     config.derived = {
         "small": {"name": "downsample", "of": "image", "factor": 4},
         "photo": {"name": "jpeg", "of": "small"},
     }
 
-Each entry is a transform of `data/transforms/`, of a modality of the source or of another entry. What a transform draws
-at random is a function of the entry's name and the example's number; in the training split also of the run's seed and
-the epoch. So every run is measured on the same degraded examples.
+Each entry applies a transform of `data/transforms/` to a modality of the source or to another entry. The random numbers
+of a transform are a function of the entry's name and the example's number; in the training split also of the run's seed
+and the epoch. So every run is measured on the same degraded examples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mmgen_jax import lookup
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 
-PLACEMENT = {"of": ""}  # the field of an entry that says where it stands
+PLACEMENT = {"of": ""}  # the field of an entry that is not a field of its transform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Entry:
 
 
 def build(config: Mapping[str, Any]) -> dict[str, Entry]:
-    """`{name: entry}` of `config.derived`, each behind those that it reads.
+    """`{name: entry}` of `config.derived`; each entry comes after the entries that it reads.
 
     Raises:
       ConfigError: an entry without `of`, or entries that read each other in a circle.
@@ -94,7 +94,7 @@ class Derived:
       seed: of the draws in the training split; None: the draws of every run and epoch are the same.
 
     Raises:
-      ConfigError: an entry has the name of a modality of the source, or reads a modality that there is not.
+      ConfigError: an entry has the name of a modality of the source, or reads a modality that does not exist.
     """
 
     def __init__(self, source: Any, entries: Mapping[str, Entry], seed: int | None):
@@ -113,7 +113,7 @@ class Derived:
 
     @property
     def whole(self) -> Any:
-        """The source without what is derived, whose files a run remembers; `config.derived` is in its config."""
+        """The source without derived modalities, for fingerprints; `config.derived` is saved in the run's config."""
         return getattr(self._source, "whole", self._source)
 
     def __len__(self) -> int:

@@ -17,7 +17,7 @@ and recordings 5 to 9 (250). `train` has the other 55,000 images and recordings 
 image or a recording.
 
 Example `index` is image `index` of the split. Its recording, its caption, the images in its video and their paths are
-random: functions of (seed, epoch, index) in `train`, so that each pass has new pairs; of (seed, index) in the others.
+random: in `train` functions of (seed, epoch, index), so that each pass has new pairs; in other splits of (seed, index).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Which data set is a picture of? The examples of two or more data sets under one name, labelled by the data set.
+"""Classification by data set: the examples of two or more data sets under one name, with the data set as the label.
 
 - example: the modality `of` of a set, see `data/unpaired.py`; it has one shape in all sets.
 - domain: the set.
 
-For the judges of translations between data sets. Sets come in turn: each is met equally often, in every split, and a
-shorter set begins again.
+For the judges of translations between data sets. The sets alternate: in every split, each set has the same number of
+examples, and the examples of a shorter set repeat.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from mmgen_jax.modalities.tokenizer import UNITS, build
 ANNOTATIONS = {"annotations_en.json": "annotations", "annotationsDerived_en.json": "annotationsDerived"}
 SELECTOR = "\ufe0f"  # selects the coloured form of a character; the names of the files lack it
 SKIN_TONES = {f"1f3f{digit}" for digit in "bcdef"}
-# Words of a name by which the glyphs of a family differ, and names that are of a family whose other names are unlike.
+# VARIANT: words by which the names in a family differ. SERIES: families whose names have no other common word.
 VARIANT = re.compile(
     r"(?:wo)?m[ae]n(?:'s)?|person|people|and|(?:up|down|left|right)(?:wards)?(?:-(?:left|right|facing|down))?"
 )
@@ -59,7 +59,7 @@ STRAIGHT = str.maketrans("‘’“”", "''\"\"")
 
 
 def family(name: str) -> str:
-    """What the names of glyphs that are variants of one another share, and no other name."""
+    """The family of a glyph: the same for all variants of a glyph, and for no other glyph."""
     name = name.lower().partition(":")[0]  # `man running: facing right`, `keycap: 3`, `family: man, woman, boy`
     for pattern, of in SERIES.items():
         if re.fullmatch(pattern, name):

@@ -1,8 +1,8 @@
-"""What tells one state of a data set from another: a run keeps it, and refuses to read data that has changed since.
+"""Fingerprints of data sets. A run keeps the fingerprint of its data, and refuses to read data that has changed since.
 
-A source may have a method `fingerprint() -> str`: of the examples of all its splits, which split each is in, and the
-fields that say how they are read; the same wherever the files lie. Others are told by what every source has: length,
-fields and modalities, and the files that a field names.
+A source may have a method `fingerprint() -> str`. The fingerprint covers the examples of all splits, the split of each
+example, and the fields that say how examples are read; it does not depend on the place of the files. For a source
+without this method, the fingerprint covers length, fields and modalities, and the files that a field names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mmgen_jax.modalities.modality import modalities_to_json
 
 DIGITS = 12
 BLOCK = 4096  # bytes; of a file in a compressed format three blocks are read
-# Of formats that do not compress, an edit may change the edited bytes alone: these files are read whole.
+# In an uncompressed format, an edit may change only a few bytes: files of these formats are read whole.
 UNCOMPRESSED = frozenset({".wav", ".aif", ".aiff", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".npy"})
 LEFT_OUT = {"split", "names"}  # fields that choose what is read of the same data
 
@@ -29,7 +29,7 @@ def of(source: Any) -> str:
     Args:
       source: the split that a run trains on, with the run's own modalities.
     """
-    source = getattr(source, "whole", source)  # of a part of it, `data.subset`
+    source = getattr(source, "whole", source)  # of a part (`data.subset`), the whole source
     own = source.fingerprint() if hasattr(source, "fingerprint") else _fields(source)
     content = [type(source).__module__, len(source), modalities_to_json(source.modalities), own]
     return digest(content)[:DIGITS]
@@ -43,7 +43,7 @@ def digest(content: Any) -> str:
 def of_file(path: str | os.PathLike) -> list[Any]:
     """Size of a file, and a digest of its first, middle and last BLOCK bytes, or of all of an UNCOMPRESSED file.
 
-    A file that cannot be read has neither.
+    [] for a file that cannot be read.
     """
     hashed = hashlib.sha256()
     try:
@@ -69,7 +69,7 @@ def of_files(place: str | os.PathLike) -> Any:
 
 
 def _fields(source: Any) -> dict[str, Any]:
-    """The fields that are not at their defaults; one that names a file or folder counts by what is there."""
+    """The fields that differ from their defaults; a field that names a file or folder counts by the content there."""
     if not dataclasses.is_dataclass(source):
         return {}
     found = {}
@@ -81,6 +81,6 @@ def _fields(source: Any) -> dict[str, Any]:
         found[field.name] = of_files(place) if place and os.path.exists(place) else value
     if (version := getattr(source, "version", 1)) > 1:
         found["version"] = version
-    if (root := getattr(source, "root", None)) and "directory" not in found:  # of a set in $MMGEN_DATA
+    if (root := getattr(source, "root", None)) and "directory" not in found:  # a set in $MMGEN_DATA
         found["directory"] = of_files(root)
     return found

@@ -3,18 +3,18 @@
     pets/cat1.png   pets/cat1.wav   pets/cat1.txt          files that share a stem are one example, …
     pets/dog/7.mp4  pets/dog/7.txt                          … subfolders included; a clip gives video and audio
 
-or `pets/manifest.jsonl`, which then alone says what is used; a line is one example, its fields modality names:
+or `pets/manifest.jsonl`; then only its examples are used. A line is one example, and its fields are modality names:
 
     {"image": "photos/a.png", "text": "a caption", "label": "cat", "age": [3.5], "pose": "poses/a.npy"}
 
 Suffixes: those of `modalities/<kind>.py`. In a .txt each line is a caption; a .json is a string, a list of strings, or
-an object's `text` or `caption`. What an example lacks is masked. An audio file goes before the sound of the example's
-clip. Numbers in a line (a list, or a list of lists) and a .npy file may have any name, and are a `vector` of that
-name; `split` may be `train`, `validation` or `test`. Refused: two files of one modality with one stem, a text longer
-than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's line with an unknown
-field, a path that leaves the folder or a file that is not there.
+an object's `text` or `caption`. A modality that an example lacks is masked. An audio file has priority over the sound
+of the example's clip. Numbers in a line (a list, or a list of lists) and a .npy file may have any name, and are a
+`vector` of that name; `split` may be `train`, `validation` or `test`. Refused: two files of one modality with one stem,
+a text longer than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's line with
+an unknown field, a path that leaves the folder, or a missing file.
 
-Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and `mmgen train` say which:
+Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and `mmgen train` print the layout found:
 
 - tables: `metadata.jsonl`, CSV or TSV with captions, classes or splits of the files, COCO and Flickr8k captions;
 - parallel folders `images/`, `captions/`; class folders `cats/`, `dogs/`, which give a `label`; WebDataset shards;
@@ -22,7 +22,7 @@ Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and
   file of each line) by a SHA-256 of (seed, stem); the first `test_fraction` are the test split, the next
   `validation_fraction` the validation split, the others the training split.
 
-What may be data and is not used is warned of; hidden files are not even listed.
+Files that may be data but are not used give a warning; hidden files are not listed.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ class Source(folder_formats.Formats):
     """The examples of a folder's split that have at least one of the modalities `names`.
 
     Every file is decoded once, when the source is first made, into a cache (images and frames at 8 bits a channel, all
-    else as float32) that a changed file or field renews: a file that cannot be used stops a run before anything
+    else as float32). A changed file or field renews the cache. A file that cannot be used stops a run before anything
     compiles. Of several texts of an example, training draws one by (seed, epoch, index); other splits show the first.
 
     Args:
       directory: the folder; `~` is the user's home.
       split: `train`, `validation` or `test`.
       names: modalities to read; () is all that the folder has.
-      layout: "" to recognise it, or what `folder_listing.read` may be told.
+      layout: "" to recognise the layout, or another value that `folder_listing.read` takes.
       bad_files: `refuse` a folder with a file that cannot be used, or `skip` such files: their modality is masked.
-      min_count: how often the training texts must hold a word for it to be in the vocabulary.
-      validation_fraction, test_fraction, seed: of the split, where the folder has none of its own.
+      min_count: a word is in the vocabulary if the training texts hold it at least this often.
+      validation_fraction, test_fraction, seed: of the random split, where the folder has no split of its own.
 
     Raises:
       DataError: a file, line or folder that cannot be used.
@@ -98,11 +98,11 @@ class Source(folder_formats.Formats):
         if absent := [name for name in self.names if not (field := fields[name]) or not field.present.any()]:
             advice = f"add some, or leave {absent[0]!r} out of data.names"
             raise DataError(self.directory, absent[0], "files", "at least one", "none", advice)
-        self._captions: dict[str, dict[tuple[int, ...], list[np.ndarray]]] = {}  # of `references`, when first asked
+        self._captions: dict[str, dict[tuple[int, ...], list[np.ndarray]]] = {}  # filled by `references`
         self._fields = {name: field for name, field in fields.items() if field and field.present.any()}
         self.names = tuple(self._fields)
         self.modalities = {name: field.modality for name, field in self._fields.items()}
-        # A class alone is no example: the picture of a folder of a class may have been skipped.
+        # A class alone is no example: the picture of a class folder may have been skipped.
         telling = self._fields.keys() - {folder_items.LABEL} or self._fields
         present = [self._fields[name].present for name in telling]
         usable = np.any(present, axis=0) if present else np.zeros(len(examples), bool)
@@ -123,7 +123,7 @@ class Source(folder_formats.Formats):
 
     @classmethod
     def examine(cls, **fields) -> Listing:
-        """The listing with every problem of the folder, each of which would stop a run; `bad` is what is skipped."""
+        """The listing with every problem of the folder that would stop a run; `bad` has the skipped files and lines."""
         formats = folder_formats.Formats(
             **{f.name: fields[f.name] for f in dataclasses.fields(folder_formats.Formats) if f.name in fields}
         )
@@ -183,7 +183,7 @@ class Source(folder_formats.Formats):
         return self._listing.layout + notes
 
     def warnings(self) -> list[str]:
-        """What is not used although it may be data, what was skipped, and what is perhaps not as it was meant."""
+        """Unused files that may be data, the skipped files and lines, and other possible mistakes, one line each."""
         more = [f"{name}: {line}" for name, field in self._fields.items() for line in field.warnings]
         skipped = [
             f"files and lines that are skipped: {len(self._skipped)}, first {error}" for error in self._skipped[:1]
@@ -191,12 +191,12 @@ class Source(folder_formats.Formats):
         return self._listing.warnings + more + skipped
 
     def fingerprint(self) -> str:
-        """A SHA-256 of what the folder holds, the same wherever it lies, for every split and choice of `names`.
+        """A SHA-256 of the folder's content; it depends neither on the folder's place nor on `split` and `names`.
 
-        Of each example its group, its split and its items: the path of a file below the folder with a digest of its
-        content (`fingerprint.of_file`; of a text file all of it), the value of a line; the lines that are skipped; and
-        the fields that say how all is read, but those at their defaults, so that a new field changes no fingerprint. A
-        file that is skipped counts as the others do.
+        It covers: the group, the split and the items of each example; the skipped lines; and the fields that say how
+        files are read. An item is the relative path of a file and a digest of its content (`fingerprint.of_file`; for a
+        text file, all of the content), or the value of a line. Fields at their defaults do not count, so that a new
+        field changes no fingerprint. A skipped file counts like any other file.
         """
         own = {"directory", "split", "names"}
         read_by = [field for field in dataclasses.fields(self) if field.name not in own]

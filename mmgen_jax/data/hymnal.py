@@ -1,9 +1,9 @@
 """Hymnal: melodies, rendered to sound, with the words of their first verse.
 
-- audio: the first seconds of the melody (the highest voice, and of its chords the highest note) in a plucked,
-  organ-like tone. Whole melodies last 14 to 82 s; half of them last more than 32 s.
+- audio: the first seconds of the melody (the highest voice; of a chord, its highest note) in a plucked, organ-like
+  tone. Whole melodies last 14 to 82 s; half of them last more than 32 s.
 - text: the words printed under the melody: the first verse, and the parts that all verses share. Nine in ten hymns have
-  26 to 74 words and marks, the longest 150. The first seconds of the sound belong to the first words of the text.
+  26 to 74 words and punctuation marks, the longest 150. The first seconds of the sound belong to the first words.
 
 Home: http://openhymnal.org, the Open Hymnal Project. Put the file of the whole hymnal, in ABC notation, at
 `$MMGEN_DATA/hymnal/OpenHymnal.abc`. Left out: 17 of the 292 tunes, whose `C:` lines do not place words, music and

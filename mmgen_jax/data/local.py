@@ -1,4 +1,4 @@
-"""The base of data sets whose files the user puts into place: the folder, the splits, decoding and reading."""
+"""The base class of data sets whose files the user provides: the folder, the splits, decoding and reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays in an .npz file, the user's own: one array a modality, the examples along its first axis.
+"""The user's own .npz file: one array per modality, with the examples along the first axis.
 
     numpy.savez("shapes.npz", image=pictures, text=captions, label=classes)
 
@@ -9,14 +9,15 @@
     label [N]                       class numbers from 0, or names
     other names [N, D], [N, T, D]   floats: a vector of that name
 
-An array of the name of any other kind is what `of_array` of the kind reads (`modalities/<kind>.py`).
+An array with the name of any other kind is read by `of_array` of the kind (`modalities/<kind>.py`).
 
-Plurals and `x`, `y`, `captions`, `img` are understood (`files/npz_columns.py`). Beside an array: `NAME/mask`, `[N]`
-bool, False where an example lacks it; `NAME/classes`, names of a label's classes; `NAME/sample_rate` in Hz.
+Plurals and `x`, `y`, `captions`, `img` are understood (`files/npz_columns.py`). Optional arrays beside NAME:
+`NAME/mask`, `[N]` bool, False where an example lacks the modality; `NAME/classes`, names of a label's classes;
+`NAME/sample_rate` in Hz.
 
-Split: names that begin or end with train, test or validation (`x_train`, `test_images`) say it; where no name ends so,
-a permutation drawn from the seed sends `test_fraction` to the test split and `validation_fraction` to validation. A
-file without its own test or validation split has that fraction of its training examples in the place of it.
+Splits: names that begin or end with train, test or validation (`x_train`, `test_images`) give the split; other arrays
+are training examples. A test or validation split that no name gives is drawn from the training examples, by a
+permutation that depends on the seed; it gets `test_fraction` or `validation_fraction` of all examples of the file.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ class Source:
       file: the .npz file.
       names: modalities to read; () is all that the file has.
       image_size: side of square pictures and frames, cropped about their centre and resized; 0 leaves them as they are.
-      num_frames: of a clip, evenly spread over it; 0 is all.
-      audio_seconds: a waveform is cut or padded with zeros to it; 0 is the array's own length.
-      sample_rate: of waveforms where the file does not say it, in Hz.
+      num_frames: of a clip, evenly spread over the clip; 0 is all.
+      audio_seconds: length to which a waveform is cut or padded with zeros; 0 is the array's own length.
+      sample_rate: of waveforms in Hz, where the file does not give it.
       text_length, text_unit, min_count: as in `data/folder.py`; a length of 0 is that of the longest text.
 
     Raises:
@@ -115,13 +116,13 @@ class Source:
         return batch
 
     def warnings(self) -> list[str]:
-        """What is perhaps not as it was meant, a line each."""
+        """Possible mistakes in the data, one line each."""
         found = ((name, self.modalities[name].tokenizer, texts) for name, texts in self._texts.items())
         lines = ((name, folder_fields.unspaced(tokenizer, texts)) for name, tokenizer, texts in found)
         return [f"{name}: {line}" for name, line in lines if line]
 
     def _tokenized(self, name: str, modality: Modality, texts: list[str], in_training) -> tuple[Modality, np.ndarray]:
-        """The texts `[N]` as ids `[N, L]`; the vocabulary is that of the texts where `in_training [N]`."""
+        """The texts `[N]` as ids `[N, L]`; the vocabulary is built from the texts where `in_training [N]` is True."""
         training = [text for text, trained in zip(texts, in_training) if trained]
         tokenizer = build(training, self.text_unit, min_count=self.min_count)
         if self.text_unit != "byte" and not tokenizer.vocabulary:

@@ -86,7 +86,7 @@ def batches(
 
 
 def check_size(source: Any, batch_size: int) -> None:
-    """Raises InputError where a source has not the examples of one batch."""
+    """Raises InputError where a source has fewer examples than one batch."""
     if not len(source):
         raise InputError(f"{_describe(source)}: expected at least one example, got none")
     if len(source) < batch_size:

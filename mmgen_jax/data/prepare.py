@@ -44,7 +44,7 @@ def prepare(dataset: str, manual_dir: str | None = None) -> list[pathlib.Path]:
 
     Args:
       dataset: a TFDS name, with a config or version if need be, or `digits`.
-      manual_dir: a folder with the files that TFDS would download, or a folder that holds such a folder, named as the
+      manual_dir: a folder with the files that TFDS would download, or the parent of such a folder that is named as the
         set.
 
     Raises:

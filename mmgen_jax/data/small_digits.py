@@ -88,7 +88,7 @@ class Source:
 
 
 def _enlarged(images: np.ndarray, size: int, border: int) -> np.ndarray:
-    """`[N, 8, 8]` in [-1, 1] to `[N, size, size, 1]` float32; values beyond the range, which bicubic makes, are cut."""
+    """`[N, 8, 8]` in [-1, 1] to `[N, size, size, 1]` float32; overshoots of the bicubic interpolation are clipped."""
     from PIL import Image
 
     inner, cubic = (size - 2 * border, size - 2 * border), Image.Resampling.BICUBIC

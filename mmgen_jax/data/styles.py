@@ -1,10 +1,10 @@
-"""Styles: small pictures whose colours and strokes a photo can take on, from emoji, textures, or a folder of one's own.
+"""Styles: small pictures whose colours and strokes are transferred to photos; emoji, textures, or the user's pictures.
 
 - image: a part of a picture, or the middle of a glyph.
 
 Without `directory`: the middles of the glyphs of the emoji set (`data/emoji.py`, its splits), and parts of PICTURES,
-textures and photos that scikit-image brings along (`pip install scikit-image`; nothing is downloaded; licences:
-`skimage/data/README.txt`). With `directory`: parts of every picture there.
+textures and photos that scikit-image includes (`pip install scikit-image`; nothing is downloaded; licences:
+`skimage/data/README.txt`). With `directory`: parts of every picture in this folder.
 
 Splits: the left half of a picture is train, the third quarter validation, the fourth quarter test. So the parts of two
 splits show the same style and share no pixel. A part is a square as high as a quarter of the picture's shorter side.
@@ -52,7 +52,8 @@ class Source(local.LocalSource):
       names: `image`, or () for all.
       directory: of pictures, subfolders included; "" is the emoji set and scikit-image's pictures.
       image_size: side in pixels.
-      parts: of each picture in training, at equal distances in a grid; as many as fit beside each other in the others.
+      parts: number of parts of each training picture, rounded to a square grid with equal distances; in other splits,
+        as many parts as fit side by side.
 
     Raises:
       DataError: the folder has no picture, or scikit-image is not installed.
@@ -109,7 +110,7 @@ class Source(local.LocalSource):
         return files
 
     def _parts(self, path: pathlib.Path, modality: Modality) -> np.ndarray:
-        """`[n, H, W, C] uint8` of one picture, those of the split."""
+        """`[n, H, W, C] uint8`: the parts of one picture that are in the split."""
         from mmgen_jax.modalities import image
 
         picture = image.upright(path, "image")

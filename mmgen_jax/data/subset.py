@@ -22,7 +22,7 @@ class Rows:
 
     @property
     def whole(self) -> Any:
-        """The source that this is a part of, maybe a part of a part."""
+        """The whole source, also where this is a part of a part."""
         return getattr(self._source, "whole", self._source)
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class Rows:
 
 
 class Subset(Rows):
-    """A source with `ceil(fraction · N)` random examples of `source`, in its order.
+    """A source with `ceil(fraction · N)` random examples of `source`, in the order of `source`.
 
     With the same seed, the examples of a smaller fraction are among those of a larger fraction. Where the source pairs
     its examples anew for each pass (`digits`), the partners are still drawn from the whole split.
@@ -57,9 +57,9 @@ class Subset(Rows):
 class Half(Rows):
     """The `first` or `second` half of a source's families: a model trains on one half, its judge on the other half.
 
-    A source whose examples come in families has their names as `families`, one for each example; in other sources each
-    example is a family. A hash of the family's name gives its half, so the halves have about as many families, and no
-    seed changes them. Vocabularies are those of the whole split.
+    A source with families of examples has an attribute `families`, the name of the family of each example; in other
+    sources, each example is a family. A hash of the family's name gives its half. So both halves have about the same
+    number of families, and no seed changes the halves. Vocabularies are those of the whole split.
 
     Raises:
       ConfigError: no such part.
@@ -74,6 +74,6 @@ class Half(Rows):
 
 
 def part_of(source: Any, part: str, fraction: float, seed: int) -> Any:
-    """The half `part` of a source ("": all of it), and of that the `fraction` that `seed` draws."""
+    """The half `part` of a source ("": the whole source), and of this half the `fraction` that `seed` draws."""
     source = Half(source, part) if part else source
     return Subset(source, fraction, seed) if fraction != 1 else source

@@ -1,4 +1,4 @@
-"""Two or more data sets side by side, unpaired: each gives one modality, and an example's parts do not belong together.
+"""Two or more data sets side by side, unpaired: each set gives one part of an example, and the parts are unrelated.
 
     config.data = {
         "name": "unpaired",
@@ -8,16 +8,16 @@
         },
     }
 
-- mnist, small: the modality `of` of each set, under the set's name here.
-- mnist_digit, small_digit: the labels of each set, to evaluate with; a label tells nothing of another set's part.
+- mnist, small: the modality `of` of each set, under the name of the set in `sets`.
+- mnist_digit, small_digit: the labels of each set, for evaluation; a label describes only the part of its own set.
 
-An example's index is that of the longest set. In `train`, its parts from the other sets are drawn anew for each pass,
-by (seed, epoch, index). In `validation` and `test`, example i has example i of each set. A shorter set begins again, so
-a measure has to count each of its examples once.
+The index of an example is its index in the longest set. In `train`, the parts from the other sets are drawn anew for
+each pass, by (seed, epoch, index). In `validation` and `test`, example i has example i of each set. A shorter set then
+starts again from its first example, so a metric must count each example of this set only once.
 
 `part = (0, 2)` of a set keeps the first of two random halves of its training split, drawn from the seed: with (0, 2)
-and (1, 2), two entries of one data set share no training example. Validation and test are whole: there two entries of
-one data set show the same example, which is the truth that a translation is compared with.
+and (1, 2), two entries of one data set share no training example. Validation and test splits are read whole: there, two
+entries of one data set show the same example, which is the ground truth of a translation.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Source:
         return [f"{name}: {line}" for name, own in lines.items() for line in own]
 
     def fingerprint(self) -> str:
-        """Of every set, its part and its place among the sets."""
+        """The fingerprint of every set with its part and its place among the sets, and of the seed."""
         content = []
         for name, fields in self.sets.items():
             source = self._open(name, self.splits[0], (fields["of"],))
@@ -124,7 +124,7 @@ class Source:
         return fingerprint.digest([content, self.seed])
 
     def _places(self, name: str, indices: np.ndarray, epochs: np.ndarray) -> np.ndarray:
-        """`[B]`: which of a set's rows stand beside the examples of the longest set."""
+        """`[B]`: the rows of a set that are paired with the examples of the longest set."""
         size = len(self._rows[name])
         if self.split != self.splits[0] or name == self._leader:
             return indices % size
@@ -132,12 +132,12 @@ class Source:
 
     @property
     def _leader(self) -> str:
-        """The longest set, the first of several; the others' examples are drawn."""
+        """The longest set, or the first of several longest sets; the examples of the other sets are drawn."""
         return max(self._rows, key=lambda name: len(self._rows[name]))
 
     @functools.cached_property
     def _rows(self) -> dict[str, np.ndarray]:
-        """`{set: its examples}` of this split, `[N] int64`."""
+        """`{set: [N] int64}`, the indices of its examples in this split."""
         rows = {}
         for name, source in self._sources.items():
             part, parts = self.sets[name].get("part", (0, 1))
@@ -153,13 +153,13 @@ class Source:
 
     @functools.cached_property
     def _sources(self) -> dict[str, Any]:
-        """`{set: its source}`, which reads no more than the names that are wanted."""
+        """`{set: its source}`; a source reads only the modalities that are wanted."""
         wanted = {name: [theirs for of, theirs, _ in self._every.values() if of == name] for name in self.sets}
         return {name: self._open(name, self.split, tuple(wanted[name])) for name in self.sets}
 
     @functools.cached_property
     def _every(self) -> dict[str, tuple[str, str, Modality]]:
-        """`{modality: (set, the modality's name there, modality)}`: of each set the one of `of`, and the labels."""
+        """`{modality: (set, its name in the set, modality)}`: the modality `of` of each set, and the set's labels."""
         found = {}
         for name, fields in self.sets.items():
             theirs = self._open(name, self.split, ()).modalities

@@ -1,1 +1,1 @@
-"""Kinds of modalities: what an array of each kind must be, how files are read and how samples are written."""
+"""Kinds of modalities: the arrays of each kind, how files are read and how samples are written."""

@@ -1,4 +1,4 @@
-"""Pictures as an animation: a GIF, and where a GIF cannot show all of them an MP4 beside it."""
+"""Pictures as an animation: a GIF, and an MP4 beside it where a GIF cannot show all pictures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from absl import logging
 if TYPE_CHECKING:
     import PIL.Image
 
-MAX_GIF_RATE = 50  # frames a second: browsers show a frame that is to last less than 20 ms for 100 ms
+MAX_GIF_RATE = 50  # frames a second: browsers show a frame of less than 20 ms for 100 ms
 CODEC = "libx264"  # H.264, which browsers play
 
 
 def save(stem: pathlib.Path, frames: Sequence[PIL.Image.Image], frame_rate: float) -> list[pathlib.Path]:
     """Writes RGB frames of one size as `.gif`, and above `MAX_GIF_RATE` frames a second also as `.mp4`.
 
-    A GIF keeps the time of the clip: its frames last a whole number of 10 ms, some one more than others; above
-    `MAX_GIF_RATE` it leaves frames out, which is logged once.
+    A GIF keeps the duration of the clip. Its frames last multiples of 10 ms, so some frames last 10 ms longer than
+    others. Above `MAX_GIF_RATE`, the GIF leaves frames out, and this is logged once.
     """
     path = stem.with_name(stem.name + ".gif")
     rate = min(frame_rate, MAX_GIF_RATE)
@@ -41,14 +41,14 @@ def save(stem: pathlib.Path, frames: Sequence[PIL.Image.Image], frame_rate: floa
 
 
 def _mp4(path: pathlib.Path, frames: Sequence[PIL.Image.Image], frame_rate: float) -> list[pathlib.Path]:
-    """The path where the codec is there, else nothing."""
+    """Writes an MP4 and returns its path; [] where PyAV has no such codec."""
     import av
 
     if CODEC not in av.codecs_available:
         return []
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(CODEC, rate=fractions.Fraction(frame_rate).limit_denominator(1001))
-        stream.width, stream.height = (side + side % 2 for side in frames[0].size)  # the codec's colours are 2 × 2
+        stream.width, stream.height = (side + side % 2 for side in frames[0].size)  # colour is stored per 2 × 2 px
         stream.pix_fmt = "yuv420p"
         for frame in frames:
             pixels = np.full((stream.height, stream.width, 3), 255, np.uint8)

@@ -27,7 +27,7 @@ SPECTROGRAM_RANGE = 60.0  # dB below the loudest bin that are still visible
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """Files: WAV, AIFF, FLAC, Ogg, Opus, MP3, M4A; given by name, a clip as well, for its sound.
+    """Files: WAV, AIFF, FLAC, Ogg, Opus, MP3, M4A. A clip may be given by name as well; its sound is read.
 
     Samples: `<step>_<name>_<i>.wav` (16 bit), and a grid of spectrograms `<step>_<name>.png`.
 
@@ -80,7 +80,7 @@ class Kind(base.Base):
         return read(path, num_samples, self.modality.sample_rate, name)
 
     def frames(self, name: str, values: np.ndarray) -> np.ndarray:
-        """A sound is seen as its spectrogram, one frame."""
+        """The spectrogram of each sound, as one frame."""
         return np.stack([_spectrogram(waveform) for waveform in base.finite(name, values)])[:, None, :, :, None]
 
     def save(
@@ -120,7 +120,7 @@ class Statistics(base.Statistics):
 
 
 def read(path, num_samples: int, sample_rate: int, modality: str = "audio") -> np.ndarray:
-    """`[num_samples] float32` in [-1, 1] of a recording in one of the formats above, or of the sound of a clip.
+    """`[num_samples] float32` in [-1, 1] of a recording in one of FORMATS, or of the sound of a clip.
 
     Conversions: channels are averaged; other rates are resampled to `sample_rate` Hz (`resample.py`); longer recordings
     are cut at the end, shorter ones are padded with zeros; peaks up to `MAX_PEAK`, as lossy codecs produce them, are
@@ -149,7 +149,7 @@ def read_sound(path, num_samples: int, sample_rate: int, modality: str = "audio"
     """`[num_samples] float32` in [-1, 1]: the first audio track of a clip or an M4A file, converted as by `read`.
 
     Raises:
-      DataError: unreadable, not one of these formats, cut off, damaged, or without an audio track.
+      DataError: the file is unreadable, of another format, truncated, damaged, or has no audio track.
     """
     with open_sound(path, modality) as container:
         stream, parts, total = container.streams.audio[0], [], 0

@@ -1,6 +1,6 @@
 """Augmentation of one example, in JAX. The random numbers depend on (key, operation), see `training/augment.py`.
 
-`settings` is `{operation: strength}`; what each operation does stands in the docstring of the kind (`image.py`, …).
+`settings` is `{operation: strength}`; the docstring of each kind describes its operations (`image.py`, …).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
 
-pix: Any = dm_pix  # its own annotations, chex's, are wider than jax.Array
+pix: Any = dm_pix  # dm_pix is annotated with types of chex, which are wider than jax.Array
 
 # The number of an operation, which is folded into the key: its place in this list, else a checksum of its name.
 ORDER = (

@@ -50,7 +50,7 @@ class Base:
 
     @classmethod
     def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
-        """Finite numbers, as they are."""
+        """Finite numbers, unchanged."""
         if values.dtype.kind not in "fiu" or values.ndim - 1 not in cls.ranks or 0 in values.shape:
             expected = f"numbers, with {' or '.join(str(rank) for rank in cls.ranks)} axes after the examples'"
             got = f"{values.dtype} {list(values.shape)}"

@@ -1,7 +1,8 @@
-"""Whether a media file is there, and whole where its decoder would not notice: from its container, without decoding.
+"""Checks from its container, without decoding, that a media file is there, and whole where its decoder may not notice.
 
-A decoder decides what can be used. Some take a file that was cut off for a shorter one: of WAV, AIFF, GIF and
-clips, what the container declares tells the two apart. Nothing is asked of bytes behind the media's end.
+The decoder decides whether a file can be used. But some decoders take a truncated file for a shorter file. For WAV,
+AIFF, GIF and clips, the lengths that the container declares tell the two apart. Bytes after the end of the media are
+not checked.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def check(path, modality: str) -> None:
 
 
 def _wav(file: BinaryIO, size: int) -> bool:
-    """Whether the samples are whole; a length near 2 or 4 GiB is of a program that wrote to a pipe, so unknown."""
+    """Whether the samples are whole; a length near 2 or 4 GiB, as programs write to a pipe, means unknown."""
     return _has_chunk(file, size, b"data", "<")
 
 
@@ -55,7 +56,7 @@ def _aiff(file: BinaryIO, size: int) -> bool:
 
 
 def _has_chunk(file: BinaryIO, size: int, wanted: bytes, endian: str) -> bool:
-    """False where the chunk `wanted` is longer than what the file has of it; what stands behind it does not count."""
+    """False where the file ends inside the chunk `wanted`; bytes after this chunk are not checked."""
     at = 12
     while at + 8 <= size:
         file.seek(at)
@@ -80,7 +81,7 @@ def _avi(file: BinaryIO, size: int) -> bool:
 
 
 def _mp4(file: BinaryIO, size: int) -> bool:
-    """Whether index (`moov`) and media (`mdat`) are whole; a vendor may have put anything behind them."""
+    """Whether index (`moov`) and media (`mdat`) are whole; a vendor may have put other data behind them."""
     at, names = 0, set()
     while at + 8 <= size:
         file.seek(at)
@@ -98,7 +99,7 @@ def _mp4(file: BinaryIO, size: int) -> bool:
 
 
 def _webm(file: BinaryIO, size: int) -> bool:
-    """Whether the segment ends within the file; a length of all ones is a stream's, of unknown length."""
+    """Whether the segment ends within the file; a length of all ones marks a stream of unknown length."""
     at = 4
     for expected in (None, b"\x18\x53\x80\x67"):
         file.seek(at)
@@ -117,7 +118,7 @@ def _webm(file: BinaryIO, size: int) -> bool:
 
 
 def _gif(file: BinaryIO, size: int) -> bool:
-    """Whether the blocks run up to the trailer, or to the end of a file without one."""
+    """Whether the blocks run up to the trailer, or to the end of a file without a trailer."""
     return num_pictures(file) is not None
 
 
@@ -135,7 +136,7 @@ def num_pictures(file: BinaryIO, most: int = 2**31) -> int | None:
             count += 1
             _skip_colours(file, file.read(9)[8:])
             file.seek(1, os.SEEK_CUR)
-        else:  # the trailer, the end, or what some writers put there instead of it
+        else:  # the trailer, the end, or other bytes that some writers put there
             return count or None
         while length := file.read(1):
             if length == b"\0":
@@ -170,7 +171,7 @@ def _is_mp4(start: bytes) -> bool:
 
 
 def is_clip(path) -> bool:
-    """Whether a file begins as a container of video and sound does, whatever its suffix; False where there is none."""
+    """Whether a file begins like a container of video and sound, whatever its suffix; False where there is no file."""
     if not os.path.isfile(path) or not os.access(path, os.R_OK):
         return False
     with open(path, "rb") as file:

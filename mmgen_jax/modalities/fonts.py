@@ -1,4 +1,4 @@
-"""Words drawn into pictures: by Pillow's own font, and where that lacks a character by a font of the system."""
+"""Draws words into pictures, with Pillow's own font, or with a system font where Pillow's font lacks a character."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from absl import logging
 
 SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 STYLES = re.compile(r"bold|italic|oblique|light|thin|black|medium|condensed|mono|serif|math|semi|extra", re.I)
-BITMAP_SIZES = (109, 136, 128, 96, 64, 160)  # px, in which a font of coloured bitmaps may come
+BITMAP_SIZES = (109, 136, 128, 96, 64, 160)  # px, the possible sizes of a font of coloured bitmaps
 SHOWN = 8  # missing characters that the warning names
 _warned: set[str] = set()
 
 
 def folders() -> tuple[pathlib.Path, ...]:
-    """Where this system and this user keep fonts."""
+    """The folders in which the system and the user keep fonts."""
     home = pathlib.Path.home()
     if sys.platform == "darwin":
         found = ["/System/Library/Fonts", "/Library/Fonts", home / "Library/Fonts"]
@@ -43,7 +43,7 @@ def length(text: str, size: int) -> float:
 
 
 def draw(picture: Any, place: tuple[float, float], text: str, fill: str, size: int) -> None:
-    """Draws a line; `place` is its upper left corner in the PIL image. What no font has becomes a box."""
+    """Draws a line; `place` is its upper left corner in the PIL image. A character that no font has becomes a box."""
     x, y = place
     baseline = y + _own().font(size)[0].getmetrics()[0]
     for part, face in _runs(text):
@@ -52,7 +52,7 @@ def draw(picture: Any, place: tuple[float, float], text: str, fill: str, size: i
 
 
 def check(texts: Iterable[str]) -> None:
-    """Logs which characters of the texts no font has, each once."""
+    """Logs the characters of the texts that no font has, each character once."""
     characters = {character for text in texts for character in text if not _is_mark(character)}
     missing = {character for character in characters - _warned if _face_of(character) is None}
     if new := sorted(missing):
@@ -68,7 +68,7 @@ def check(texts: Iterable[str]) -> None:
 
 
 class Face:
-    """A font file, of a collection the first font: which characters it has, and its words at any size."""
+    """A font file (of a collection, the first font): tells whether it has a character, and draws text at any size."""
 
     def __init__(self, source: pathlib.Path | bytes):
         self.source = source
@@ -83,7 +83,7 @@ class Face:
 
     @functools.cache  # noqa: B019  (a face lives as long as the process)
     def font(self, size: int) -> tuple[Any, float]:
-        """The PIL font, and the factor from its pixels to those asked for."""
+        """The PIL font, and the factor from its size to the requested size."""
         import PIL.ImageFont
 
         for loaded in (size, *BITMAP_SIZES):
@@ -100,7 +100,7 @@ class Face:
         return font.getlength(text) * scale
 
     def draw(self, picture: Any, place: tuple[float, float], text: str, fill: str, size: int) -> None:
-        """`place` is where the base line begins."""
+        """Draws a text; its base line begins at `place`."""
         import PIL.Image
         import PIL.ImageDraw
 
@@ -133,7 +133,7 @@ def _others(places: Sequence[pathlib.Path]) -> tuple[pathlib.Path, ...]:
 
 @functools.cache
 def _face(file: pathlib.Path) -> Face | None:
-    """None of a file that cannot be read."""
+    """The face of a font file; None where the file cannot be read."""
     try:
         return Face(file)
     except (OSError, struct.error, ValueError):
@@ -150,7 +150,7 @@ def _face_of(character: str) -> Face | None:
 
 
 def _runs(text: str) -> list[tuple[str, Face]]:
-    """Parts of a line with the face of each, from left to right: one face where one has all characters."""
+    """The parts of a line with their faces, from left to right; one part where one face has all characters."""
     drawn = {character for character in text if not _is_mark(character)}
     if whole := next((face for face in _faces() if all(map(face.__contains__, drawn))), None):
         return [(text, whole)]
@@ -166,12 +166,12 @@ def _runs(text: str) -> list[tuple[str, Face]]:
 
 
 def _is_mark(character: str) -> bool:
-    """Whether it is drawn with the one before it, or not at all: accents, joiners, selectors, spaces."""
+    """Whether a character is drawn with the previous character, or not at all: accent, joiner, selector, space."""
     return character.isspace() or unicodedata.category(character) in ("Mn", "Me", "Cf", "Cc")
 
 
 def _is_right_to_left(text: str) -> bool:
-    """By the first letter of a direction."""
+    """Whether the first letter that has a direction is right-to-left."""
     directions = (unicodedata.bidirectional(character) for character in text)
     return next((direction != "L" for direction in directions if direction in ("L", "R", "AL")), False)
 
@@ -189,7 +189,7 @@ def _ordered(text: str) -> str:
 
 
 def _character_maps(file: Any) -> Iterator[Any]:
-    """Of a font's table `cmap` (OpenType 1.9, formats 4 and 12): functions of a code point, whether it has a glyph."""
+    """Functions that tell whether a code point has a glyph, from the table `cmap` (OpenType 1.9, formats 4 and 12)."""
     start = file.read(12)
     at = 0
     if start[:4] == b"ttcf":
@@ -213,7 +213,7 @@ def _character_maps(file: Any) -> Iterator[Any]:
 
 
 def _in_segments(table: bytes, code: int) -> bool:
-    """Format 4."""
+    """Whether a table of format 4 has a glyph for a code point."""
     count = struct.unpack_from(">H", table, 6)[0] // 2
     ends = struct.unpack_from(f">{count}H", table, 14)
     if (i := bisect.bisect_left(ends, code)) == count:
@@ -228,7 +228,7 @@ def _in_segments(table: bytes, code: int) -> bool:
 
 
 def _in_groups(table: bytes, code: int) -> bool:
-    """Format 12."""
+    """Whether a table of format 12 has a glyph for a code point."""
     low, high = 0, struct.unpack_from(">I", table, 12)[0]
     while low < high:
         middle = (low + high) // 2

@@ -89,7 +89,7 @@ def _enlarged(picture: np.ndarray) -> PIL.Image.Image:
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Lines no wider than `width` px, broken at spaces where there are any; what does not fit ends in `…`."""
+    """At most `MAX_LINES` lines of at most `width` px, broken at spaces where possible; a cut text ends in `…`."""
     lines = [""]
     for word in text.split():
         joined = f"{lines[-1]} {word}".strip()

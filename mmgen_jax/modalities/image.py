@@ -96,8 +96,8 @@ def read(path, shape: tuple[int, ...], modality: str = "image") -> np.ndarray:
 
     Converted: palette, CMYK and YCbCr to RGB; alpha (RGBA, LA, a transparent palette entry) composited on white; 16-bit
     grey kept to its full depth, 16-bit colour to its high byte; grey to 3 equal channels, colour to 1 by Rec. 601
-    luma; EXIF orientation applied; of an animation or of several pages the first. Another size is cropped about its
-    centre to the aspect H:W, then resized with an antialiased bicubic filter.
+    luma; EXIF orientation applied; of an animation or a file of several pages, the first picture. A picture of another
+    size is cropped about its centre to the aspect H:W, then resized with an antialiased bicubic filter.
 
     Raises:
       DataError: unreadable, not one of these formats, truncated or corrupt, more than MAX_PIXELS, or a TIFF of floats

@@ -30,7 +30,7 @@ def of_file(path) -> str | None:
 
 
 def of_content(path) -> str | None:
-    """As `of_file`, but a file whose suffix several kinds share is of the kind that its content tells."""
+    """As `of_file`; where several kinds share the file's suffix, its content decides."""
     kind = of_file(path)
     return find(kind).kind_of(path) if kind else None
 

@@ -18,7 +18,7 @@ from mmgen_jax.modalities.space import Discrete
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """A class's name or number, of a manifest or table or as the name of a folder; given likewise.
+    """The name or number of a class, from a manifest or a table, from the name of a folder, or on the command line.
 
     Samples: `<step>_<name>.txt`, a class name per line.
     """
@@ -29,14 +29,14 @@ class Kind(base.Base):
 
     @classmethod
     def of_folder(cls, fields, entries: base.Entries) -> Modality:
-        """Every class that an entry has, numbers in their order, names in the alphabet's."""
+        """The classes of all entries: in numerical order if all are numbers, else in alphabetical order."""
         classes = {str(value).strip() for _, value in entries}
         as_numbers = all(name.lstrip("-").isdecimal() for name in classes)
         return Modality("label", classes=tuple(sorted(classes, key=int if as_numbers else None)))
 
     @classmethod
     def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
-        """Numbers from 0, or names, `[N]` or, as some sets have it, `[N, 1]`; `about["classes"]` names them."""
+        """Class numbers from 0, or names; `[N]`, or `[N, 1]` as in some sets. `about["classes"]` names the classes."""
         if values.size != len(values):
             got, advice = list(values.shape), "give it another name or shape"
             raise DataError(fields.file, name, "shape", "[N] classes", got, advice)

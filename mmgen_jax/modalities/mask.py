@@ -1,4 +1,4 @@
-"""The kind `mask`: `[H, W, 1]` float32, 1 in the hole of a picture (white), -1 elsewhere; zeros are no mask."""
+"""The kind `mask`: `[H, W, 1]` float32, 1 in the hole of a picture (white), -1 elsewhere; zeros mean no mask."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mmgen_jax.modalities.modality import Modality
 
 @dataclasses.dataclass(frozen=True)
 class Kind(image.Kind):
-    """Files: those of pictures, but no folder's picture is taken for a mask. Samples as of pictures.
+    """Files: as of pictures, but a picture in a folder is never read as a mask. Samples: as of pictures.
 
-    A file of another size is resized by the nearest pixel, then cut at one half. The lighter half is the hole, in a PNG
-    of 0 and 255, in a picture of 1 bit and in a JPEG with blurred borders. Transparent pixels are white.
+    A file of another size is resized by the nearest pixel, then cut at one half. The lighter half is the hole; so the
+    file may be a PNG of 0 and 255, a picture of 1 bit, or a JPEG with blurred borders. Transparent pixels are white.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()

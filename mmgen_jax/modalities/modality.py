@@ -98,7 +98,7 @@ def check_batch(batch: Batch, modalities: Mapping[str, Modality], values: bool =
     refused: a misspelt name would otherwise be treated as an absent modality.
 
     Args:
-      values: whether ranges are checked. What a model drew may leave its range a little.
+      values: whether ranges are checked. Samples of a model may leave their range slightly.
     """
     sizes = {name: np.shape(array)[0] if np.ndim(array) else 0 for name, array in batch.items()}
     if len(set(sizes.values())) > 1:

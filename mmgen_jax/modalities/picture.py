@@ -1,4 +1,4 @@
-"""A picture file at its own size and depth: what a model reads of it, and a drawn picture in the form of the file."""
+"""A picture file at its own size and depth: the values that a model reads, and a drawn picture in the file's form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from mmgen_jax.modalities import image
 
 GREY = ("1", "L", "LA", "La")  # Pillow's modes of at most 8 bits
-OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")  # converted to RGB, so that the file's ICC profile is not the result's
+OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")  # converted to RGB, so the file's ICC profile no longer applies
 LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B (ITU-R BT.601)
 
 
@@ -21,7 +21,7 @@ class Picture:
 
     Args:
       path: its file.
-      colour: `[H, W, 1 or 3]` uint8; of grey with 16 bits `[H, W, 1]` uint16.
+      colour: `[H, W, 1 or 3]` uint8; `[H, W, 1]` uint16 for grey with 16 bits.
       alpha: `[H, W, 1]` uint8, None without transparency.
       profile: the ICC profile of `colour`, None without one.
       cut: whether the file has colour of 16 bits a channel, of which `colour` has the high byte.
@@ -49,12 +49,13 @@ class Picture:
     def drawn(self, values: np.ndarray, read: int, hole: np.ndarray | None = None) -> Any:
         """A PIL picture of drawn values `[H', W', C]` float32 in [-1, 1], in the form of this file.
 
-        A model that reads colour and draws colour leaves a grey file grey, with its 16 bits where it has them; colour
-        that a model adds to grey stays. Transparency is the file's, resized where the drawn size is another.
+        Where a model reads and draws colour, a grey file stays grey, and keeps 16 bits if it has them. Where a model
+        reads grey and draws colour, the colour is kept. The transparency is that of the file, resized to the drawn
+        size.
 
         Args:
-          read: channels that the model reads of the picture.
-          hole: `[H, W, 1]` bool of the same size as the file; elsewhere the pixels are those of the file.
+          read: number of channels that the model reads of the picture.
+          hole: `[H, W, 1]` bool of the same size as the file; outside the hole, the pixels are those of the file.
         """
         from PIL import Image
 
@@ -64,7 +65,7 @@ class Picture:
         alpha = None
         if self.alpha is not None:
             alpha = _resized(self.alpha, values.shape[0], values.shape[1])
-            # The opposite of `values`; where nothing of the colour is seen, there is nothing to undo.
+            # The inverse of `values`; where alpha is 0, there is nothing to undo.
             values = np.where(alpha > 0, 1 + (values - 1) * (255 / np.maximum(alpha, np.float32(1))), values)
         dtype = self.colour.dtype if channels == 1 else np.dtype(np.uint8)
         half = np.iinfo(dtype).max / 2
@@ -100,7 +101,7 @@ def read(path, name: str) -> Picture:
 
 
 def of_channels(values: np.ndarray, channels: int) -> np.ndarray:
-    """`[H, W, channels]` of `[H, W, 1 or 3]` float32: grey as three equal channels, of colour the luma."""
+    """`[H, W, channels]` from `[H, W, 1 or 3]` float32: grey becomes three equal channels, colour becomes its luma."""
     if values.shape[-1] == channels:
         return values
     return np.repeat(values, 3, axis=-1) if channels == 3 else (values @ LUMA.astype(np.float32))[..., None]

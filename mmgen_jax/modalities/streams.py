@@ -1,4 +1,4 @@
-"""Clips and their sound by PyAV: a container opened, and the decoded frames of one stream."""
+"""Reads clips and their sound by PyAV: opens a container, and decodes the frames of one stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import containers
 from mmgen_jax.modalities.base import undecodable
 
-# As FFmpeg names them: MP4, MOV and M4A share one; Matroska is MKV and WebM.
+# FFmpeg's names: MP4, MOV and M4A share one name; Matroska is MKV and WebM.
 FORMATS = ("mov", "gif", "matroska", "avi")
 
 
@@ -18,8 +18,8 @@ def open_clip(path, modality: str, track: str, expected: str):
     """The `av` container with only its header read.
 
     Args:
-      track: `video` or `audio`, which it must have.
-      expected: what the file should be, for the error.
+      track: `video` or `audio`, the track that the container must have.
+      expected: the expected file, for the error message.
 
     Raises:
       DataError: unreadable, not one of FORMATS, cut off, or without the track.

@@ -25,10 +25,10 @@ MAX_PROMPTS_BYTES = 2**24  # of a file of prompts
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """Files: UTF-8 `.txt`, a text a line, and `.json` with a string, a list, or an object's `text` or `caption`.
+    """Files: UTF-8 `.txt`, one text per line; `.json` with a string, a list, or an object with `text` or `caption(s)`.
 
-    At the command line a text is given itself, or as `@file` with one text per line. Samples: `<step>_<name>.txt`, one
-    line per example; with images or videos among the conditions also a grid of them, with the texts.
+    On the command line, a text is given directly, or as `@file` with one text per line. Samples: `<step>_<name>.txt`,
+    one line per example; with images or videos among the conditions, also a grid of these with the texts.
 
     Augmentation: the meaning of each operation's strength:
 
@@ -73,7 +73,7 @@ class Kind(base.Base):
 
     @classmethod
     def read_texts(cls, path, name: str) -> tuple[str, ...]:
-        """Every text of a file: the lines of a .txt that are not blank, or what a .json holds."""
+        """Every text of a file: the lines of a .txt that are not blank, or the texts in a .json."""
         if pathlib.Path(path).suffix.lower() == ".json":
             return _captions(path, name, _decoded(path, name, MAX_TEXT_BYTES))
         lines = check_text(path, name, _decoded(path, name, MAX_TEXT_BYTES)).splitlines()
@@ -154,8 +154,7 @@ class Statistics(base.Statistics):
 def read(path, modality: str = "text") -> str:
     """The text of a `.txt` file or of a `.json` file (see `Kind`), without white space at its ends.
 
-    UTF-8, with or without a byte order mark; white space at both ends is dropped. Several captions are joined by line
-    breaks.
+    The file is UTF-8, with or without a byte order mark. Several captions are joined by line breaks.
 
     Raises:
       DataError: the file is unreadable, not UTF-8, empty, larger than `MAX_TEXT_BYTES`, or JSON of another form.

@@ -21,7 +21,7 @@ PADDING, END, UNKNOWN = 0, 1, 2
 NUM_SPECIAL = 3
 UNITS = ("word", "character", "byte")
 
-# Of a text whose marks are all MARK and whose Han characters are all HAN: a word, or one character of another sort.
+# _WORD reads a text in which MARK replaces every mark and HAN every Han character: a word, or one other character.
 MARK, HAN = "\u0300", "\u3002"
 _WORD = re.compile(rf"(?:[\w'-]{MARK}*|(?<=[\w{MARK}])’(?=\w))+|[^\w\s]{MARK}*")
 _HAN = re.compile("[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -126,8 +126,8 @@ def split(text: str, unit: str) -> list[Any]:
     """The units of a text: words and single punctuation marks, characters, or values of UTF-8 bytes.
 
     A word is a run of letters with their marks, digits, `_`, `-` and `'`, in lower case and in Unicode's composed form
-    (NFC). `’` between letters is read as `'`. Each Han character is a word; scripts without spaces are not divided
-    otherwise, so a run of Thai or Japanese kana is one word. Characters and bytes are those of the text as it is.
+    (NFC). `’` between letters is read as `'`. Each Han character is a word; other scripts without spaces are not
+    divided, so a run of Thai or Japanese kana is one word. For characters and bytes, the text is not changed.
 
     Raises:
       TextError: for bytes, a text with half of a surrogate pair.
@@ -154,7 +154,7 @@ def _words(text: str) -> list[str]:
 
 
 def _sort(character: str) -> str:
-    """The character, or what stands for all of its sort."""
+    """MARK for a mark, HAN for a Han character, else the character itself."""
     if character in _JOINERS or unicodedata.category(character).startswith("M"):
         return MARK
     return HAN if _HAN.match(character) else character
@@ -174,7 +174,7 @@ def synonym_table(tokenizer: Tokenizer, groups: Iterable[Iterable[str]]) -> np.n
     """`[V, K] int32`: for each id of the vocabulary, the other ids of its group of synonyms, then padding.
 
     Raises:
-      TextError: a word is no single id of the tokenizer, or is in two groups.
+      TextError: a word is not a single id of the tokenizer, or is in two groups.
     """
     others: dict[int, list[int]] = {}
     for group in groups:

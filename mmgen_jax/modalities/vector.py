@@ -84,7 +84,7 @@ def load(path, name: str = "vector", values: bool = True) -> np.ndarray:
     """
     containers.check(path, name)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)  # a map of a file that is cut off is refused
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # refuses to map a truncated file
     except (OSError, ValueError, EOFError) as error:
         raise base.undecodable(path, name, "a whole .npy file of numbers", error) from error
     if not isinstance(array, np.ndarray):  # an .npz under another name

@@ -16,7 +16,7 @@ from mmgen_jax.modalities.grid import save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
-CLOCK = 1e-3  # seconds; Matroska rounds the time of a frame and of the clip's end to milliseconds, each by half of one
+CLOCK = 1e-3  # seconds; Matroska rounds the times of a frame and of the clip's end, each by up to half a millisecond
 SHOWN_RATE = 8.0  # frames a second of a written sample whose modality has no frame rate
 
 
@@ -56,7 +56,7 @@ class Kind(image.Kind):
 
     @classmethod
     def kind_of(cls, path) -> str:
-        """`image` for a GIF of one picture."""
+        """`image` for a GIF of one picture, else `video`."""
         path = pathlib.Path(path)
         if path.suffix.lower() != ".gif" or not path.is_file() or not os.access(path, os.R_OK):
             return "video"
@@ -107,13 +107,13 @@ class Statistics(base.Statistics):
 
 
 def read(path, shape: tuple[int, ...], frame_rate: float = 0.0, modality: str = "video") -> np.ndarray:
-    """`[T, H, W, C] float32` in [-1, 1] of a clip of a suffix above.
+    """`[T, H, W, C] float32` in [-1, 1] of a clip in one of the formats of `Kind`.
 
-    With `frame_rate` 0, the file is divided into T parts of equal time, and frame t is the one shown in the middle of
+    With `frame_rate` 0, the file is divided into T parts of equal time, and frame t is the frame shown in the middle of
     part t. So a file of any length gives T frames; a file with fewer than T frames repeats some. With a `frame_rate`
-    above 0, frame t is the one shown t / frame_rate seconds after the start, and a file that ends earlier repeats its
-    last frame. The times are those of the file, whose frames may be shown for different times. Each frame is converted
-    as in `image.read`; rotation flags are applied.
+    above 0, frame t is the frame shown t / frame_rate seconds after the start, and a file that ends earlier repeats its
+    last frame. The times are those of the file, so frames may have different durations. Each frame is converted as in
+    `image.read`; rotation flags are applied.
 
     Raises:
       DataError: the file is unreadable, of another format or truncated, or the decoder reports a damaged frame. Damage
@@ -126,14 +126,14 @@ def read(path, shape: tuple[int, ...], frame_rate: float = 0.0, modality: str = 
     seconds = steps / frame_rate if frame_rate else (steps + 0.5) / shape[0] * (ends[-1] - starts[0])
     chosen = np.searchsorted(starts - starts[0], seconds + CLOCK, side="right") - 1
     clip = np.empty(shape, np.float32)
-    for index, (*_, frame) in enumerate(_frames(path, modality)):  # a second pass, to hold one frame at a time
+    for index, (*_, frame) in enumerate(_frames(path, modality)):  # a second pass, to keep one frame in memory
         if index in chosen:
             clip[chosen == index] = image.to_array(_picture(frame), shape[1:])
     return clip
 
 
 def open_video(path, modality: str = "video"):
-    """The `av` container with only its header read; raises as `read` does, but for damage after the header."""
+    """The `av` container with only its header read; raises as `read`, except for damage after the header."""
     container = streams.open_clip(path, modality, "video", "an MP4, MOV, WebM, MKV, AVI or GIF clip")
     stream = container.streams.video[0]
     image.check_pixels(path, modality, stream.width, stream.height)

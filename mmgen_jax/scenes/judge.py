@@ -26,8 +26,8 @@ def judge_images(images) -> dict[str, np.ndarray]:
 
     The colour is the hue with the largest share of the chroma, after the background is subtracted. The strength of that
     hue in each pixel is a soft mask. The mask is compared with templates of every shape, size and place by normalised
-    cross-correlation; the best template gives shape and size. `confidence` is its correlation: 1 is a perfect match,
-    true renders reach 0.9, noise 0.1.
+    cross-correlation; the best template gives shape and size. `confidence` is the correlation with the best template: 1
+    is a perfect match, true renders reach 0.9, noise 0.1.
     """
     images = _at_side(images)
     parts = [_judge_block(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK)]
@@ -57,7 +57,7 @@ def judge_videos(videos) -> dict[str, np.ndarray]:
 
 
 def judge_texts(ids) -> dict[str, np.ndarray]:
-    """`{"shape", "color", "size", "motion": [B] int32}` of captions `ids [B, L]`; -1 where a caption does not say."""
+    """`{"shape", "color", "size", "motion": [B] int32}` of captions `ids [B, L]`; -1 for a factor that is not told."""
     stated = [text.parse(text.TOKENIZER.decode(row)) for row in np.asarray(ids)]
     return {factor: np.array([parsed.get(factor, -1) for parsed in stated], np.int32) for factor in FACTORS}
 

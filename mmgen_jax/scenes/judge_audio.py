@@ -1,4 +1,4 @@
-"""Analytic judge of the scenes world: the factors that a sound tells; nothing is trained."""
+"""Analytic judge of the scenes world: the factors that a sound encodes; nothing is trained."""
 
 from __future__ import annotations
 

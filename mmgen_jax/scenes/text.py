@@ -30,7 +30,7 @@ WORDS = {
         ("down", "downwards"),
     ),
 }
-VERBS = (("standing", "staying", "resting"), ("moving", "going", "sliding"))  # for the motion `still`, for the others
+VERBS = (("standing", "staying", "resting"), ("moving", "going", "sliding"))  # for the motion `still`; for all others
 PATTERNS = (
     "a SIZE COLOR SHAPE",
     "the SIZE COLOR SHAPE",
@@ -51,7 +51,7 @@ PATTERNS = (
     "the SIZE SHAPE is COLOR and VERB MOTION",
     "a SHAPE VERB MOTION , SIZE and COLOR",
 )
-NUM_WITHOUT_MOTION = sum("MOTION" not in pattern for pattern in PATTERNS)  # they come first
+NUM_WITHOUT_MOTION = sum("MOTION" not in pattern for pattern in PATTERNS)  # these patterns come first
 
 _SLOTS = ("SHAPE", "COLOR", "SIZE", "MOTION", "VERB")
 _LITERALS = sorted({word for pattern in PATTERNS for word in pattern.split()} - set(_SLOTS))

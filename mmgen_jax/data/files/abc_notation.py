@@ -1,7 +1,8 @@
 """ABC notation: the notes of one voice and the words of its first verse.
 
-Of the standard (abcnotation.com, version 2.1) what hymnals use: key signatures with modes, accidentals up to the end of
-the bar, lengths, dotted pairs, tuplets, ties, rests, chords, tempo, unit length, voices and aligned words. Departures:
+Covers the part of the standard (abcnotation.com, version 2.1) that hymnals use: key signatures with modes, accidentals
+up to the end of the bar, lengths, dotted pairs, tuplets, ties, rests, chords, tempo, unit length, voices and aligned
+words. Departures from the standard:
 
 - A chord counts as its highest note, so a voice is one melody.
 - Repeats are not played: in a hymn they stand for the next verse. Of alternative endings the first is played.
@@ -44,7 +45,7 @@ _TOKEN = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """A note of MIDI number `pitch` (60 is middle C), or a rest where that is None, `seconds` long."""
+    """A note of MIDI number `pitch` (60 is middle C), or a rest where `pitch` is None; `seconds` long."""
 
     pitch: int | None
     seconds: float
@@ -74,7 +75,7 @@ class Tune:
 
     @property
     def voices(self) -> list[str]:
-        """Those that have music, in order of appearance."""
+        """The voices that have music, in order of appearance."""
         return list(dict.fromkeys(voice for voice, _, _ in self.lines if voice))
 
 
@@ -111,7 +112,7 @@ def melody(tune: Tune, voice: str) -> Melody:
     """The notes of a voice.
 
     Raises:
-      AbcError: something in its music, key, unit length or tempo that is not understood.
+      AbcError: the music, key, unit length or tempo of the voice cannot be parsed.
     """
     player = _Player(tune, voice)
     for where, music, _ in tune.lines:
@@ -121,12 +122,12 @@ def melody(tune: Tune, voice: str) -> Melody:
 
 
 def first_verse(tune: Tune, voice: str) -> str:
-    """The words under a voice's music, of the first verse or what all verses share, in plain spelling."""
+    """The words under a voice's music, in plain spelling: the first verse, and the parts that all verses share."""
     words = " ".join(verses[0] for where, _, verses in tune.lines if where == voice and verses)
     words = re.sub(r"(?<!\S)\d+\.[~\s]*", " ", words.replace("`", "'"))  # the number of the verse
     words = re.sub(r"(?<!\\)[*_|]", " ", words)  # a syllable that goes on, or one that is left out
     words = re.sub(r"(?<!\\)-[-\s]*", "", words)
-    # An escaped hyphen is one of the text: of a compound, or a dash.
+    # An escaped hyphen belongs to the text: in a compound word, or as a dash.
     words = re.sub(r"(?<=[,;:.])\\-", "", words)
     words = re.sub(r"\\-\s+(?![a-z])", " — ", words)
     words = re.sub(r"\\-\s*", "-", words)
@@ -134,7 +135,7 @@ def first_verse(tune: Tune, voice: str) -> str:
 
 
 class _Player:
-    """What the music read so far has set, and the notes that came of it."""
+    """The settings made by the music read so far, and the notes of this music."""
 
     def __init__(self, tune: Tune, voice: str):
         self.where = f"{tune.fields.get('X', [''])[0]} {tune.title!r}, voice {voice}"
@@ -147,7 +148,7 @@ class _Player:
         self.tuplet = (Fraction(1), 0)  # factor, notes to go
         self.factor = Fraction(1)  # of the next note, after > or <
         self.last: tuple[str, int, int] | None = None  # letter, octave and pitch of the last note
-        self.tied: tuple[str, int, int] | None = None  # the same, where a tie goes on from it
+        self.tied: tuple[str, int, int] | None = None  # `last`, where a tie follows it
         self.muted = False  # in a second voice up to the bar line
         self.other_ending = False
         for field in "LQK":
@@ -262,7 +263,7 @@ class _Player:
         return (*key, 12 * octave + SEMITONES[key[0]] + shift)
 
     def sound(self, pitch: tuple[str, int, int], length: Fraction) -> None:
-        """A note, or more of the one before where a tie joins them."""
+        """Adds a note, or lengthens the previous note where a tie joins the two."""
         joined = self.tied is not None and self.tied[2] == pitch[2]
         self.add(pitch[2], length, joined)
         self.tied, self.last = None, pitch
@@ -281,7 +282,7 @@ class _Player:
 
 
 def _groups(pattern: str | re.Pattern[str], text: str) -> tuple[Any, ...]:
-    """Of a part that `_TOKEN` has matched."""
+    """The groups of a part that `_TOKEN` has matched."""
     match = re.fullmatch(pattern, text)
     assert match, f"{text!r} is not of the form that it was found by"
     return match.groups()

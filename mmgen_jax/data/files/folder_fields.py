@@ -1,4 +1,4 @@
-"""A modality over all examples of a folder: decoded once into the cache, or texts as ids."""
+"""The values of one modality for all examples of a folder: files decoded once into the cache, or texts as ids."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff]")
 @dataclasses.dataclass(frozen=True)
 class Field:
     """Args:
-    present: `[N]`, which examples have it.
-    row, count: `[N]`, where an example's values begin, and how many it has: several only of texts.
-    values: `[K, *shape]`; those of the cache pickle as their path, for worker processes.
-    texts: `[N]`, of a text the captions of every example.
+    present: `[N]`, which examples have the modality.
+    row, count: `[N]`, the first row of an example's values, and their number; only texts have several.
+    values: `[K, *shape]`; values of the cache are pickled as their path, for worker processes.
+    texts: `[N]`, for texts only: the captions of every example.
     skipped: files and lines that could not be used.
     """
 
@@ -47,7 +47,7 @@ class Field:
         """`[B, *shape]`, zeros where absent.
 
         Args:
-          draw: `[B]` in [0, 1), which of several texts is shown; None for the first.
+          draw: gives numbers `[B]` in [0, 1), which choose one of several texts; None for the first text.
         """
         values = self.values if isinstance(self.values, np.ndarray) else self.values[name]
         rows = self.row[examples]
@@ -63,7 +63,7 @@ class Field:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What a person should know of the texts."""
+        """Notes on the texts, for the user."""
         several = [len(texts) for texts in self.texts if len(texts) > 1]
         if several:
             yield (
@@ -92,7 +92,7 @@ def unspaced(tokenizer: Tokenizer | None, texts: Sequence[str]) -> str:
 def read_array(
     formats: folder_formats.Formats, name: str, items: Sequence[Item | None], modality: Modality, skip: bool
 ) -> Field:
-    """`items [N]`, None where an example has none."""
+    """The field of `items [N]`; an item is None where the example lacks the modality."""
     there = [item for item in items if item]
     decoded = _decoded(formats, name, there, modality, skip)
     bad = [DataError(*fields) for fields in decoded.attributes.get("bad", [])]
@@ -113,7 +113,7 @@ def read_texts(
     min_count: int,
     skip: bool,
 ) -> Field:
-    """The vocabulary is that of the texts where `in_training [N]`."""
+    """The field of texts; the vocabulary is built from the texts where `in_training [N]` is True."""
     texts, bad = [], []
     for item in items:
         try:
@@ -143,7 +143,7 @@ def read_texts(
 def _decoded(
     formats: folder_formats.Formats, name: str, items: Sequence[Item], modality: Modality, skip: bool
 ) -> arrays.Arrays:
-    """`name [N, ...]`, and `present [N]`, False for the sound of a clip that has none and for what was skipped."""
+    """`name [N, ...]`, and `present [N]`: False for the sound of a clip without sound, and for a skipped file."""
     listed = repr([(os.path.abspath(item.path), *_state(item, skip)) for item in items])
     parameters: dict[str, Any] = {
         "version": VERSION,
@@ -186,7 +186,7 @@ def _decoded(
 
 
 def _state(item: Item, skip: bool) -> tuple:
-    """What changes where the item does: size and time of its file, or what the line holds."""
+    """Values that change when the item changes: size and modification time of its file, or the value in its line."""
     if item.value is not None:
         return (item.value,)
     try:
@@ -194,13 +194,13 @@ def _state(item: Item, skip: bool) -> tuple:
     except OSError:
         if skip:
             return ()
-        containers.check(item.path, item.modality)  # says what is wrong
+        containers.check(item.path, item.modality)  # its error says what is wrong
         raise
     return stat.st_size, stat.st_mtime_ns
 
 
 def with_count(problems: Sequence[DataError]) -> DataError:
-    """The first problem, with a word on how many more there are."""
+    """The first problem, with the number of the other problems."""
     file, modality, field, expected, got, advice = problems[0].args
     more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
     return DataError(file, modality, field, expected, got, advice + more)

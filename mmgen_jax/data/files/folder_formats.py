@@ -1,4 +1,4 @@
-"""What the files of a folder are converted to: shapes and rates, and the decoder of one file."""
+"""The formats that the files of a folder are converted to (shapes and rates), and the decoder of one file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Formats:
       image_size, channels: of images and frames, which are square.
       num_frames, frame_rate: of a clip; a frame rate of 0 spreads the frames evenly over each clip.
       audio_seconds, sample_rate: of a waveform, which is cut or padded with zeros at its end.
-      text_length, text_unit: of a text, in ids (one of them ends it) and their unit: `word`, `character` or `byte`.
+      text_length, text_unit: of a text, in ids (END included) and their unit: `word`, `character` or `byte`.
       text_lines: whether the lines of a text file are several `captions` of the example, or are `joined` to one text.
     """
 
@@ -49,11 +49,11 @@ class Formats:
             raise ConfigError(f"data.{field}: expected {expected}, got {getattr(self, field)!r}; set it in the config")
 
     def modality(self, items: Sequence[Item]) -> Modality:
-        """What the items of one modality, at least one, are converted to; a text's without its tokenizer."""
+        """The modality that `items` (one or more, of one modality) are converted to; for texts, without a tokenizer."""
         return kinds.find(items[0].kind).of_folder(self, [(item.path, item.value) for item in items])
 
     def decode(self, item: Item, modality: Modality) -> np.ndarray | tuple[str, ...] | None:
-        """The texts, or the array in the modality's shape; None for the sound of a clip that has none.
+        """The texts, or the array in the modality's shape; None for the sound of a clip without sound.
 
         Raises:
           DataError: the file or the line cannot be used, or the text is longer than `text_length`.
@@ -80,11 +80,11 @@ class Formats:
 
 
 def check_header(item: Item) -> None:
-    """Raises DataError for what is wrong with a file without decoding it."""
+    """Raises DataError where a file is unusable, as far as this can be seen without decoding the file."""
     if item.value is None:
         kinds.find(item.holder or item.kind).check_header(item.path, item.modality)
 
 
 def holds(item: Item) -> bool:
-    """Whether an item is there: its file may be of another kind, such as a clip, that has no track of its kind."""
+    """Whether an item exists: where its file is of another kind, such as a clip, the file may lack the item's track."""
     return not item.holder or kinds.find(item.holder).has_track(item.path, item.modality)

@@ -1,4 +1,4 @@
-"""What the listing of a folder consists of: examples, their items, and what is said about them."""
+"""The parts of the listing of a folder: examples with their items, and the problems and warnings about them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import kinds
 
-FIRST = ("text", "image", "audio", "video")  # the order of the modalities; any other one comes after, by name
-LABEL = "label"  # the modality that folders of classes and columns of labels give
+FIRST = ("text", "image", "audio", "video")  # the order of the modalities; others follow, by name
+LABEL = "label"  # the modality of class folders and of label columns
 SPLITS = {
     **dict.fromkeys(("train", "training", "restval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
@@ -22,7 +22,7 @@ SPLITS = {
 
 
 def modalities() -> list[str]:
-    """The kinds that have files or stand in lines, which are also the names of the modalities that they give."""
+    """The kinds that are read from files or from lines of a manifest; a modality has the name of its kind."""
     return sorted((name for name in kinds.names() if _has_data(kinds.find(name))), key=order)
 
 
@@ -31,12 +31,12 @@ def _has_data(kind: Any) -> bool:
 
 
 def suffixes() -> str:
-    """Those that are read, as a list for a message."""
+    """The suffixes that are read, as a list for a message."""
     return ", ".join(suffix for name in modalities() for suffix in kinds.find(name).suffixes)
 
 
 def order(name: str) -> tuple[int, str]:
-    """What modalities are sorted by."""
+    """The sort key of a modality."""
     return (FIRST.index(name) if name in FIRST else len(FIRST)), name
 
 
@@ -58,13 +58,13 @@ def split_name(word: Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One modality of one example: a file of the folder, or what a line of a manifest or table holds itself."""
+    """One modality of one example: a file of the folder, or a value in a line of a manifest or table."""
 
     modality: str
     kind: str
-    path: pathlib.Path  # of a `value`: the manifest's or table's, with the line number as in `manifest.jsonl:3`
-    value: Any = None  # a caption, several (a tuple), a class or numbers; None of a file
-    holder: str = ""  # the kind of the file where it is another one: a clip, of whose sound this is the item
+    path: pathlib.Path  # the file; of a `value`, the manifest or table with the line number, as in `manifest.jsonl:3`
+    value: Any = None  # a caption, several captions (a tuple), a class or numbers; None for a file
+    holder: str = ""  # the kind of the file where it differs from `kind`: `video` for the sound of a clip
 
 
 @dataclasses.dataclass
@@ -72,7 +72,7 @@ class Example:
     """Args:
     group: examples of one group fall in the same split.
     items: by modality.
-    split: the one that the user's own folders or tables give it, "" where they do not.
+    split: the split that the user's own folders or tables give, else "".
     """
 
     group: str
@@ -83,13 +83,13 @@ class Example:
 @dataclasses.dataclass
 class Listing:
     """Args:
-    root: the folder that the files lie in, of shards the one that they were unpacked to.
+    root: the folder of the files; of shards, the folder that they were unpacked to.
     examples: in a fixed order.
-    layout: what was recognised, a line each.
+    layout: the recognised layouts, one line each.
     problems: each would make training fail.
     bad: files and lines that cannot be used; they make training fail unless `bad_files` is `skip`.
-    warnings: what is not used although it may be data, and what is perhaps not as it was meant.
-    ignored: a line for each file that is not used, and why.
+    warnings: unused files that may be data, and other possible mistakes.
+    ignored: a line for each file that is not used, with the reason.
     """
 
     root: pathlib.Path
@@ -105,10 +105,10 @@ class Listing:
             yield from example.items.values()
 
     def splits(self, seed: int, validation_fraction: float, test_fraction: float) -> list[str]:
-        """The split of every example: the user's own, and `split_of` for the rest.
+        """The split of every example: the user's own split, and `split_of` for the rest.
 
-        Where the user's own are `train` and one more, the third is drawn from `train`. Without an example to train on
-        (`captions_test.csv` alone) they are not taken for splits.
+        Where the user's own splits are `train` and one other, the third split is drawn from `train`. Where they have no
+        example to train on (`captions_test.csv` alone), they are ignored.
         """
         examples = self.examples
         own = {example.split for example in examples}
@@ -124,7 +124,7 @@ class Listing:
 def split_of(groups: Iterable[str], seed: int, validation_fraction: float, test_fraction: float) -> dict[str, str]:
     """The split of every group: ordered by a SHA-256 of (seed, group), the first go to test, the next to validation.
 
-    At least one group goes to each part whose fraction is above 0, where there are 3 groups.
+    Where there are at least 3 groups, each split whose fraction is above 0 gets at least one group.
     """
     groups = sorted(
         set(groups),

@@ -1,4 +1,4 @@
-"""What tables say of the files of a folder, joined to the examples of those files."""
+"""Joins the captions, classes and splits in tables to the examples of a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Keys = tuple[Key, ...]  # of the examples whose files a line names
 
 @dataclasses.dataclass
 class _Said:
-    """Of the files of one or several lines: each text once, and which tables gave them."""
+    """The content of all lines that name the same files: each text once, and the tables that gave the texts."""
 
     where: str
     texts: dict[str, None] = dataclasses.field(default_factory=dict)
@@ -33,11 +33,11 @@ class _Said:
 
 
 def join(found: dict[Key, Example], tables: Sequence[Table], names: Names, layout: str, listing: Listing) -> None:
-    """Gives the examples what the tables say of their files; a line with several files joins their examples.
+    """Adds the content of the tables to the examples of their files; a line with several files joins their examples.
 
     Args:
       found: changed in place.
-      layout: the name of a table, whose texts then go before those of files.
+      layout: the name of a table; its texts then replace the texts of files.
     """
     said: dict[Keys, _Said] = {}
     for table in tables:
@@ -71,7 +71,7 @@ def join(found: dict[Key, Example], tables: Sequence[Table], names: Names, layou
         found[place] = Example(first.group, items, what.split or first.split)
     named = {key for keys in said for key in keys}
     alone = {next(iter(keys)) for keys in said if len(keys) == 1}
-    for key in named - alone:  # the line is the example
+    for key in named - alone:  # the joined example takes its place
         del found[key]
     texts = [table.name for table in tables if "text" in table.gives]
     lacking = [e.group for key, e in found.items() if key not in named and not e.items.keys() & {text_kind()}]
@@ -83,7 +83,7 @@ def join(found: dict[Key, Example], tables: Sequence[Table], names: Names, layou
 def _ambiguous(
     found: dict[Key, Example], said: dict[Keys, _Said], layout: str, directory: pathlib.Path
 ) -> DataError | None:
-    """Where an example would have texts of two tables, or of a table and of a file."""
+    """The problem where an example would have texts of two tables, or of a table and of a file; else None."""
     for keys, what in said.items():
         tables = list(what.tables)
         files = [found[key].items[text_kind()].path.name for key in keys if text_kind() in found[key].items]

@@ -1,4 +1,4 @@
-"""What a folder of media files holds, and which layout it has: examples, problems, warnings, and what is not used."""
+"""The listing of a folder of media files: its layout, examples, problems, warnings, and files that are not used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import kinds
 
 MANIFEST = folder_manifest.NAME
-LAYOUTS = ("stems", "folders", "classes")  # that `data.layout` may insist on, beside the name of a table
+LAYOUTS = ("stems", "folders", "classes")  # values of `data.layout`, beside the name of a table
 TABLES = (".csv", ".tsv", ".jsonl")
 NO_DATA = (".md", ".rst", ".html", ".htm", ".pdf", ".py", ".ipynb", ".sh", ".log", ".yaml", ".yml", ".toml", ".ini")
 NO_DATA += (".cfg", ".db", ".lock", ".md5", ".sha256", ".url")
@@ -23,11 +23,11 @@ NAMED = 3  # files that a warning names
 def read(directory, layout: str = "") -> Listing:
     """The listing of a folder: by its manifest if it has one, else by stems, folders, tables or shards.
 
-    Opens no media but GIFs, to see whether they move, and shards, which are unpacked.
+    Opens no media except GIFs, to see whether they move, and shards, which are unpacked.
 
     Args:
-      layout: "" to recognise it; `stems`, as if no other were known; `folders`, parallel ones; `classes`; or the name
-        of a table, to use that one alone.
+      layout: "" to recognise the layout; `stems`, to try no other layout; `folders`, for parallel folders; `classes`,
+        for class folders; or the name of a table, to use this table alone.
     """
     directory = pathlib.Path(directory)
     listing = Listing(directory)
@@ -99,7 +99,7 @@ def _by_names(directory: pathlib.Path, layout: str, listing: Listing) -> None:
 
 
 def _walk(directory: pathlib.Path, listing: Listing) -> Iterator[pathlib.Path]:
-    """Every file under the folder in a fixed order, but for hidden ones; links to folders are not followed."""
+    """Every file under the folder except hidden files, in a fixed order; links to folders are not followed."""
 
     def unreadable(error: OSError) -> None:
         listing.problems.append(
@@ -126,7 +126,7 @@ def _add_tables(
     layout: str,
     listing: Listing,
 ) -> list[pathlib.Path]:
-    """Joins the tables of the folder to the examples; returns the files that are no tables either."""
+    """Joins the tables of the folder to the examples; returns the files of `others` that are not tables."""
     lone = {
         item.path: key
         for key, example in found.items()
@@ -203,7 +203,7 @@ def _warn_of_suffixes(listing: Listing, paths: Iterable[pathlib.Path]) -> None:
 
 
 def _warn_of_partners(listing: Listing, directory: pathlib.Path) -> None:
-    """Where no file found a partner although there are several kinds, or texts without one beside many with."""
+    """Warns where no file has a partner although there are several kinds, or where only some of the texts have one."""
     kinds_of = [{item.holder or item.kind for item in _held(example)} for example in listing.examples]
     every = sorted(set().union(*kinds_of))
     if len(every) > 1 and not any(len(found) > 1 for found in kinds_of):

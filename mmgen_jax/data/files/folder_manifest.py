@@ -1,4 +1,4 @@
-"""`manifest.jsonl`: a line is an example, its fields are modalities; it alone says what is used."""
+"""`manifest.jsonl`: a line is an example, and its fields are modalities. Only the examples of the manifest are used."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SPLIT = "split"  # a field that is no modality
 
 
 def read(directory: pathlib.Path, listing: Listing) -> set[str]:
-    """Adds its examples; returns the files that they use, relative to the folder.
+    """Adds the manifest's examples to `listing`; returns the files that they use, relative to the folder.
 
-    Lines that share their first file are one group, so that no split sees another's file.
+    Lines with the same first file are one group, so that this file is not in two splits.
     """
     manifest, used = directory / NAME, {NAME}
     try:
@@ -82,7 +82,7 @@ def _line(directory: pathlib.Path, where: str, line: str) -> tuple[dict[str, Ite
 
 
 def _forms(kind: str) -> str:
-    """What a field of a kind may hold, for a message."""
+    """The types of value that a field of a kind may have, for a message."""
     words = {str: "a string", list: "a list", int: "an integer"}
     inline = kinds.find(kind).inline or ()
     forms = [words[form] for form in (inline if isinstance(inline, tuple) else (inline,))]
@@ -91,7 +91,7 @@ def _forms(kind: str) -> str:
 
 
 def _kind_of(where: str, name: str, value: Any) -> str:
-    """The kind of a field whose name is none: of those that any name may have, by the value."""
+    """The kind of a field whose name is no kind: a kind that may have any name, recognised by the value."""
     free = [kind for kind in modalities() if kinds.find(kind).any_name]
     for kind in free:
         fits = isinstance(value, kinds.find(kind).inline or ()) or (
@@ -105,9 +105,9 @@ def _kind_of(where: str, name: str, value: Any) -> str:
 
 
 def _said(items: dict[str, Item]) -> str:
-    """What a line without files says, its text if it has one."""
+    """The text in a line without files; without a text, its first value as JSON."""
     said = [item.value for item in items.values() if item.modality != LABEL]
-    said = said or [str(item.path) for item in items.values()]  # a class alone tells no line from another
+    said = said or [str(item.path) for item in items.values()]  # a class alone does not distinguish lines
     return next((value.strip() for value in said if isinstance(value, str)), json.dumps(said[0]))
 
 

@@ -26,10 +26,10 @@ def is_shard(path: pathlib.Path) -> bool:
 def unpacked(shards: Sequence[pathlib.Path], directory: pathlib.Path) -> pathlib.Path:
     """A folder with the members of every shard: in `<split>/<shard>/` where its name has a split, else in `<shard>/`.
 
-    Classes become a table, `metadata.jsonl` beside the members. It takes as much disk as the shards do.
+    Classes become a table, `metadata.jsonl` beside the members. The folder takes as much disk space as the shards.
 
     Raises:
-      DataError: a shard that cannot be read to its end.
+      DataError: a shard cannot be read to its end.
     """
     states = [(path.relative_to(directory).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in shards]
     name = hashlib.sha256(repr(states).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -18,18 +18,18 @@ Parts = tuple[str, ...]
 DOCUMENTS = re.compile(
     r"(read[-_ ]?me|licen[cs]e|copying|notice|changelog|authors|contributing|citation|credits|attribution)\b.*", re.I
 )
-# Folders that are rather views of one thing than classes.
+# Names of folders that are more likely views of one thing than classes.
 VIEWS = re.compile(
     r"((train|test|val)?[-_]?[ab]|inputs?|targets?|source|edges?|photos?|rgb|depth|masks?|left|right|low|high|lr|hr"
     r"|clean|noisy|gt|x|y)",
     re.I,
 )
-CHECKED = 16  # pairs of a .txt and a .json that are read, to see whether the one describes the other
+CHECKED = 16  # pairs of a .txt and a .json that are read, to see whether the .json describes the .txt
 
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file that may be of an example; `parts` is its path below the folder up to the suffix, after Unicode NFC."""
+    """A file that may belong to an example; `parts` is its path below the folder without the suffix, in Unicode NFC."""
 
     path: pathlib.Path
     parts: Parts
@@ -37,7 +37,7 @@ class File:
 
 
 def file_of(path: pathlib.Path, directory: pathlib.Path) -> File | None:
-    """None of a file whose suffix no kind has."""
+    """The `File` of a path; None where no kind has the suffix."""
     kind = kinds.of_content(path)
     if kind is None:
         return None
@@ -48,10 +48,10 @@ def file_of(path: pathlib.Path, directory: pathlib.Path) -> File | None:
 def examples(
     files: Sequence[File], directory: pathlib.Path, layout: str, listing: Listing, labelled: bool = True
 ) -> dict[Parts, Example]:
-    """The examples by key: the parts of their files without what tells parallel folders apart.
+    """The examples by key: the parts of their files, without the folder that tells parallel folders apart.
 
     Args:
-      layout: `stems` leaves splits, parallel folders and classes out; `folders` or `classes` insists on the one.
+      layout: `stems` ignores splits, parallel folders and classes; `folders` or `classes` demands this layout.
       labelled: whether folders may be classes.
     """
     plain = layout == "stems"
@@ -76,7 +76,7 @@ def examples(
 
 
 def with_tracks(items: dict[str, Item]) -> dict[str, Item]:
-    """A file also gives its tracks where no file of their kind does: a clip its sound."""
+    """The items, and the tracks of their files (the sound of a clip) where no file of the track's kind is there."""
     found = dict(items)
     for item in items.values():
         for kind, suffixes in kinds.find(item.kind).tracks.items():
@@ -105,12 +105,12 @@ def _without(parts: Parts, level: int | None) -> Parts:
 
 
 def _anchors(files: Iterable[File]) -> list[File]:
-    """The files that lie where the user sorted them: all but texts, which may be notes, where there are others."""
+    """The files whose folders show the layout: all but texts, which may be notes; all files where all are texts."""
     return [file for file in files if not is_text(file.kind)] or list(files)
 
 
 def _split_level(files: Sequence[File]) -> int | None:
-    """Where the path of every file has the name of a split, one of them `train`."""
+    """The level at which the path of every file has the name of a split, one of them `train`; None without one."""
     anchors = _anchors(files)
     for level in range(min((len(file.parts) - 1 for file in anchors), default=0)):
         names = {split_name(file.parts[level]) for file in anchors}
@@ -131,7 +131,7 @@ def _splits_found(found: Iterable[Example]) -> str:
 
 
 def _parallel_level(files: Sequence[File], directory: pathlib.Path, layout: str, listing: Listing) -> int | None:
-    """Where the paths have a folder for each kind: `images/1.png`, `captions/1.txt`; None where stems pair already."""
+    """The level of the folders of kinds (`images/1.png`, `captions/1.txt`); None without, or where stems make pairs."""
     stems: dict[Parts, set[str]] = {}
     for file in files:
         stems.setdefault(file.parts, set()).add(file.kind)
@@ -165,7 +165,7 @@ def _parallel_level(files: Sequence[File], directory: pathlib.Path, layout: str,
 
 
 def _without_case(groups: dict[Parts, list[File]], listing: Listing) -> dict[Parts, list[File]]:
-    """`Cat0.PNG` and `cat0.txt` are one example, unless a kind would then be there twice."""
+    """`Cat0.PNG` and `cat0.txt` become one example, unless the example would have two files of one kind."""
     alike: dict[Parts, list[Parts]] = {}
     for key in groups:
         alike.setdefault(tuple(part.casefold() for part in key), []).append(key)
@@ -183,7 +183,7 @@ def _without_case(groups: dict[Parts, list[File]], listing: Listing) -> dict[Par
 
 
 def _drop_documents(groups: dict[Parts, list[File]], listing: Listing) -> None:
-    """README.txt and the like are no examples."""
+    """Removes README.txt and similar files, which are no examples."""
     for key, files in list(groups.items()):
         if len(groups) > 1 and len(files) == 1 and is_text(files[0].kind) and DOCUMENTS.fullmatch(key[-1]):
             del groups[key]
@@ -191,7 +191,10 @@ def _drop_documents(groups: dict[Parts, list[File]], listing: Listing) -> None:
 
 
 def _drop_descriptions(groups: dict[Parts, list[File]], listing: Listing) -> bool:
-    """Whether there are pairs of a .txt, the caption, and a .json that describes it, as img2dataset writes them."""
+    """Whether there are pairs of a .txt, the caption, and a .json that describes it, as img2dataset writes them.
+
+    The .json files of such pairs are removed from `groups`.
+    """
     pairs = []
     for key, files in groups.items():
         texts = sorted((file for file in files if is_text(file.kind)), key=lambda file: file.path.suffix.lower())
@@ -206,7 +209,7 @@ def _drop_descriptions(groups: dict[Parts, list[File]], listing: Listing) -> boo
 
 
 def _describes(description: File, text: File) -> bool:
-    """Whether a JSON object says nothing else than the text does."""
+    """Whether the captions in a JSON object, if it has any, equal the text."""
     try:
         content = json.loads(description.path.read_text(encoding="utf-8-sig"))
         caption = text.path.read_text(encoding="utf-8-sig").strip()
@@ -219,7 +222,7 @@ def _describes(description: File, text: File) -> bool:
 def _add_classes(
     found: dict[Parts, Example], split_level: int | None, directory: pathlib.Path, layout: str, listing: Listing
 ) -> None:
-    """A label for each example, where every one lies in a folder of a class: `cats/1.png`, `dogs/2.png`."""
+    """Adds a label to each example, where every example lies in a class folder: `cats/1.png`, `dogs/2.png`."""
     folders = {key: _without(key, split_level)[:-1] for key in found}
     inner = [key for key, example in found.items() if not all(is_text(item.kind) for item in example.items.values())]
     inner, level = inner or list(found), 0

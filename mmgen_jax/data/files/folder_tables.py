@@ -1,6 +1,6 @@
-"""Tables that say more of the files of a folder: captions, classes, splits; CSV, TSV, JSON lines, COCO and the like.
+"""Tables with captions, classes or splits of a folder's files: CSV, TSV, JSON lines, COCO and similar formats.
 
-A table is known by what it holds: one of its columns names files of the folder. The columns beside it are known by
+A table is recognised by its content: one of its columns names files of the folder. Its other columns are recognised by
 their names (below), or in a file without a header by their content.
 """
 
@@ -30,18 +30,18 @@ LABELS = ("label", "class", "category", "class_name")
 SPLIT_COLUMNS = ("split", "subset", "partition", "set")
 DELIMITERS = {".csv": ",;\t|", ".tsv": "\t"}  # of another suffix: _OTHER
 _OTHER = "\t,|;"
-NO_OBJECT = "one JSON object", "none", "mend the line"  # of an error
-SAMPLE = 200  # rows from which columns are told
+NO_OBJECT = "one JSON object", "none", "mend the line"  # arguments of DataError
+SAMPLE = 200  # rows that are read to recognise the columns
 
 Key = tuple[str, ...]
 
 
 class Names:
-    """Which example a cell names: by a path relative to the table or the folder, by a file's name or its stem."""
+    """Finds the example that a cell names: by a path relative to the table or the folder, by a file's name or stem."""
 
     def __init__(self, directory: pathlib.Path, found: Mapping[Key, Example]):
         self._by_path: dict[str, Key] = {}
-        self._by_name: dict[str, Key | None] = {}  # None of a name that several examples have
+        self._by_name: dict[str, Key | None] = {}  # None for a name that several examples have
         self._folders: set[str] = set()
         for key, example in found.items():
             for item in example.items.values():
@@ -56,7 +56,7 @@ class Names:
                         self._by_name[name] = None
 
     def find(self, cell: Any, folder: str, stems: bool = True) -> Key | None:
-        """The key of the example, None of no or several; `stems`: whether the suffix may be missing."""
+        """The key of the example, None for no example or several; `stems`: whether the suffix may be missing."""
         if isinstance(cell, bool) or not isinstance(cell, str | int) or cell == "":
             return None
         path = re.sub(r"#\d+$", "", _folded(str(cell).strip().replace("\\", "/")))
@@ -89,18 +89,18 @@ class Row:
 class Table:
     path: pathlib.Path
     rows: list[Row]
-    columns: dict[str, str]  # what each is taken for, "" where it is not used
-    folder: str  # that holds it, below the directory
+    columns: dict[str, str]  # the role of each column, "" for an unused column
+    folder: str  # the folder of the table, relative to the directory
     bad: tuple[DataError, ...] = ()  # lines that cannot be read
 
     @property
     def name(self) -> str:
-        """Its path below the directory."""
+        """The path of the table below the directory."""
         return posixpath.join(self.folder, self.path.name).removeprefix("./")
 
     @property
     def gives(self) -> set[str]:
-        """`text`, `label`, `split`"""
+        """Those of `text`, `label` and `split` that the table gives."""
         rows = self.rows
         found = {"text": any(r.texts for r in rows), "label": any(r.label is not None for r in rows)}
         found["split"] = any(r.split for r in rows)
@@ -117,7 +117,7 @@ def read(path: pathlib.Path, directory: pathlib.Path, names: Names) -> Table | N
     """The table of a file; None where no column names files.
 
     Raises:
-      DataError: it cannot be read as UTF-8.
+      DataError: the file cannot be read as UTF-8.
     """
     try:
         content = path.read_bytes().decode("utf-8-sig")
@@ -188,7 +188,7 @@ def _table(path: pathlib.Path, folder: str, rows: list[tuple[int, dict[str, Any]
 
 
 def _file_columns(columns: list[str], named: Mapping[str, str], sample, folder: str, names: Names) -> list[str]:
-    """Of columns that name files the first by FILES, and others that name them with their suffixes."""
+    """Of the columns that name files: the first in the order of FILES, and all that name files with suffixes."""
     known = sorted((c for c in columns if named[c] in FILES), key=lambda c: FILES.index(named[c])) or columns[:1]
     return known[:1] + [
         column
@@ -245,7 +245,7 @@ def _delimited(lines: list[str], delimiter: str, names: Names, folder: str) -> l
 
 
 def _object(line: str) -> dict[str, Any] | None:
-    """None of a line that is no JSON object."""
+    """The JSON object of a line; None for a line that holds none."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

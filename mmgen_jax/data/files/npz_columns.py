@@ -1,4 +1,4 @@
-"""The arrays of an .npz file by modality and split, whatever their names are like; see `data/npz.py`."""
+"""The arrays of an .npz file by modality and split, which are recognised by their names; see `data/npz.py`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ROLE = 0xA44A
 
 
 def held(file: str, seed: int, together: tuple[str, ...]) -> tuple[dict[str, str], list[str], list[str]]:
-    """`{modality: kind}` of a file; the splits of its examples, at the default fractions, and of those that have all of
-    the modalities `together`.
+    """`(kinds, splits, paired)` of a file: `{modality: kind}`; the split of each example, at the default fractions; and
+    the splits of the examples that have all modalities of `together`.
 
     Raises:
-      DataError: it cannot be read.
+      DataError: the file cannot be read.
     """
     columns = Columns(file)
     splits = columns.splits(seed, {"validation": 0.1, "test": 0.1})
@@ -35,7 +35,7 @@ def held(file: str, seed: int, together: tuple[str, ...]) -> tuple[dict[str, str
 
 
 class Columns:
-    """The arrays of a file by modality, those of several splits one after the other."""
+    """The arrays of a file by modality; the arrays of several splits are joined, one after the other."""
 
     def __init__(self, file: str):
         """Raises DataError where the file cannot be read, or its arrays do not fit together."""
@@ -49,7 +49,7 @@ class Columns:
         except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
             raise DataError(file, "data", "file", "an .npz file", error, "write it with numpy.savez") from error
         self._parts: dict[str, dict[str, str]] = {}  # {modality: {split or "": array}}
-        about: dict[str, dict[str, str]] = {}  # by what names its array, which may have no modality's name
+        about: dict[str, dict[str, str]] = {}  # by the name of the array, which may be no modality's name
         called: dict[str, str] = {}
         self._lengths: dict[tuple[str, str], int] = {}  # {(modality, split or ""): examples}
         self.kinds: dict[str, str] = {}
@@ -109,7 +109,7 @@ class Columns:
                 raise DataError(self._file, key, "shape", "one number", list(got.shape), "resample to one rate")
 
     def read(self, name: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """`[N, …]`, and what the file says of it."""
+        """The array `[N, …]` of a modality, and the file's arrays about it (mask, classes, sample rate)."""
         parts = [self._array(self._parts[name][part]) for part in self._order]
         return np.concatenate(parts), {key: self._arrays[at] for key, at in self._about.get(name, {}).items()}
 
@@ -121,7 +121,7 @@ class Columns:
         return have
 
     def splits(self, seed: int, fractions: Mapping[str, float]) -> np.ndarray:
-        """`[N]` the name of each example's split."""
+        """`[N]`: the name of each example's split."""
         found = np.concatenate([np.full(size, part or "train", "U10") for part, size in self._sizes.items()])
         for part, fraction in fractions.items():
             if part in self._sizes or not fraction:
@@ -134,7 +134,7 @@ class Columns:
 
 
 def _named(key: str) -> tuple[str, str]:
-    """The modality and split that a key names: `x_train` is of the split train, its kind still to be seen."""
+    """The modality and split that a key names: `x_train` gives the split `train`, and leaves the modality open ("")."""
     part, words = "", key.lower().replace("-", "_").split("_")
     for at in (0, -1):
         if len(words) > 1 and (part := split_name(words[at])):
@@ -145,7 +145,7 @@ def _named(key: str) -> tuple[str, str]:
 
 
 def alias(name: str, default: str) -> str:
-    """The modality that `name` stands for, in any case of letters or in the plural; "" where its kind is still open."""
+    """The modality that `name` stands for, in upper or lower case or plural; "" where the name leaves it open."""
     names = (name.lower(), name.lower().removesuffix("s"))
     known = {kind: kind for kind in kinds.names()} | ALIASES
     return next((known[name] for name in names if name in known), default)

@@ -1,4 +1,4 @@
-"""What the features of a prepared TFDS set become: one class for each of the feature types of `data/prepare.py`."""
+"""Converts the features of a prepared TFDS set to modalities: one class for each feature type of `data/prepare.py`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Feature:
     name: str
     described: Mapping[str, Any]
 
-    has_pieces: ClassVar[bool] = False  # whether it can be cut into pieces that are examples (`text_pieces`)
+    has_pieces: ClassVar[bool] = False  # whether the feature can be cut into pieces that are examples (`text_pieces`)
 
     def modality(self) -> Modality:
         raise NotImplementedError
 
     def stored(self, prepared: arrays.Arrays, field: str) -> np.ndarray | None:
-        """The column as the export holds it, None where `rows` make it."""
+        """The column as the export holds it; None where `rows` must convert it."""
         return None
 
     def parameters(self) -> dict[str, Any]:
-        """What the rows depend on, beside the modality's shape and rate."""
+        """Parameters that the rows depend on, beside the modality's shape and rate."""
         return {}
 
     def rows(self, prepared: arrays.Arrays, field: str, modality: Modality) -> Iterator[np.ndarray]:
@@ -129,7 +129,7 @@ class Video(Image):
 
 
 class Tensor(Feature):
-    """`[D]` or `[T, D]` float32, numbers that no other type says more of."""
+    """`[D]` or `[T, D]` float32: numbers for which there is no more specific type."""
 
     def modality(self) -> Modality:
         shape = tuple(self.described["shape"])
@@ -171,7 +171,7 @@ def _waveform(value: np.ndarray, rate: int, modality: Modality) -> np.ndarray:
 
 
 def _picture(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """`[H, W, C] uint8` from an image of that many channels or the bytes of a file: its middle, resized."""
+    """`[H, W, C] uint8` from an image array or from the bytes of an image file: the middle of the image, resized."""
     from PIL import Image, ImageOps
 
     if value.shape == shape:

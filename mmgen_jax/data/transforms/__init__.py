@@ -1,4 +1,4 @@
-"""Pictures made from pictures, one transform a file: what the pipeline adds to each example (`config.derived`).
+"""Transforms of pictures, one per file. The pipeline adds their results to each example (`config.derived`).
 
 A transform is a module with a class `Transform`, a frozen dataclass built from `config.derived.<name>`:
 

@@ -1,4 +1,4 @@
-"""A copy under a second name: where a target, or another transform, is also to be read as it is."""
+"""A copy under a second name, to read a modality unchanged that is also a target or the input of another transform."""
 
 from __future__ import annotations
 

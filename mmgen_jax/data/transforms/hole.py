@@ -16,7 +16,7 @@ class Transform:
     """A picture `[H, W, C]` and a mask `[H, W, 1]` to `[H, W, C]`; `of=("image", "mask")`.
 
     Raises:
-      ConfigError: in `modality`: the mask is of another size, or is none.
+      ConfigError: in `modality`: there is no mask, or the mask has another size.
     """
 
     def modality(self, of: Modality, mask: Modality | None = None) -> Modality:

@@ -1,4 +1,4 @@
-"""Where a picture is to be completed: a random box, or free-form strokes (as in Yu et al., 2019, Gated Convolution)."""
+"""Masks for inpainting: a random box, or free-form strokes (as in Yu et al., 2019, Gated Convolution)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_STROKES = 64
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
-    """`[H, W, C]` to a mask `[H, W, 1]`: 1 in the hole, -1 elsewhere. Of the picture only the size counts.
+    """`[H, W, C]` to a mask `[H, W, 1]`: 1 in the hole, -1 elsewhere. Only the size of the picture is used.
 
     Args:
-      shape: `box`, one rectangle anywhere; `strokes`, strokes of a brush until they cover the share; `either`: half of
-        the examples have one, half the other.
+      shape: `box`, one rectangle anywhere; `strokes`, strokes of a brush until they cover the share; `either`, a box or
+        strokes with probability 1/2 each.
       sides: range of each side of a box, as a share of the picture's side.
-      share: range of the share of the picture that the strokes cover, at least.
+      share: range of the smallest share of the picture that the strokes cover.
 
     Raises:
       ConfigError: an unknown shape, or a range whose low end is above its high end.
@@ -53,7 +53,7 @@ class Transform:
 
 
 def box(grid: tuple[int, ...], sides: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """`[H, W] bool`, True in one rectangle, whose sides are shares of the grid's, drawn from `sides`."""
+    """`[H, W] bool`, True in one rectangle; its sides are shares of the grid's sides, drawn from the range `sides`."""
     hole = np.zeros(grid, bool)
     lengths = [max(1, round(side * rng.uniform(*sides))) for side in grid]
     low = [rng.integers(0, side - length + 1) for side, length in zip(grid, lengths)]

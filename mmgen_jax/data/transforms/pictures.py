@@ -1,4 +1,4 @@
-"""What transforms of pictures share: the check of what they read, its modality with another shape, and ranges."""
+"""Helpers for transforms of pictures: a check of the input, a modality with another shape, and ranges of numbers."""
 
 from __future__ import annotations
 
