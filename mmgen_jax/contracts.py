@@ -62,6 +62,7 @@ class Kind(Protocol):
     has_vocabulary: bool  # whether arrays hold ids of a vocabulary; `read_file` then returns a string
     eight_bits: bool  # whether the kind's files hold at most 8 bits per element; the cache then stores uint8
     is_picture: bool  # whether an example is one picture; `of_picture(Picture)` then gives a file's `[H, W, C]`
+    binary: bool  # whether an array has two values alone, as a mask; transforms that give values between refuse it
 
     modality: Modality
 
