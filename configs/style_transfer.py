@@ -18,7 +18,7 @@ from mmgen_jax.config import presets, schema
 from mmgen_jax.config.override import override
 
 ARGUMENTS = ("clothing", "large")
-ENCODER_STEPS, STEPS = 400, 2000
+ENCODER_STEPS, STEPS = 400, 5000
 
 
 def get_config(arg="clothing"):
@@ -35,7 +35,7 @@ def get_config(arg="clothing"):
     config.derived = {"photo": {"name": "copy", "of": "image"}}
     config.aligned = ("photo", "style")
     config.target_encoder = {"name": "image.pyramid", "channels": (16, 48, 96)}
-    config.generator = {"name": "grid", "width": 32, "max_width": 64, "num_blocks": 1, "norm": "none"}
+    config.generator = {"name": "grid", "width": 16, "max_width": 64, "num_blocks": 1, "norm": "none"}
     config.generator.upsampling = "nearest"
     config.objective = {"name": "style_transfer", "target": "image", "label": "image_clothing", "style_loss": "gram"}
     config.objective.smoothness = 1.0
@@ -46,7 +46,7 @@ def get_config(arg="clothing"):
             "schedule": "cosine",
             "warmup_steps": 50,
             "clip_norm": 1.0,
-            "ema_decay": 0.99,
+            "ema_decay": 0.998,
             "start_step": ENCODER_STEPS,
         },
     }
