@@ -23,7 +23,7 @@ def sheet(workdir):
     for heading, labels in SHEETS.items():
         if found := {label: (runs[label], {}) for label in labels if label in runs}:
             parts[heading] = sheets.example_sheet(found, ("photo",), "image")
-    return sheets.stack(parts)
+    return sheets.stack(parts, beside=True)
 
 
 if __name__ == "__main__":

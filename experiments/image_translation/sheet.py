@@ -19,7 +19,7 @@ def sheet(workdir):
     for task, source in SOURCES.items():
         if found := {name: (runs[f"{task}: {name}"], {}) for name in MODELS if f"{task}: {name}" in runs}:
             parts[task] = sheets.example_sheet(found, (source,), "image")
-    return sheets.stack(parts)
+    return sheets.stack(parts, beside=True)
 
 
 if __name__ == "__main__":

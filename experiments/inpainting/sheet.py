@@ -18,7 +18,7 @@ def sheet(workdir):
     for data, models in MODELS.items():
         if found := {name: (runs[f"{data}: {name}"], {}) for name in models if f"{data}: {name}" in runs}:
             parts[data] = sheets.example_sheet(found, ("photo",), "image")
-    return sheets.stack(parts)
+    return sheets.stack(parts, beside=True)
 
 
 if __name__ == "__main__":

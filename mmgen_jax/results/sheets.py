@@ -148,21 +148,23 @@ def _columns(columns: Mapping[str, np.ndarray], worst: int) -> PIL.Image.Image:
     return sheet
 
 
-def stack(sheets: Mapping[str, PIL.Image.Image]) -> PIL.Image.Image:
-    """Sheets below each other, each under its heading.
+def stack(sheets: Mapping[str, PIL.Image.Image], beside: bool = False) -> PIL.Image.Image:
+    """Sheets below each other, each under its heading; with `beside`, side by side.
 
     Raises:
       ConfigError: no sheet.
     """
     if not sheets:
         raise ConfigError("stack: expected at least one sheet, got none")
-    width = max(sheet.width for sheet in sheets.values())
-    whole = PIL.Image.new("RGB", (width, sum(LINE + GAP + sheet.height for sheet in sheets.values())), "white")
-    y = 0
-    for heading, sheet in sheets.items():
-        fonts.draw(whole, (GAP, y + GAP), heading, "black", FONT_SIZE)
-        whole.paste(sheet, (0, y + GAP + LINE))
-        y += LINE + GAP + sheet.height
+    widths = [max(sheet.width, GAP + round(fonts.length(title, FONT_SIZE))) for title, sheet in sheets.items()]
+    heights = [LINE + GAP + sheet.height for sheet in sheets.values()]
+    size = (sum(widths), max(heights)) if beside else (max(widths), sum(heights))
+    whole, place = PIL.Image.new("RGB", size, "white"), 0
+    for (title, sheet), width, height in zip(sheets.items(), widths, heights):
+        x, y = (place, 0) if beside else (0, place)
+        fonts.draw(whole, (x + GAP, y + GAP), title, "black", FONT_SIZE)
+        whole.paste(sheet, (x, y + GAP + LINE))
+        place += width if beside else height
     return whole
 
 

@@ -100,6 +100,10 @@ def test_sheets_are_stacked_under_their_headings():
     assert whole.shape == (2 * line + 17, 50, 3)
     assert (whole[line : line + 8, :30] == (255, 0, 0)).all() and (whole[-9:] == (0, 0, 255)).all()
     assert (whole[line : line + 8, 30:] == 255).all() and (whole[:line] != 255).any()
+    beside = np.asarray(sheets.stack(parts, beside=True))
+    first = max(30, sheets.GAP + round(fonts.length("red", sheets.FONT_SIZE)))
+    assert beside.shape == (line + 9, first + 50, 3)
+    assert (beside[line : line + 8, :30] == (255, 0, 0)).all() and (beside[line:, first:] == (0, 0, 255)).all()
     with pytest.raises(ConfigError, match="at least one sheet"):
         sheets.stack({})
 
