@@ -34,11 +34,15 @@ def tables() -> str:
         psnr, ssim = (line["metrics"][f"test/error/{metric}"] for metric in ("psnr", "ssim"))
         for name in psnr["baselines"]:
             label = f"{cell.label}: {name.replace('_', ' ')}"
-            found = {"psnr": psnr["baselines"][name], "ssim": ssim["baselines"][name]}
-            metrics = {f"test/error/{metric}": {"n": psnr["n"], **entry} for metric, entry in found.items()}
+            metrics = {f"test/error/{key}": beside(of, name) for key, of in (("psnr", psnr), ("ssim", ssim))}
             rows[label] = [label]
             made.append(line | {"config_hash": label, "baseline": name, "metrics": metrics})
     return markdown(rows, made, COLUMNS)
+
+
+def beside(entry, name):
+    """The entry of a baseline, which is measured as the model beside it; `how` it was computed is left out."""
+    return entry | entry["baselines"][name] | {"baselines": {}, "how": ""}
 
 
 if __name__ == "__main__":

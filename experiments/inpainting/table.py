@@ -44,9 +44,7 @@ def tables() -> str:
 
 def baseline(line, label, name):
     """The line of a completion that needs no model, from the entries of a model's line."""
-    found = {
-        metric: e["baselines"][name] | {"n": e["n"]} for metric, e in line["metrics"].items() if e.get("baselines")
-    }
+    found = {metric: e | e["baselines"][name] for metric, e in line["metrics"].items() if e.get("baselines")}
     return line | {"config_hash": label, "baseline": name, "metrics": found}
 
 
