@@ -60,7 +60,7 @@ WIDTH = {"image": 32, "audio": 32, "video": 16}  # channels of the finest grid; 
 CODES = {"image": (128, 8, 1500), "audio": (512, 16, 2500), "video": (512, 8, 2000)}  # size, length, tokenizer's steps
 # Of the encoder to codes or latents: the channels of its stages, and the residual blocks of each stage. Codes are of a
 # whole clip, latents of each frame.
-STAGES = {"image": ((32, 64), 1), "audio": ((128,), 2), "video": ((16, 32, 64), 0), "frame": ((32, 64), 1)}
+STAGES = {"image": ((32, 64), 1), "audio": ((128,), 2), "video": ((16, 32, 64), 0), "frame": ((16, 32, 64), 1)}
 
 
 def get_config(arg="scenes"):
@@ -223,13 +223,15 @@ def diffusion(config, data, target):
     if sound:
         config.representation = stacked(config, "audio", {"name": "kl_autoencoder", "latent_dim": 16})
     else:
-        of_frame = stacked(config, "frame", {"name": "kl_autoencoder", "latent_dim": 4})
-        config.representation = {"name": "per_frame", "frames_per_step": 2, "of": of_frame}
-    config.generator = {"name": "unet", "patch_size": 1, "channels": (128, 192), "num_blocks": 2, "skips": "concat"}
+        of_frame = stacked(config, "frame", {"name": "kl_autoencoder", "latent_dim": 6})
+        config.representation = {"name": "per_frame", "frames_per_step": 4, "of": of_frame}
+    unet = {"name": "unet", "patch_size": 1, "channels": (128, 192), "num_blocks": 2, "skips": "concat"}
+    dit = {"name": "dit", "patch_size": 1, "features": 256, "num_layers": 6, "num_heads": 4}
+    config.generator = unet if sound else dit
     begin = 1500
     config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
     config.optimizers.generator.start_step = begin
-    config.train.steps = begin + 5000
+    config.train.steps = begin + (5000 if sound else 8000)
 
 
 def stacked(config, part, fields):

@@ -1,12 +1,13 @@
 """A clip as its frames, each in the representation `of`, with the same parameters for all frames.
 
-The continuous values of the frames become channels of one grid, `[T, H, W, C]` to `[h, w, T * c]`, so that a family
-models a clip with networks for images; discrete codes of the frames follow each other in time.
+The continuous values of each frame become the channels of a sequence, `[T, H, W, C]` to `[T, h * w * c]`, so that a
+family models a clip with networks for sequences. Discrete codes of the frames follow each other in time.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -28,7 +29,7 @@ class Representation:
       frames_per_step: number of frames of each clip that a step trains on, drawn anew in each step; 0: all frames.
 
     Raises:
-      ConfigError: the modality has no frames, or fewer than `frames_per_step`; a frame's values lie on no grid.
+      ConfigError: the modality has no frames, or fewer than `frames_per_step`.
     """
 
     modality: Modality
@@ -41,8 +42,6 @@ class Representation:
                 f"representation 'per_frame': frames_per_step: expected 0 to {self.num_frames}, the number of frames, "
                 f"got {self.frames_per_step}"
             )
-        if isinstance(self.of.space, Continuous) and self.of.space.rank == 0:
-            raise ConfigError(f"representation 'per_frame': needs frames on a grid, got {self.of.space}; change `of`")
 
     @staticmethod
     def part_of(modality: Modality) -> Modality:
@@ -60,8 +59,7 @@ class Representation:
         space = self.of.space
         if isinstance(space, Discrete):
             return dataclasses.replace(space, length=self.num_frames * space.length)
-        *grid, channels = space.shape
-        return dataclasses.replace(space, shape=(*grid, self.num_frames * channels))
+        return dataclasses.replace(space, shape=(self.num_frames, math.prod(space.shape)))
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -81,20 +79,12 @@ class Representation:
 
     def encode(self, params, collections, target: jax.Array) -> jax.Array:
         """Clips `[B, *modality.shape]` to `[B, *space.shape]`."""
-        codes = self.of.encode(params, collections, _folded(target))
-        codes = codes.reshape(len(target), self.num_frames, *codes.shape[1:])
-        if isinstance(self.of.space, Continuous):
-            codes = jnp.moveaxis(codes, 1, -2)
-        return codes.reshape(len(target), *self.space.shape)
+        return self.of.encode(params, collections, _folded(target)).reshape(len(target), *self.space.shape)
 
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
         """The inverse of `encode`, as far as `of` has one."""
-        if isinstance(self.of.space, Continuous):
-            *grid, channels = self.of.space.shape
-            frames = jnp.moveaxis(code.reshape(len(code), *grid, self.num_frames, channels), -2, 1)
-        else:
-            frames = code.reshape(len(code), self.num_frames, -1)
-        return self.of.decode(params, collections, _folded(frames)).reshape(len(code), *self.modality.shape)
+        frames = code.reshape(-1, *self.of.space.shape)
+        return self.of.decode(params, collections, frames).reshape(len(code), *self.modality.shape)
 
 
 def _folded(clips: jax.Array) -> jax.Array:

@@ -21,12 +21,12 @@ def of(inner, **fields):
     return per_frame.Representation(modality=CLIP, of=inner, **fields)
 
 
-def test_frames_become_channels_in_their_order_and_come_back():
+def test_frames_follow_each_other_in_time_and_come_back():
     frames = of(identity.Representation(IMAGE))
     code = frames.encode({}, {}, CLIPS)
-    assert frames.space == Continuous((4, 4, 3)) and frames.players == ()
+    assert frames.space == Continuous((3, 16)) and frames.players == ()
     for time in range(3):
-        np.testing.assert_array_equal(code[..., time], CLIPS[:, time, ..., 0])
+        np.testing.assert_array_equal(code[:, time], CLIPS[:, time].reshape(8, 16))
     np.testing.assert_array_equal(frames.decode({}, {}, code), CLIPS)
 
 
@@ -34,11 +34,11 @@ def test_latents_of_a_clip_are_those_of_its_frames():
     representation = of(latents())
     params, collections = initial(representation, CLIPS)
     code = representation.encode(params, collections, CLIPS)
-    assert representation.space == Continuous((2, 2, 9), bounded=False) and code.shape == (8, 2, 2, 9)
+    assert representation.space == Continuous((3, 12), bounded=False) and code.shape == (8, 3, 12)
     decoded = representation.decode(params, collections, code)
     for time in range(3):
         alone = latents().encode(params, collections, CLIPS[:, time])
-        np.testing.assert_allclose(code[..., 3 * time : 3 * time + 3], alone, atol=1e-6)
+        np.testing.assert_allclose(code[:, time], alone.reshape(8, 12), atol=1e-6)
         np.testing.assert_allclose(decoded[:, time], latents().decode(params, collections, alone), atol=1e-6)
 
 
