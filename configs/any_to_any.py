@@ -169,9 +169,9 @@ def variational(config, data, target):
         config.objective.scale = 0.25
     if target == "video":
         config.target_encoder = {"name": "video.frame_lstm", "features": 64, "channels": (16, 32), "norm": "none"}
-        config.generator = {"name": "temporal", "width": 32, "max_width": 128}
+        config.generator = {"name": "temporal", "width": width, "max_width": 128}
         config.objective.update({"latent_dim": 32, "prior": "mixture", "beta": 1.0})
-        config.train.steps = 5000
+        config.train.steps = 4000
     if config.encoders:
         config.generator.conditions_at = "both"
     config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
