@@ -65,7 +65,7 @@ def regression(config, data):
             "ema_decay": 0.998,
         }
     }
-    config.train.steps = 3000 if small else 7000
+    config.train.steps = 3000 if small else 5000
 
 
 def adversarial(config, data):
