@@ -13,7 +13,7 @@ default), then, separated by commas and in any order:
 
 The values above are the defaults. `--config.fusion.name=gated`, for example, fuses several conditions in another way. A
 sound is modelled as its log-mel spectrogram and decoded by Griffin-Lim. `autoregressive` models codes of the target,
-`diffusion` of a sound or clip models latents; the VQ-VAE or KL autoencoder is trained in the first stage of the run.
+`diffusion` latents of a sound or of each frame of a clip; the VQ-VAE or KL autoencoder is trained in the first stage.
 Refused: a text target for `variational`, `reconstruction` and `diffusion`, which model continuous values (with a text
 target, `adversarial` is the adversarial captioner), and conditions for `reconstruction`, which encodes its target.
 
@@ -23,7 +23,7 @@ the digit is recognised, and minutes.
     target   adversarial    variational    autoregressive   diffusion
     image    0.999, 8       0.960, 3       0.997, 16        0.989, 10
     audio    0.467, 4       0.707, 8       0.890, 10        0.984, 13
-    video    0.136, 16      not measured   0.619, 28        0.601, 48
+    video    0.136, 16      0.546, 8       0.619, 28        0.996, 35
 
 Other sources: `experiments/any_to_any`.
 """
