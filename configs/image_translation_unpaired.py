@@ -10,6 +10,10 @@ and the paper's widths, for one accelerator; not measured.
 The generators are residual networks, the discriminators see patches of 34 px. `digits` has an identity loss: a
 generator that is given a picture of its target set has to return the picture, so that ink stays ink and paper stays
 paper. `colour` has no identity loss, since grey and coloured photos have different channels.
+
+Expected for `digits`, seed 0, 13 minutes on one CPU core: all translations are taken for the other set; the digit is
+kept in 0.72 (to scikit-learn's; 0.63 without translation) and 0.78 (to MNIST; 0.94 without translation). `colour` is
+not measured.
 """
 
 from mmgen_jax.config import presets, schema

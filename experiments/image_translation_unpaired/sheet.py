@@ -21,7 +21,7 @@ def sheet(workdir):
             parts[heading] = sheets.example_sheet(found, (source,), target, num=10, worst=0, truth=False)
     if "colour" in runs:
         parts["colour"] = sheets.example_sheet({"CycleGAN": (runs["colour"], {})}, ("grey",), "image")
-    return sheets.stack(parts)
+    return sheets.stack(parts, beside=True)
 
 
 if __name__ == "__main__":
