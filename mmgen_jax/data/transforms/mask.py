@@ -64,6 +64,8 @@ def box(grid: tuple[int, ...], sides: tuple[float, float], rng: np.random.Genera
 def strokes(grid: tuple[int, ...], share: float, rng: np.random.Generator) -> np.ndarray:
     """`[H, W] bool`, True under the strokes of a round brush, which cover `share` of the grid or a little more.
 
+    At most `MAX_STROKES` strokes are drawn, so that a share near 1 may not be reached.
+
     A stroke is 2 to 5 straight segments, each turned by up to 70 degrees against the one before. A segment is 10 to
     30 % of the shorter side long, the brush is 6 to 14 % of it wide.
     """
