@@ -183,7 +183,7 @@ def _representation(fields, modality: Modality, common, where: str):
     """The representation of a target, with the representation that it is built on (`of`)."""
     if not isinstance(fields, ml_collections.ConfigDict):
         raise ConfigError(f"config.{where}: expected a group of fields with a name, got {fields!r}")
-    part = getattr(lookup.find("representations", fields["name"]), "part_of", lambda whole: whole)(modality)
+    part = getattr(lookup.find("representations", str(fields.get("name"))), "part_of", lambda whole: whole)(modality)
     inner = _representation(fields["of"], part, common, f"{where}.of") if fields.get("of") else None
     of = inner or lookup.find("representations", "identity")(part)
     facts = common | _facts(part) | {"shape": of.space.shape}
