@@ -13,6 +13,9 @@ Argument: `clothing` (the default) or `digits`, then the family:
     diffusion      an unconditional model of whole pictures; in sampling, the known pixels follow their own path
 
 as in `clothing,adversarial`; `large` or `<argument>_large`: 64 px, sized for one accelerator.
+
+Expected for `clothing`, seed 0, 28 minutes on one CPU core: PSNR in the hole of 24.0, 23.0 and 20.8 dB for squares of
+16, 24 and 32 px, and 22.0 dB for strokes (biharmonic completion: 22.6, 21.0, 17.8 and 21.0). The others: not measured.
 """
 
 from mmgen_jax.config import presets, schema
