@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mmgen_jax import contracts
+from mmgen_jax.config.ranges import Count
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous, Discrete
@@ -34,7 +35,7 @@ class Representation:
 
     modality: Modality
     of: contracts.Representation
-    frames_per_step: int = 0
+    frames_per_step: Count = 0
 
     def __post_init__(self):
         if not 0 <= self.frames_per_step <= self.num_frames:
