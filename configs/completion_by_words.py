@@ -7,6 +7,7 @@ Argument: `words` (the default) or `none`, the same model without the text, whic
 `<argument>_large`: sized for one accelerator. As `inpainting.py:clothing,adversarial`, with one more condition: an
 encoder of texts, whose vector scales and shifts every gated convolution and projects onto the discriminator's patches.
 The captions of the data name the kind of garment and nothing else (no colours), so the model learns no other words.
+Not measured.
 """
 
 from mmgen_jax.config import presets, schema

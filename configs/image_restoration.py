@@ -19,6 +19,8 @@ and minutes of processor time.
     x2          32.6     27.9, bicubic               3.5
     x4          26.6     23.2, bicubic               1.8
 
+`x4,adversarial` and `emoji` are not measured.
+
 `large` or `<argument>_large`: a network and a training for one accelerator, not measured.
 """
 

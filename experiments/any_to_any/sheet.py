@@ -1,4 +1,7 @@
-"""Draws samples.png, what each family makes of the same texts: python experiments/any_to_any/sheet.py WORKDIR"""
+"""Draws samples.png, what each family makes of the same texts: python experiments/any_to_any/sheet.py WORKDIR [TARGET]
+
+With a TARGET (image, audio or video), the sheet of this target alone, as TARGET.png.
+"""
 
 import pathlib
 import sys
@@ -13,11 +16,11 @@ TARGETS = ("image", "audio", "video")
 FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")
 
 
-def sheet(workdir):
+def sheet(workdir, targets=TARGETS):
     runs = sheets.first_runs(pathlib.Path(__file__).with_name("sweep.py"), workdir)
     parts = {}
     for data, prompts in PROMPTS.items():
-        for target in TARGETS:
+        for target in targets:
             labels = {family: f"{data}: text to {target}, {family}" for family in FAMILIES}
             found = {family: runs[label] for family, label in labels.items() if label in runs}
             if found:
@@ -26,6 +29,8 @@ def sheet(workdir):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    workdir, *targets = sys.argv[1:] or [""]
+    if not workdir or len(targets) > 1 or not set(targets) <= set(TARGETS):
         sys.exit(__doc__)
-    sheets.save(sheet(sys.argv[1]), pathlib.Path(__file__).parent)
+    name = targets[0] if targets else "samples"
+    sheets.save(sheet(workdir, targets or TARGETS), pathlib.Path(__file__).parent, name)

@@ -206,10 +206,11 @@ def write(
     return save(sheet, folder)
 
 
-def save(sheet: PIL.Image.Image, folder: pathlib.Path) -> pathlib.Path:
-    """Writes a sheet as `samples.png` of a folder, in 256 colours; returns its path."""
-    sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(folder / "samples.png", optimize=True)
-    return folder / "samples.png"
+def save(sheet: PIL.Image.Image, folder: pathlib.Path, name: str = "samples") -> pathlib.Path:
+    """Writes a sheet as `<name>.png` of a folder, in 256 colours; returns its path."""
+    path = folder / f"{name}.png"
+    sheet.quantize(256, dither=PIL.Image.Dither.NONE).save(path, optimize=True)
+    return path
 
 
 def _drawn(workdir: pathlib.Path, prompts: Sequence[str], num: int, seed: int) -> np.ndarray:

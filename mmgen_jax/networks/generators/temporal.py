@@ -13,36 +13,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.config.ranges import NotNegative, Size
+from mmgen_jax.config.ranges import Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators import conv
 from mmgen_jax.networks.layers.aligned import to_grid
 
+OF_A_FRAME = ("width", "max_width", "norm", "conditions_at", "batch_conditions", "input_bias", "init_std", "dtype")
 
-class Generator(nn.Module):
-    """`[B, Z] -> [B, T, H, W, C]`, unbounded.
+
+class Generator(conv.Generator):
+    """`[B, Z] -> [B, T, H, W, C]`, unbounded; the further fields are those of `generators/conv`, for a frame's network.
 
     Args:
       shape: `(T, H, W, C)`.
       features: length of the code of each frame.
-      width, max_width, norm, conditions_at, batch_conditions, input_bias, init_std: those of `generators/conv`, for
-        the network of a frame.
 
     Raises:
       ConfigError: a shape without frames; see also `generators/conv`.
     """
 
-    shape: tuple[int, ...]
     features: Size = 64
-    width: Size = 32
-    max_width: Size = 256
-    norm: str = "batch"
-    conditions_at: str = "input"
-    batch_conditions: bool = False
-    input_bias: bool = True
-    init_std: NotNegative = 0.0
-    dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
         if len(self.shape) != 4:
@@ -55,8 +46,7 @@ class Generator(nn.Module):
         codes = nn.relu(nn.Dense(2 * self.features, dtype=self.dtype)(latent.astype(self.dtype)))
         codes = nn.Dense(num * self.features, dtype=self.dtype)(codes).reshape(-1, self.features)
         latents = jnp.concatenate([jnp.repeat(latent, num, axis=0), codes.astype(latent.dtype)], axis=-1)
-        own = ("width", "max_width", "norm", "conditions_at", "batch_conditions", "input_bias", "init_std", "dtype")
-        fields = {name: getattr(self, name) for name in own}
+        fields = {name: getattr(self, name) for name in OF_A_FRAME}
         frames = conv.Generator(self.shape[1:], **fields, name="frame")(latents, _of_frames(condition, num), train)
         return frames.reshape(-1, *self.shape)
 
