@@ -19,7 +19,8 @@ not measured.
 from mmgen_jax.config import presets, schema
 from mmgen_jax.config.override import override
 
-ARGUMENTS = ("digits", "colour", "large")
+ARGUMENTS = ("digits", "digits_labelled", "colour", "large")
+CLASSIFIER_STEPS = 600
 
 LARGE = {
     "dtype": "bfloat16",
@@ -46,11 +47,11 @@ def get_config(arg="digits"):
     config.generator = {"name": "resnet_translation", "width": 16, "num_blocks": 3}
     config.discriminator = {"name": "patch", "width": 24, "num_stages": 2}
     config.train.batch_size = 8
-    config.train.steps = 6000 if task == "digits" else 2500
+    config.train.steps = 2500 if task == "colour" else 6000
     # As in the paper, the learning rate is constant for half of the steps and falls to 0 in the other half.
     adam = {"lr": 3e-4, "b1": 0.5, "schedule": "linear", "hold_steps": config.train.steps // 2}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.99}}
-    if task == "digits":
+    if task != "colour":
         sets = {
             "mnist": {"name": "digits", "of": "image", "image_size": 28, "image_fit": "pad"},
             "small": {"name": "small_digits", "of": "image", "image_size": 28, "border": 4},
@@ -81,4 +82,10 @@ def get_config(arg="digits"):
     config.data = {"name": "unpaired", "sets": sets}
     config.aligned = targets
     config.objective = {"name": "cycle_adversarial", "targets": targets, "cycle": 10.0, "identity": identity}
-    return override(config, LARGE | (LARGE_DIGITS if task == "digits" else {})) if large else config
+    if task == "digits_labelled":
+        config.objective.update({"name": "cycle_semantic", "labels": {name: f"{name}_digit" for name in targets}})
+        config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64)}
+        config.optimizers.classifier = {"lr": 2e-3, "schedule": "cosine", "stop_step": CLASSIFIER_STEPS}
+        for player in ("discriminator", "generator"):
+            config.optimizers[player].start_step = CLASSIFIER_STEPS
+    return override(config, LARGE | ({} if task == "colour" else LARGE_DIGITS)) if large else config

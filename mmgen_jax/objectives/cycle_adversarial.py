@@ -159,11 +159,20 @@ class Objective(Family):
             if self.identity:
                 same = self._translated(generate, name, real[name], keys[2])
                 terms[f"identity_{name}"] = _weighted(weights[name], jnp.abs(same - real[name]))
+            terms |= self._further_terms(params, collections, batch, name, fake[name])
         if player == "discriminator":
             return sum(value for name, value in terms.items() if name.startswith("loss_")), (judge.collections, terms)
-        weight = {"adversarial": 1.0, "cycle": self.cycle, "identity": self.cycle * self.identity}
-        loss = sum(weight[name.partition("_")[0]] * value for name, value in terms.items())
+        loss = sum(self._term_weights[name.partition("_")[0]] * value for name, value in terms.items())
         return loss, (generate.collections, terms)
+
+    @property
+    def _term_weights(self) -> dict[str, float]:
+        """The weight of each term of the generators' loss."""
+        return {"adversarial": 1.0, "cycle": self.cycle, "identity": self.cycle * self.identity}
+
+    def _further_terms(self, params, collections, batch, name: str, fake: jax.Array) -> dict[str, jax.Array]:
+        """Terms `<term>_<name>` that a family based on this one adds to the generators' loss, for fakes of `name`."""
+        return {}
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """Each target from the other; the targets in `given` as they are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -24,10 +26,11 @@ def zero_masked(batch: Batch, name: str) -> jax.Array:
     return array if mask is None else jnp.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0)
 
 
-def example_weights(batch: Batch, target: str) -> jax.Array:
-    """Weights `[B]` with mean 1 over the global batch: 0 for examples whose target is masked, equal for the others."""
-    mask = batch.get(target + MASK_SUFFIX)
-    if mask is None:
-        return jnp.ones(batch[target].shape[0])
+def example_weights(batch: Batch, *names: str) -> jax.Array:
+    """Weights `[B]` with mean 1 over the global batch: 0 for examples that lack one of the modalities, else equal."""
+    masks = [batch[name + MASK_SUFFIX] for name in names if name + MASK_SUFFIX in batch]
+    if not masks:
+        return jnp.ones(batch[names[0]].shape[0])
+    mask = functools.reduce(jnp.logical_and, masks)
     share = mapped.mean_over_batch(mask.astype(jnp.float32))
     return mask / jnp.maximum(share, 1e-6)
