@@ -20,7 +20,7 @@ from mmgen_jax.config import presets, schema
 from mmgen_jax.config.override import override
 
 ARGUMENTS = ("digits", "digits_labelled", "colour", "large")
-CLASSIFIER_STEPS = 600
+CLASSIFIER_STEPS = 500
 
 LARGE = {
     "dtype": "bfloat16",

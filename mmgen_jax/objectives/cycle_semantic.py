@@ -27,14 +27,13 @@ import optax
 from mmgen_jax.config.ranges import NotNegative
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch
-from mmgen_jax.networks.conditioning.tokens import masked_mean
 from mmgen_jax.objectives import cycle_adversarial
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.masks import example_weights
 
 
 class Classifier(nn.Module):
-    """Class logits `[B, K]` of pictures: the mean of the encoder's tokens and a linear layer."""
+    """Class logits `[B, K]` of pictures: a linear layer on all tokens of the encoder."""
 
     encoder: nn.Module
     num_classes: int
@@ -42,7 +41,7 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(self, pictures: jax.Array, train: bool = False) -> jax.Array:
         tokens = self.encoder(pictures, jnp.ones(len(pictures), bool), train=train)
-        return nn.Dense(self.num_classes)(masked_mean(tokens.values, tokens.mask).astype(jnp.float32))
+        return nn.Dense(self.num_classes)(tokens.values.reshape(len(pictures), -1).astype(jnp.float32))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

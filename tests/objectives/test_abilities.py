@@ -36,6 +36,7 @@ CASES = {
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
     "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
     "cycle_adversarial": (lambda: unpaired(), {"sample", "reconstruct"}),
+    "cycle_semantic": (lambda: unpaired("digits_labelled"), {"sample", "reconstruct"}),
     "recognition": (lambda: reference("multi_task.py:scenes"), {"sample", "embed"}),
     "style_transfer": (lambda: style_parts.config(), {"sample"}),
 }
@@ -45,9 +46,9 @@ def reference(name):
     return tiny.shrink(loading.load(f"{ROOT}/{name}"))
 
 
-def unpaired():
+def unpaired(argument="digits"):
     """The config of unpaired translation on a set that needs no files."""
-    config = loading.load(f"{ROOT}/image_translation_unpaired.py:digits").copy_and_resolve_references().unlock()
+    config = loading.load(f"{ROOT}/image_translation_unpaired.py:{argument}").copy_and_resolve_references().unlock()
     config.data.sets.mnist = {"name": "small_digits", "of": "image"}
     return tiny.shrink(config.lock())
 
