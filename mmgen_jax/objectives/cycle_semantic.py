@@ -85,7 +85,7 @@ class Objective(cycle_adversarial.Objective):
 
     @property
     def stages(self) -> tuple[tuple[str, str], ...]:
-        return (("classifier", "discriminator"), ("classifier", "generator"))
+        return (("classifier", "generator"),)
 
     @property
     def networks(self) -> dict[str, cycle_adversarial.PerTarget]:
