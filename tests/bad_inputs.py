@@ -77,6 +77,7 @@ def text_cases() -> list[Case]:
         "beyond ASCII": (write("a.txt", "een kät 猫 🐈"), "een kät 猫 🐈"),
         "json string": (write("a.json", '"a cat"'), "a cat"),
         "json object": (write("a.json", '{"caption": "a cat", "id": 3}'), "a cat"),
+        "UTF-16": (write("a.txt", "a cat".encode("utf-16")), "a cat"),
     }
     utf8, empty, valid = (
         ("text.encoding", "UTF-8"),
@@ -88,7 +89,7 @@ def text_cases() -> list[Case]:
         "of zero bytes": (write("a.txt", b""), ("text.size", "at least 1 byte", "an empty file")),
         "white space alone": (write("a.txt", " \n"), empty),
         "Latin-1": (write("a.txt", "kät".encode("latin-1")), (*utf8, "byte 0xe4 at 1")),
-        "UTF-16": (write("a.txt", "cat".encode("utf-16")), utf8),
+        "UTF-16 without a mark": (write("a.txt", "cat".encode("utf-16-le")), ("text.encoding", "NUL")),
         "NUL": (write("a.txt", b"a\0cat"), ("text.encoding", "NUL")),
         "more than 64 KiB": (
             write("a.txt", "cat " * 20_000),

@@ -90,7 +90,7 @@ class Source(folder_formats.Formats):
         known = sorted({*modalities(), *itertools.chain(*examples)}, key=order)
         self.require("names", f"some of {', '.join(known)}", set(self.names) <= set(known))
         if problems := listing.problems + ([] if self._skips else listing.bad):
-            raise folder_fields.with_count(problems)
+            raise folder_fields.with_count(problems, can_skip=not listing.problems)
         self._split = np.array(listing.splits(self.seed, self.validation_fraction, self.test_fraction))
 
         fields = {name: self._load(name, [items.get(name) for items in examples]) for name in self.names or known}

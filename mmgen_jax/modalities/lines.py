@@ -1,13 +1,23 @@
-"""Writes samples as lines of a text file."""
+"""Text files: their encoding, and samples written as their lines."""
 
 from __future__ import annotations
 
+import codecs
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mmgen_jax.modalities.grid import save_grid
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file's bytes: UTF-16 where they begin with its byte order mark, else UTF-8 with or without a mark.
+
+    Raises:
+      UnicodeDecodeError: the bytes are of another encoding.
+    """
+    return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
 
 
 def save_lines(

@@ -14,7 +14,7 @@ from absl import logging
 
 from mmgen_jax.errors import DataError, InputError
 from mmgen_jax.modalities import base, containers
-from mmgen_jax.modalities.lines import save_lines
+from mmgen_jax.modalities.lines import decoded, save_lines
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Discrete
 from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN, Tokenizer, synonym_table
@@ -25,7 +25,8 @@ MAX_PROMPTS_BYTES = 2**24  # of a file of prompts
 
 @dataclasses.dataclass(frozen=True)
 class Kind(base.Base):
-    """Files: UTF-8 `.txt`, one text per line; `.json` with a string, a list, or an object with `text` or `caption(s)`.
+    """Files: `.txt` or `.caption` in UTF-8, or in UTF-16 with its byte order mark, one text per line; `.json` with a
+    string, a list, or an object with `text` or `caption(s)`.
 
     On the command line, a text is given directly, or as `@file` with one text per line. Samples: `<step>_<name>.txt`,
     one line per example; with images or videos among the conditions, also a grid of these with the texts.
@@ -39,7 +40,7 @@ class Kind(base.Base):
 
     ranks: ClassVar[tuple[int, ...]] = (1,)
     dtype: ClassVar[type] = np.int32
-    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".json")
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".json", ".caption")
     inline: ClassVar[tuple[type, ...]] = (str, list)
     has_vocabulary: ClassVar[bool] = True
     operations: ClassVar[Mapping[str, float]] = {"drop": 1, "unknown": 1, "synonym": 1}
@@ -73,7 +74,7 @@ class Kind(base.Base):
 
     @classmethod
     def read_texts(cls, path, name: str) -> tuple[str, ...]:
-        """Every text of a file: the lines of a .txt that are not blank, or the texts in a .json."""
+        """Every text of a file: the texts in a .json, or the lines of another file that are not blank."""
         if pathlib.Path(path).suffix.lower() == ".json":
             return _captions(path, name, _decoded(path, name, MAX_TEXT_BYTES))
         lines = check_text(path, name, _decoded(path, name, MAX_TEXT_BYTES)).splitlines()
@@ -152,12 +153,12 @@ class Statistics(base.Statistics):
 
 
 def read(path, modality: str = "text") -> str:
-    """The text of a `.txt` file or of a `.json` file (see `Kind`), without white space at its ends.
+    """The text of a file (see `Kind`), without white space at its ends.
 
-    The file is UTF-8, with or without a byte order mark. Several captions are joined by line breaks.
+    Several captions are joined by line breaks.
 
     Raises:
-      DataError: the file is unreadable, not UTF-8, empty, larger than `MAX_TEXT_BYTES`, or JSON of another form.
+      DataError: the file is unreadable, of another encoding, empty, larger than `MAX_TEXT_BYTES`, or other JSON.
     """
     content = _decoded(path, modality, MAX_TEXT_BYTES)
     if pathlib.Path(path).suffix.lower() == ".json":
@@ -171,9 +172,9 @@ def _decoded(path, modality: str, max_bytes: int) -> str:
     if len(data) > max_bytes:
         raise DataError(path, modality, "length", f"at most {max_bytes} bytes", len(data), "shorten it")
     try:
-        return data.decode("utf-8-sig")
+        return decoded(data)
     except UnicodeDecodeError as error:
-        got = f"byte 0x{data[error.start]:02x} at {error.start}"
+        got = f"byte 0x{error.object[error.start]:02x} at {error.start}"
         raise DataError(path, modality, "encoding", "UTF-8", got, "save it as UTF-8") from error
 
 

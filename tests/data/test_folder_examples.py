@@ -18,8 +18,20 @@ from folder_layouts import (
     pictures,
     said,
     several_captions,
+    stems,
     table,
     write,
+)
+from folder_layouts_more import (
+    one_picture_of_each_class,
+    split_folders,
+    stray_beside_classes,
+    submission,
+    train_and_another,
+    two_labels_of_a_file,
+    two_splits_of_a_file,
+    unlabeled_beside_splits,
+    yolo,
 )
 
 from mmgen_jax import check_data, train
@@ -153,3 +165,97 @@ def test_train_says_what_it_reads(files, tmp_path, capsys):
     train.train(config, tmp_path / "run")
     out = "".join(capsys.readouterr())
     assert "data: captions.csv: 12 lines" in out and "WARNING files that end in .heic are not read: 1" in out
+
+
+def numbers(files, split, **fields) -> set[int]:
+    """What the pictures of a split show."""
+    return {example["image"] for example in everything(Source(directory=str(files), split=split, **SMALL, **fields))}
+
+
+@pytest.mark.parametrize("name", ["holdout", "hold_out", "dev_test", "test1", "Test_Set"])
+def test_a_held_out_folder_is_the_test_split(files, name):
+    for i in range(NUM):
+        picture(files / ("train" if i < 9 else name) / f"{i}.png", i)
+    assert numbers(files, "test") == {9, 10, 11} and len(numbers(files, "validation")) == 1
+
+
+def test_splits_of_a_few_files_are_not_kept_but_warned_of(files):
+    pictures(files)
+    for i in range(4):
+        picture(files / "old" / ("train" if i < 2 else "test") / f"{i + 20}.png", i)
+    source = Source(directory=str(files), **ALL_TRAIN, **SMALL)
+    assert len(source) == NUM + 4
+    assert any("test, train are not read as splits: 12 of 16 files lie elsewhere" in w for w in source.warnings())
+
+
+def test_a_table_may_give_the_split_of_a_file_outside_the_splits(files):
+    unlabeled_beside_splits(files)
+    table(files / "more.csv", [["file", "text", "split"], *([f"unlabeled/{i}.png", said(i), "val"] for i in range(3))])
+    assert numbers(files, "validation") == {8, 9, NUM} and NUM not in numbers(files, "train")
+    assert not Source(directory=str(files), **SMALL).warnings()
+
+
+def test_a_stray_picture_lacks_a_class_and_takes_none_away(files):
+    stray_beside_classes(files)
+    source = Source(directory=str(files), **ALL_TRAIN, **SMALL)
+    batch = source.read(np.arange(len(source)), np.zeros(len(source), int))
+    assert batch["label/mask"].sum() == NUM == len(source) - 1
+    labels = [example["label"] for example in everything(source) if example["image"] < NUM]
+    assert sorted(labels) == ["bird"] * 4 + ["cat"] * 4 + ["dog"] * 4
+
+
+def test_labels_of_a_submission_are_not_those_of_the_test_split(files):
+    submission(files)
+    source = Source(directory=str(files), split="test", **SMALL)
+    assert not source.read(np.arange(len(source)), np.zeros(len(source), int))["label/mask"].any()
+
+
+def test_the_first_of_two_labels_counts_and_the_held_out_of_two_splits(files):
+    two_labels_of_a_file(files)
+    source = Source(directory=str(files), **ALL_TRAIN, **SMALL)
+    assert {example["image"]: example["label"] for example in everything(source)}[0] == "bird"
+    (files / "labels.csv").unlink()
+    two_splits_of_a_file(files)
+    assert numbers(files, "test") == {0, 1, 2} and not {0, 1, 2} & numbers(files, "train")
+
+
+def test_rows_of_numbers_are_texts_only_where_the_layout_is_insisted_on(files):
+    yolo(files)
+    assert Source(directory=str(files), **SMALL).names == ("image",)
+    for path in (files / "labels").glob("*/3.txt"):
+        path.unlink()
+    assert Source(directory=str(files), layout="folders", **SMALL | {"text_length": 64}).names == ("text", "image")
+
+
+@pytest.mark.parametrize("make, num_classes", [(one_picture_of_each_class, NUM), (train_and_another, 2)])
+def test_classes_that_are_insisted_on_are_read_without_a_warning(make, num_classes, files):
+    make(files)
+    source = Source(directory=str(files), layout="classes", **ALL_TRAIN, **SMALL)
+    assert source.modalities["label"].num_classes == num_classes and not source.warnings()
+
+
+def test_train_tells_how_to_skip_what_cannot_be_used(files):
+    stems(files)
+    write(files / "1.txt", " ")
+    advice = "or set data.bad_files='skip' to leave out what cannot be used"
+    with pytest.raises(DataError, match=rf"1\.txt: text\.length: expected .*{advice}$"):
+        Source(directory=str(files), **SMALL)
+    write(files / "1.txt", "a picture")
+    (files / "2.txt").write_bytes("caf\xe9".encode("latin-1"))
+    write(files / "3.txt", " ")
+    with pytest.raises(DataError, match=rf"2\.txt: text\.encoding: expected UTF-8.*{advice} \(and 1 more: "):
+        Source(directory=str(files), **SMALL)
+    for name in ("2.txt", "3.txt"):
+        (files / name).unlink()
+    media.cut(files / "4.png", 0.5)
+    with pytest.raises(DataError, match=rf"4\.png: image\..*{advice}$"):
+        Source(directory=str(files), **SMALL)
+    picture(files / "4.jpg", 4)
+    with pytest.raises(DataError, match="one image file per stem") as error:  # which skipping does not mend
+        Source(directory=str(files), **SMALL)
+    assert "bad_files" not in str(error.value)
+
+
+def test_classes_of_splits_may_have_one_name_each(files):
+    split_folders("train_v2", "val_v2", "test_final")(files)
+    assert numbers(files, "test") == {10, 11} and "label" not in Source(directory=str(files), **SMALL).names

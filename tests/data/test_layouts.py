@@ -24,6 +24,7 @@ from folder_layouts import (
     webdataset,
     write,
 )
+from folder_layouts_more import MORE, WARNED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,7 @@ def test_corpus_is_large():
     assert len(LAYOUTS) >= 16 and len({layout.write for layout in LAYOUTS}) == len(LAYOUTS)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.write.__name__)
+@pytest.mark.parametrize("layout", LAYOUTS + MORE, ids=lambda layout: layout.write.__name__)
 def test_a_layout_is_read_as_its_maker_meant(layout, files, capsys):
     layout.write(files)
     by_split = {}
@@ -131,6 +132,7 @@ def thai(d):
 @pytest.mark.parametrize(
     "make, part",
     [
+        *WARNED,
         (unknown_suffix, "files that end in .heic are not read: 1 (0.heic); convert them"),
         (table_of_others, "points.csv: not used: it names no file here"),
         (nothing_pairs, "no example has two of image, text"),

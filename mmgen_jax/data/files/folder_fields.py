@@ -94,10 +94,13 @@ def read_array(
 ) -> Field:
     """The field of `items [N]`; an item is None where the example lacks the modality."""
     there = [item for item in items if item]
-    decoded = _decoded(formats, name, there, modality, skip)
+    try:
+        decoded = _decoded(formats, name, there, modality, skip)
+    except DataError as error:
+        raise error if skip else with_count([error], can_skip=True) from error
     bad = [DataError(*fields) for fields in decoded.attributes.get("bad", [])]
     if bad and not skip:
-        raise with_count(bad)
+        raise with_count(bad, can_skip=True)
     listed = np.array([item is not None for item in items])
     present = listed.copy()
     present[listed] = decoded["present"]
@@ -119,10 +122,10 @@ def read_texts(
         try:
             texts.append(formats.decode(item, modality) if item else ())
         except DataError as error:
-            if not skip:
-                raise
             bad.append(error)
             texts.append(())
+    if bad and not skip:
+        raise with_count(bad, can_skip=True)
     training = [text for several, train in zip(texts, in_training) if train for text in several]
     tokenizer = build(training, formats.text_unit, min_count=min_count)
     item = next(filter(None, items))
@@ -199,8 +202,9 @@ def _state(item: Item, skip: bool) -> tuple:
     return stat.st_size, stat.st_mtime_ns
 
 
-def with_count(problems: Sequence[DataError]) -> DataError:
-    """The first problem, with the number of the other problems."""
+def with_count(problems: Sequence[DataError], can_skip: bool) -> DataError:
+    """The first problem, with the number of the other problems; `can_skip`: whether `bad_files` may leave them out."""
     file, modality, field, expected, got, advice = problems[0].args
     more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
-    return DataError(file, modality, field, expected, got, advice + more)
+    skip = ", or set data.bad_files='skip' to leave out what cannot be used" if can_skip else ""
+    return DataError(file, modality, field, expected, got, advice + skip + more)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mmgen_jax.errors import DataError
@@ -14,11 +14,16 @@ from mmgen_jax.modalities import kinds
 
 FIRST = ("text", "image", "audio", "video")  # the order of the modalities; others follow, by name
 LABEL = "label"  # the modality of class folders and of label columns
+OUTSIDE = "outside"  # the split of a file outside the folders of the user's own splits
 SPLITS = {
-    **dict.fromkeys(("train", "training", "restval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("train", "training", "restval", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
+    **dict.fromkeys(("test", "testing", "holdout", "heldout", "devtest", "testdev"), "test"),
 }
+PLAIN = re.compile(r"(19|20)\d\d|(data)?sets?|data|splits?|images?|imgs?|pictures?|photos?|files?|folder", re.I)
+NAMED = 3  # files that a warning names
+
+Parts = tuple[str, ...]
 
 
 def modalities() -> list[str]:
@@ -50,10 +55,52 @@ def text_kind() -> str:
     return next(name for name in modalities() if is_text(name))
 
 
+def split_and_rest(name: Any) -> tuple[str, str]:
+    """The split in the name of a folder or table, else "", and its other words: `trainA` gives `("train", "A")`.
+
+    `dev_test` is a test split. A name of `train` and another split (`train_test`) is no split.
+    """
+    words = split_words(name)
+    found = {SPLITS[known] for _, known in words if known}
+    if not found or (len(found) > 1 and "train" in found):
+        return "", "_".join(word for word, _ in words)
+    return ("test" if "test" in found else found.pop()), "_".join(word for word, known in words if not known)
+
+
+def split_words(name: Any) -> list[tuple[str, str]]:
+    """The words of a name, each with the key of `SPLITS` that the word is, else ""."""
+    name = re.sub(r"(held|hold)[-_ ]out", "holdout", str(name).strip(), flags=re.I)
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]+", name)
+    known = [re.sub(r"(?<=.)(sets?|data|images?|imgs?)$", "", word.lower()) for word in words]  # `trainset`
+    return [(word, stem if stem in SPLITS else "") for word, stem in zip(words, known)]
+
+
 def split_name(word: Any) -> str:
-    """The split that a folder, table or cell means: `train`, `validation`, `test`, or "" for another word."""
-    word = re.sub(r"[-_]?(19|20)\d\d$", "", str(word).strip().lower())  # `val2017`
-    return SPLITS.get(word, "")
+    """The split that a folder, table or cell means: `train`, `validation`, `test`, or "" for another word.
+
+    Years and words such as `set` and `images` may stand beside the split: `val2017`, `test_set`, `train_images`.
+    """
+    split, rest = split_and_rest(word)
+    return split if all(map(PLAIN.fullmatch, rest.split("_") if rest else [])) else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file that may belong to an example; `parts` is its path below the folder without the suffix, in Unicode NFC."""
+
+    path: pathlib.Path
+    parts: Parts
+    kind: str
+
+
+def media_or_all(files: Iterable[File]) -> list[File]:
+    """The files whose folders show the layout: all but texts, which may be notes; all files where all are texts."""
+    return [file for file in files if not is_text(file.kind)] or list(files)
+
+
+def without_level(parts: Parts, level: int | None) -> Parts:
+    """`parts` without the folder at `level`; as they are where the file lies above it."""
+    return parts if level is None or len(parts) - 1 <= level else parts[:level] + parts[level + 1 :]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +119,14 @@ class Example:
     """Args:
     group: examples of one group fall in the same split.
     items: by modality.
-    split: the split that the user's own folders or tables give, else "".
+    split: the split that the user's own folders or tables give, else ""; `OUTSIDE` until the tables are read.
+    folders: that may be classes, from the outermost; without those of splits and of parallel folders.
     """
 
     group: str
     items: dict[str, Item]
     split: str = ""
+    folders: Parts = ()
 
 
 @dataclasses.dataclass
@@ -99,6 +148,13 @@ class Listing:
     bad: list[DataError] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
+
+    def warn_of(self, paths: Sequence[pathlib.Path], what: str, advice: str) -> None:
+        """Warns of files, with their number and the names of a few; nothing where there are none."""
+        if paths:
+            few = [path.relative_to(self.root).as_posix() if self.root in path.parents else path.name for path in paths]
+            listed = ", ".join(few[:NAMED]) + (", …" if len(paths) > NAMED else "")
+            self.warnings.append(f"files {what}: {len(paths)} ({listed}); {advice}, or remove them if they are no data")
 
     def items(self) -> Iterator[Item]:
         for example in self.examples:

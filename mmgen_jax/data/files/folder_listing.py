@@ -5,9 +5,19 @@ from __future__ import annotations
 import collections
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 
-from mmgen_jax.data.files import folder_joins, folder_manifest, folder_shards, folder_stems, folder_tables
+from mmgen_jax.data.files import (
+    folder_classes,
+    folder_joins,
+    folder_manifest,
+    folder_shards,
+    folder_sidecars,
+    folder_splits,
+    folder_stems,
+    folder_tables,
+)
 from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, is_text, suffixes, text_kind
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import kinds
@@ -17,7 +27,7 @@ LAYOUTS = ("stems", "folders", "classes")  # values of `data.layout`, beside the
 TABLES = (".csv", ".tsv", ".jsonl")
 NO_DATA = (".md", ".rst", ".html", ".htm", ".pdf", ".py", ".ipynb", ".sh", ".log", ".yaml", ".yml", ".toml", ".ini")
 NO_DATA += (".cfg", ".db", ".lock", ".md5", ".sha256", ".url")
-NAMED = 3  # files that a warning names
+SUBMISSION = re.compile(r"submission", re.I)  # in the name of a table whose labels are placeholders
 
 
 def read(directory, layout: str = "") -> Listing:
@@ -44,11 +54,15 @@ def read(directory, layout: str = "") -> Listing:
         ]
         listing.ignored += [f"{path}: not in {MANIFEST}" for path in unused]
         what = f"that are not in {MANIFEST} are not used"
-        _warn_of(listing, [path for path in unused if not _is_no_data(path)], what, "add them to it")
+        listing.warn_of([path for path in unused if not _is_no_data(path)], what, "add them to it")
         empty = f"an empty {MANIFEST}"
     else:
         _by_names(directory, layout, listing)
         empty = f"none ({len(listing.ignored)} other files)"
+    own = sorted({example.split for example in listing.examples})
+    if own and not {"", "train"} & set(own):
+        what = f"every example is of {' or '.join(own)}, so that none could train"
+        listing.warnings.append(f"{directory}: {what}; these splits do not count, and all splits are drawn at random")
     if not listing.examples and not listing.problems and not listing.bad:
         expected = f"files that end in {suffixes()}"
         listing.problems.append(DataError(directory, "data", "files", expected, empty, "put some there"))
@@ -89,7 +103,10 @@ def _by_names(directory: pathlib.Path, layout: str, listing: Listing) -> None:
     found = folder_stems.examples(files, directory, layout, listing, labelled=not shards) if files else {}
     if layout not in LAYOUTS:
         others = _add_tables(found, others, directory, layout, listing)
+    folder_splits.leave_outside(found, listing)
     listing.examples = [found[key] for key in sorted(found)]
+    if found:
+        folder_classes.add(listing.examples, directory, layout, listing)
     if found and not listing.layout:
         listing.layout.append(f"files of one stem are one example: {len(found)} examples")
     for path in others:
@@ -136,7 +153,7 @@ def _add_tables(
     has_media, lone_keys = len(lone) < len(found), set(lone.values())
     named = {key: example for key, example in found.items() if not has_media or key not in lone_keys}
     names = folder_tables.Names(directory, named)
-    tables, left = [], []
+    tables, skipped = [], set()
     candidates = [path for path in others if path.suffix.lower() in TABLES] + (list(lone) if has_media else [])
     for path in candidates if layout == "" else [directory / layout]:
         try:
@@ -145,11 +162,18 @@ def _add_tables(
             if path.suffix.lower() in TABLES or layout:
                 listing.bad.append(error)
             table = None
-        if layout and not (table and table.gives):
+        if table and not layout and SUBMISSION.search(path.stem):
+            advice = f"set data.layout={table.name!r} if its values are real"
+            listing.warnings.append(f"{path}: not used: by its name, its values are placeholders; {advice}")
+            listing.ignored.append(f"{path}: placeholders, by its name")
+            skipped.add(path)
+            found.pop(lone.get(path, ()), None)
+        elif layout and not (table and table.gives):
             expected, got = "a table with a column of files, and one of texts, classes or splits", "none"
             listing.problems.append(DataError(path, "data", "layout", expected, got, "name another, or leave it out"))
         elif table and table.gives:
             tables.append(table)
+            listing.warnings += [table.warning] if table.warning else []
             if path in lone:
                 del found[lone[path]]
         elif path not in lone:
@@ -159,15 +183,12 @@ def _add_tables(
             del found[lone[path]]
             listing.warnings.append(f"{path}: not used: it holds no caption, and names no file of the folder")
             listing.ignored.append(f"{path}: no caption")
-    used = {table.path for table in tables}
+    used = {table.path for table in tables} | skipped
     if layout:
         listing.ignored += [f"{path}: not {layout}" for path in candidates if path not in used]
-        left = [path for path in others if path not in candidates]
-    else:
-        left = [path for path in others if path not in used]
     if tables:
         folder_joins.join(found, tables, names, layout, listing)
-    return [path for path in left if path not in used]
+    return [path for path in others if path not in used and not (layout and path in candidates)]
 
 
 def _is_caption(path: pathlib.Path) -> bool:
@@ -179,17 +200,11 @@ def _is_caption(path: pathlib.Path) -> bool:
 
 
 def _is_note(path: pathlib.Path) -> bool:
-    return bool(folder_stems.DOCUMENTS.fullmatch(path.stem))
+    return bool(folder_sidecars.DOCUMENTS.fullmatch(path.stem))
 
 
 def _is_no_data(path: pathlib.Path) -> bool:
     return _is_note(path) or path.suffix.lower() in NO_DATA or path.name.lower() in ("thumbs.db", "desktop.ini")
-
-
-def _warn_of(listing: Listing, paths: Sequence[pathlib.Path], what: str, advice: str) -> None:
-    if paths:
-        few = ", ".join(path.name for path in paths[:NAMED]) + (", …" if len(paths) > NAMED else "")
-        listing.warnings.append(f"files {what}: {len(paths)} ({few}); {advice}, or remove them if they are no data")
 
 
 def _warn_of_suffixes(listing: Listing, paths: Iterable[pathlib.Path]) -> None:
@@ -199,7 +214,7 @@ def _warn_of_suffixes(listing: Listing, paths: Iterable[pathlib.Path]) -> None:
             by_suffix.setdefault(path.suffix.lower(), []).append(path)
     for suffix, same in by_suffix.items():
         what = f"that end in {suffix} are not read" if suffix else "without a suffix are not read"
-        _warn_of(listing, same, what, "convert them")
+        listing.warn_of(same, what, "convert them")
 
 
 def _warn_of_partners(listing: Listing, directory: pathlib.Path) -> None:
@@ -216,7 +231,7 @@ def _warn_of_partners(listing: Listing, directory: pathlib.Path) -> None:
     if lone and any(is_text(kind) for kind in paired):
         paths = [item.path for example in lone for item in _held(example)]
         what = "whose text belongs to no other file are examples of their own"
-        _warn_of(listing, paths, what, "name them as their partners")
+        listing.warn_of(paths, what, "name them as their partners")
 
 
 def _held(example: Example) -> list[Item]:

@@ -12,6 +12,7 @@ from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, mod
 from mmgen_jax.data.files.folder_stems import with_tracks
 from mmgen_jax.errors import DataError, InputError
 from mmgen_jax.modalities import kinds
+from mmgen_jax.modalities.lines import decoded
 
 NAME = "manifest.jsonl"
 SPLIT = "split"  # a field that is no modality
@@ -24,7 +25,7 @@ def read(directory: pathlib.Path, listing: Listing) -> set[str]:
     """
     manifest, used = directory / NAME, {NAME}
     try:
-        lines = manifest.read_bytes().decode("utf-8-sig").split("\n")
+        lines = decoded(manifest.read_bytes()).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         listing.problems.append(
             DataError(manifest, "data", "manifest", "a readable UTF-8 file", error, "save it as UTF-8 text")

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Sequence
 
 from mmgen_jax.data.cache.arrays import cache_dir
-from mmgen_jax.data.files.folder_items import split_name
+from mmgen_jax.data.files.folder_items import split_and_rest
 from mmgen_jax.errors import DataError
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -40,8 +40,7 @@ def unpacked(shards: Sequence[pathlib.Path], directory: pathlib.Path) -> pathlib
     try:
         for path in shards:
             stem = re.sub(r"(\.tar|\.gz|\.tgz)+$", "", path.relative_to(directory).as_posix(), flags=re.I)
-            words = re.findall(r"[a-z]+", stem.rpartition("/")[2].lower())
-            split = next(filter(None, map(split_name, words)), "")
+            split = split_and_rest(stem.rpartition("/")[2])[0]
             _unpack(path, temporary / split / stem)
         try:
             temporary.rename(target)

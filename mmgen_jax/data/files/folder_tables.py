@@ -17,9 +17,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmgen_jax.data.files.folder_items import Example, split_name
+from mmgen_jax.data.files.folder_items import Example, split_and_rest, split_name
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import kinds
+from mmgen_jax.modalities.lines import decoded
 
 FILES = ("file_name", "filename", "file", "filepath", "file_path", "path", "image", "image_name", "image_path")
 FILES += ("image_file", "img", "audio", "audio_file", "audio_path", "wav", "video", "video_path", "clip", "id", "key")
@@ -92,6 +93,7 @@ class Table:
     columns: dict[str, str]  # the role of each column, "" for an unused column
     folder: str  # the folder of the table, relative to the directory
     bad: tuple[DataError, ...] = ()  # lines that cannot be read
+    warning: str = ""
 
     @property
     def name(self) -> str:
@@ -117,10 +119,10 @@ def read(path: pathlib.Path, directory: pathlib.Path, names: Names) -> Table | N
     """The table of a file; None where no column names files.
 
     Raises:
-      DataError: the file cannot be read as UTF-8.
+      DataError: the file cannot be read, or is neither UTF-8 nor UTF-16 with its byte order mark.
     """
     try:
-        content = path.read_bytes().decode("utf-8-sig")
+        content = decoded(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(path, "data", "table", "a readable UTF-8 file", error, "save it as UTF-8 text") from error
     folder = path.relative_to(directory).parent.as_posix()
@@ -159,32 +161,39 @@ def _table(path: pathlib.Path, folder: str, rows: list[tuple[int, dict[str, Any]
     if not files:
         return None
     roles |= dict.fromkeys(files, "file")
+    warning = ""
     rest = [column for column in columns if not roles[column]]
     for role, known in (("text", TEXTS), ("label", LABELS), ("split", SPLIT_COLUMNS)):
-        column = min((c for c in rest if named[c] in known), key=lambda c: known.index(named[c]), default=None)
-        if column and (role != "split" or all(split_name(row.get(column, "")) for row in sample)):
-            roles[column] = role
+        words = {c: re.sub(r"_?\d+$", "", named[c]) if role == "text" else named[c] for c in rest}  # `caption2`
+        column = min((c for c in rest if words[c] in known), key=lambda c: known.index(words[c]), default=None)
+        if role == "split" and column:
+            odd = [
+                f"{path}:{number}: {row.get(column)!r}" for number, row in rows if not split_name(row.get(column, ""))
+            ]
+            if 0 < len(odd) < len(rows):
+                warning = f"{odd[0]} in {column} is no split, so that the column is not used; mend or remove such lines"
+            column = None if odd else column
+        if column:
+            roles |= {c: role for c in rest if c == column or (role == "text" and words[c] == words[column])}
     if "text" not in roles.values() and columns[0].startswith("column "):
         column = next((c for c in rest if not roles[c] and _is_prose(sample, c, folder, names)), None)
         roles |= {column: "text"} if column else {}
-    of_role = {role: column for column, role in roles.items() if role != "file"}
-    own = {split_name(word) for word in re.findall(r"[a-z]+", re.sub(r"([A-Z])", r" \1", path.stem).lower())} - {""}
-    split = own.pop() if len(own) == 1 else ""
+    texts = [column for column, role in roles.items() if role == "text"]
+    of_role = {role: column for column, role in roles.items() if role in ("label", "split")}
+    split = split_and_rest(path.stem)[0]
     found = []
     for number, row in rows:
-        label, words, part = (
-            row.get(of_role[role]) if role in of_role else None for role in ("label", "text", "split")
-        )
+        label, part = (row.get(of_role[role]) if role in of_role else None for role in ("label", "split"))
         found.append(
             Row(
                 f"{path}:{number}",
                 tuple(_cell(row[column]) for column in files if row.get(column) not in (None, "")),
-                tuple(_texts(words)),
+                tuple(itertools.chain(*(_texts(row.get(column)) for column in texts))),
                 label if isinstance(label, str | int) and label != "" else None,
                 split_name(part or "") or split,
             )
         )
-    return Table(path, found, roles, folder)
+    return Table(path, found, roles, folder, warning=warning)
 
 
 def _file_columns(columns: list[str], named: Mapping[str, str], sample, folder: str, names: Names) -> list[str]:
