@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax import lookup
-from mmgen_jax.config import ranges, schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import MmgenError
 from mmgen_jax.modalities import save
@@ -31,6 +30,7 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
     Returns:
       The exit code: 1 where training would fail, else 0.
     """
+    from mmgen_jax.config import without_data
     from mmgen_jax.config.system import build_system, open_source
     from mmgen_jax.data import pipeline
     from mmgen_jax.runs.workdir import check_out
@@ -41,14 +41,14 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
         fields = {key: value for key, value in config.data.items() if key not in ("name", "fraction", "part")}
         if "seed" in inspect.signature(source_class).parameters:
             fields.setdefault("seed", config.seed)
-        schema.check_numbers(config)
-        ranges.check(source_class, fields, "config.data")
+        without_data.check(config)
         opened = functools.partial(open_source, config) if config.get("derived") else None
         if check_source(source_class, fields, out, opened=opened):
             return 1
         source = open_source(config)
         pipeline.batches(source, batch_size=config.train.batch_size, seed=config.seed, num_threads=0)
-        build_system(config, source.modalities)
+        label_preserving = tuple(getattr(source, "label_preserving", ()))
+        build_system(config, source.modalities, label_preserving=label_preserving)
     except MmgenError as error:
         print(f"PROBLEM {error}")
         return 1

@@ -94,25 +94,37 @@ def build(package: str, config: Any, where: str = "", /, **context) -> Any:
       LookupFailed: no such component, an entry of `config` that is no field, or a required field that nothing sets.
       ConfigError: a value that is not of the field's type, or out of its range.
     """
+    cls, given = checked(package, config, where)
+    fields = {field.name: field for field in _settable(cls)}
+    given = {key: value for key, value in context.items() if key in fields} | given
+    for key, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and key not in given:
+            component = f"{package}/{config['name']}"
+            raise LookupFailed(f"{component}: field {key!r} has no default and the config does not set it")
+    return cls(**given)
+
+
+def checked(package: str, config: Any, where: str = "") -> tuple[type, dict[str, Any]]:
+    """`(class, fields that the config sets)` of a component, before it is built; arguments and errors of `build`."""
     is_group = hasattr(config, "keys")
     if not is_group or "name" not in config:
         got = dict(config) if is_group else f"{config!r}, no group of fields"
         known = ", ".join(available(package))
         raise LookupFailed(f"{package}: expected a field `name`, got {got}; there are: {known}")
     cls = find(package, config["name"])
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in ("parent", "name")}
+    fields = [field.name for field in _settable(cls)]
     given = {key: value for key, value in config.items() if key != "name"}
     component = f"{package}/{config['name']}"
     if unknown := sorted(set(given) - set(fields)):
         hint, known = nearest(unknown[0], fields), ", ".join(sorted(fields))
         raise LookupFailed(f"{component}: has no field {unknown[0]!r}; {hint}its fields are: {known}")
     ranges.check(cls, given, where or component)
-    given = {key: value for key, value in context.items() if key in fields} | given
-    for key, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and key not in given:
-            raise LookupFailed(f"{component}: field {key!r} has no default and the config does not set it")
-    return cls(**given)
+    return cls, given
+
+
+def _settable(cls: type) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(cls) if field.init and field.name not in ("parent", "name")]
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from mmgen_jax import check_data, contracts, evaluate
+from mmgen_jax.config import without_data
 from mmgen_jax.config.system import System, build_system, open_source
 from mmgen_jax.data import pipeline
 from mmgen_jax.errors import ConfigError, NotFinite
@@ -48,6 +49,7 @@ def prepare(config, begun: bool = False) -> Prepared:
         that is longer than the run.
     """
     every = config.train
+    without_data.check(config)
     source = open_source(config)
     label_preserving = tuple(getattr(source, "label_preserving", ()))
     system = build_system(config, source.modalities, label_preserving=label_preserving)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from mmgen_jax.config import ranges
-from mmgen_jax.config.ranges import Count, Interval, Seed, Size, Steps
+from mmgen_jax.config.ranges import Count, Interval, Seed, Share, Size, Steps, TopShare
 
 # An `ml_collections.ConfigDict`, whose fields are attributes of any type: `config.train.steps`.
 Config: TypeAlias = Any
@@ -96,6 +96,8 @@ RANGES: Mapping[str, Mapping[str, Any]] = {
         **dict.fromkeys(("sample_steps", "eval_steps"), Steps),
     },
     "parallel": {"fsdp": Size, "num_devices": Count},
+    "data": {"fraction": TopShare},
+    "fusion": {"modality_dropout": Share | Mapping[str, Share]},
 }
 
 

@@ -249,8 +249,6 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
 
 def _dropout(config) -> float | dict[str, float]:
     rates = config.fusion.get("modality_dropout", 0.0)
-    where = "config.fusion.modality_dropout"
-    ranges.check_value(ranges.Share if isinstance(rates, (int, float)) else Mapping[str, ranges.Share], rates, where)
     if isinstance(rates, (int, float)):
         return float(rates)
     if unknown := sorted(set(rates) - set(config.encoders)):

@@ -17,7 +17,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.config.ranges import Bands, Count, Rate, Real
+from mmgen_jax.config.ranges import Count, Rate, Real, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.space import Continuous
@@ -54,7 +54,7 @@ class Representation:
     of: Identity | None = None
     n_fft: Count = 0
     hop_length: Count = 0
-    n_mels: Bands = 80
+    n_mels: Size = 80
     floor: Real = -80.0
     ceiling: Real = 30.0
     num_iterations: Count = 32

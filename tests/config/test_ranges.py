@@ -59,7 +59,7 @@ def test_every_number_of_the_config_itself_has_a_range():
     config = schema.base()
     declared = {f"{part}.{name}".strip(".") for part, fields in schema.RANGES.items() for name in fields}
     plain = {f"{part}.{key}" for part in ("train", "parallel") for key, value in config[part].items() if value != "jit"}
-    assert declared == plain | {"seed"}
+    assert declared == plain | {"seed", "data.fraction", "fusion.modality_dropout"}
     schema.check_numbers(config)
 
 

@@ -7,6 +7,8 @@ import pytest
 import tiny
 from flax import traverse_util
 
+from mmgen_jax import lookup
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators import word_region
 from mmgen_jax.networks.discriminators.conv import Discriminator, Trunk
@@ -109,3 +111,10 @@ def test_without_a_bias_behind_it_the_latent_alone_makes_the_picture(input_bias)
 
     change = np.abs(draw(4.0) - draw(1.0)).max() / np.std(draw(1.0))
     assert change > 0.1 if input_bias else change < 1e-3
+
+
+@pytest.mark.parametrize(("name", "shape"), [("conv", (8, 8, 1)), ("mlp", (8, 8, 1)), ("temporal", (4, 8, 8, 1))])
+def test_a_generator_without_latent_and_conditions_is_refused(name, shape):
+    generator = lookup.find("generators", name)(shape)
+    with pytest.raises(ConfigError, match=f"generators/{name}: starts from the latent and has none"):
+        jax.eval_shape(generator.init, jax.random.key(0), jnp.zeros((2, 0)), None)

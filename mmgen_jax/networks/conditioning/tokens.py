@@ -55,6 +55,20 @@ def pooled(condition: Condition) -> jnp.ndarray:
     return condition.pooled
 
 
+def not_empty(vector: jnp.ndarray, generator: str) -> jnp.ndarray:
+    """The vector `[B, D]` that a generator starts from.
+
+    Raises:
+      ConfigError: D is 0: the latent is empty, and no condition is concatenated to it.
+    """
+    if not vector.shape[-1]:
+        raise ConfigError(
+            f"generators/{generator}: starts from the latent and has none; set objective.latent_dim to at least 1, or "
+            "choose a generator that starts from aligned sources"
+        )
+    return vector
+
+
 def tokens_of(condition: Condition | None) -> tuple[jnp.ndarray | None, jnp.ndarray | None]:
     """`(tokens [B, N, D], mask [B, N])` of the conditions; both None where there are no tokens."""
     return (None, None) if condition is None else (condition.tokens, condition.mask)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.config.ranges import NotNegative, Size
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
+from mmgen_jax.networks.conditioning.tokens import Condition, not_empty, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import join
 from mmgen_jax.networks.layers.strides import check_rank, coarse_grid, kernel_sizes, num_halvings, stage_strides
@@ -93,7 +93,7 @@ class Generator(nn.Module):
             return layer(join(x, condition))
 
         first = nn.Dense(math.prod(low) * features[0], use_bias=self.input_bias, **own)
-        x = first(x.astype(self.dtype))
+        x = first(not_empty(x, "conv").astype(self.dtype))
         x = nn.relu(normalise(x.reshape(-1, *low, features[0])))
         for size, strides in zip(features[1:], reversed(stages)):
             x = nn.relu(normalise(double(x, size, strides)))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
+from mmgen_jax.networks.conditioning.tokens import Condition, not_empty, pooled_of
 from mmgen_jax.networks.layers import blocks
 
 
@@ -47,7 +47,7 @@ class Generator(nn.Module):
         x = latent
         if (pooled := pooled_of(condition)) is not None:
             x = jnp.concatenate([x, pooled.astype(x.dtype)], axis=-1)
-        x = x.astype(self.dtype)
+        x = not_empty(x, "mlp").astype(self.dtype)
         for _ in range(self.num_layers):
             x = nn.silu(blocks.norm(self.norm, train, self.dtype)(nn.Dense(self.width, dtype=self.dtype)(x)))
         x = nn.Dense(math.prod(self.shape), dtype=self.dtype, name="output")(x)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.config.ranges import Size
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.conditioning.tokens import Condition, not_empty
 from mmgen_jax.networks.generators import conv
 from mmgen_jax.networks.layers.aligned import to_grid
 
@@ -43,7 +43,7 @@ class Generator(conv.Generator):
     @nn.compact
     def __call__(self, latent: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:
         num = self.shape[0]
-        codes = nn.relu(nn.Dense(2 * self.features, dtype=self.dtype)(latent.astype(self.dtype)))
+        codes = nn.relu(nn.Dense(2 * self.features, dtype=self.dtype)(not_empty(latent, "temporal").astype(self.dtype)))
         codes = nn.Dense(num * self.features, dtype=self.dtype)(codes).reshape(-1, self.features)
         latents = jnp.concatenate([jnp.repeat(latent, num, axis=0), codes.astype(latent.dtype)], axis=-1)
         fields = {name: getattr(self, name) for name in OF_A_FRAME}
