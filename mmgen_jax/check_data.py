@@ -15,6 +15,7 @@ from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import MmgenError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
+from mmgen_jax.runs import samples
 
 LISTED = 20  # at most this many ignored files are listed
 BATCH_SIZE = 64
@@ -73,7 +74,7 @@ def check_source(
       source_class: `Source` of a data module.
       fields: the arguments of `source_class`, without `split`.
       out: folder for pictures of a few examples of each split, as `<split>/<modality>.png` and so on.
-      num_pictured: examples in a picture.
+      num_pictured: examples in a picture, chosen as the samples of a run are (`runs/samples.py`).
       max_examples: at most this many examples of each split are read; the printed size of the split counts all of them.
       opened: `(split) -> source`, used in place of `source_class` where the config adds modalities (`config.derived`).
 
@@ -96,7 +97,7 @@ def check_source(
             print("".join(f"layout: {line}\n" for line in layout), end="")
         for split in source_class.splits if not problems else ():
             source = opened(split) if opened else source_class(split=split, **fields)
-            _check_split(split, source, out, num_pictured, max_examples, problems)
+            _check_split(split, source, out, num_pictured, fields.get("seed", 0), max_examples, problems)
             more |= dict.fromkeys(line for line in notes(source, "layout_found") if line not in layout)
             warnings |= dict.fromkeys(notes(source, "warnings"))
     except (MmgenError, OSError) as error:
@@ -120,7 +121,7 @@ def notes(source: Any, method: str) -> list[str]:
     return list(getattr(source, method, list)())
 
 
-def _check_split(split: str, source, out, num_pictured: int, max_examples: int, problems: list[str]) -> None:
+def _check_split(split: str, source, out, num_pictured: int, seed: int, max_examples: int, problems: list[str]) -> None:
     """Reads the split, prints its statistics and writes its pictures; adds errors of `check_batch` to `problems`."""
     read = min(len(source), max_examples)
     print(f"{split}: {len(source)} examples" + (f", of which {read} were read" if read < len(source) else ""))
@@ -135,10 +136,12 @@ def _check_split(split: str, source, out, num_pictured: int, max_examples: int, 
             continue
         for name, count in counts.items():
             count.add(batch, name)
-        if not start and out is not None:
-            few = {name: batch[name][:num_pictured] for name in source.modalities if name in batch}
-            prompts = [_prompt(batch, source.modalities, i) for i in range(min(num_pictured, len(indices)))]
-            save.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
+    if out is not None and not problems:
+        indices = samples.choose(source, num_pictured, seed)
+        batch = source.read(indices, np.zeros_like(indices))
+        few = {name: batch[name] for name in source.modalities if name in batch}
+        prompts = [_prompt(batch, source.modalities, i) for i in range(len(indices))]
+        save.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
     for name, count in counts.items():
         print(f"  {name:<10}{count}")
 

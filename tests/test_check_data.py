@@ -109,3 +109,14 @@ def test_config_that_cannot_be_trained_is_refused(config, change, part, capsys):
     assert check_data.check(config) == 1
     problems = [line for line in capsys.readouterr().out.splitlines() if line.startswith("PROBLEM")]
     assert len(problems) == 1 and part in problems[0]
+
+
+def test_pictures_show_every_class_of_a_sorted_folder(tmp_path, cache, monkeypatch):
+    directory, shown = tmp_path / "classes", {}
+    for name in "abcd":
+        (directory / name).mkdir(parents=True)
+        for i in range(40):
+            media.picture(directory / name / f"{i}.png")
+    monkeypatch.setattr(check_data.save, "save_samples", lambda folder, _, few, *rest: shown.update({folder.name: few}))
+    assert check_data.check_source(Source, {"directory": str(directory), **SMALL}, out=tmp_path / "out") == 0
+    assert sorted(np.bincount(shown["train"]["label"]).tolist()) == [2, 2, 2, 2]
