@@ -12,7 +12,8 @@ import pytest
 from layer_inputs import apply, compile_fast, init, key, random
 from tiny import mapped_by
 
-from mmgen_jax.networks.layers import blocks, convolution
+from mmgen_jax.errors import MmgenError
+from mmgen_jax.networks.layers import blocks, convolution, recurrent
 
 
 def test_upsample_repeats_and_downsample_averages():
@@ -251,3 +252,15 @@ def test_time_embedding_depends_on_time():
     vectors = apply(module, init(module, key(0), time), time)
     assert vectors.shape == (3, 16)
     assert jnp.linalg.norm(vectors[0] - vectors[1]) > 1e-2 < jnp.linalg.norm(vectors[1] - vectors[2])
+
+
+@pytest.mark.parametrize(
+    ("layer", "inputs"),
+    [
+        (blocks.TimeEmbedding(1), (jnp.zeros(2),)),
+        (recurrent.Recurrent(1), (jnp.zeros((2, 3, 4)),)),
+    ],
+)
+def test_one_feature_cannot_be_halved(layer, inputs):
+    with pytest.raises(MmgenError, match="features: expected at least 2, .* got 1"):
+        jax.eval_shape(layer.init, jax.random.key(0), *inputs)

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mmgen_jax.config.ranges import Size
+from mmgen_jax.errors import InputError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.fusion.tokens import Projection, as_condition, join, summaries
 
@@ -33,6 +34,8 @@ class Fusion(nn.Module):
         projected = Projection(self.features, self.dtype)(tokens)
         vectors, present = summaries(projected)  # [B, M, D], [B, M]
         size = self.features // 2 if self.log_var else self.features
+        if not size:
+            raise InputError(f"features: expected at least 2 with log_var, a mean and a variance, got {self.features}")
         experts = [
             nn.Dense(2 * size, dtype=self.dtype, name=f"{name}_expert")(vectors[:, index])
             for index, name in enumerate(sorted(tokens))

@@ -84,6 +84,6 @@ class Generator(nn.Module):
             x = conv(self.width << len(stages), x)
         for level, strides in reversed(list(enumerate(stages))):
             # A 1 x 1 convolution and upsampling by repetition commute; in this order the convolution has fewer cells.
-            x = blocks.upsample(convolution.Conv(x.shape[-1] // 2, 1, dtype=self.dtype)(x), strides)
+            x = blocks.upsample(convolution.Conv(max(x.shape[-1] // 2, 1), 1, dtype=self.dtype)(x), strides)
             x = conv(self.width << level, jnp.concatenate([x, skips.pop()], axis=-1))
         return convolution.Conv(channels, 3, dtype=self.dtype, name="output")(x)

@@ -283,12 +283,14 @@ def sinusoidal_embedding(positions: jax.Array, features: int, max_period: float 
 
 
 class TimeEmbedding(nn.Module):
-    """A time `[B]` in [0, 1] to a vector `[B, features]`."""
+    """A time `[B]` in [0, 1] to a vector `[B, features]`; InputError for fewer than 2 features."""
 
     features: int
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, time: jax.Array) -> jax.Array:
+        if self.features < 2:
+            raise InputError(f"features: expected at least 2, a cosine and a sine of the time, got {self.features}")
         h = sinusoidal_embedding(1000 * time, self.features)
         return MLP(self.features, self.features, activation=nn.silu, dtype=self.dtype)(h)

@@ -19,7 +19,7 @@ class Recurrent(nn.Module):
     starts at each sequence's own end; outputs beyond the end are undefined.
 
     Raises:
-      InputError: `cell` is neither `lstm` nor `gru`.
+      InputError: `cell` is neither `lstm` nor `gru`, or fewer than 2 features.
     """
 
     features: int
@@ -31,6 +31,8 @@ class Recurrent(nn.Module):
     def __call__(self, values: Any, lengths=None) -> Any:
         if self.cell not in CELLS:
             raise InputError(f"recurrent cell {self.cell!r} does not exist; the cells are {', '.join(CELLS)}")
+        if self.features < 2:
+            raise InputError(f"features: expected at least 2, for both directions, got {self.features}")
         cell = CELLS[self.cell]
         for _ in range(self.num_layers):
             forward = nn.RNN(cell(self.features - self.features // 2, dtype=self.dtype))
