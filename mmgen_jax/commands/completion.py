@@ -50,16 +50,20 @@ def script(shell: str, commands: Mapping[str, Iterable[str]]) -> str:
     """
     if shell not in SHELLS:
         raise InputError(f"completion: expected one of {', '.join(SHELLS)}, got {shell!r}")
+    operands = {"configs": shipped.names(), "completion": list(SHELLS)}
     if shell == "fish":
         lines = ["complete -c mmgen -f"]
         lines += [f"complete -c mmgen -n __fish_use_subcommand -a {name}" for name in commands]
         for name, flags in commands.items():
+            used = f"'__fish_seen_subcommand_from {name}'"
+            if name in operands:
+                lines.append(f"complete -c mmgen -n {used} -a '{' '.join(operands[name])}'")
             for flag in flags:
                 value = " -r" if flag.endswith("=") else ""
                 value += f" -a '{' '.join(shipped.names())}'" if flag == "--config=" else ""
-                used = f"'__fish_seen_subcommand_from {name}'"
                 lines.append(f"complete -c mmgen -n {used} -l {flag.strip('-=')}{value}")
         return "\n".join(lines) + "\n"
-    cases = "\n".join(f'      {name}) words="{" ".join(flags)}" ;;' for name, flags in commands.items())
+    words = {name: " ".join([*operands.get(name, ()), *flags]) for name, flags in commands.items()}
+    cases = "\n".join(f'      {name}) words="{known}" ;;' for name, known in words.items())
     text = BASH.format(configs=" ".join(shipped.names()), commands=" ".join(commands), cases=cases)
     return (ZSH if shell == "zsh" else "") + text

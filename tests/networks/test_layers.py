@@ -262,5 +262,5 @@ def test_time_embedding_depends_on_time():
     ],
 )
 def test_one_feature_cannot_be_halved(layer, inputs):
-    with pytest.raises(MmgenError, match="features: expected at least 2, .* got 1"):
+    with pytest.raises(MmgenError, match=r"features: expected at least 2, .* got 1"):
         jax.eval_shape(layer.init, jax.random.key(0), *inputs)
