@@ -20,7 +20,7 @@ from mmgen_jax.config import presets, schema
 from mmgen_jax.config.override import override
 
 ARGUMENTS = ("digits", "digits_labelled", "colour", "large")
-CLASSIFIER_STEPS = 500
+CLASSIFIER_STEPS = 1500
 
 LARGE = {
     "dtype": "bfloat16",
@@ -86,6 +86,7 @@ def get_config(arg="digits"):
         config.objective.update({"name": "cycle_semantic", "labels": {name: f"{name}_digit" for name in targets}})
         config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64)}
         config.optimizers.classifier = {"lr": 2e-3, "schedule": "cosine", "stop_step": CLASSIFIER_STEPS}
+        config.train.steps += CLASSIFIER_STEPS
         for player in ("discriminator", "generator"):
             config.optimizers[player].start_step = CLASSIFIER_STEPS
     return override(config, LARGE | ({} if task == "colour" else LARGE_DIGITS)) if large else config

@@ -181,8 +181,9 @@ def _train(changes) -> None:
 
     config, workdir = _config(changes), pathlib.Path(os.path.expanduser(FLAGS.workdir))
     train.train(config, workdir)
-    for newest in sorted((workdir / "samples").glob(f"*_{config.objective.target}.*"))[-1:]:
-        print(f"samples: {newest}")
+    for target in config.objective.get("targets") or (config.objective.target,):
+        for newest in sorted((workdir / "samples").glob(f"*_{target}.*"))[-1:]:
+            print(f"samples: {newest}")
     if (workdir / evaluate.FILE).is_file():
         print(evaluate.table(evaluate.read(workdir)))
         print(f"metrics: {workdir / evaluate.FILE}")

@@ -203,3 +203,14 @@ def test_refusals_of_channels_and_of_grids_that_are_halved_too_often():
     with pytest.raises(ConfigError, match=r"cannot halve the sides of \(8, 8\) 2 times, only 1 times"):
         jax.eval_shape(training.objective.init, jax.random.key(0), training.source.read(np.arange(2), np.zeros(2, int)))
     assert dataclasses.is_dataclass(training.objective)
+
+
+def test_the_command_names_the_samples_of_both_targets(tmp_path):
+    file = tmp_path / "pair.py"
+    file.write_text(
+        "import test_cycle_adversarial\n\n\ndef get_config():\n    return test_cycle_adversarial.config()\n"
+    )
+    code, out, errors = tiny.mmgen("train", f"--config={file}", f"--workdir={tmp_path / 'run'}")
+    assert not code, errors
+    for target in "ab":
+        assert f"samples: {tmp_path / 'run' / 'samples' / f'0000002_{target}.png'}" in out
