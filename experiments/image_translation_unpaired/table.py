@@ -41,7 +41,7 @@ def beside(folder: pathlib.Path) -> str:
 
 def tables() -> str:
     folder = pathlib.Path(__file__).parent
-    digits = table(folder, DIGITS, lambda label: label == "digits")
+    digits = table(folder, DIGITS, lambda label: label.startswith("digits"))
     colour = table(folder, COLOUR, lambda label: label == "colour")
     return "\n\n".join(part for part in (digits, beside(folder), colour) if part)
 
