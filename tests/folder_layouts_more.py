@@ -275,6 +275,16 @@ def class_of_test_alone(d):
     picture(d / "test" / "fish" / "0.png", 0)
 
 
+def one_class_to_train_on(d):
+    for i in range(NUM):
+        picture(d / ("train/good" if i < 8 else "test/good" if i < 10 else "test/broken") / f"{i}.png", i)
+
+
+def unlabeled_beside_classes(d):
+    class_folders(d)
+    picture(d / "unlabeled" / "0.png", NUM)
+
+
 def label_against_folder(d):
     class_folders(d)
     table(d / "labels.csv", [["file", "label"], ["cat/1.png", "dog"]])
@@ -303,6 +313,8 @@ WARNED = [
     (tables_without_training, "every example is of test or validation, so that none could train"),
     (table_against_folders, "lines that move a file from your validation or test folder into training: 1"),
     (class_of_test_alone, "classes without a training example: fish"),
+    (one_class_to_train_on, "classes without a training example: broken"),
+    (unlabeled_beside_classes, "files outside the class folders have no class: 1 (unlabeled/0.png)"),
     (label_against_folder, "files with another label than their class folder, which then does not count: 1"),
     (sidecar_with_several_labels, "whose label is no word or number"),
 ]

@@ -7,20 +7,21 @@ or `pets/manifest.jsonl`; then only its examples are used. A line is one example
 
     {"image": "photos/a.png", "text": "a caption", "label": "cat", "age": [3.5], "pose": "poses/a.npy"}
 
-Suffixes: those of `modalities/<kind>.py`. In a .txt each line is a caption; a .json is a string, a list of strings, or
-an object's `text`, `caption` or `captions`. A modality that an example lacks is masked. An audio file has priority over
-the sound of the example's clip. Numbers in a line (a list, or a list of lists) and a .npy file may have any name, and
-are a `vector` of that name; `split` may be `train`, `validation` or `test`. Refused: two files of one modality with one
-stem, a text longer than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's
-line with an unknown field, a path that leaves the folder, or a missing file.
+Suffixes: those of `modalities/<kind>.py`. In a .txt or .caption each line is a caption; a .json is a string, a list of
+strings, or an object's `text`, `caption` or `captions`, and beside them its `label` and `split`. A modality that an
+example lacks is masked. An audio file has priority over the sound of the example's clip. Numbers in a line (a list, or
+a list of lists) and a .npy file may have any name, and are a `vector` of that name; `split` may be `train`, `val` or
+`test`. Refused: two files of one modality with one stem, a text longer than `text_length`, vectors of one name and
+two shapes, a folder named like a file, a manifest's line with an unknown field, a path that leaves the folder, or a
+missing file.
 
 Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and `mmgen train` print the layout found:
 
 - tables: `metadata.jsonl`, CSV or TSV with captions, classes or splits of the files, COCO and Flickr8k captions;
 - parallel folders `images/`, `captions/`; class folders `cats/`, `dogs/`, which give a `label`; WebDataset shards;
-- `train/`, `val/`, `test/`, which stay the splits. Without them `split_of` orders the stems (in a manifest the first
-  file of each line) by a SHA-256 of (seed, stem); the first `test_fraction` are the test split, the next
-  `validation_fraction` the validation split, the others the training split.
+- `train/`, `val/`, `test/` and similar names, which stay the splits. Without them `split_of` orders the stems (in a
+  manifest the first file of each line) by a SHA-256 of (seed, stem); the first `test_fraction` are the test split, the
+  next `validation_fraction` the validation split, the others the training split.
 
 Files that may be data but are not used give a warning; hidden files are not listed.
 """

@@ -21,19 +21,19 @@ VIEWS = re.compile(
     r"(train|test|val)?[-_]?[ab]|source|edges?|photos?|rgb|depth|mask|left|right|low|high|lr|hr|clean|noisy|x|y", re.I
 )
 
+NO_CLASS = re.compile(r"un[-_ ]?(labell?ed|sup|supervised)", re.I)
+
 
 def add(examples: Sequence[Example], directory: pathlib.Path, layout: str, listing: Listing) -> None:
-    """Adds a label to the examples of class folders, if most training examples lie in two or more such folders.
+    """Adds a label to the examples of class folders, if most (training) examples lie in two or more such folders.
 
     A label that a table or a .json gives stays. Where these labels are others than the folders, no folder is a class.
     """
     inner = [e for e in examples if not all(is_text(item.kind) for item in e.items.values())] or examples
-    training, level = [e for e in inner if e.split in ("", "train")] or inner, 0
-    depth = max((len(e.folders) for e in training), default=0)
-    while level < depth and len({_class(e, level) for e in training} - {""}) < 2:
-        level += 1
-    lying = [e for e in training if _class(e, level)]
-    classes = {_class(e, level) for e in lying}
+    training = [e for e in inner if e.split in ("", "train")]
+    judged = training if _classes(training)[1] else inner
+    level, classes = _classes(judged)
+    lying = [e for e in judged if _class(e, level)]
     given = {str(e.items[LABEL].value).strip() for e in examples if LABEL in e.items}
     if layout == "classes":
         if not classes:
@@ -44,7 +44,7 @@ def add(examples: Sequence[Example], directory: pathlib.Path, layout: str, listi
     elif not given <= classes:
         listing.layout.append(f"the folders {_few(classes)} are no classes: tables or .json files give other classes")
         return
-    elif why := _no_classes(classes, lying, len(training)):
+    elif why := _no_classes(classes, lying, len(judged)):
         insist = "data.layout='classes' reads them as classes, 'stems' as plain folders"
         listing.warnings.append(f"{directory}: the folders {_few(classes)} are not read as classes: {why}; {insist}")
         return
@@ -52,10 +52,10 @@ def add(examples: Sequence[Example], directory: pathlib.Path, layout: str, listi
         return
     else:
         _warn_of_names(lying, level, directory, listing)
-    held_out = {_class(e, level) for e in inner if e.split not in ("", "train")} - {""} - classes
-    if held_out:
+    classes = {_class(e, level) for e in inner} - {""}
+    if held_out := classes - {_class(e, level) for e in training}:
         listing.warnings.append(f"classes without a training example: {_few(held_out)}")
-    _label(examples, classes | held_out, level, directory, listing)
+    _label(examples, classes, level, directory, listing)
     listing.warn_of(
         [next(iter(e.items.values())).path for e in inner if LABEL not in e.items],
         "outside the class folders have no class",
@@ -65,7 +65,16 @@ def add(examples: Sequence[Example], directory: pathlib.Path, layout: str, listi
 
 
 def _class(example: Example, level: int) -> str:
-    return example.folders[level] if len(example.folders) > level else ""
+    name = example.folders[level] if len(example.folders) > level else ""
+    return "" if NO_CLASS.fullmatch(name) else name
+
+
+def _classes(examples: Sequence[Example]) -> tuple[int, set[str]]:
+    """The first level of folders with two names or more, and the names; no name without such a level."""
+    for level in range(max((len(e.folders) for e in examples), default=0)):
+        if len(names := {_class(e, level) for e in examples} - {""}) > 1:
+            return level, names
+    return 0, set()
 
 
 def _few(names: Iterable[str]) -> str:
