@@ -259,3 +259,13 @@ def test_train_tells_how_to_skip_what_cannot_be_used(files):
 def test_classes_of_splits_may_have_one_name_each(files):
     split_folders("train_v2", "val_v2", "test_final")(files)
     assert numbers(files, "test") == {10, 11} and "label" not in Source(directory=str(files), **SMALL).names
+
+
+def test_spoken_digits_are_words(tmp_path, cache):
+    directory = tmp_path / "spoken"
+    directory.mkdir()
+    for i in range(12):
+        media.sound(directory / f"{i}.wav")
+        (directory / f"{i}.txt").write_text(f"{i % 10} 1 4 1 5\n")
+    source = Source(directory=str(directory), audio_seconds=0.25)
+    assert set(source.modalities) == {"text", "audio"} and not source.warnings()

@@ -104,9 +104,13 @@ def drop_numbers(groups: Groups, listing: Listing) -> None:
 
 
 def _is_numbers(content: str) -> bool:
-    """Whether there are no words, or at least four numbers for each word, as in `car 0.5 0.5 0.2 0.1`."""
+    """Whether there are no words, or at least four numbers for each word, as in `car 0.5 0.5 0.2 0.1`.
+
+    Whole numbers alone are words: the transcript of spoken digits, `3 1 4 1 5`.
+    """
     words = re.findall(r"[^\s,;]+", content)
-    return 5 * sum(bool(NUMBER.fullmatch(word)) for word in words) >= 4 * len(words)
+    numbers = [word for word in words if NUMBER.fullmatch(word)]
+    return not words or ("." in "".join(numbers) and 5 * len(numbers) >= 4 * len(words))
 
 
 def _is_alone(files: list[File]) -> bool:
