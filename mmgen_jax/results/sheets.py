@@ -176,7 +176,7 @@ def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathl
     """
     runs = {}
     for cell in cells.load(sweep_file):
-        folder = pathlib.Path(workdir) / cell.name
+        folder = pathlib.Path(os.path.expanduser(workdir)) / cell.name
         if not (cell.baseline or cell.trained) and cell.label not in runs and (folder / evaluate.FILE).is_file():
             runs[cell.label] = folder
     if not runs:

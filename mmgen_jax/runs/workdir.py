@@ -131,6 +131,13 @@ def check_out(path: str | os.PathLike, overwrite: bool = False) -> pathlib.Path:
     return path
 
 
+def check_free(workdir: pathlib.Path) -> None:
+    """Raises ConfigError where a workdir without a run holds other files; hidden files do not count."""
+    held = workdir.iterdir() if workdir.exists() else ()
+    if any(file.name not in MADE_BEFORE and not file.name.startswith(".") for file in held):
+        raise ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
+
+
 def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
     """Writes config, modalities and the data's fingerprint, or checks that the run in the workdir has the same."""
     about = data.describe(source)
@@ -144,8 +151,8 @@ def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
         loading.check_same(config, saved, workdir, may_change)
         if not same_fields:
             data.compare(workdir, config, about, source.modalities)
-    elif workdir.exists() and any(file.name not in MADE_BEFORE for file in workdir.iterdir()):
-        raise ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
+    else:
+        check_free(workdir)
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
         # The config is written last, by a single rename: a folder with a config is complete.
