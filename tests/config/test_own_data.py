@@ -12,7 +12,7 @@ from mmgen_jax.config import loading, own_data
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.errors import ConfigError, DataError
 
-UNPAIRED = {"image_translation_unpaired": "mnist", "style_transfer": "image"}  # and the first of their sets
+UNPAIRED = ("image_translation_unpaired", "style_transfer")  # `test_own_sets.py`
 N = 40
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (N, 20, 20, 3), np.uint8)
@@ -45,8 +45,6 @@ def npz(tmp_path_factory):
 @pytest.mark.parametrize("reference", configs())
 def test_every_config_reads_own_data(reference, npz, capsys):
     behind = "," if ":" in reference else ":"
-    if reference.startswith("multi_task"):
-        reference, behind = "multi_task:scenes,motion", ","  # own data has one label
     config = loading.load(f"{reference}{behind}npz={npz}")
     assert config.data.name == "npz" and capsys.readouterr().out == ""
     source = open_source(config)
@@ -56,10 +54,24 @@ def test_every_config_reads_own_data(reference, npz, capsys):
     evaluate.build(config, system)
 
 
-@pytest.mark.parametrize("name", UNPAIRED)
-def test_own_data_is_not_two_data_sets(name, npz):
-    with pytest.raises(ConfigError, match=f"the config reads {UNPAIRED[name]}"):
-        loading.load(f"{name}:npz={npz}")
+@pytest.mark.parametrize("labels", [("y",), ("mood", "size", "place")])
+def test_a_config_of_several_labels_recognises_those_of_the_data(labels, tmp_path):
+    sound = RNG.uniform(-1, 1, (N, 8000)).astype(np.float32)
+    file = tmp_path / "sounds.npz"
+    np.savez(file, audio=sound, **dict.fromkeys(labels, LABELS))
+    config = loading.load(f"multi_task:npz={file}")
+    targets = ["label" if name == "y" else name for name in labels]
+    system = build_system(tiny.shrink(config), open_source(config).modalities, label_preserving=())
+    assert sorted(system.targets) == sorted(targets) == sorted(config.evaluators) and system.target == targets[0]
+    evaluate.build(config, system)
+    np.savez(tmp_path / "one.npz", image=PICTURES, **dict.fromkeys(labels, LABELS))
+    with pytest.raises(ConfigError, match=r"the config reads audio, and the data has: image, "):
+        loading.load(f"multi_task:npz={tmp_path / 'one.npz'}")
+    if len(labels) > 1:
+        with pytest.raises(
+            ConfigError, match=r"recognises clothing, .* labels mood, size, place; .*rename one to cloth"
+        ):
+            loading.load(f"image_recognition:npz={tmp_path / 'one.npz'}")
 
 
 def test_a_folder_lends_its_modalities_to_another_config(tmp_path, cache):
@@ -73,7 +85,9 @@ def test_a_folder_lends_its_modalities_to_another_config(tmp_path, cache):
     assert config.train.batch_size == 8 and "accuracy" not in config.evaluators
     assert config.discriminator.to_dict() == loading.load("text_to_image_gan:digits").discriminator.to_dict()
     assert len(open_source(config)) == 10
-    with pytest.raises(ConfigError, match=r"the config reads clothing, and the data has: image, text; choose a config"):
+    with pytest.raises(
+        ConfigError, match=r"the config reads clothing, and the data has: image, text; .*a folder of each class"
+    ):
         loading.load(f"image_recognition:folder={folder}")
     with pytest.raises(ConfigError, match=r"the config reads image, and .*, or give an array the name image"):
         np.savez(tmp_path / "other.npz", picture=PICTURES.reshape(40, -1).astype(np.float32))
