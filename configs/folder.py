@@ -17,6 +17,7 @@ from mmgen_jax.data.files import folder_formats, folder_listing
 from mmgen_jax.errors import ConfigError
 
 ARGUMENTS = ()  # any folder
+OWN_DATA = ("folder",)  # `folder:folder=pets` is `folder:pets`
 
 LABEL_DROPOUT = 0.05  # as the quickstart's of texts
 
@@ -33,7 +34,8 @@ DATA = {
 }
 
 
-def get_config(arg=""):
+def get_config(arg="", folder=""):
+    arg = folder or arg
     if not arg or not pathlib.Path(arg).is_dir():
         got = repr(arg) if arg else "nothing"
         raise ConfigError(f"configs/folder.py:FOLDER: expected a folder of files, got {got}")

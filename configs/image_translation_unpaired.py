@@ -1,11 +1,14 @@
 """Pictures from pictures without pairs (CycleGAN, Zhu et al., 2017): two kinds of digits, or grey and colour photos.
 
     mmgen train --config=configs/image_translation_unpaired.py --workdir=runs/cycle_digits
+    mmgen train --config=configs/image_translation_unpaired.py:first=PATH,second=PATH --workdir=runs/my_cycle
     mmgen sample --workdir=runs/cycle_digits --given.mnist=digit.png --out=out    # the other way: --given.small
 
 Argument: `digits` (MNIST and scikit-learn's digits, which are enlarged from 8 px; the default) or `colour` (clothing:
 grey photos of one half of the training set, coloured photos of the other half), `large` or `<argument>_large`: 64 px
-and the paper's widths, for one accelerator; not measured.
+and the paper's widths, for one accelerator; not measured. `first=PATH,second=PATH`, alone or behind `large,`, are two
+folders or .npz files of your own pictures, which are the modalities `first` and `second`: 64 px in colour, networks and
+steps as `colour`, with an identity loss; nothing is measured.
 
 The generators are residual networks, the discriminators see patches of 34 px. `digits` has an identity loss: a
 generator that is given a picture of its target set has to return the picture, so that ink stays ink and paper stays
@@ -16,10 +19,12 @@ kept in 0.72 (to scikit-learn's; 0.63 without translation) and 0.78 (to MNIST; 0
 not measured.
 """
 
-from mmgen_jax.config import presets, schema
+from mmgen_jax.config import own_data, presets, schema
 from mmgen_jax.config.override import override
+from mmgen_jax.errors import ConfigError
 
 ARGUMENTS = ("digits", "digits_labelled", "colour", "large")
+OWN_DATA = ("first", "second")
 CLASSIFIER_STEPS = 1500
 
 LARGE = {
@@ -41,17 +46,27 @@ LARGE_DIGITS = {
 }
 
 
-def get_config(arg="digits"):
+def get_config(arg="digits", first="", second=""):
     task, large = presets.sized(arg, ARGUMENTS, "image_translation_unpaired")
+    if first or second:
+        if not (first and second) or arg not in ("digits", "large"):
+            got = f"{arg},first={first},second={second}"
+            raise ConfigError(f"configs/image_translation_unpaired.py: expected first=PATH,second=PATH, got {got}")
+        task = "own"
     config = schema.base()
     config.generator = {"name": "resnet_translation", "width": 16, "num_blocks": 3}
     config.discriminator = {"name": "patch", "width": 24, "num_stages": 2}
     config.train.batch_size = 8
-    config.train.steps = 2500 if task == "colour" else 6000
+    config.train.steps = 2500 if task in ("colour", "own") else 6000
     # As in the paper, the learning rate is constant for half of the steps and falls to 0 in the other half.
     adam = {"lr": 3e-4, "b1": 0.5, "schedule": "linear", "hold_steps": config.train.steps // 2}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.99}}
-    if task != "colour":
+    if task == "own":
+        fields = {"of": "image", "image_size": 64}
+        sets = {"first": own_data.place(first) | fields, "second": own_data.place(second) | fields}
+        targets, identity = ("first", "second"), 0.5
+        config.generator.num_blocks = 2
+    elif task != "colour":
         sets = {
             "mnist": {"name": "digits", "of": "image", "image_size": 28, "image_fit": "pad"},
             "small": {"name": "small_digits", "of": "image", "image_size": 28, "border": 4},
@@ -89,4 +104,4 @@ def get_config(arg="digits"):
         config.train.steps += CLASSIFIER_STEPS
         for player in ("discriminator", "generator"):
             config.optimizers[player].start_step = CLASSIFIER_STEPS
-    return override(config, LARGE | ({} if task == "colour" else LARGE_DIGITS)) if large else config
+    return override(config, LARGE | ({} if task in ("colour", "own") else LARGE_DIGITS)) if large else config

@@ -17,7 +17,7 @@ COMMANDS = {
     "train": "--config=configs/X.py[:ARG] --workdir=DIR [--config.a.b=VALUE …]: a new run, or the one there goes on",
     "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint\n"
     "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]\n"
-    "      [--config.data.directory=DIR: the data has moved; refused where it is no longer that of the run]",
+    "      [--config.data.directory=DIR or data.sets.NAME.directory: the data has moved; other data is refused]",
     "sample": "--workdir=DIR --out=DIR [--given.NAME=VALUE … --num=16 --seed=0 --first=0]\n"
     "      draws from conditions given by name:\n"
     "      a text or @FILE with one a line, a class or its number, else a file; or by kind where one is of that kind:\n"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax import lookup
+from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import ConfigError
@@ -131,7 +132,7 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
 
     Args:
       changes: changed fields of the config, see `runs.workdir.restore`. With a changed sampling field, nothing is
-        written, because the file belongs to the run's own config. With a changed place of the data alone, the file is
+        written, because the file belongs to the run's own config. With changed places of the data alone, the file is
         written.
 
     Raises:
@@ -144,7 +145,7 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
     data.check(workdir, config)
     config, system, sampler, step = restore(workdir, changes=changes)
     metrics = run(config, system, sampler, split)
-    if set(changes or {}) - set(data.PLACES):
+    if set(changes or {}) - set(schema.places(config)):
         return metrics
     if split and (workdir / FILE).is_file():
         before = json.loads((workdir / FILE).read_text())

@@ -1,6 +1,7 @@
 """The package from Python: light to import, and the functions that do what the commands do."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -60,10 +61,11 @@ def test_a_run_is_measured(workdir):
     assert entries["test/pixels/psnr"]["n"] > 0 and (workdir / "evaluation.json").is_file()
 
 
-def test_a_config_may_be_named_by_its_file(workdir, monkeypatch):
+@pytest.mark.parametrize("kind", [str, pathlib.Path])
+def test_a_config_may_be_named_by_its_file(kind, workdir, monkeypatch):
     monkeypatch.chdir(tiny.ROOT)
     with pytest.raises(ConfigError, match="was"):  # the workdir holds another run, found before anything trains
-        api.train("configs/quickstart.py", workdir)
+        api.train(kind("configs/quickstart.py"), workdir)
 
 
 def test_conditions_are_encoded_where_the_family_embeds(workdir, tmp_path, monkeypatch):
@@ -129,6 +131,12 @@ def test_what_the_model_does_not_read_is_no_unconditional_sample(workdir):
         sampler({"txet": texts})
     with pytest.raises(InputError, match=r"got nothing"):
         sampler({})
+    for wrong, got in ((None, "a NoneType"), ([1], "a list"), (texts, "a ndarray"), ({1: texts}, "the key 1")):
+        for function in (sampler, sampler.reconstruct, lambda batch: api.latents(sampler, batch, {"text": "a star"})):
+            with pytest.raises(InputError, match=rf"^batch: expected arrays by name, .*, got {got}; name them$"):
+                function(wrong)
+    with pytest.raises(InputError, match=r"given: expected conditions by name, .*, got a list"):
+        api.sample(sampler, ["a red star"])
     masked = {"text": texts, "text/mask": np.zeros(2, bool)}
     assert sampler(masked)["image"].shape == (2, *shape)
     with pytest.raises(InputError, match=r"\(image\), got text"):

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,8 +27,8 @@ from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import InputError
 from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.runs import pictures
-from mmgen_jax.runs.sampler import Sampler
-from mmgen_jax.runs.workdir import restore
+from mmgen_jax.runs.sampler import Sampler, check_named
+from mmgen_jax.runs.workdir import check_place, restore
 from mmgen_jax.training.state import TrainState
 
 __all__ = ["encode", "evaluate", "generate", "interpolate", "latents", "load", "sample", "train"]
@@ -38,11 +37,11 @@ Run = str | os.PathLike | Sampler
 
 
 def train(
-    config: str | Config,
+    config: str | os.PathLike | Config,
     workdir: str | os.PathLike,
     source: Any = None,
     changes: Mapping[str, Any] | None = None,
-    names: Mapping[str, str] | Sequence[str] = (),
+    names: Mapping[str, str | None] | Sequence[str | None] = (),
 ) -> TrainState:
     """Trains a config, given or named as on the command line; goes on where the workdir has a run of it.
 
@@ -50,15 +49,18 @@ def train(
       source: data of your own in the place of the config's: a folder or an .npz file by its path; arrays by name,
         `{"image": [N, H, W, C], "text": [N strings]}`; rows, an iterable of such dicts or of tuples; a `Dataset` or
         `DatasetDict` of HuggingFace, or a `Dataset` of PyTorch; several of these by split, `{"train": …, "test": …}`.
-        Pictures are uint8, floats in [0, 1] or in [-1, 1], PIL images or tensors. What is no path is read once and
-        written to `workdir/data.npz`, which the run reads from then on; it has to fit in memory.
+        Pictures are uint8, floats in [0, 1] or in [-1, 1], PIL images or tensors. A list of texts has several texts
+        of one example: training draws one in each pass. What is no path is read once and, after all checks, written
+        to `workdir/data.npz`, which the run reads from then on; it has to fit in memory.
       changes: fields as `--config.a.b=value` changes them, `{"train.steps": 100, "fusion.name": "gated"}`.
-      names: the source's fields by the names of modalities, `{"img": "image"}`, or one name for each place of a tuple.
+      names: the modalities that the source's fields are, `{"img": "image"}`, or one name for each place of a tuple.
+        None leaves out a field or a split, `{"meta": None, "unsupervised": None}`.
     """
-    config = loading.load(config) if isinstance(config, str) else config
-    if source is not None:
-        config = sources.attach(config, source, pathlib.Path(workdir), names)
-    return _train.train(override.override(config, changes or {}, say=print), pathlib.Path(workdir))
+    workdir = check_place(workdir, "--workdir")
+    config = loading.load(os.fspath(config)) if isinstance(config, (str, os.PathLike)) else config
+    if source is None:
+        return _train.train(override.override(config, changes or {}, say=print), workdir)
+    return _train.train(sources.attach(config, source, workdir, names, changes, check=_train.prepare), workdir)
 
 
 def load(workdir: str | os.PathLike, changes: Mapping[str, Any] | None = None) -> Sampler:
@@ -81,14 +83,21 @@ def sample(
     """
     sampler = _loaded(run)
     _sample.check_numbers(num, seed, first)
-    if asked := pictures.request(sampler.system, given or {}):
+    if asked := pictures.request(sampler.system, given := _conditions(given)):
         return {asked.target: asked.arrays(sampler, num, seed, first)}
-    return _sample.draw(sampler, _sample.batch_of(sampler.system, given or {}, num), num, seed, first)
+    return _sample.draw(sampler, _sample.batch_of(sampler.system, given, num), num, seed, first)
 
 
-def evaluate(workdir: str | os.PathLike, split: str = "") -> dict[str, dict[str, Any]]:
-    """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}` of the newest checkpoint, also into `evaluation.json`."""
-    return _evaluate.evaluate(pathlib.Path(workdir), split)
+def evaluate(
+    workdir: str | os.PathLike, split: str = "", changes: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}` of the newest checkpoint, also into `evaluation.json`.
+
+    Args:
+      changes: as in `load`. The file is written unless a field that sampling reads is changed; data that has moved is
+        given again by `{"data.directory": "elsewhere/pets"}`.
+    """
+    return _evaluate.evaluate(workdir, split, changes)
 
 
 def encode(run: Run, batch: Batch) -> np.ndarray:
@@ -110,9 +119,12 @@ def latents(run: Run, batch: Batch, given: Mapping[str, Any] | None = None) -> n
     Raises:
       InputError: a model without such an encoder; its family's `abilities` lack `to_latent`.
     """
-    sampler, size = _loaded(run), len(next(iter(batch.values())))
-    shared = _sample.batch_of(sampler.system, given or {}, size) if given else {}
-    return sampler.to_latent({**shared, **batch})
+    sampler = _loaded(run)
+    check_named(batch)
+    if not batch or not given:
+        return sampler.to_latent(batch)
+    size = len(np.atleast_1d(next(iter(batch.values()))))
+    return sampler.to_latent({**_sample.batch_of(sampler.system, _conditions(given), size), **batch})
 
 
 def generate(run: Run, latent: np.ndarray, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
@@ -124,7 +136,7 @@ def generate(run: Run, latent: np.ndarray, given: Mapping[str, Any] | None = Non
     sampler = _loaded(run)
     if np.ndim(latent) != 2 or not len(latent):
         raise InputError(f"generate: expected latents [B, Z], at least one, got {list(np.shape(latent))}")
-    batch = _sample.batch_of(sampler.system, given or {}, 1) or _nothing(sampler, 1)
+    batch = _sample.batch_of(sampler.system, _conditions(given), 1) or _nothing(sampler, 1)
     if (size := len(next(iter(batch.values())))) not in (1, len(latent)):
         raise InputError(f"generate: expected one latent for each of {size} conditions, got {len(latent)}")
     batch = {name: np.repeat(values, len(latent) // size, axis=0) for name, values in batch.items()}
@@ -150,7 +162,7 @@ def interpolate(
     if ends is None:
         _sample.check_numbers(num, seed, 0)
         sampler.seed = seed
-        ends = sampler.draw_latent(_sample.batch_of(sampler.system, given or {}, 2) or _nothing(sampler, 2))
+        ends = sampler.draw_latent(_sample.batch_of(sampler.system, _conditions(given), 2) or _nothing(sampler, 2))
     if np.ndim(ends) != 2 or len(ends) != 2:
         raise InputError(f"interpolate: expected two ends [2, Z], got {list(np.shape(ends))}")
     return generate(sampler, great_circle(ends[0], ends[1], num), given)
@@ -165,6 +177,12 @@ def great_circle(first: np.ndarray, second: np.ndarray, num: int) -> np.ndarray:
         return (1 - parts) * first + parts * second
     way = np.sin((1 - parts) * angle) * first / lengths[0] + np.sin(parts * angle) * second / lengths[1]
     return way / np.sin(angle) * ((1 - parts) * lengths[0] + parts * lengths[1])
+
+
+def _conditions(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"given: expected conditions by name, {{'text': 'a red star'}}, got a {type(given).__name__}")
+    return given or {}
 
 
 def _nothing(sampler: Sampler, num: int) -> dict[str, np.ndarray]:

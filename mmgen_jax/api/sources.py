@@ -5,87 +5,164 @@ Neither library is imported: an object is taken by what it can do.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mmgen_jax.api import columns
 from mmgen_jax.config import own_data
+from mmgen_jax.config.override import override
 from mmgen_jax.config.schema import Config
 from mmgen_jax.data.files.folder_items import split_name
-from mmgen_jax.data.files.npz_columns import alias
-from mmgen_jax.errors import ConfigError, InputError
-from mmgen_jax.modalities import kinds
+from mmgen_jax.data.files.npz_columns import ABOUT, alias
+from mmgen_jax.errors import ConfigError, DataError, InputError
+from mmgen_jax.lookup import nearest
+from mmgen_jax.runs.workdir import check_free
 
 FILE = "data.npz"  # in the workdir, of a run on data that was no file
+Names = Mapping[str, str | None] | Sequence[str | None]
 
 
-def attach(config: Config, source: Any, workdir: pathlib.Path, names: Mapping[str, str] | Sequence[str] = ()) -> Config:
-    """The config on `source`; see `api.train` for what a source may be.
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The fields of a split.
+
+    Args:
+      values: `{field: the value of every example}`, None where an example lacks the field.
+      about: `{field: {"classes", "sample_rate", "mask"}}`, any of these, as the arrays beside an array of an .npz file.
+    """
+
+    values: Mapping[str, list[Any]]
+    about: Mapping[str, dict[str, Any]]
+
+
+def attach(
+    config: Config,
+    source: Any,
+    workdir: pathlib.Path,
+    names: Names = (),
+    changes: Mapping[str, Any] | None = None,
+    check: Callable[[Config], Any] = lambda config: None,
+) -> Config:
+    """The config on `source`, with `changes`; see `api.train`. What is no path is written to the workdir.
+
+    Args:
+      check: raises an error for a config that cannot be trained; then nothing is written.
 
     Raises:
       InputError: a source that is none of these, or examples that do not fit together.
-      ConfigError: the workdir holds a run on other data.
+      ConfigError: the workdir holds a run on other data, or other files.
     """
     if isinstance(source, (str, os.PathLike)):
         path = pathlib.Path(os.path.expanduser(source))
         fields = {"name": "npz", "file": str(path)} if path.suffix == ".npz" else {}
-        return own_data.onto(config, fields or {"name": "folder", "directory": str(path)})
-    side = config.data.get("image_size", 32)
-    arrays = to_arrays(source, names, side)
-    workdir.mkdir(parents=True, exist_ok=True)
+        config = own_data.onto(config, fields or {"name": "folder", "directory": str(path)})
+        return override(config, changes or {}, say=print)
+    arrays = to_arrays(source, names, config.data.get("image_size", 32))
     file = workdir / FILE
     if (workdir / "config.json").is_file():
         _check_same(file, arrays)
-    else:
-        temporary = file.with_name(f".{FILE}")
+        return override(own_data.onto(config, {"name": "npz", "file": str(file)}), changes or {}, say=print)
+    check_free(workdir)
+    there = next(place for place in (workdir, *workdir.absolute().parents) if place.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".mmgen", dir=there) as folder:
+        temporary = pathlib.Path(folder) / FILE
         with temporary.open("wb") as opened:
             np.savez(opened, allow_pickle=False, **arrays)
+        try:
+            config = own_data.onto(config, {"name": "npz", "file": str(temporary)})
+            check(config := override(config, changes or {}, say=print))
+        except DataError as error:
+            raise DataError("source", *error.args[1:]) from error
+        except ConfigError as error:
+            raise type(error)(str(error).replace(str(temporary), "source")) from error
+        workdir.mkdir(parents=True, exist_ok=True)
         temporary.replace(file)
-    return own_data.onto(config, {"name": "npz", "file": str(file)})
+    config = config.copy_and_resolve_references().unlock()
+    config.data.file = str(file)
+    return config.lock()
 
 
-def to_arrays(source: Any, names: Mapping[str, str] | Sequence[str] = (), side: int = 32) -> dict[str, np.ndarray]:
+def to_arrays(source: Any, names: Names = (), side: int = 32) -> dict[str, np.ndarray]:
     """`{"image": [N, …], "label/classes": …}`, or `{"image_train": …}` of a source with splits, as `data/npz.py` reads.
 
     Args:
-      names: what the source's fields are called here, `{"img": "image"}`; of tuples, one name for each place.
+      names: what the source's fields are called here, `{"img": "image"}`; of tuples, one name for each place. A field
+        or split that is called None is left out.
       side: of square pictures, where the source's own have several sizes.
+
+    Raises:
+      InputError: a field that is no modality, or names that the fields do not have.
     """
-    if isinstance(source, Mapping) and source and all(map(split_name, source)):
-        found: dict[str, np.ndarray] = {}
-        for part, rows in source.items():
-            for key, array in to_arrays(rows, names, side).items():
-                name, slash, about = key.partition("/")
-                shared = about in ("classes", "sample_rate")
-                found[key if shared else f"{name}_{split_name(part)}{slash}{about}"] = array
-        if masks := [key for key in found if key.endswith("/mask")]:
-            raise InputError(
-                f"source: {masks[0]}: expected every field in the examples of a split; give all examples without splits"
-            )
-        return found
+    tables = {part: _table(rows, names) for part, rows in _splits(source, names).items()}
+    called = _called(tables, names, splits=source if isinstance(source, Mapping) else ())
+    found: dict[str, np.ndarray] = {}
+    for part, table in tables.items():
+        for field, name in called.items():
+            column = columns.Column(part, field, name, isinstance(names, Mapping) or not names)
+            if field not in table.values:
+                raise column.refused("every field in every split", f"no such field in {part}")
+            arrays = column.arrays(table.values[field], side)
+            if not arrays and part:
+                raise column.refused("a value in some example", "none")
+            for what, value in table.about.get(field, {}).items():
+                if arrays and (what != "classes" or np.issubdtype(arrays[name].dtype, np.integer)):
+                    arrays[f"{name}/{what}"] = np.asarray(value, str if what == "classes" else None)
+            if part and f"{name}/mask" in arrays:
+                raise column.refused("a value in every example of a split, or all examples without splits", "None")
+            for key, array in arrays.items():
+                found[f"{name}_{part}" if part and key == name else key] = array
+    if not found:
+        raise InputError("source: expected at least one field, got none")
+    return found
+
+
+def _splits(source: Any, names: Names) -> dict[str, Any]:
+    """`{split: rows}`, or `{"": source}` of a source without splits."""
+    if not isinstance(source, Mapping) or not any(map(split_name, source)):
+        return {"": source}
+    left_out = [key for key in source if isinstance(names, Mapping) and names.get(key, key) is None]
+    splits = {key: rows for key, rows in source.items() if key not in left_out}
+    if unknown := [key for key in splits if not split_name(key)]:
+        raise InputError(
+            f"source: {unknown[0]}: expected the splits train, validation or test, got {', '.join(source)}; leave it "
+            f"out: names={{{unknown[0]!r}: None}}"
+        )
+    if not splits:
+        raise InputError(f"source: expected at least one split, got names={names} of {', '.join(source)}")
+    found = {split_name(key): rows for key, rows in splits.items()}
+    if len(found) < len(splits):
+        raise InputError(f"source: expected each split once, got {', '.join(splits)}; join them")
+    return found
+
+
+def _table(source: Any, names: Names) -> Table:
     if isinstance(source, Mapping):
-        found = {}
-        for key, values in source.items():
-            found |= _column(_name(key, names), list(values), side)
-        return found
+        values, about = {}, {}
+        for key, value in source.items():
+            field, _, what = str(key).rpartition("/")
+            if field and what in ABOUT:
+                about.setdefault(field, {})[what] = value
+            elif isinstance(value, str) or not hasattr(value, "__iter__"):
+                raise InputError(f"source: {key}: expected a value of every example, got {value!r}")
+            else:
+                values[str(key)] = list(value)
+        return Table(values, about)
     rows = [_row(row, names) for row in _rows(source)]
     if not rows:
         raise InputError("source: expected at least one example, got none")
-    found = {}
-    for name in dict.fromkeys(key for row in rows for key in row):
-        found |= _column(name, [row.get(name) for row in rows], side)
-    for field, feature in dict(getattr(source, "features", None) or {}).items():  # a ClassLabel has the names
-        name = _name(field, names)
-        if name in found and getattr(feature, "names", None) and np.issubdtype(found[name].dtype, np.integer):
-            found[f"{name}/classes"] = np.array(feature.names, str)
+    values = {field: [row.get(field) for row in rows] for field in dict.fromkeys(key for row in rows for key in row)}
+    features = dict(getattr(source, "features", None) or {})  # of HuggingFace: a ClassLabel has the names
+    classes = {field: feature.names for field, feature in features.items() if getattr(feature, "names", None)}
     inner = getattr(source, "dataset", source)  # of a part or a loader of torchvision's sets, which have `classes`
-    classes = getattr(inner, "classes", None)
-    if isinstance(classes, (list, tuple)) and "label" in found and np.issubdtype(found["label"].dtype, np.integer):
-        found["label/classes"] = np.array(classes, str)
-    return found
+    if isinstance(getattr(inner, "classes", None), (list, tuple)):
+        classes |= {field: inner.classes for field in values if alias(field, field) == "label"}
+    return Table(values, {field: {"classes": names} for field, names in classes.items()})
 
 
 def _rows(source: Any) -> Iterable[Any]:
@@ -100,15 +177,16 @@ def _rows(source: Any) -> Iterable[Any]:
     )
 
 
-def _row(row: Any, names: Mapping[str, str] | Sequence[str]) -> dict[str, Any]:
+def _row(row: Any, names: Names) -> dict[str, Any]:
     if hasattr(row, "keys"):
-        return {_name(key, names): row[key] for key in row}
+        return {key: row[key] for key in row}
     if not isinstance(row, (tuple, list)):
         row = (row,)
     if names and not isinstance(names, Mapping):
         if len(names) != len(row):
-            raise InputError(f"source: names: expected one for each of {len(row)} places, got {', '.join(names)}")
-        return dict(zip(names, row))
+            got = ", ".join(map(str, names))
+            raise InputError(f"source: names: expected one for each of {len(row)} places, got {got}")
+        return {name: value for name, value in zip(names, row) if name is not None}
     found = {}
     for value in row:
         name = _guessed(value)
@@ -118,9 +196,26 @@ def _row(row: Any, names: Mapping[str, str] | Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _name(key: str, names: Mapping[str, str] | Sequence[str]) -> str:
-    given = names.get(key) if isinstance(names, Mapping) else None
-    return given or alias(key, key) or key
+def _called(tables: Mapping[str, Table], names: Names, splits: Iterable[str]) -> dict[str, str]:
+    """`{field: the modality's name}` of the fields that are not left out."""
+    fields = list(dict.fromkeys(field for table in tables.values() for field in table.values))
+    given = names if isinstance(names, Mapping) else {}
+    if unknown := [field for field in given if field not in {*fields, *splits}]:
+        raise InputError(
+            f"source: names: no field {unknown[0]!r}; {nearest(unknown[0], fields)}the fields are: {', '.join(fields)}"
+        )
+    called: dict[str, str] = {}
+    for field in fields:
+        name = given.get(field, alias(field, field) or field)
+        if name is None:
+            continue
+        if other := next((other for other in called if called[other] == name), None):
+            raise InputError(
+                f"source: {field}: expected one field called {name}, got {other} as well; rename one or leave it out: "
+                f"names={{{field!r}: None}}"
+            )
+        called[field] = name
+    return called
 
 
 def _guessed(value: Any) -> str | None:
@@ -130,79 +225,6 @@ def _guessed(value: Any) -> str | None:
     if isinstance(value, (int, np.integer)) or (hasattr(value, "ndim") and value.ndim == 0):
         return "label"
     return "image" if hasattr(value, "convert") or getattr(value, "ndim", 0) in (2, 3) else None
-
-
-def _column(name: str, values: list[Any], side: int) -> dict[str, np.ndarray]:
-    """A field of every example as arrays; None is an example that lacks it."""
-    name = alias(name, name) or name
-    missing = np.array([value is None for value in values])
-    present = [value for value in values if value is not None]
-    if not present:
-        return {}
-    about: dict[str, np.ndarray] = {}
-    if not isinstance(present[0], (np.ndarray, str, list, tuple, int, float, np.generic)) and _is_sound(present[0]):
-        about[f"{name}/sample_rate"] = np.array(int(present[0]["sampling_rate"]))
-        present = [np.asarray(value["array"], np.float32) for value in present]
-    if name in kinds.names() and kinds.find(name).eight_bits:
-        present = [_pixels(name, value) for value in present]
-    elif not isinstance(present[0], str):
-        present = [_array(value) for value in present]
-    shapes = {np.shape(value) for value in present}
-    if len(shapes) > 1:
-        present = _of_one_shape(name, present, side)
-    array = np.array(present, str) if isinstance(present[0], str) else np.stack(present)
-    if missing.any():
-        whole = np.zeros((len(values), *array.shape[1:]), array.dtype)
-        whole[~missing] = array
-        array, about[f"{name}/mask"] = whole, ~missing
-    return {name: array, **about}
-
-
-def _is_sound(value: Any) -> bool:
-    """Whether a value is a recording as HuggingFace has it, with `array` and `sampling_rate`."""
-    try:
-        return value["sampling_rate"] > 0 and value["array"] is not None
-    except (TypeError, KeyError, IndexError, AttributeError, ValueError):
-        return False
-
-
-def _pixels(name: str, value: Any) -> np.ndarray:
-    """A PIL image, tensor or array as an array with channels last."""
-    if hasattr(value, "convert"):
-        return np.asarray(value.convert("L" if value.mode in ("1", "L", "I;16") else "RGB"))
-    channels_first = hasattr(value, "numpy")  # a tensor's
-    array = _array(value)
-    if channels_first and array.ndim >= 3 and array.shape[-3] in (1, 3):
-        array = np.moveaxis(array, -3, -1)
-    if array.ndim < 2:
-        raise InputError(f"source: {name}: expected pictures, got shape {list(array.shape)}; set names=…")
-    return array
-
-
-def _array(value: Any) -> np.ndarray:
-    """Of a number, an array or a tensor."""
-    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-
-
-def _of_one_shape(name: str, values: list[Any], side: int) -> list[np.ndarray]:
-    """Pictures of several sizes at `side`, recordings of several lengths padded to the longest."""
-    ranks = {np.ndim(value) for value in values}
-    if name == "image" and ranks <= {2, 3}:
-        from PIL import Image
-
-        from mmgen_jax.modalities import image
-
-        if any(value.dtype != np.uint8 for value in values):
-            raise InputError("source: image: expected pictures of several sizes as uint8, got floats; convert them")
-        channels = 3 if any(value.ndim == 3 and value.shape[-1] == 3 for value in values) else 1
-        pictures = (Image.fromarray(value[..., 0] if value.shape[2:] == (1,) else value) for value in values)
-        arrays = (image.to_array(picture, (side, side, channels)) for picture in pictures)
-        return [np.round((array + 1) * 127.5).astype(np.uint8) for array in arrays]
-    if ranks == {1}:
-        longest = max(map(len, values))
-        return [np.pad(value, (0, longest - len(value))) for value in values]
-    shapes = sorted({np.shape(value) for value in values})
-    raise InputError(f"source: {name}: expected one shape for all examples, got {shapes[0]} and {shapes[1]}; mend them")
 
 
 def _check_same(file: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -23,8 +23,15 @@ def package(path: Sequence[str]) -> str | None:
     """The package whose component stands at a place: `("encoders", "text")` is of `encoders`."""
     if path and path[0] == "representation":
         return schema.REPRESENTATION_PACKAGES.get(path[-1], "representations")
+    if is_set(path):
+        return "data"
     depth = 2 if path and path[0] in GROUPED else 1
     return schema.PACKAGES.get(path[0]) if len(path) == depth else None
+
+
+def is_set(path: Sequence[str]) -> bool:
+    """Whether a place is one of the data sets side by side, `("data", "sets", "photo")` (`data/unpaired.py`)."""
+    return tuple(path[:2]) == ("data", "sets") and len(path) == 3
 
 
 def fields(path: Sequence[str], node: Config) -> dict[str, Any]:
@@ -48,6 +55,8 @@ def fields(path: Sequence[str], node: Config) -> dict[str, Any]:
 
 def placed(path: Sequence[str]) -> dict[str, Any]:
     """The fields that a place itself has, whatever the component."""
+    if is_set(path):
+        return {"of": "", "part": ()}
     own = {
         "encoders": dict(schema.PLACEMENT),
         "fusion": {"modality_dropout": 0.0},

@@ -54,8 +54,31 @@ def follow(before: Config, config: Config, changes: Mapping[str, Any], say: Say)
         if hasattr(rates, "keys") and encoder in rates:
             del rates[encoder]
             say(f"config.fusion.modality_dropout.{encoder} goes with its encoder")
+    for name in config.data.get("sets", {}):
+        if name in before.data.get("sets", {}):
+            _own_set(name, before, config, changes, say)
     if "data.names" not in changes and config.data.get("names"):
         _read_what_is_used(before, config, say)
+
+
+def _own_set(name: str, before: Config, config: Config, changes: Mapping[str, Any], say: Say) -> None:
+    """Where a set is now the user's own: removes what is about the labels of the set that was there."""
+    was, now = (one.data.sets[name].get("name", "") for one in (before, config))
+    if was == now or getattr(lookup.find("data", now), "available", ()):
+        return
+    labels = [other for other in config.data.get("names", ()) if other.startswith(f"{name}_")]
+    if labels and "data.names" not in changes:
+        config.data.names = tuple(other for other in config.data.names if other not in labels)
+        say(f"config.data.names: without {', '.join(labels)}, of {was}")
+    unset = [
+        field for field, value in config.objective.items() if value in labels and _unset(f"objective.{field}", changes)
+    ]
+    for field in unset:
+        del config.objective[field]
+        say(f"config.objective.{field} goes: {now} need not have it")
+    for evaluator in [other for other in config.evaluators if _unset(f"evaluators.{other}", changes)]:
+        del config.evaluators[evaluator]
+        say(f"config.evaluators.{evaluator} goes: it measures a model of {was}")
 
 
 def _other_family(config: Config, name: str, named: set[str], say: Say) -> None:

@@ -21,11 +21,11 @@ FORMAT = 2  # of a saved config; version 0.1 wrote none
 def load(reference: str) -> Config:
     """The locked config of `path/to/file.py`, or of a shipped config's name; `:argument` may follow either.
 
-    An argument may end in `folder=PATH` or `npz=FILE`: the config on the user's own data, see `own_data`.
+    An argument may end in `folder=PATH` or `npz=FILE`, or in the arguments that the config's `OWN_DATA` names: the
+    config on the user's own data, see `own_data`.
     """
     path, _, argument = reference.partition(":")
-    argument, own = own_data.split(argument)
-    path, argument = os.path.expanduser(path), os.path.expanduser(argument)
+    path = os.path.expanduser(path)
     file = shipped.find(path) if shipped.is_name(path) else pathlib.Path(path)
     if not file.is_file():
         found = sorted(str(f) for f in (file.parent if file.parent.is_dir() else pathlib.Path("configs")).glob("*.py"))
@@ -34,10 +34,17 @@ def load(reference: str) -> Config:
     module = python_file.run(file, "--config")
     if "get_config" not in module:
         raise ConfigError(f"--config: {path} has no function get_config(arg='')")
+    places = tuple(module.get("OWN_DATA", ()))
+    argument, paths = own_data.arguments(argument, places)
+    argument, own = own_data.split(argument)
+    argument = os.path.expanduser(argument)
+    if own and places:
+        advice = f"--config={path}:{','.join(f'{name}=PATH' for name in places)}"
+        raise ConfigError(f"--config={reference}: the config takes data in its own way; expected {advice}")
     if argument and "ARGUMENTS" not in module:
         raise ConfigError(f"--config: {path} takes no argument, got {argument!r}; expected --config={path}")
     with python_file.errors_of(file, "--config"):
-        config = module["get_config"](argument) if argument else module["get_config"]()
+        config = module["get_config"](*([argument] if argument else []), **paths)
         if not isinstance(config, ml_collections.ConfigDict):
             raise ConfigError(f"--config: {path}: get_config(): expected it to return the config, got {config!r}")
         config.reference = reference

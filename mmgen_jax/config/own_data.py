@@ -1,5 +1,7 @@
 """The user's own data under any config: `configs/dcgan.py:folder=PATH`, or `:emoji,npz=FILE` behind another argument.
 
+A config of several data sets side by side names its own arguments in `OWN_DATA`: `:photos=PATH,styles=PATH`.
+
 The config keeps its networks, objective, optimizers and sizes, and reads its modalities from the folder or file. Of
 several conditions, those that the data lacks are left out. A label of the config is replaced by the only label of the
 data, whatever its name. Parts that only fit the config's original data set are removed: evaluators that know the
@@ -13,7 +15,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmgen_jax import lookup
@@ -60,6 +62,30 @@ def split(argument: str) -> tuple[str, dict[str, Any] | None]:
     return argument[: found.start()], {"name": name, "directory" if name == "folder" else "file": path}
 
 
+def arguments(argument: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A config's argument without the places that its `OWN_DATA` names, and `{name: path}`.
+
+    Raises:
+      ConfigError: a place that is empty or given twice.
+    """
+    found = list(re.finditer(rf"(?:^|,)({'|'.join(map(re.escape, names))})=", argument)) if names else []
+    ends = [*(place.start() for place in found[1:]), len(argument)]
+    paths: dict[str, str] = {}
+    for place, end in zip(found, ends):
+        path = argument[place.end() : end]
+        if not path or place[1] in paths:
+            raise ConfigError(f"--config: {place[1]}={path}: expected one folder or .npz file; give it once")
+        paths[place[1]] = str(pathlib.Path(os.path.expanduser(path)))
+    return argument[: found[0].start()] if found else argument, paths
+
+
+def place(path: str) -> dict[str, str]:
+    """The source, as fields of `config.data`, that reads a folder or an .npz file."""
+    if pathlib.Path(path).suffix == ".npz":
+        return {"name": "npz", "file": path}
+    return {"name": "folder", "directory": path}
+
+
 def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) -> Config:
     """The config on the data that `fields` name: `{"name": "folder", "directory": …}`, or npz and `file`.
 
@@ -69,9 +95,10 @@ def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) 
     """
     where = fields.get("directory") or fields.get("file")
     if sets := config.data.get("sets"):
+        first = f"data.sets.{next(iter(sets))}"
         raise ConfigError(
-            f"{where}: the config reads {', '.join(sets)}, data sets side by side; set the name and the directory of "
-            f"data.sets.{next(iter(sets))} instead"
+            f"{where}: the config reads {', '.join(sets)}, data sets side by side; without {where}, set "
+            f"{first}.name=folder {first}.directory=PATH, and likewise the others"
         )
     held = look(fields, config.seed)
     config = config.copy_and_resolve_references()
@@ -81,6 +108,9 @@ def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) 
         needed = tuple(following.reads(config))
         if missing := [name for name in needed if name not in held.kinds]:
             rename = f", or give an array the name {missing[0]}" if fields["name"] == "npz" else ""
+            rename = rename or (
+                ", or give the data classes, as a folder of each class" if not _kind(missing[0]) else ""
+            )
             raise ConfigError(
                 f"{where}: the config reads {missing[0]}, and the data has: {', '.join(sorted(held.kinds))}; choose a "
                 f"config of these, see mmgen configs{rename}"
@@ -153,17 +183,33 @@ def _use_label(config: Config, held: Held, where) -> None:
     labels = [name for name, kind in held.kinds.items() if kinds.find(kind).ranks == (0,)]  # an example is one class
     if not own or not labels:
         return
+    objective = config.objective
+    if objective.get("auxiliary_labels"):
+        _use_labels(config, own, labels)
+        return
     if len(own) > 1 or len(labels) > 1:
         raise ConfigError(
             f"{where}: the config recognises {', '.join(own)}, and the data has the labels {', '.join(labels)}; "
-            "expected one of each"
+            f"expected one of each; rename one to {own[0]}, or leave the others out of the data"
         )
-    if config.objective.get("target") == own[0]:
-        config.objective.target = labels[0]
+    if objective.get("target") == own[0]:
+        objective.target = labels[0]
     for evaluator in config.evaluators.values():
         for field in ("target", "label"):
             if evaluator.get(field) == own[0]:
                 evaluator[field] = labels[0]
+
+
+def _use_labels(config: Config, own: list[str], labels: list[str]) -> None:
+    """Replaces all labels of a config that recognises several labels by all labels of the data."""
+    objective = config.objective
+    before = [objective.target, *objective.auxiliary_labels]
+    objective.target, objective.auxiliary_labels = labels[0], dict.fromkeys(labels[1:], 1.0)
+    measures = [evaluator for evaluator in config.evaluators.values() if evaluator.get("target") in before]
+    for name in [name for name, evaluator in config.evaluators.items() if evaluator.get("target") in before]:
+        del config.evaluators[name]
+    for label in labels if measures else ():
+        config.evaluators[label] = {**measures[0], "target": label}
 
 
 def _leave_out(config: Config, held: Held, say: following.Say) -> None:

@@ -121,6 +121,18 @@ PLACEMENT = {"modality": "", "init_from": "", "frozen": False, "readout": 0}
 PLACES = ("directory", "file")
 
 
+def places(config: Config) -> dict[str, str]:
+    """The fields of PLACES that a config has, at any depth of `config.data`: `{"data.sets.a.directory": "pets"}`."""
+
+    def found(group: Any, where: str) -> dict[str, str]:
+        own = {f"{where}.{key}": value for key, value in group.items() if key in PLACES}
+        for key, value in group.items():
+            own |= found(value, f"{where}.{key}") if hasattr(value, "items") else {}
+        return own
+
+    return found(config.data, "data")
+
+
 # The package of the component that each part of a config names.
 PACKAGES = {
     "data": "data",

@@ -12,7 +12,7 @@ A source is a module of this package with a class `Source`, a dataclass built fr
 `read` is random access and pure: the same indices and epochs give identical arrays in every process. It reads a whole
 batch at once, so that a source can render or gather the batch without a loop over examples. `epochs` is the number of
 the pass over the data; it matters only for sources whose examples change from pass to pass (`digits` draws its pairs
-anew).
+anew, `folder` and `npz` one of several texts).
 
 Optional methods: `mmgen check-data` and `mmgen train` print the first two; the third identifies a state of the data:
 

@@ -44,7 +44,6 @@ from mmgen_jax.data.files import folder_fields, folder_formats, folder_items, fo
 from mmgen_jax.data.files.folder_items import Item, Listing, modalities, order
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
-from mmgen_jax.modalities.tokenizer import END, PADDING
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -99,7 +98,6 @@ class Source(folder_formats.Formats):
         if absent := [name for name in self.names if not (field := fields[name]) or not field.present.any()]:
             advice = f"add some, or leave {absent[0]!r} out of data.names"
             raise DataError(self.directory, absent[0], "files", "at least one", "none", advice)
-        self._captions: dict[str, dict[tuple[int, ...], list[np.ndarray]]] = {}  # filled by `references`
         self._fields = {name: field for name, field in fields.items() if field and field.present.any()}
         self.names = tuple(self._fields)
         self.modalities = {name: field.modality for name, field in self._fields.items()}
@@ -168,19 +166,12 @@ class Source(folder_formats.Formats):
 
     def references(self, text: str, ids: np.ndarray) -> list[np.ndarray]:
         """Every caption `[L]` of the examples that have the caption `ids [L]` of the modality `text`."""
-        if text not in self._captions:
-            field, values = self._fields[text], np.asarray(self._fields[text].values)
-            by_caption: dict[tuple[int, ...], dict[tuple[int, ...], np.ndarray]] = {}
-            for row, count in zip(field.row, field.count):
-                captions = {_key(caption): caption for caption in values[row : row + count]}
-                for key in captions:
-                    by_caption.setdefault(key, {}).update(captions)
-            self._captions[text] = {key: list(captions.values()) for key, captions in by_caption.items()}
-        return self._captions[text].get(_key(ids), [ids])
+        return self._fields[text].references(ids)
 
     def layout_found(self) -> list[str]:
         """How the folder was read, a line each."""
-        notes = [f"{name}: {line}" for name, field in self._fields.items() for line in field.notes]
+        joined = " (data.text_lines='joined' reads a file as one text)"
+        notes = [f"{name}: {line}{joined}" for name, field in self._fields.items() for line in field.notes]
         return self._listing.layout + notes
 
     def warnings(self) -> list[str]:
@@ -232,8 +223,3 @@ class Source(folder_formats.Formats):
         if modality.traits.has_vocabulary:
             return folder_fields.read_texts(self, items, modality, self._split == "train", self.min_count, self._skips)
         return folder_fields.read_array(self, name, items, modality, self._skips)
-
-
-def _key(ids: np.ndarray) -> tuple[int, ...]:
-    """The ids of a text without its end."""
-    return tuple(i for i in ids.tolist() if i not in (END, PADDING))

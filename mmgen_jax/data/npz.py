@@ -5,11 +5,13 @@
     image [N, H, W], [N, H, W, C]   uint8, or floats in [0, 1] or in [-1, 1]; channels may come first
     video [N, T, H, W, C]           likewise
     audio [N, S]                    floats in [-1, 1], or whole numbers of 16 or 32 bits
-    text  [N]                       strings (a dtype such as U40, never objects)
+    text  [N], [N, K]               strings (a dtype such as U40, never objects); of K texts, empty strings are none
     label [N]                       class numbers from 0, or names
     other names [N, D], [N, T, D]   floats: a vector of that name
 
 An array with the name of any other kind is read by `of_array` of the kind (`modalities/<kind>.py`).
+
+Of several texts of an example, training draws one by (seed, epoch, index); other splits show the first.
 
 Plurals and `x`, `y`, `captions`, `img` are understood (`files/npz_columns.py`). Optional arrays beside NAME:
 `NAME/mask`, `[N]` bool, False where an example lacks the modality; `NAME/classes`, names of a label's classes;
@@ -28,6 +30,7 @@ from typing import ClassVar
 import numpy as np
 
 from mmgen_jax.config.ranges import Count, NotNegative, Seed, Share, Sides, Size
+from mmgen_jax.data import local
 from mmgen_jax.data.files import folder_fields, npz_columns
 from mmgen_jax.errors import ConfigError, DataError
 from mmgen_jax.modalities import kinds
@@ -82,16 +85,15 @@ class Source:
         if not len(self._rows):
             raise DataError(self.file, "data", "split", f"examples in {self.split!r}", "none", "add some")
         self.modalities: dict[str, Modality] = {}
-        self._values: dict[str, np.ndarray] = {}
+        self._values: dict[str, np.ndarray | folder_fields.Field] = {}
         self._masks: dict[str, np.ndarray] = {}
-        self._texts: dict[str, list[str]] = {}
         for name in self.names:
             values, about = columns.read(name)
-            mask = about.get("mask", np.ones(len(values), bool)).astype(bool)
+            mask = columns.mask(name)
             modality, read = kinds.find(columns.kinds[name]).of_array(self, name, values, about)
             if modality.traits.has_vocabulary:
-                self._texts[name] = read.tolist()
-                modality, read = self._tokenized(name, modality, read.tolist(), (splits == "train") & mask)
+                read = self._tokenized(name, modality, read, splits == "train", mask)
+                modality = read.modality
             self.modalities[name], self._values[name] = modality, read
             if not mask.all():
                 self._masks[name] = mask
@@ -100,10 +102,16 @@ class Source:
         return len(self._rows)
 
     def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
-        """Examples of the split, the same in every pass."""
-        rows, batch = self._rows[np.asarray(indices, np.int64)], {}
+        """Examples of the split, the same in every pass but for those with several texts."""
+        indices, epochs, batch = np.asarray(indices, np.int64), np.asarray(epochs, np.int64), {}
+        rows = self._rows[indices]
         for name, values in self._values.items():
-            array = values[rows]
+            if isinstance(values, folder_fields.Field):
+                role = f"{self.seed}/{name}"
+                draw = (lambda role=role: local.uniform(role, epochs, indices)) if self.split == "train" else None
+                array = values.of(name, rows, draw)
+            else:
+                array = values[rows]
             if array.dtype == np.uint8:
                 array = array.astype(np.float32) / np.float32(127.5) - np.float32(1)
             elif array.dtype == np.int16:
@@ -115,23 +123,39 @@ class Source:
             batch[name] = array
         return batch
 
+    def references(self, text: str, ids: np.ndarray) -> list[np.ndarray]:
+        """Every text `[L]` of the examples that have the text `ids [L]` of the modality `text`."""
+        return self._texts[text].references(ids)
+
+    def layout_found(self) -> list[str]:
+        """How many examples have several texts."""
+        return [f"{name}: {line}" for name, field in self._texts.items() for line in field.notes]
+
     def warnings(self) -> list[str]:
         """Possible mistakes in the data, one line each."""
-        found = ((name, self.modalities[name].tokenizer, texts) for name, texts in self._texts.items())
-        lines = ((name, folder_fields.unspaced(tokenizer, texts)) for name, tokenizer, texts in found)
-        return [f"{name}: {line}" for name, line in lines if line]
+        return [f"{name}: {line}" for name, field in self._texts.items() for line in field.warnings]
 
-    def _tokenized(self, name: str, modality: Modality, texts: list[str], in_training) -> tuple[Modality, np.ndarray]:
-        """The texts `[N]` as ids `[N, L]`; the vocabulary is built from the texts where `in_training [N]` is True."""
-        training = [text for text, trained in zip(texts, in_training) if trained]
+    @property
+    def _texts(self) -> dict[str, folder_fields.Field]:
+        return {name: field for name, field in self._values.items() if isinstance(field, folder_fields.Field)}
+
+    def _tokenized(
+        self, name: str, modality: Modality, values: np.ndarray, in_training: np.ndarray, mask: np.ndarray
+    ) -> folder_fields.Field:
+        """The field of texts `[N]` or `[N, K]`; the vocabulary is of the texts where `in_training & mask` is True."""
+        if values.ndim == 1:
+            texts = [(text,) for text in values.tolist()]
+        else:
+            texts = [tuple(text for text in several if text.strip()) for several in values.tolist()]
+        every = [text for several in texts for text in several]
+        training = [text for several, trained in zip(texts, in_training & mask) if trained for text in several]
         tokenizer = build(training, self.text_unit, min_count=self.min_count)
-        if self.text_unit != "byte" and not tokenizer.vocabulary:
+        if not every or (self.text_unit != "byte" and not tokenizer.vocabulary):
             expected = f"{self.text_unit}s in the training texts"
             raise DataError(self.file, name, "vocabulary", expected, "none", "add texts")
-        longest = max(len(split(text, self.text_unit)) for text in texts) + 1
+        longest = max(len(split(text, self.text_unit)) for text in every) + 1
         length = self.text_length or longest
         if longest > length:
             expected, advice = f"at most {length - 1} {self.text_unit}s", f"raise data.text_length to {longest}, or "
             raise DataError(self.file, name, "length", expected, longest - 1, advice + "leave it at 0")
-        ids = np.stack([tokenizer.encode(text, length) for text in texts])
-        return dataclasses.replace(modality, shape=(length,), tokenizer=tokenizer), ids
+        return folder_fields.of_texts(texts, mask, dataclasses.replace(modality, shape=(length,)), tokenizer)

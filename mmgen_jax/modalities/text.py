@@ -52,9 +52,10 @@ class Kind(base.Base):
 
     @classmethod
     def of_array(cls, fields, name: str, values: np.ndarray, about: Mapping[str, Any]) -> tuple[Modality, np.ndarray]:
-        if values.dtype.kind != "U" or values.ndim != 1:
-            got = f"{values.dtype} {list(values.shape)}"
-            raise DataError(fields.file, name, "shape", "[N] strings", got, "give it one string for each example")
+        """Strings `[N]`, or `[N, K]`: up to K texts of each example, empty strings where it has fewer."""
+        if values.dtype.kind != "U" or values.ndim not in (1, 2):
+            got, advice = f"{values.dtype} {list(values.shape)}", "give one string, or K strings, for each example"
+            raise DataError(fields.file, name, "shape", "[N] or [N, K] strings", got, advice)
         return Modality("text", (fields.text_length,)), values
 
     @property

@@ -20,6 +20,7 @@ from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities import fonts
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.results import cells
+from mmgen_jax.runs import data
 from mmgen_jax.runs.workdir import restore
 
 FONT_SIZE = 14  # px
@@ -105,11 +106,13 @@ def example_sheet(
       split: of the data.
 
     Raises:
-      ConfigError: no run, or a workdir that cannot sample.
+      ConfigError: no run, a workdir that cannot sample, or data that is no longer that of its run.
     """
     if not runs:
         raise ConfigError("example_sheet: expected at least one run, got none")
     opened = {heading: restore(workdir, changes=changes) for heading, (workdir, changes) in runs.items()}
+    for heading, (workdir, _) in runs.items():
+        data.check(pathlib.Path(os.path.expanduser(workdir)), opened[heading][0])
     config, system, *_ = next(iter(opened.values()))
     source = open_source(config, split)
     rows = examples.order(len(source))[:CANDIDATES]
@@ -176,7 +179,7 @@ def first_runs(sweep_file: os.PathLike, workdir: os.PathLike) -> dict[str, pathl
     """
     runs = {}
     for cell in cells.load(sweep_file):
-        folder = pathlib.Path(workdir) / cell.name
+        folder = pathlib.Path(os.path.expanduser(workdir)) / cell.name
         if not (cell.baseline or cell.trained) and cell.label not in runs and (folder / evaluate.FILE).is_file():
             runs[cell.label] = folder
     if not runs:

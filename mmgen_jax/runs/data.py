@@ -15,7 +15,6 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
 
 FILE = "data.json"
-PLACES = tuple(f"data.{field}" for field in schema.PLACES)
 
 
 def describe(source: Any) -> dict[str, Any]:
@@ -60,8 +59,8 @@ def compare(workdir: pathlib.Path, config, now: dict[str, Any], modalities) -> N
             f"with {now['fingerprint']}"
         )
     if differences:
-        place = next((place for place in PLACES if place.removeprefix("data.") in config.data), "")
-        moved = f" (where it has moved: --config.{place}=PATH)" if place else ""
+        places = " ".join(f"--config.{place}=PATH" for place, value in schema.places(config).items() if value)
+        moved = f" (where it has moved: {places})" if places else ""
         raise ConfigError(
             f"--workdir={workdir}: the data is no longer what this run began with ({'; '.join(differences)}); restore "
             f"the data{moved}, or train in another --workdir"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -135,6 +135,7 @@ class Sampler:
         """Raises InputError for a missing method or a batch with none of `needed`, BatchError for an invalid batch."""
         if not self.supports(method):
             raise InputError(f"{type(self.system.objective).__module__} has no {method!r}; leave out what asks for it")
+        check_named(batch)
         if not batch or (needed and not set(needed) & set(batch)):
             names = [name for name in batch if not name.endswith(MASK_SUFFIX)]
             expected = ", ".join(needed or self.system.targets)
@@ -151,6 +152,14 @@ class Sampler:
     @property
     def _names(self) -> set[str]:
         return {*self.system.targets, *self.system.conditions}
+
+
+def check_named(batch: Any) -> None:
+    """Raises InputError for a batch that is no mapping of names."""
+    if not isinstance(batch, Mapping):
+        raise InputError(f"batch: expected arrays by name, {{name: [B, …]}}, got a {type(batch).__name__}; name them")
+    if odd := [name for name in batch if not isinstance(name, str)]:
+        raise InputError(f"batch: expected arrays by name, {{name: [B, …]}}, got the key {odd[0]!r}; name them")
 
 
 def _numbered(function: Callable[..., Any], params, collections, rows: dict[str, jax.Array], drawn: jax.Array) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from mmgen_jax import lookup
-from mmgen_jax.config import loading, override
+from mmgen_jax.config import loading, override, schema
 from mmgen_jax.config.system import System, build_system
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
@@ -30,7 +30,7 @@ def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[st
     Args:
       batch_size: batch size of the sampler; 0 is the run's own batch size.
       changes: `{"objective.temperature": 0.8}`, for fields that objective and representation list in `sampling`; and
-        the place of the data, `{"data.directory": "elsewhere/pets"}`.
+        the places of the data, `{"data.directory": "elsewhere/pets"}`; see `schema.places`.
 
     Raises:
       ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling cannot
@@ -52,14 +52,14 @@ def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[st
 
 
 def changed(config, changes: Mapping[str, Any]):
-    """The config with changes to fields that only sampling reads, or to the place of the data.
+    """The config with changes to fields that only sampling reads, or to the places of the data.
 
     Raises:
       ConfigError: a change that sampling cannot make.
     """
     fields = getattr(lookup.find("objectives", config.objective.name), "sampling", ())
     allowed = [f"objective.{field}" for field in fields] + _decoding_fields(config.get("representation"))
-    allowed += [place for place in data.PLACES if place.removeprefix("data.") in config.data]
+    allowed += schema.places(config)
     if unknown := sorted(set(changes) - set(allowed)):
         raise ConfigError(
             f"--config.{unknown[0]}: is fixed by the training; {config.objective.name!r} can change in sampling: "
@@ -131,21 +131,28 @@ def check_out(path: str | os.PathLike, overwrite: bool = False) -> pathlib.Path:
     return path
 
 
+def check_free(workdir: pathlib.Path) -> None:
+    """Raises ConfigError where a workdir without a run holds other files; hidden files do not count."""
+    held = workdir.iterdir() if workdir.exists() else ()
+    if any(file.name not in MADE_BEFORE and not file.name.startswith(".") for file in held):
+        raise ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
+
+
 def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
     """Writes config, modalities and the data's fingerprint, or checks that the run in the workdir has the same."""
     about = data.describe(source)
     if (workdir / "config.json").is_file():
-        # The place of the data may change where a fingerprint can show that the data is the same.
-        may_change = data.PLACES if data.read(workdir) else ()
+        # The places of the data may change where a fingerprint can show that the data is the same.
         saved = read_workdir(workdir)[0]
+        may_change = {*schema.places(config), *schema.places(saved)} if data.read(workdir) else ()
         if same_fields := config.data.to_dict() == saved.data.to_dict():
             # The data is compared first: other fields, such as a batch size, may follow from the data.
             data.compare(workdir, config, about, source.modalities)
         loading.check_same(config, saved, workdir, may_change)
         if not same_fields:
             data.compare(workdir, config, about, source.modalities)
-    elif workdir.exists() and any(file.name not in MADE_BEFORE for file in workdir.iterdir()):
-        raise ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
+    else:
+        check_free(workdir)
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
         # The config is written last, by a single rename: a folder with a config is complete.

@@ -1,4 +1,4 @@
-"""A config of the project on data that its user has: a folder, an .npz file, and what a notebook holds."""
+"""A config of the project on data that its user has: a folder, an .npz file."""
 
 import pathlib
 
@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 import tiny
 from media_files import picture
-from PIL import Image
 
-from mmgen_jax import api, evaluate
-from mmgen_jax.api import sources
+from mmgen_jax import evaluate
 from mmgen_jax.config import loading, own_data
 from mmgen_jax.config.system import build_system, open_source
-from mmgen_jax.errors import ConfigError, DataError, InputError
+from mmgen_jax.errors import ConfigError, DataError
 
-UNPAIRED = {"image_translation_unpaired": "mnist", "style_transfer": "image"}  # and the first of their sets
+UNPAIRED = ("image_translation_unpaired", "style_transfer")  # `test_own_sets.py`
 N = 40
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (N, 20, 20, 3), np.uint8)
@@ -47,8 +45,6 @@ def npz(tmp_path_factory):
 @pytest.mark.parametrize("reference", configs())
 def test_every_config_reads_own_data(reference, npz, capsys):
     behind = "," if ":" in reference else ":"
-    if reference.startswith("multi_task"):
-        reference, behind = "multi_task:scenes,motion", ","  # own data has one label
     config = loading.load(f"{reference}{behind}npz={npz}")
     assert config.data.name == "npz" and capsys.readouterr().out == ""
     source = open_source(config)
@@ -58,10 +54,24 @@ def test_every_config_reads_own_data(reference, npz, capsys):
     evaluate.build(config, system)
 
 
-@pytest.mark.parametrize("name", UNPAIRED)
-def test_own_data_is_not_two_data_sets(name, npz):
-    with pytest.raises(ConfigError, match=f"the config reads {UNPAIRED[name]}"):
-        loading.load(f"{name}:npz={npz}")
+@pytest.mark.parametrize("labels", [("y",), ("mood", "size", "place")])
+def test_a_config_of_several_labels_recognises_those_of_the_data(labels, tmp_path):
+    sound = RNG.uniform(-1, 1, (N, 8000)).astype(np.float32)
+    file = tmp_path / "sounds.npz"
+    np.savez(file, audio=sound, **dict.fromkeys(labels, LABELS))
+    config = loading.load(f"multi_task:npz={file}")
+    targets = ["label" if name == "y" else name for name in labels]
+    system = build_system(tiny.shrink(config), open_source(config).modalities, label_preserving=())
+    assert sorted(system.targets) == sorted(targets) == sorted(config.evaluators) and system.target == targets[0]
+    evaluate.build(config, system)
+    np.savez(tmp_path / "one.npz", image=PICTURES, **dict.fromkeys(labels, LABELS))
+    with pytest.raises(ConfigError, match=r"the config reads audio, and the data has: image, "):
+        loading.load(f"multi_task:npz={tmp_path / 'one.npz'}")
+    if len(labels) > 1:
+        with pytest.raises(
+            ConfigError, match=r"recognises clothing, .* labels mood, size, place; .*rename one to cloth"
+        ):
+            loading.load(f"image_recognition:npz={tmp_path / 'one.npz'}")
 
 
 def test_a_folder_lends_its_modalities_to_another_config(tmp_path, cache):
@@ -75,7 +85,9 @@ def test_a_folder_lends_its_modalities_to_another_config(tmp_path, cache):
     assert config.train.batch_size == 8 and "accuracy" not in config.evaluators
     assert config.discriminator.to_dict() == loading.load("text_to_image_gan:digits").discriminator.to_dict()
     assert len(open_source(config)) == 10
-    with pytest.raises(ConfigError, match=r"the config reads clothing, and the data has: image, text; choose a config"):
+    with pytest.raises(
+        ConfigError, match=r"the config reads clothing, and the data has: image, text; .*a folder of each class"
+    ):
         loading.load(f"image_recognition:folder={folder}")
     with pytest.raises(ConfigError, match=r"the config reads image, and .*, or give an array the name image"):
         np.savez(tmp_path / "other.npz", picture=PICTURES.reshape(40, -1).astype(np.float32))
@@ -188,8 +200,9 @@ def test_texts_may_be_bytes_and_of_a_script_without_spaces(tmp_path):
         ({"image": np.zeros((4, 8, 8, 5), np.uint8)}, r"expected pictures with 1 or 3 channels"),
         ({"text": np.array(["a", "b"], object)}, "text"),
         ({"audio": np.full((4, 8), 2.0)}, r"expected values in \[-1, 1\], got 2"),
-        ({"text": np.zeros((4, 3), np.int32)}, r"text\.shape: expected \[N\] strings, got int32 \[4, 3\]"),
-        ({"text": np.array([["a", "b"]] * 4)}, r"text\.shape: expected \[N\] strings, got <U1 \[4, 2\]"),
+        ({"text": np.zeros((4, 3), np.int32)}, r"text\.shape: expected \[N\] or \[N, K\] strings, got int32 \[4, 3\]"),
+        ({"text": np.array([[["a"]]] * 4)}, r"text\.shape: expected \[N\] or \[N, K\] strings, got <U1 \[4, 1, 1\]"),
+        ({"text": np.array([["", " "]] * 4)}, r"text\.vocabulary: expected words in the training texts, got none"),
         ({"text": np.array([b"\xff"] * 4)}, r"text\.encoding: expected texts in UTF-8"),
         ({"image": PICTURES, "image/mask": np.ones(3, bool)}, r"image/mask\.shape: expected \[40\], got \[3\]"),
         ({"image": PICTURES, "sound/mask": np.ones(40, bool)}, r"sound/mask\.name: expected an array named as"),
@@ -211,99 +224,3 @@ def test_arrays_that_cannot_be_used(arrays, message, tmp_path):
     with pytest.raises(DataError, match=message) as error:
         read(tmp_path / "bad.npz", validation_fraction=0.0, test_fraction=0.0)
     assert str(tmp_path / "bad.npz") in str(error.value)
-
-
-SPLITS = {"train": slice(30), "test": slice(30, None)}
-
-
-class Feature:
-    names = ("cat", "dog", "fox")
-
-
-class HuggingFace:
-    """What a `datasets.Dataset` can do."""
-
-    features = {"img": object(), "label": Feature(), "caption": object()}
-
-    def __len__(self):
-        return N
-
-    def __getitem__(self, i):
-        picture = Image.fromarray(PICTURES[i]).resize((20 + i % 2, 20))
-        return {"img": picture, "label": int(LABELS[i]), "caption": str(TEXTS[i]) if i else None}
-
-
-class Tensor:
-    """What a `torch.Tensor` can do."""
-
-    def __init__(self, array):
-        self.array, self.ndim, self.shape = array, array.ndim, array.shape
-
-    def numpy(self):
-        return self.array
-
-
-class Torch:
-    classes = ["cat", "dog", "fox"]
-
-    def __len__(self):
-        return N
-
-    def __getitem__(self, i):
-        return Tensor(np.moveaxis(PICTURES[i], -1, 0).astype(np.float32) / 255), int(LABELS[i])
-
-
-@pytest.mark.parametrize(
-    "source, names, numbered",
-    [
-        (HuggingFace(), (), False),
-        (Torch(), (), False),
-        (({"picture": p, "label": l} for p, l in zip(PICTURES, LABELS)), {"picture": "image"}, True),
-        ([(p, int(l)) for p, l in zip(PICTURES, LABELS)], ("image", "label"), True),
-        ({part: {"image": PICTURES[rows], "label": LABELS[rows]} for part, rows in SPLITS.items()}, (), True),
-        ({"image": PICTURES, "label": np.array(Feature.names)[LABELS]}, (), False),
-    ],
-    ids=["HuggingFace", "PyTorch", "dicts", "tuples", "splits", "arrays"],
-)
-def test_what_a_notebook_holds_becomes_arrays(source, names, numbered, tmp_path):
-    arrays = sources.to_arrays(source, names, side=20)
-    np.savez(tmp_path / "own.npz", **arrays)
-    parts, opened = read(tmp_path / "own.npz")
-    assert opened.modalities["image"].shape == (20, 20, 3) and sum(len(part["image"]) for part in parts) == N
-    assert opened.modalities["label"].classes == (("0", "1", "2") if numbered else Feature.names)
-    if isinstance(source, HuggingFace):
-        assert sum(int((~part["text/mask"]).sum()) for part in parts) == 1
-    else:
-        every = np.concatenate([part["image"] for part in parts])
-        np.testing.assert_allclose(
-            np.sort(every.sum((1, 2, 3))), np.sort((PICTURES / 127.5 - 1).sum((1, 2, 3))), atol=1e-3
-        )
-
-
-@pytest.mark.parametrize(
-    "source, names, message",
-    [
-        ([], (), "expected at least one example"),
-        (5, (), "expected arrays by name, rows, a path"),
-        ([(1.5, "a")], (), r"expected names=\(…\) for the 2 places"),
-        ([(1, 2)], ("a",), "expected one for each of 2 places"),
-        ([{"pose": np.zeros(2)}, {"pose": np.zeros((2, 2))}], (), r"pose: expected one shape for all examples"),
-    ],
-)
-def test_a_source_that_is_none(source, names, message):
-    with pytest.raises(InputError, match=message):
-        sources.to_arrays(source, names)
-
-
-def test_a_run_keeps_its_data(tmp_path):
-    """Trained from arrays; measured and gone on with later, without them; other data is refused."""
-    changes = {"train.steps": 1, "train.batch_size": 8, "parallel.num_devices": 1, "generator.width": 8}
-    changes |= {"target_encoder.channels": (8, 8), "train.num_samples": 2, "data.image_size": 16}
-    changes |= {"optimizers.generator.warmup_steps": 0}
-    data = {"image": PICTURES, "text": TEXTS}
-    api.train("text_to_image_vae", tmp_path / "run", source=data, changes=changes)
-    assert api.evaluate(tmp_path / "run")["test/reconstruction/psnr"]["n"] == 4
-    assert api.sample(tmp_path / "run", {"text": "a small thing"}, num=2)["image"].shape == (2, 16, 16, 3)
-    assert int(api.train("text_to_image_vae", tmp_path / "run", source=data, changes=changes).step) == 1
-    with pytest.raises(ConfigError, match="holds a run on other data"):
-        api.train("text_to_image_vae", tmp_path / "run", source=data | {"text": TEXTS[::-1]}, changes=changes)

@@ -1,5 +1,8 @@
 """Sheets of several models' samples from the same prompts."""
 
+import json
+import shutil
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -14,6 +17,7 @@ from mmgen_jax.modalities import fonts
 from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.results import sheets
 from mmgen_jax.results.cells import load
+from mmgen_jax.runs import data
 from mmgen_jax.runs.workdir import restore
 
 PROMPTS = ("a large red star", "a small blue circle")
@@ -92,6 +96,15 @@ def test_a_sheet_of_examples_has_the_worst_last(restored):
             left += max(48, round(fonts.length({6: "photo"}.get(factor, "model"), sheets.FONT_SIZE))) + sheets.GAP
     with pytest.raises(ConfigError, match="expected at least one run, got none"):
         sheets.example_sheet({}, ("photo",), "image")
+
+
+def test_a_sheet_of_examples_refuses_other_data_than_the_runs(restored, tmp_path):
+    workdir = shutil.copytree(restored, tmp_path / "run")
+    record = json.loads((workdir / data.FILE).read_text())
+    (workdir / data.FILE).write_text(json.dumps(record | {"fingerprint": "0123456789ab"}))
+    for runs in ({"other": (workdir, {})}, {"same": (restored, {}), "other": (workdir, {})}):
+        with pytest.raises(ConfigError, match="the data is no longer what this run began with"):
+            sheets.example_sheet(runs, ("photo",), "image", num=2, worst=1)
 
 
 def test_sheets_are_stacked_under_their_headings():

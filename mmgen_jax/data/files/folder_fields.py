@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import os
 import re
@@ -18,7 +19,7 @@ from mmgen_jax.data.files.folder_items import Item
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import containers
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.tokenizer import Tokenizer, build
+from mmgen_jax.modalities.tokenizer import END, PADDING, Tokenizer, build
 
 CHUNK = 64  # files decoded at a time
 VERSION = 2  # of the conversion; a part of the cache's key
@@ -61,6 +62,20 @@ class Field:
         values[~self.present[examples]] = 0
         return values
 
+    def references(self, ids: np.ndarray) -> list[np.ndarray]:
+        """Every text `[L]` of the examples that have the text `ids [L]`."""
+        return list(self._texts_beside.get(_key(ids), {_key(ids): ids}).values())
+
+    @functools.cached_property
+    def _texts_beside(self) -> dict[tuple[int, ...], dict[tuple[int, ...], np.ndarray]]:
+        """`{text: the texts of all examples that have the text}`."""
+        values, found = np.asarray(self.values), {}
+        for row, count in zip(self.row[self.present], self.count[self.present]):
+            texts = {_key(ids): ids for ids in values[row : row + count]}
+            for key in texts:
+                found.setdefault(key, {}).update(texts)
+        return found
+
     @property
     def notes(self) -> Iterator[str]:
         """Notes on the texts, for the user."""
@@ -68,14 +83,26 @@ class Field:
         if several:
             yield (
                 f"{len(several)} of {sum(map(bool, self.texts))} examples have several texts ({min(several)} to "
-                f"{max(several)}): training draws one of them in each pass, captions are measured by all "
-                "(data.text_lines='joined' reads a file as one text)"
+                f"{max(several)}): training draws one of them in each pass, captions are measured by all"
             )
 
     @property
     def warnings(self) -> Iterator[str]:
         if line := unspaced(self.modality.tokenizer, [text for texts in self.texts for text in texts]):
             yield line
+
+
+def of_texts(
+    texts: Sequence[tuple[str, ...]], present: np.ndarray, modality: Modality, tokenizer: Tokenizer, **more: Any
+) -> Field:
+    """The field of `texts [N]`, the texts of every example, as ids of the modality's length."""
+    length = modality.shape[0]
+    ids = [tokenizer.encode(text, length) for several in texts for text in several]
+    count = np.array([len(several) for several in texts])
+    row = (np.cumsum(count) - count).clip(0, max(len(ids) - 1, 0))
+    modality = dataclasses.replace(modality, tokenizer=tokenizer)
+    values = np.array(ids, np.int32).reshape(-1, length)
+    return Field(present & (count > 0), row, count, values, modality, list(texts), **more)
 
 
 def unspaced(tokenizer: Tokenizer | None, texts: Sequence[str]) -> str:
@@ -135,12 +162,7 @@ def read_texts(
         raise DataError(
             item.path.parent, item.modality, "vocabulary", expected, got, "add texts or lower data.min_count"
         )
-    ids = [tokenizer.encode(text, formats.text_length) for several in texts for text in several]
-    count = np.array([len(several) for several in texts])
-    row = (np.cumsum(count) - count).clip(0, max(len(ids) - 1, 0))
-    values = np.array(ids, np.int32).reshape(-1, formats.text_length)
-    modality = dataclasses.replace(modality, tokenizer=tokenizer)
-    return Field(count > 0, row, count, values, modality, texts, bad)
+    return of_texts(texts, np.ones(len(texts), bool), modality, tokenizer, skipped=bad)
 
 
 def _decoded(
@@ -206,5 +228,14 @@ def with_count(problems: Sequence[DataError], can_skip: bool) -> DataError:
     """The first problem, with the number of the other problems; `can_skip`: whether `bad_files` may leave them out."""
     file, modality, field, expected, got, advice = problems[0].args
     more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
+<<<<<<< HEAD
     skip = ", or set data.bad_files='skip' to leave out what cannot be used" if can_skip else ""
     return DataError(file, modality, field, expected, got, advice + skip + more)
+=======
+    return DataError(file, modality, field, expected, got, advice + more)
+
+
+def _key(ids: np.ndarray) -> tuple[int, ...]:
+    """The ids of a text without its end."""
+    return tuple(i for i in ids.tolist() if i not in (END, PADDING))
+>>>>>>> ded39988c57833a3db877950ef5e9532c497831c

@@ -110,15 +110,22 @@ class Columns:
 
     def read(self, name: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The array `[N, …]` of a modality, and the file's arrays about it (mask, classes, sample rate)."""
-        parts = [self._array(self._parts[name][part]) for part in self._order]
+        parts = _of_one_width([self._array(self._parts[name][part]) for part in self._order])
         return np.concatenate(parts), {key: self._arrays[at] for key, at in self._about.get(name, {}).items()}
+
+    def mask(self, name: str) -> np.ndarray:
+        """`[N] bool`: which examples have a modality, by its mask; of several texts an example, at least one."""
+        key = self._about.get(name, {}).get("mask")
+        mask = self._arrays[key].astype(bool) if key else np.ones(sum(self._sizes.values()), bool)
+        if self.kinds[name] != "text" or (texts := self.read(name)[0]).ndim != 2 or texts.dtype.kind != "U":
+            return mask
+        return mask & (np.char.strip(texts) != "").any(1)
 
     def present(self, names: tuple[str, ...]) -> np.ndarray:
         """`[N] bool`: which examples have all of `names`."""
-        have = np.full(sum(self._sizes.values()), set(names) <= set(self.kinds))
-        for mask in (self._about[name]["mask"] for name in names if "mask" in self._about.get(name, {})):
-            have &= self._arrays[mask].astype(bool)
-        return have
+        if not set(names) <= set(self.kinds):
+            return np.zeros(sum(self._sizes.values()), bool)
+        return np.logical_and.reduce([self.mask(name) for name in names])
 
     def splits(self, seed: int, fractions: Mapping[str, float]) -> np.ndarray:
         """`[N]`: the name of each example's split."""
@@ -131,6 +138,17 @@ class Columns:
             role = ROLE + SPLITS.index(part)
             found[np.random.default_rng([seed, role]).permutation(training)[:count]] = part
         return found
+
+
+def _of_one_width(parts: list[np.ndarray]) -> list[np.ndarray]:
+    """Arrays of one modality; texts `[N]` and `[N, K]` become texts of one K, filled with empty strings."""
+    if any(part.dtype.kind != "U" for part in parts) or {part.ndim for part in parts} - {1, 2} or len(parts) == 1:
+        return parts
+    if all(part.ndim == 1 for part in parts):
+        return parts
+    parts = [part.reshape(len(part), -1) for part in parts]
+    most = max(part.shape[1] for part in parts)
+    return [np.pad(part, ((0, 0), (0, most - part.shape[1])), constant_values="") for part in parts]
 
 
 def _named(key: str) -> tuple[str, str]:
