@@ -228,14 +228,10 @@ def with_count(problems: Sequence[DataError], can_skip: bool) -> DataError:
     """The first problem, with the number of the other problems; `can_skip`: whether `bad_files` may leave them out."""
     file, modality, field, expected, got, advice = problems[0].args
     more = f" (and {len(problems) - 1} more: `mmgen check-data` lists them)" if len(problems) > 1 else ""
-<<<<<<< HEAD
     skip = ", or set data.bad_files='skip' to leave out what cannot be used" if can_skip else ""
     return DataError(file, modality, field, expected, got, advice + skip + more)
-=======
-    return DataError(file, modality, field, expected, got, advice + more)
 
 
 def _key(ids: np.ndarray) -> tuple[int, ...]:
     """The ids of a text without its end."""
     return tuple(i for i in ids.tolist() if i not in (END, PADDING))
->>>>>>> ded39988c57833a3db877950ef5e9532c497831c
