@@ -77,7 +77,12 @@ def run() -> None:
         key, equals, value = argument.removeprefix(prefix).partition("=")
         if not equals:
             _fail(f"{argument}: expected {argument}=VALUE")
-        (changes if prefix == CONFIG_PREFIX else given)[key] = value
+        values = changes if prefix == CONFIG_PREFIX else given
+        if key in values and prefix == GIVEN_PREFIX:
+            _fail(f"{prefix}{key}: is given twice; several values, one a line of a file: {prefix}{key}=@FILE")
+        if key in values:
+            print(f"{prefix}{key}: is given twice, the last counts: {value}")
+        values[key] = value
     if {"--help", "-h"} & set(arguments):
         print(_help(next((word for word in arguments[1:] if word in COMMANDS), "")))
         return
@@ -121,6 +126,9 @@ def _main(argv: list[str], changes: dict[str, str], given: dict[str, str]) -> No
         hint = nearest(got, COMMANDS)
         _fail(f"expected one command of {', '.join(COMMANDS)}, got {got or 'none'}; {hint}see mmgen --help")
     for flag in _own_flags():
+        if flag.present > 1:
+            several = f"; several texts, one a line of a file: --{flag.name}=@FILE" if flag.name == "text" else ""
+            _fail(f"--{flag.name.replace('_', '-')}: is given twice{several}")
         if flag.present and argv[1] not in help.readers(flag, COMMANDS):
             _fail(
                 f"--{flag.name.replace('_', '-')}: is for {', '.join(help.readers(flag, COMMANDS))}, not for {argv[1]}"

@@ -118,7 +118,14 @@ def judged_data(config) -> dict[str, Any]:
 
 
 def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]]) -> pathlib.Path:
+    """Writes `evaluation.json`; entries of the same checkpoint on splits that were not measured now are kept."""
     path = workdir / FILE
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    if before.get("checkpoint_step") == step:
+        measured = {name.partition("/")[0] for name in metrics}
+        parts = {name: name.split("/") for name in before["metrics"]}
+        kept = {name for name, (split, by, *_) in parts.items() if split not in measured and by in config.evaluators}
+        metrics = {name: entry for name, entry in before["metrics"].items() if name in kept} | metrics
     about = {"config": config.reference, "data": data.read(workdir).get("fingerprint", "")}
     content = {"checkpoint_step": int(step), **about, "metrics": metrics}
     temporary = path.with_suffix(".tmp")
@@ -147,10 +154,6 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
     metrics = run(config, system, sampler, split)
     if set(changes or {}) - set(schema.places(config)):
         return metrics
-    if split and (workdir / FILE).is_file():
-        before = json.loads((workdir / FILE).read_text())
-        if before["checkpoint_step"] == step:
-            metrics = before["metrics"] | metrics
     write(workdir, config, step, metrics)
     return metrics
 

@@ -9,6 +9,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+import tiny
 from tiny import ROOT, mmgen
 
 from mmgen_jax import train
@@ -159,6 +160,21 @@ CHANGES = {  # of the config, as `--config.<change>`
     "target_encoder.channels=(1000000,1000000)": "GiB, a device has ",
 }
 COMMANDS |= {f"train --config=CONFIG --workdir=NEW --config.{change}": line for change, line in CHANGES.items()}
+
+
+def test_a_flag_that_is_given_twice_is_refused(tmp_path):
+    for flag, advice in (
+        ("--text", "--text=@FILE"),
+        ("--given.text", "--given.text=@FILE"),
+        ("--num", "--num: is given"),
+    ):
+        value = "3" if flag == "--num" else "a cat"
+        line = ["sample", f"--workdir={tmp_path}", f"--out={tmp_path / 'out'}", f"{flag}={value}", f"{flag}={value}"]
+        code, _, error = tiny.mmgen(*line)
+        assert code == 1 and "is given twice" in error and advice in error
+    twice = ["--config.train.steps=0", "--config.train.steps=-1"]
+    code, out, error = tiny.mmgen("train", "--config=quickstart", f"--workdir={tmp_path / 'run'}", *twice)
+    assert "--config.train.steps: is given twice, the last counts: -1" in out and "got -1" in error
 
 
 @pytest.mark.parametrize("command, expected", COMMANDS.items())

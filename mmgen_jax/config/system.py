@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 
 from mmgen_jax import contracts, lookup
-from mmgen_jax.config import ranges, schema
+from mmgen_jax.config import fitting, ranges, schema
 from mmgen_jax.config.schema import DTYPES, PLACEMENT, PLACES, REPRESENTATION_PACKAGES, Config
 from mmgen_jax.data import derived, subset
 from mmgen_jax.errors import ConfigError
@@ -118,6 +118,7 @@ def build_system(
     schema.check_numbers(config)
     if config.dtype not in DTYPES:
         raise ConfigError(f"config.dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
+    fitting.check_generator(config)
     common = {"dtype": DTYPES[config.dtype]}
     names = config.objective.get("targets") or (config.objective.get("target"),)
     targets = {name: _modality(name, "objective.target", modalities) for name in names}
@@ -213,6 +214,7 @@ def _conditioner(config, modalities, common) -> Conditioner | None:
         raise ConfigError("config.fusion: expected a fusion to join the encoders, e.g. fusion.name='concat'")
     reads = _reads(config)
     own = {name: _modality(name, "encoders", modalities) for name in reads.values()}
+    fitting.check_encoders(config, reads, own)
     for name in aligned:
         own[name] = _modality(name, "aligned", modalities)
         space = own[name].space

@@ -50,6 +50,7 @@ class Objective(Completes, WithDiscriminator):
     output: str = "tanh"
 
     own_players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+    generator_form: ClassVar[str] = "latent"
 
     def __post_init__(self):
         super().__post_init__()

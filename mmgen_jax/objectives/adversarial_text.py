@@ -104,6 +104,7 @@ class Objective(discriminator.WithDiscriminator):
 
     takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("pretraining", "discriminator", "generator")
+    generator_form: ClassVar[str] = "ids"
     sampling: ClassVar[tuple[str, ...]] = (
         *("strength", "temperature", "top_k", "top_p", "beam_size", "length_penalty"),
     )

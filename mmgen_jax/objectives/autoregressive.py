@@ -84,6 +84,7 @@ class Objective(Family):
     guidance: Real = 1.0
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_form: ClassVar[str] = "ids"
     sampling: ClassVar[tuple[str, ...]] = ("temperature", "top_k", "top_p", "beam_size", "length_penalty", "guidance")
 
     def __post_init__(self):

@@ -76,6 +76,7 @@ class Objective(Family):
 
     takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+    generator_form: ClassVar[str] = "latent"
 
     def __post_init__(self):
         if len(self.targets) != 2:

@@ -105,6 +105,7 @@ class Objective(Completes):
     resamples: Size = 1
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_form: ClassVar[str] = "noisy"
     sampling: ClassVar[tuple[str, ...]] = ("guidance", "sampling_steps", "solver", "resamples")
 
     def __post_init__(self):

@@ -96,6 +96,7 @@ class Objective(Family):
     noise: NotNegative = 0.0
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_form: ClassVar[str] = "latent"
 
     def __post_init__(self):
         if self.error not in ERRORS:

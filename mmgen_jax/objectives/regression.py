@@ -48,6 +48,7 @@ class Objective(Completes):
     output: str = "tanh"
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_form: ClassVar[str] = "latent"
 
     def __post_init__(self):
         if self.error not in (*ERRORS, "psnr"):

@@ -138,6 +138,7 @@ class Objective(Family):
     )
     takes_representation: ClassVar[bool] = False
     own_players: ClassVar[tuple[str, ...]] = ("encoder", "generator")
+    generator_form: ClassVar[str] = "tokens"
 
     def __post_init__(self):
         self.continuous(2)

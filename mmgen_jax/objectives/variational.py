@@ -151,6 +151,7 @@ class Objective(Family):
     free_bits: NotNegative = 0.0
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
+    generator_form: ClassVar[str] = "latent"
 
     def __post_init__(self):
         if self.likelihood not in LIKELIHOODS:
