@@ -126,7 +126,7 @@ def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) 
             if not _keep(config.evaluators[name], held):
                 del config.evaluators[name]
         if _draws_from_text(config) and not any(e.name == "retrieval_judge" for e in config.evaluators.values()):
-            config.evaluators.update(adherence(held.captioned))
+            config.evaluators.update(adherence(held.captioned, say))
         while config.train.batch_size > max(held.splits.count("train"), MIN_BATCH):
             config.train.batch_size //= 2
     return config.lock()
@@ -153,7 +153,7 @@ def look(fields: Mapping[str, Any], seed: int) -> Held:
     return Held(held, splits, captioned)
 
 
-def adherence(captioned: list[str]) -> dict[str, Any]:
+def adherence(captioned: list[str], say: following.Say = print) -> dict[str, Any]:
     """`config.evaluators` that measure whether a picture matches its text; {} where the data has too few pairs.
 
     A retrieval model is trained on the training split. Beside each metric stand the accuracy of the retrieval model and
@@ -161,9 +161,15 @@ def adherence(captioned: list[str]) -> dict[str, Any]:
 
     Args:
       captioned: see `Held`.
+      say: is told where captioned pictures are too few.
     """
     num_train, num_test = captioned.count("train"), captioned.count("test")
     if num_train < MIN_TRAIN or num_test < MIN_TEST:
+        if num_train:
+            say(
+                f"whether pictures match their texts is not measured: expected {MIN_TRAIN} captioned pictures in the "
+                f"training split and {MIN_TEST} in the test split, got {num_train} and {num_test}"
+            )
         return {}
     ranks = tuple(rank for rank in (1, 5, 10) if rank < num_test)
     return {"adherence": {"name": "retrieval_judge", "ranks": ranks}}

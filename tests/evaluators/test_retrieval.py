@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import evaluate, lookup
-from mmgen_jax.config import loading, override, presets
+from mmgen_jax.config import loading, override, own_data, presets
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.evaluators import retrieval_recall
 from mmgen_jax.evaluators.judges import retriever
@@ -145,6 +145,14 @@ def test_pairs_are_the_examples_that_have_both(captioned):
     np.savez(captioned, image=pictures, text=texts, **{"text/mask": np.zeros(9, bool)})
     with pytest.raises(ValueError, match="in the training texts, got none"):
         lookup.build("data", {"name": "npz", "file": str(captioned)}, split="train")
+
+
+def test_too_few_captioned_pictures_are_said():
+    said = []
+    assert own_data.adherence(["train"] * 63 + ["test"] * 10, said.append) == {} == own_data.adherence([], said.append)
+    assert len(said) == 1 and "expected 64 captioned pictures in the training split and 10 in the test split" in said[0]
+    assert "got 63 and 10" in said[0] and own_data.adherence(["train"] * 64 + ["test"] * 10, said.append)
+    assert len(said) == 1
 
 
 def test_a_model_of_own_captions_is_asked_whether_pictures_show_them(captioned, cache, monkeypatch):
