@@ -78,6 +78,8 @@ def attach(
             config = own_data.onto(config, {"name": "npz", "file": str(temporary)})
             check(config := override(config, changes or {}, say=print))
         except DataError as error:
+            if error.args[0] != str(temporary):  # of other data, as of an evaluator
+                raise
             raise DataError("source", *error.args[1:]) from error
         except ConfigError as error:
             raise type(error)(str(error).replace(str(temporary), "source")) from error
