@@ -15,7 +15,7 @@ styles, the second stage trains the generator. `--config.objective.alpha=0.5` sa
 Expected, seed 0, 13 minutes on one CPU core: the Gram distance to the style falls by 0.75 (0.65 for the photo with the
 style's colours), the cosine to the photo's content is 0.53 (0.67), on 200 test pairs in features of a judge.
 
-Argument: `clothing` (the default); `large` or `clothing_large`, 256 px, for one accelerator, not measured.
+Argument: `clothing` (the default); `large` or `clothing_large`, wider networks, for one accelerator, not measured.
 """
 
 from mmgen_jax.config import own_data, presets, schema
