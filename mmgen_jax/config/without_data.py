@@ -21,9 +21,10 @@ def check(config: Config) -> None:
     """Raises ConfigError or LookupFailed for the first value that no data would make right."""
     schema.check_numbers(config)
     for path, group in components(config):
-        placed = declared.placed(path)
+        placed, package = declared.placed(path), declared.package(path)
         own = {key: value for key, value in group.items() if key not in placed}
-        lookup.checked(declared.package(path), own, f"config.{'.'.join(path)}")
+        if package:
+            lookup.checked(package, own, f"config.{'.'.join(path)}")
     for player, fields in config.optimizers.items():
         optimizers.build(player, fields, total_steps=config.train.steps)
 
