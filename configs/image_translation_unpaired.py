@@ -6,10 +6,10 @@
 
 Argument: `digits` (MNIST and scikit-learn's digits, which are enlarged from 8 px; the default),
 `digits_labelled` (classifiers of both sets, trained on the digits' labels, ask for the source's digit) or `colour`
-(clothing: grey photos of one half of the training set, coloured photos of the other half), `large` or `<argument>_large`: 64 px
-and the paper's widths, for one accelerator; not measured. `first=PATH,second=PATH`, alone or behind `large,`, are two
-folders or .npz files of your own pictures, which are the modalities `first` and `second`: 64 px in colour, networks and
-steps as `colour`, with an identity loss; nothing is measured.
+(clothing: grey photos of one half of the training set, coloured photos of the other half); `large` or
+`<argument>_large`: 64 px and the paper's widths, for one accelerator; not measured. `first=PATH,second=PATH`, alone or
+behind `large,`, are two folders or .npz files of your own pictures, which are the modalities `first` and `second`: 64
+px in colour, networks and steps as `colour`, with an identity loss; nothing is measured.
 
 The generators are residual networks, the discriminators see patches of 34 px. `digits` has an identity loss: a
 generator that is given a picture of its target set has to return the picture, so that ink stays ink and paper stays
