@@ -16,7 +16,7 @@ from mmgen_jax import lookup
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.evaluators.judges import files
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import check_batch
@@ -101,13 +101,44 @@ def build(config, system: System, split: str = "") -> list[Built]:
                 f"config.evaluators.{name}: {fields.name} needs a model that can {ability!r}, and objective "
                 f"{config.objective.name!r} can: {', '.join(sorted(able))}; take it out (evaluators.{name}=none)"
             )
+        where = f"config.evaluators.{name}: {fields.name}"
+        if (wanted := getattr(evaluator, "target", system.target)) not in system.targets:
+            raise ConfigError(
+                f"{where}: target: expected what the model draws ({', '.join(system.targets)}), got {wanted!r}; "
+                f"set evaluators.{name}.target, or take it out (evaluators.{name}=none)"
+            )
         for part in (split,) if split else evaluator.splits:
-            source = open_source(config, part, evaluator.names)
+            source = _opened(config, part, evaluator, name)
+            if hasattr(evaluator, "suits"):
+                try:
+                    evaluator.suits(source.modalities, system.conditions)
+                except (ConfigError, InputError) as error:
+                    raise ConfigError(f"{where}: {error}; or take it out (evaluators.{name}=none)") from error
             check_batch(batch := source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)
             if hasattr(evaluator, "check"):
                 evaluator.check(batch, system.conditions)
             built.append(Built(name, evaluator, part, source, config))
     return built
+
+
+def _opened(config, split: str, evaluator, name: str):
+    """The split with all that the evaluator reads; raises ConfigError where the data lacks one of its `names`."""
+    try:
+        return open_source(config, split, evaluator.names)
+    except (ConfigError, DataError) as error:
+        everything = config.copy_and_resolve_references().unlock()
+        everything.data.names = ()
+        known = open_source(everything, split).modalities
+        missing = [other for other in evaluator.names if other not in known]
+        if not missing:
+            raise error
+        own = [field.name for field in dataclasses.fields(evaluator) if getattr(evaluator, field.name) == missing[0]]
+        advice = f"set evaluators.{name}.{own[0]}, or take it out" if own else "take it out"
+        has = ", ".join(f"{other} ({modality.kind})" for other, modality in known.items())
+        raise ConfigError(
+            f"config.evaluators.{name}: {config.evaluators[name].name} reads {missing[0]!r}, which the data lacks; it "
+            f"has: {has}; {advice} (evaluators.{name}=none)"
+        ) from error
 
 
 def judged_data(config) -> dict[str, Any]:

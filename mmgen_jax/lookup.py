@@ -33,6 +33,11 @@ PACKAGES = {
     "judges": ("mmgen_jax.evaluators.judges", "Network"),  # a judge has the name of the kind of data that it judges
     "baselines": ("mmgen_jax.baselines", "Baseline"),
 }
+BY_KIND = ("modalities", "judges")  # named by a kind, which is no path
+ELSEWHERE = (
+    "a module of your own is named by its dotted path, my_package.my_name for my_package/my_name.py, and has to be "
+    "importable from where the command runs; "
+)
 
 
 def find(package: str, name: str) -> type:
@@ -46,9 +51,12 @@ def find(package: str, name: str) -> type:
     if name not in available(package):
         if _is_elsewhere(name):
             return _from_elsewhere(package, name, cls)
+        parts = str(name).split(".")
+        lacking = f", and no package {parts[0]!r} can be imported from here" if len(parts) > 1 else ""
+        known, advice = available(package), "" if package in BY_KIND else ELSEWHERE
         raise LookupFailed(
-            f"{package}: {name!r} does not exist (no {module.replace('.', '/')}/{str(name).replace('.', '/')}.py); "
-            f"{nearest(name, available(package))}there are: {', '.join(available(package))}"
+            f"{package}: {name!r} does not exist (no {module.replace('.', '/')}/{'/'.join(parts)}.py{lacking}); "
+            f"{nearest(name, known)}{advice}there are: {', '.join(known)}"
         )
     return getattr(importlib.import_module(f"{module}.{name}"), cls)
 

@@ -157,6 +157,15 @@ def test_arrays_that_the_model_cannot_read(workdir, texts, message):
         api.load(workdir)({"text": texts})
 
 
+def test_a_condition_may_be_a_list_as_a_file_with_one_a_line(workdir, tmp_path):
+    words, run = ["a red star", "a blue ring"], api.load(workdir)
+    (tmp_path / "prompts.txt").write_text("\n".join(words))
+    drawn, wanted = (api.sample(run, {"text": given}, num=2)["image"] for given in (words, f"@{tmp_path}/prompts.txt"))
+    assert len(drawn) == 4 and np.ptp(drawn[0] - drawn[2]) > 0
+    np.testing.assert_array_equal(drawn, wanted)
+    np.testing.assert_array_equal(api.sample(run, {"text": words[:1]}, num=2)["image"], drawn[:2])
+
+
 def test_a_condition_may_be_an_array(workdir):
     run = api.load(workdir)
     text = run.system.modalities["text"]
@@ -168,8 +177,9 @@ def test_a_condition_may_be_an_array(workdir):
         api.sample(run, {"text": ids}, num=0)
     with pytest.raises(ConfigError, match="seed: expected a whole number, at least 0"):
         api.sample(run, {"text": ids}, num=1, seed=-1)
-    for wrong in (["a red star"], {"a": 1}, None):
-        with pytest.raises(InputError, match=r"text: expected a text, a class, a file's name or an array, got"):
+    for wrong in ([], [["a red star"]], [None], {"a": 1}, None):
+        expected = r"text: expected a text, a class, a file's name, a list of these or an array, got"
+        with pytest.raises(InputError, match=expected):
             api.sample(run, {"text": wrong})
     with pytest.raises(InputError, match=r"text: expected a text, or @FILE with one a line, got 3"):
         api.sample(run, {"text": 3})

@@ -263,3 +263,17 @@ def test_a_run_keeps_its_data(tmp_path, monkeypatch):
         api.evaluate("~/run")
     moved = api.evaluate("~/run", changes={"data.file": str(tmp_path / "moved.npz")})
     assert moved == evaluate.read(tmp_path / "run") and "test/reconstruction/psnr" in moved
+
+
+def test_a_run_is_resumed_on_its_own_data_alone(tmp_path):
+    """Without it the message says how the data is given; the file in the workdir is enough, here and in a command."""
+    changes = CHANGES | {"optimizers.generator.schedule": "constant"}
+    data, run = {"image": PICTURES, "text": TEXTS}, tmp_path / "run"
+    api.train("text_to_image_vae", run, source=data, changes=changes)
+    more = changes | {"train.steps": 2}
+    again = rf"holds a run on data of your own \({run}/data.npz\); give .* source=.*--config=NAME:npz={run}/data.npz$"
+    with pytest.raises(ConfigError, match=again):
+        api.train("text_to_image_vae", run, changes=more)
+    assert int(api.train("text_to_image_vae", run, source=run / "data.npz", changes=more).step) == 2
+    config = loading.load(f"text_to_image_vae:npz={run}/data.npz")
+    assert int(api.train(config, run, changes=changes | {"train.steps": 3}).step) == 3

@@ -6,7 +6,7 @@ import pytest
 import tiny
 from tiny import ROOT
 
-from mmgen_jax import cli
+from mmgen_jax import cli, train
 from mmgen_jax.results.report import anchor
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("experiments/*/README.md")])
@@ -67,6 +67,19 @@ def test_the_session_of_the_api_page_runs(tmp_path, monkeypatch):
     assert namespace["images"].shape == namespace["again"].shape == (4, 32, 32, 3)
     assert len(namespace["way"]) == len(namespace["between_draws"]) == 8 and len(namespace["vectors"]) == 4
     assert namespace["drawn"].shape == (8, 32, 32, 3) and int(namespace["state"].step) == 10
+
+
+def test_every_training_of_the_api_page_passes_the_checks_as_it_stands(tmp_path, monkeypatch):
+    """The documented configs and changes, not shrunk; nothing is trained."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL)
+    prepared, prepare = [], train.prepare
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "train", lambda config, workdir: prepared.append(prepare(config)))
+    for block in blocks:
+        if calls := re.findall(r"^api\.train\(.*", block, re.MULTILINE):
+            setup = block.partition(calls[0])[0]
+            exec(compile(f"from mmgen_jax import api\n{setup}{calls[0]}", "docs/api.md", "exec"), {})
+    assert len(prepared) == 3
 
 
 def test_every_config_is_in_the_list():

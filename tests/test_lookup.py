@@ -74,6 +74,24 @@ def test_a_required_field_that_nothing_sets():
         lookup.build("encoders", {"name": "text.embedding"})
 
 
+@pytest.mark.parametrize("name, found", [("fusion", False), ("their_package.fusion", True), ("fusion.mean", False)])
+def test_how_a_module_of_ones_own_is_named(elsewhere, monkeypatch, tmp_path, name, found):
+    """Also where the module stands in the working directory, or its package cannot be imported from there."""
+    monkeypatch.chdir(tmp_path / "their_package")
+    if found:
+        assert lookup.find("fusion", name).__module__ == name
+        sys.modules.pop(name), sys.modules.pop("their_package")
+        sys.path.remove(str(tmp_path))
+        importlib.invalidate_caches()
+    hint = (
+        r"a module of your own is named by its dotted path, my_package\.my_name for my_package/my_name\.py, and has to "
+    )
+    with pytest.raises(LookupFailed, match=hint + "be importable from where the command runs") as error:
+        lookup.find("fusion", name)
+    lacking = f", and no package {name.split('.')[0]!r} can be imported from here)"
+    assert (lacking in str(error.value)) == ("." in name)
+
+
 def test_nearest():
     assert lookup.nearest("widht", ("width", "norm")) == "did you mean 'width'? "
     assert lookup.nearest("xyz", ("width", "norm")) == ""

@@ -72,11 +72,12 @@ def sample(
     run: Run, given: Mapping[str, Any] | None = None, num: int = 16, seed: int = 0, first: int = 0
 ) -> dict[str, np.ndarray]:
     """`{target: [num, …]}`, drawn given conditions by name: `{"text": "a red star", "digit": 3, "audio": "a.wav"}`.
-    A value may also be an array, `[*shape]` or `[n, *shape]`, as the model reads it.
+    A value may also be a list, `{"text": ["a red star", "a blue ring"]}`, or an array, `[*shape]` or `[n, *shape]`, as
+    the model reads it.
 
     Conditions that are not given are masked. Sample i is a function of `seed` and i: `first=8, num=8` draws the samples
-    8 to 15 of `num=16` alone. Given several values (`"@prompts.txt"` with one a line, an array `[n, …]`), `num` are
-    drawn of each, and the value's place counts as well.
+    8 to 15 of `num=16` alone. Given several values (a list, `"@prompts.txt"` with one a line, an array `[n, …]`),
+    `num` are drawn of each, and the value's place counts as well.
 
     Picture files of any size, given for sources that lie on the target's grid (`config.aligned`), are drawn at their
     size: `[num, H, W, C]`.

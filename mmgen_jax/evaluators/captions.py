@@ -24,6 +24,7 @@ import numpy as np
 from mmgen_jax import lookup
 from mmgen_jax.config.ranges import Amount, Seed, Size
 from mmgen_jax.errors import InputError
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals, nearest
 from mmgen_jax.evaluators.measures.captions import (
     MAX_ORDER,
@@ -37,6 +38,7 @@ from mmgen_jax.evaluators.measures.captions import (
     self_bleu,
 )
 from mmgen_jax.evaluators.measures.examples import collect, whole
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, NUM_SPECIAL, PADDING, Tokenizer, split
 
 
@@ -72,6 +74,11 @@ class Evaluator:
     def _labels(self) -> tuple[str, ...]:
         """The labels that determine an example's true captions; () where its own caption is the only reference."""
         return getattr(lookup.find("data", self.data["name"]), "caption_labels", ()) if self.target == "text" else ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.TEXT, modalities)
+        needs.modality(self, "by", needs.VALUES, modalities)
+        needs.conditions(conditions)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

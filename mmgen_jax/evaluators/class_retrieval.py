@@ -7,7 +7,7 @@ neighbours has its class (recall@k of metric learning, Oh Song et al., 2016).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import comb
 from typing import Any, ClassVar
 
@@ -15,8 +15,10 @@ import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import InputError
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.label,)
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "label", needs.LABEL, modalities)
 
     def __call__(self, sample_fn, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"recall@k": {"value", "n", "interval", "chance"}}`; embeddings are `sample_fn.embed(batch) -> [B, D]`.

@@ -10,13 +10,15 @@ and on spoilt examples.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.label,)
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        classifier.check(self.data, self.target, self.label)
+        if not self.from_target:
+            needs.conditions(conditions, "; for a model that reconstructs its target, set from_target=true")
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

@@ -7,7 +7,7 @@ entry. Two numbers are comparable only where both entries have the same hash and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from mmgen_jax.evaluators import feature_controls
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import distances, intervals
 from mmgen_jax.evaluators.measures.examples import collect, halves
+from mmgen_jax.modalities.modality import Modality
 
 NEIGHBOURS = 3  # k of precision and recall
 BALLS = 5  # k of density and coverage, as in Naeem et al. 2020
@@ -47,6 +48,9 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        classifier.check(self.data, self.target, self.label)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

@@ -19,10 +19,11 @@ from mmgen_jax.config.ranges import Amount, Share, TopShare
 from mmgen_jax.data.transforms import hole as hole_transform
 from mmgen_jax.data.transforms import mask as mask_transform
 from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import fidelity, inpainting, intervals, paired
 from mmgen_jax.evaluators.measures.examples import first
-from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 
 ROLE = 0x57A0CE  # keeps the strokes apart from other draws
 
@@ -61,6 +62,11 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.label,) if self.label else ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.PICTURE, modalities)
+        if self.label:
+            classifier.check(self.data, self.target, self.label)
 
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
         """Raises ConfigError where the evaluator cannot measure the model.

@@ -12,7 +12,7 @@ encoded by the representation `log_mel` and decoded by Griffin-Lim.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,9 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.label,)
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        classifier.check(self.data, self.target, self.label)
 
     def __call__(self, sampler: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{control: {"value", "n", "interval", "reference", "chance", "judge…"}}`, as in `classifier_accuracy`.

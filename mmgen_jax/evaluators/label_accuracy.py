@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,9 @@ class Evaluator:
     num_examples: Amount = 10_000
     splits: tuple[str, ...] = ("test",)
     names: tuple[str, ...] = ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.LABEL, modalities)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
 from mmgen_jax.errors import InputError
-from mmgen_jax.evaluators import picture_controls
+from mmgen_jax.evaluators import needs, picture_controls
 from mmgen_jax.evaluators.measures import intervals, structure
 from mmgen_jax.evaluators.measures.examples import collect, halves
+from mmgen_jax.modalities.modality import Modality
 
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # of the scales, finest first (Wang et al. 2003)
 SMALLEST = 16  # px of a side, which leaves 1 px at the coarsest scale
@@ -40,6 +41,9 @@ class Evaluator:
     num_examples: Amount = 2000
     splits: tuple[str, ...] = ("test",)
     names: tuple[str, ...] = ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.sides(self, SMALLEST, modalities)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Count
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import fidelity, intervals
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.PICTURE_OR_CLIP, modalities)
+        if not self.from_target:
+            needs.conditions(conditions, "; for a model that reconstructs its target, set from_target=true")
 
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
         """Raises InputError for a `colour` or a `border` that does not suit the target."""

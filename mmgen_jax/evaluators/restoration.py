@@ -19,8 +19,10 @@ from mmgen_jax.config.ranges import Amount, Count, NotNegative
 from mmgen_jax.data import derived
 from mmgen_jax.data.transforms import blur, downsample, noise
 from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import fidelity, paired, restoration
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 
 BICUBIC = "Pillow, a = -0.5, in floats, the weights at the border divided by their sum"
 SHIFTED = "; the small photo's pixels lie half a pixel beside the middle of their cells (downsample.antialiased=False)"
@@ -64,6 +66,9 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.PICTURE, modalities)
 
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
         """Raises ConfigError where the evaluator cannot measure the model.

@@ -14,13 +14,14 @@ could not tell captions with unknown words apart.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mmgen_jax.config.ranges import Amount, Size
-from mmgen_jax.evaluators import retrieval_recall
-from mmgen_jax.evaluators.judges import retriever
+from mmgen_jax.evaluators import needs, retrieval_recall
+from mmgen_jax.evaluators.judges import files, retriever
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.text,)
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.PICTURE, modalities)
+        needs.modality(self, "text", needs.TEXT, modalities)
+        files.check_splits(self.data)
+        needs.conditions(conditions)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

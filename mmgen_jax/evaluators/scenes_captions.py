@@ -9,14 +9,16 @@ in the captions that state a motion.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals, nearest
 from mmgen_jax.evaluators.measures.examples import collect, whole
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.scenes import judge, text
 from mmgen_jax.scenes.factors import FACTORS
 
@@ -50,6 +52,11 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.by, *STATED, "motion")
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.TEXT, modalities)
+        needs.modality(self, "by", needs.VALUES, modalities)
+        needs.conditions(conditions)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

@@ -8,14 +8,16 @@ same examples: what a perfect model would reach.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.scenes import judge, judge_audio
 from mmgen_jax.scenes.factors import FACTORS
 
@@ -61,6 +63,10 @@ class Evaluator:
     def names(self) -> tuple[str, ...]:
         """The labels that a batch must hold besides the model's own modalities."""
         return JUDGED[self.target]
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        if not self.from_target:
+            needs.conditions(conditions, "; for a model that reconstructs its target, set from_target=true")
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.errors import InputError
-from mmgen_jax.evaluators import picture_controls
+from mmgen_jax.evaluators import needs, picture_controls
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect, halves
+from mmgen_jax.modalities.modality import Modality
 
 PATCH = 7  # px of a side
 PATCHES = 128  # of a picture at each level
@@ -47,6 +48,9 @@ class Evaluator:
     splits: tuple[str, ...] = ("test",)
     names: tuple[str, ...] = ()
     seed: Seed = 0
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.sides(self, SMALLEST, modalities)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

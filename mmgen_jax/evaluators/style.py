@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.objectives.parts.style import gram_distance, recoloured
 
 BATCH = 50
@@ -50,6 +52,11 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.photo, self.style)
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        for field in ("target", "photo", "style"):
+            needs.modality(self, field, needs.PICTURE, modalities)
+        classifier.check(self.data, self.target, self.label)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

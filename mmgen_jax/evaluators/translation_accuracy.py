@@ -18,7 +18,7 @@ from mmgen_jax.data.unpaired import own_fields
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators.judges import classifier, files
 from mmgen_jax.evaluators.measures import intervals
-from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,10 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return (f"{self.source}_{self.label}",)
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        of, fields = own_fields(self.data["sets"][self.target])
+        classifier.check(fields, of, self.label)
 
     def check(self, batch: Mapping[str, Any], conditions: Sequence[str]) -> None:
         """Raises ConfigError unless all sets have one shape, which the judge of the sets needs."""

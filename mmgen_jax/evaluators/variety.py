@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Size
 from mmgen_jax.errors import InputError
+from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import examples, intervals
-from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,9 @@ class Evaluator:
     @property
     def names(self) -> tuple[str, ...]:
         return ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.PICTURE_OR_CLIP, modalities)
 
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]

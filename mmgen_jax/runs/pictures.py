@@ -24,7 +24,7 @@ from mmgen_jax.modalities import picture as picture_files
 from mmgen_jax.modalities.base import finite
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.picture import Picture
-from mmgen_jax.runs.prompts import check_names, common_length, lines_of, read_given
+from mmgen_jax.runs.prompts import check_names, common_length, is_file, lines_of, read_given
 from mmgen_jax.runs.tiles import Tiling
 
 Scale = tuple[int, int]
@@ -158,7 +158,7 @@ def request(system: System, given: Mapping[str, Any]) -> Request | None:
     modalities, objective = system.modalities, system.objective
     drawn = [name for name in system.targets if name not in given]
     aligned = [name for name in objective.aligned if name in given]
-    files = [name for name in aligned if isinstance(given[name], (str, os.PathLike))]
+    files = [name for name in aligned if is_file(given[name])]
     if len(drawn) != 1 or not files or not all(modalities[name].traits.is_picture for name in (*drawn, *aligned)):
         return None
     if arrays := [name for name in aligned if name not in files]:

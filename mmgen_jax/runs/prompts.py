@@ -42,11 +42,11 @@ def named(
 def read_given(
     given: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]
 ) -> dict[str, np.ndarray]:
-    """The given values as `{name: array [n, *shape]}`, with n examples in a file or an array, else 1.
+    """The given values as `{name: array [n, *shape]}`, with n examples in a file, a list or an array, else 1.
 
     Args:
-      given: `{name: value}`: a text, a class or its number, the name of a file; or `@file` with one of these a line; or
-        an array `[*shape]` or `[n, *shape]` as the model reads it.
+      given: `{name: value}`: a text, a class or its number, the name of a file; `@file` with one of these a line; a
+        list of these; or an array `[*shape]` or `[n, *shape]` as the model reads it.
       names: the modalities that the model reads.
 
     Raises:
@@ -68,10 +68,18 @@ def check_names(given: Mapping[str, Any], names: Sequence[str], modalities: Mapp
 
 
 def lines_of(value: Any, name: str) -> list[Any]:
-    """The lines of the file for a value `@file`, else a list with the value alone."""
+    """The lines of the file for a value `@file`, the values of a list, else a list with the value alone."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
     if isinstance(value, str) and value.startswith("@"):
         return [line for _, line in prompts(value[1:], name)]
     return [value]
+
+
+def is_file(value: Any) -> bool:
+    """Whether a value names a file, or is a list of such values."""
+    values = value if isinstance(value, (list, tuple)) and value else [value]
+    return all(isinstance(one, (str, os.PathLike)) for one in values)
 
 
 def common_length(rows: Mapping[str, Any]) -> int:
@@ -81,7 +89,7 @@ def common_length(rows: Mapping[str, Any]) -> int:
     if odd := [name for name in sizes if sizes[name] not in (1, size)]:
         got, name = sizes[odd[0]], odd[0]
         raise ConfigError(
-            f"--given.{name}: expected one or {size}, as others have, got {got}; give files of equal length"
+            f"--given.{name}: expected one or {size}, as others have, got {got}; give files or lists of equal length"
         )
     return size
 
@@ -97,8 +105,11 @@ def _read(value: Any, name: str, modality: Modality) -> np.ndarray:
         return array
     if isinstance(value, str) and value.startswith("@") and not modality.traits.has_vocabulary:
         return np.concatenate([_read(line, name, modality) for line in lines_of(value, name)])
+    if isinstance(value, (list, tuple)) and value and not any(isinstance(one, (list, tuple)) for one in value):
+        return np.concatenate([_read(one, name, modality) for one in value])
     if not isinstance(value, (str, int, os.PathLike)):
-        raise InputError(f"{name}: expected a text, a class, a file's name or an array, got {type(value).__name__}")
+        got = "an empty list or a list of lists" if isinstance(value, (list, tuple)) else type(value).__name__
+        raise InputError(f"{name}: expected a text, a class, a file's name, a list of these or an array, got {got}")
     return np.stack(modality.traits.read_given(value, name))
 
 

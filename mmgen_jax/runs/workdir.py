@@ -138,12 +138,25 @@ def check_free(workdir: pathlib.Path) -> None:
         raise ConfigError(f"--workdir={workdir} holds files but no run (no config.json); use an empty folder")
 
 
+def check_given_again(config, saved, workdir: pathlib.Path) -> None:
+    """Raises ConfigError where a run began on data of the user's own and is resumed on the data of the config alone."""
+    argument = {"folder": "directory", "npz": "file"}  # of `--config=NAME:folder=DIR` and its field of config.data
+    name = saved.data.get("name")
+    if name in argument and config.data.get("name") not in argument:
+        place = saved.data[argument[name]]
+        raise ConfigError(
+            f"--workdir={workdir} holds a run on data of your own ({place}); give this data again to resume: "
+            f"api.train(…, source=…) with the same source or {str(place)!r}, or --config=NAME:{name}={place}"
+        )
+
+
 def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
     """Writes config, modalities and the data's fingerprint, or checks that the run in the workdir has the same."""
     about = data.describe(source)
     if (workdir / "config.json").is_file():
         # The places of the data may change where a fingerprint can show that the data is the same.
         saved = read_workdir(workdir)[0]
+        check_given_again(config, saved, workdir)
         may_change = {*schema.places(config), *schema.places(saved)} if data.read(workdir) else ()
         if same_fields := config.data.to_dict() == saved.data.to_dict():
             # The data is compared first: other fields, such as a batch size, may follow from the data.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,13 +23,29 @@ from fusion_inputs import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import ROOT
 
 from mmgen_jax.errors import LookupFailed
 from mmgen_jax.networks.conditioning.modality_dropout import drop_modalities
-from mmgen_jax.networks.conditioning.tokens import Tokens, masked_mean, masked_softmax
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, masked_mean, masked_softmax
 from mmgen_jax.networks.fusion.product_of_experts import product_of_experts
 from mmgen_jax.networks.fusion.tokens import join
 from mmgen_jax.networks.layers.randomness import example_keys
+
+
+def test_the_example_of_the_contributing_page_is_a_fusion():
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("### Fusion")[2]
+    namespace = {"__name__": __name__}
+    block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    exec(compile(block, "CONTRIBUTING.md", "exec", dont_inherit=True), namespace)
+    fusion, tokens = namespace["Fusion"](FEATURES), random_tokens(3)
+    variables = random_variables(fusion, tokens)
+    condition = fusion.apply(variables, tokens)
+    assert isinstance(condition, Condition)
+    assert condition.tokens.shape == (BATCH, sum(NUM_TOKENS.values()), FEATURES)
+    assert condition.mask.shape == condition.tokens.shape[:2] and condition.pooled.shape == (BATCH, FEATURES)
+    spoilt = {n: Tokens(np.where(t.mask[..., None], t.values, np.nan), t.mask) for n, t in tokens.items()}
+    assert_same(condition, fusion.apply(variables, spoilt))
 
 
 def one_present(chosen: str) -> dict[str, Tokens]:

@@ -161,6 +161,7 @@ def test_pictures_of_several_sizes_one_a_line(tmp_path):
     drawn = fake.save(tmp_path / "out", photo=f"@{tmp_path / 'files.txt'}")
     for array, file in zip(drawn, files):
         np.testing.assert_array_equal(array, np.asarray(PIL.Image.open(file)))
+    assert all(map(np.array_equal, fake.save(tmp_path / "list", photo=files), drawn))
     asked = pictures.request(fake.system, {"photo": f"@{tmp_path / 'files.txt'}"})
     with pytest.raises(InputError, match=r"^image: expected pictures of one size, got 5 x 20 and 5 x 40; draw each"):
         asked.arrays(fake, 1)

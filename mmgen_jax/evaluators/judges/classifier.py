@@ -25,8 +25,9 @@ import optax
 from absl import logging
 
 from mmgen_jax import lookup
-from mmgen_jax.errors import InputError
+from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.evaluators.judges import files
+from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.train_step import steps
 
@@ -82,6 +83,31 @@ class Classifier:
     def classify(self, arrays: np.ndarray) -> np.ndarray:
         """`[N]` class ids of examples `[N, …]` in [-1, 1]."""
         return self.predict(arrays)[0].argmax(-1)
+
+
+def check(data: Mapping[str, Any], target: str, label: str) -> None:
+    """Raises an error unless a judge can learn `label` from `target`; arguments as in `load`.
+
+    Raises:
+      ConfigError: the data lacks a modality, or `label` has no classes.
+      InputError: see `load`.
+    """
+    files.check_splits(data)
+    try:
+        known = examples.whole(data, (target, label)).modalities
+    except (ConfigError, DataError) as error:
+        known = examples.whole(data, ()).modalities
+        if target in known and label in known:
+            raise error
+    if target in known:
+        kind_of(target, known[target])
+    for field, name in (("target", target), ("label", label)):
+        if name not in known or (field == "label" and not known[name].num_classes):
+            every = examples.whole(data, ()).modalities
+            labels = ", ".join(other for other, modality in every.items() if modality.num_classes) or "none is there"
+            got = f"{name!r} ({known[name].kind})" if name in known else f"{name!r}, which the judge's data lacks"
+            expected = f"a label with classes ({labels})" if field == "label" else f"one of {', '.join(every)}"
+            raise ConfigError(f"{field}: expected {expected}, got {got}; set {field}")
 
 
 def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Classifier:

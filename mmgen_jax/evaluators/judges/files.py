@@ -42,10 +42,15 @@ def sources(data: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
     Raises:
       InputError: the data has no test split.
     """
+    check_splits(data)
+    return training(data, names), examples.whole(data, names, "test")
+
+
+def check_splits(data: Mapping[str, Any]) -> None:
+    """Raises InputError for data without a test split, on which no judge can be measured."""
     splits = lookup.find("data", data["name"]).splits
     if "test" not in splits:
         raise InputError(f"judge: data {data['name']!r} has no split 'test' to measure a judge on; it has {splits}")
-    return training(data, names), examples.whole(data, names, "test")
 
 
 def trained_on(data: Mapping[str, Any], source: Any) -> dict[str, Any]:
