@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -11,7 +12,7 @@ from absl import logging
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import open_source
 from mmgen_jax.data import fingerprint
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, DataError
 from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
 
 FILE = "data.json"
@@ -34,11 +35,23 @@ def check(workdir: pathlib.Path, config) -> str:
     Raises:
       ConfigError: the data differs; without a record of the run's data, only shapes, classes and vocabularies are
         compared.
+      DataError: the data cannot be read; for data that is no longer at its place, the flag that gives the new place.
     """
-    source = open_source(config)
+    try:
+        source = open_source(config)
+    except DataError as error:
+        gone = {place: path for place, path in schema.places(config).items() if path and not _exists(path)}
+        if not gone:
+            raise
+        advice = f"where the data has moved, give {' '.join(f'--config.{place}=PATH' for place in gone)}"
+        raise DataError(*error.args[:-1], advice) from error
     now = describe(source)
     compare(workdir, config, now, source.modalities)
     return now["fingerprint"]
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(os.path.expanduser(path))
 
 
 def compare(workdir: pathlib.Path, config, now: dict[str, Any], modalities) -> None:

@@ -129,8 +129,14 @@ def test_a_folder_of_sounds_is_refused_with_the_config_that_draws_sounds(texts, 
 
 
 def test_parts_of_any_to_any_come_in_any_order_and_scenes_is_the_default():
-    expected = loading.load("any_to_any:scenes,target=audio,family=variational").to_dict()
-    assert loading.load("any_to_any:family=variational,target=audio").to_dict() == expected
-    assert loading.load("any_to_any:target=audio,scenes,family=variational").to_dict() == expected
+    first, *others = (
+        loading.load(f"any_to_any:{parts}").to_dict() | {"reference": ""}
+        for parts in (
+            "scenes,target=audio,family=variational",
+            "family=variational,target=audio",
+            "target=audio,scenes,family=variational",
+        )
+    )
+    assert others == [first, first]
     with pytest.raises(ConfigError, match="expected one of scenes, digits, got digits and scenes; name one"):
         loading.load("any_to_any:digits,target=audio,scenes")
