@@ -19,8 +19,11 @@ FILE = "data.json"
 
 
 def describe(source: Any) -> dict[str, Any]:
-    """The content of `FILE`: the fingerprint of a run's training data and, for messages, the number of examples."""
-    return {"fingerprint": fingerprint.of(source), "examples": len(source)}
+    """The content of `FILE`: the fingerprint of a run's training data, `source` without the choice of modalities, and,
+    for messages, the number of examples.
+    """
+    run, without_choice = fingerprint.of_run(source)
+    return {"fingerprint": run, "source": without_choice, "examples": len(source)}
 
 
 def read(workdir: pathlib.Path) -> dict[str, Any]:
