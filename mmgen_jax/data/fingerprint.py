@@ -20,7 +20,7 @@ DIGITS = 12
 BLOCK = 4096  # bytes; of a file in a compressed format three blocks are read
 # In an uncompressed format, an edit may change only a few bytes: files of these formats are read whole.
 UNCOMPRESSED = frozenset({".wav", ".aif", ".aiff", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".npy"})
-LEFT_OUT = {"split", "names"}  # fields that choose what is read of the same data
+LEFT_OUT = {"split", "names", "label_preserving"}  # fields that change nothing of the data
 
 
 def of(source: Any) -> str:
