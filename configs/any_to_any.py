@@ -3,19 +3,21 @@
     mmgen train --config=configs/any_to_any.py:digits,target=audio,family=diffusion --workdir=runs/digits_speech
     mmgen sample --workdir=runs/digits_speech --text="the number seven" --out=out
     mmgen train --config=configs/any_to_any.py:scenes,family=variational,conditions=text+audio --workdir=runs/scenes
+    mmgen train --config=configs/any_to_any.py:target=audio,folder=PATH --workdir=runs/sounds
 
 Argument: `digits` (MNIST, spoken digits, moving digits and captions, joined by class) or `scenes` (built in; the
-default), then, separated by commas and in any order:
+default), and, separated by commas, all in any order:
 
     target=image          the modality to draw: text, image, audio or video
     family=adversarial    adversarial, variational, reconstruction, autoregressive or diffusion
     conditions=text       the conditions, joined by `+`; default: text, or image where the target is text
 
-The values above are the defaults. `--config.fusion.name=gated`, for example, fuses several conditions in another way. A
-sound is modelled as its log-mel spectrogram and decoded by Griffin-Lim. `autoregressive` models codes of the target,
-`diffusion` latents of a sound or of each frame of a clip; the VQ-VAE or KL autoencoder is trained in the first stage.
-Refused: a text target for `variational`, `reconstruction` and `diffusion`, which model continuous values (with a text
-target, `adversarial` is the adversarial captioner), and conditions for `reconstruction`, which encodes its target.
+The values above are the defaults; `conditions=` with nothing behind it is a model without conditions.
+`--config.fusion.name=gated`, for example, fuses several conditions in another way. A sound is modelled as its log-mel
+spectrogram and decoded by Griffin-Lim. `autoregressive` models codes of the target, `diffusion` latents of a sound or
+of each frame of a clip; the VQ-VAE or KL autoencoder is trained in the first stage. Refused: a text target for
+`variational`, `reconstruction` and `diffusion`, which model continuous values (with a text target, `adversarial` is the
+adversarial captioner), and conditions for `reconstruction`, which encodes its target.
 
 Expected for `digits` from text, seed 0, on one CPU core that did other work too: the share of 1,000 samples in which
 the digit is recognised, and minutes.
@@ -94,9 +96,14 @@ def read(arg):
     Raises:
       ConfigError: an unknown part, or a combination that the families do not support.
     """
-    data, *parts = arg.split(",")
-    presets.choose(data, DATA, "any_to_any")
-    fields = dict(part.partition("=")[::2] for part in parts)
+    parts = [part for part in arg.split(",") if part]
+    named = [part for part in parts if "=" not in part] or ["scenes"]
+    for part in named:
+        presets.choose(part, DATA, "any_to_any")
+    data, where = named[0], f"configs/any_to_any.py:{arg}"
+    if len(named) > 1:
+        raise ConfigError(f"{where}: expected one of {', '.join(DATA)}, got {' and '.join(named)}; name one")
+    fields = dict(part.split("=", 1) for part in parts if "=" in part)
     for name in fields:
         presets.choose(name, dict.fromkeys(("target", "family", "conditions")), "any_to_any")
     target, family = fields.get("target", "image"), fields.get("family", "adversarial")
@@ -106,7 +113,6 @@ def read(arg):
     conditions = tuple(filter(None, fields.get("conditions", default).split("+")))
     for name in conditions:
         presets.choose(name, dict.fromkeys(kind for kind in KINDS if kind != target), "any_to_any")
-    where = f"configs/any_to_any.py:{arg}"
     if target == "text" and family not in ("adversarial", "autoregressive"):
         raise ConfigError(
             f"{where}: {family} models continuous values, and a text is a sequence of ids; use family=autoregressive"

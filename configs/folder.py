@@ -41,6 +41,8 @@ def get_config(arg="", folder=""):
         raise ConfigError(f"configs/folder.py:FOLDER: expected a folder of files, got {got}")
     listing = folder_listing.read(arg)
     examples = listing.examples
+    if examples and not _has("image", examples):
+        raise ConfigError(_without_images(arg, examples))
     config = loading.load("quickstart").unlock()
     conditions = tuple(name for name in ("text", "audio", "label") if _has(name, examples))
     if "label" in conditions:
@@ -64,6 +66,15 @@ def get_config(arg="", folder=""):
     captioned = [split for split, example in zip(splits, examples) if {"text", "image"} <= set(example.items)]
     config.evaluators.update(own_data.adherence(captioned))
     return config
+
+
+def _without_images(arg, examples):
+    """The message for a folder without pictures: the configs that draw what the folder has."""
+    has = [name for name in ("text", "audio", "video", "label") if _has(name, examples)]
+    given = "" if "text" in has else "conditions=,"
+    forms = [f"--config=any_to_any:target={name},{given}folder={arg}" for name in ("audio", "video") if name in has]
+    advice = f"use {' or '.join(forms)}" if forms else "add images, or see `mmgen configs` for other configs"
+    return f"configs/folder.py:{arg}: expected images, which this config draws, got {', '.join(has)}; {advice}"
 
 
 def _has(name, examples):

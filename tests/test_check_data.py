@@ -37,7 +37,11 @@ def test_whole_folder_is_reported(directory, tmp_path, capsys):
         missing[name] += int(words[words.index("missing") - 1])
     assert present == {"text": 8, "image": 10, "audio": 10} and missing == {"text": 2, "image": 0, "audio": 0}
     assert "[8, 8, 3]" in out and "16000 Hz, 0.25 s" in out and "1 silent" in out and "vocabulary 5" in out
-    assert "notes.md: unknown suffix" in out and out.endswith("no problems with the data\n")
+    assert "notes.md: unknown suffix" in out and out.endswith("nothing stops training; warnings: 1\n")
+    assert "WARNING audio: 9 of 10 files are longer than 0.25 s and are cut; raise data.audio_seconds\n" in out
+    fields = {"directory": str(directory), **SMALL, "audio_seconds": 0.5}
+    assert check_data.check_source(Source, fields) == 0
+    assert capsys.readouterr().out.endswith("no problems with the data\n")
     assert (tmp_path / "out" / "train" / "image.png").is_file() and (tmp_path / "out" / "train" / "text.txt").is_file()
 
 

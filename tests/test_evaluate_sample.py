@@ -121,6 +121,24 @@ def test_what_only_decoding_reads_may_be_changed():
         workdirs.changed(config, {"representation.sound.n_mels": 40})
 
 
+@pytest.mark.parametrize(
+    "field, got",
+    [
+        ("beta", "is fixed by the training; 'variational' can change in sampling: nothing"),
+        ("temperature", "config.objective has no field 'temperature'; it has: "),
+        ("latent_dims", "config.objective has no field 'latent_dims'; did you mean 'latent_dim'? it has: "),
+    ],
+)
+def test_a_refused_change_says_whether_its_field_exists_and_what_sampling_can_change(field, got):
+    config = schema.base()
+    config.data = {"name": "folder", "directory": "pets"}
+    config.objective = {"name": "variational", "latent_dim": 4, "beta": 1.0}
+    with pytest.raises(ConfigError) as error:
+        workdirs.changed(config, {f"objective.{field}": "0.5"})
+    assert str(error.value).startswith(f"--config.objective.{field}: {got}")
+    assert str(error.value).endswith("; 'variational' can change in sampling: nothing")
+
+
 def test_what_training_fixed_is_not_changed_in_sampling(run, tmp_path):
     code, _, error = tiny.mmgen("sample", f"--workdir={run[0]}", f"--out={tmp_path}", "--config.objective.latent_dim=3")
     assert (

@@ -10,13 +10,15 @@ from typing import Any
 from mmgen_jax.config import loading, override
 from mmgen_jax.errors import ConfigError
 
-EVALUATION, DATA = "evaluation.json", "data.json"  # `evaluate.FILE` and `data.FILE`, whose modules would import jax
+# `evaluate.FILE`, `data.FILE` and a file of `runs.workdir`, whose modules would import jax
+EVALUATION, DATA, MODALITIES = "evaluation.json", "data.json", "modalities.json"
 
 
 def compare(first: str | os.PathLike, second: str | os.PathLike) -> str:
     """The fields that differ between the configs of two workdirs, then every metric of either side by side.
 
-    Where the runs were trained on other data, the fingerprints of the data stand below the fields.
+    Where the runs were trained on other data, the fingerprints of the data stand below the fields, with a remark where
+    the runs read other modalities of the same data.
 
     Raises:
       ConfigError: one of them is no workdir of a run.
@@ -26,7 +28,7 @@ def compare(first: str | os.PathLike, second: str | os.PathLike) -> str:
     keys = [key for key in dict.fromkeys((*one.fields, *two.fields)) if one.fields.get(key) != two.fields.get(key)]
     rows += [(key, one.field(key), two.field(key), "") for key in sorted(keys) if key != "reference"]
     if one.data != two.data:
-        rows.append(("data", one.data, two.data, ""))
+        rows.append(("data", one.data, two.data, _of_data(one, two)))
     if len(rows) == 1:
         rows.append(("the same config", "", "", ""))
     rows += [("", "", "", ""), ("checkpoint", one.step, two.step, "")]
@@ -37,6 +39,13 @@ def compare(first: str | os.PathLike, second: str | os.PathLike) -> str:
         rows.append(("neither is measured yet", "", "", ""))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _of_data(one: _Run, two: _Run) -> str:
+    """For runs that read different modalities: whether these are of the same data."""
+    if not one.source or not two.source or one.modalities == two.modalities:
+        return ""
+    return "other modalities of the same data" if one.source == two.source else "other files or fields"
 
 
 class _Run:
@@ -51,7 +60,10 @@ class _Run:
         measured = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         self.metrics: dict[str, dict[str, Any]] = measured.get("metrics", {})
         about = workdir / DATA
-        self.data = json.loads(about.read_text(encoding="utf-8"))["fingerprint"] if about.is_file() else "not recorded"
+        recorded = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+        self.data: str = recorded.get("fingerprint", "not recorded")
+        self.source: str = recorded.get("source", "")  # runs of earlier versions have none
+        self.modalities = set(json.loads((workdir / MODALITIES).read_text(encoding="utf-8"))) if self.source else set()
         self.step = str(measured.get("checkpoint_step", "not measured"))
 
     def field(self, key: str) -> str:

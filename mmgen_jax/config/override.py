@@ -70,6 +70,18 @@ def _change(config: Config, key: str, value: Any, changes: Mapping[str, Any], sa
         node[field] = _read(key, value, old, declared.alternatives(path, node, field))
 
 
+def check_field(config: Config, key: str) -> None:
+    """Raises ConfigError where a config neither has nor could have the field `key`; the message names the nearest."""
+    node, path = config, key.split(".")
+    for depth, part in enumerate(path):
+        if not isinstance(node, ml_collections.ConfigDict) or _any_name(config, path[:depth]):
+            return
+        known = declared.fields(path[:depth], node)
+        if part not in node and (part in known or declared.package(path[: depth + 1])):
+            return
+        node = _child(node, part, path[:depth], known)
+
+
 def _any_name(config: Config, path: Sequence[str]) -> bool:
     """Whether a group holds numbers under any names: strengths of operations, weights of labels, rates of encoders."""
     if len(path) < 2 or path[0] == "augment" or path == ["fusion", "modality_dropout"]:

@@ -20,7 +20,7 @@ DIGITS = 12
 BLOCK = 4096  # bytes; of a file in a compressed format three blocks are read
 # In an uncompressed format, an edit may change only a few bytes: files of these formats are read whole.
 UNCOMPRESSED = frozenset({".wav", ".aif", ".aiff", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".npy"})
-LEFT_OUT = {"split", "names"}  # fields that choose what is read of the same data
+LEFT_OUT = {"split", "names", "label_preserving"}  # fields that change nothing of the data
 
 
 def of(source: Any) -> str:
@@ -29,10 +29,16 @@ def of(source: Any) -> str:
     Args:
       source: the split that a run trains on, with the run's own modalities.
     """
+    return of_run(source)[0]
+
+
+def of_run(source: Any) -> tuple[str, str]:
+    """The fingerprint of `of`, and a fingerprint that is the same for other `names` of the same data."""
     source = getattr(source, "whole", source)  # of a part (`data.subset`), the whole source
     own = source.fingerprint() if hasattr(source, "fingerprint") else _fields(source)
-    content = [type(source).__module__, len(source), modalities_to_json(source.modalities), own]
-    return digest(content)[:DIGITS]
+    module = type(source).__module__
+    content = [module, len(source), modalities_to_json(source.modalities), own]
+    return digest(content)[:DIGITS], digest([module, own])[:DIGITS]
 
 
 def digest(content: Any) -> str:

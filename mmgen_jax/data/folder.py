@@ -61,6 +61,8 @@ class Source(folder_formats.Formats):
       layout: "" to recognise the layout, or another value that `folder_listing.read` takes.
       bad_files: `refuse` a folder with a file that cannot be used, or `skip` such files: their modality is masked.
       min_count: a word is in the vocabulary if the training texts hold it at least this often.
+      label_preserving: the operations of augmentation (`flip`, `hue`, `zoom`, `reverse`) after which all other
+        modalities of an example still describe the example; see docs/data.md.
       validation_fraction, test_fraction, seed: of the random split, where the folder has no split of its own.
 
     Raises:
@@ -77,6 +79,7 @@ class Source(folder_formats.Formats):
     validation_fraction: Share = 0.1
     test_fraction: Share = 0.1
     seed: Seed = 0
+    label_preserving: tuple[str, ...] = ()
 
     def __post_init__(self):
         super().__post_init__()
@@ -190,7 +193,7 @@ class Source(folder_formats.Formats):
         text file, all of the content), or the value of a line. Fields at their defaults do not count, so that a new
         field changes no fingerprint. A skipped file counts like any other file.
         """
-        own = {"directory", "split", "names"}
+        own = {"directory", "split", "names", "label_preserving"}
         read_by = [field for field in dataclasses.fields(self) if field.name not in own]
         fields = {f.name: value for f in read_by if (value := getattr(self, f.name)) != f.default}
         examples = [

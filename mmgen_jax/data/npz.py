@@ -50,6 +50,7 @@ class Source:
       audio_seconds: length to which a waveform is cut or padded with zeros; 0 is the array's own length.
       sample_rate: of waveforms in Hz, where the file does not give it.
       text_length, text_unit, min_count: as in `data/folder.py`; a length of 0 is that of the longest text.
+      label_preserving: as in `data/folder.py`.
 
     Raises:
       DataError: the file or an array in it cannot be used.
@@ -69,6 +70,7 @@ class Source:
     min_count: Size = 1
     validation_fraction: Share = 0.1
     test_fraction: Share = 0.1
+    label_preserving: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.split not in self.splits:

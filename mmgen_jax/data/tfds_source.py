@@ -52,6 +52,7 @@ class Source:
       text_length: ids per text, with END; longer texts are cut at the end.
       text_unit: `word`, `character` or `byte`; the vocabulary is open, and built from the texts of `train`.
       text_pieces: whether texts are cut into pieces of `text_length`, each an example; for sets with one long text.
+      label_preserving: as in `data/folder.py`.
 
     Raises:
       InputError: a name without an entry in `fields`. Features, splits and shapes are checked when they are first used.
@@ -71,6 +72,7 @@ class Source:
     text_length: Size = 32
     text_unit: str = "word"
     text_pieces: bool = False
+    label_preserving: tuple[str, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "fields", dict(self.fields))

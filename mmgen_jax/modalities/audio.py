@@ -19,6 +19,7 @@ from mmgen_jax.modalities.space import Continuous
 
 MAX_SAMPLES = 2**27  # of one recording, all channels together: 23 minutes of 48 kHz stereo
 MAX_PEAK = 4.0  # lossy codecs overshoot full scale (1.43 was seen in AAC speech); more than 12 dB is a wrong scale
+PADDED = 0.1  # seconds that codecs may add at the ends of a sound
 FORMATS = "a WAV, AIFF, FLAC, Ogg, Opus, MP3 or M4A recording"
 SAMPLE_RATES = (1_000, 192_000)
 SPECTROGRAM_FRAME = 256  # samples of one analysis window
@@ -78,6 +79,22 @@ class Kind(base.Base):
     def read_file(self, path, name: str) -> np.ndarray:
         (num_samples,) = self.modality.shape
         return read(path, num_samples, self.modality.sample_rate, name)
+
+    def shortened(self, path, name: str) -> list[str]:
+        if containers.is_clip(path):
+            with open_sound(path, name) as container:
+                stream = container.streams.audio[0]
+                seconds, rate = streams.seconds(container, stream), stream.rate
+        else:
+            with open_audio(path, name) as file:
+                seconds, rate = file.frames / file.samplerate, file.samplerate
+        limit, limit_rate = self.modality.shape[0] / self.modality.sample_rate, self.modality.sample_rate
+        found = []
+        if seconds > limit + PADDED:
+            found.append(f"are longer than {limit:g} s and are cut; raise data.audio_seconds")
+        if rate > limit_rate:
+            found.append(f"have more than {limit_rate} Hz and lose their high frequencies; raise data.sample_rate")
+        return found
 
     def frames(self, name: str, values: np.ndarray) -> np.ndarray:
         """The spectrogram of each sound, as one frame."""

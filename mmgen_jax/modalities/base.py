@@ -99,6 +99,9 @@ class Base:
     def read_file(self, path, name: str) -> Any:
         raise DataError(path, name, "kind", "one that is read from files", self.modality.kind, "leave the file out")
 
+    def shortened(self, path, name: str) -> Sequence[str]:
+        return ()
+
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         return [self.read_file(pathlib.Path(os.path.expanduser(value)), name)]
 

@@ -42,6 +42,13 @@ def open_clip(path, modality: str, track: str, expected: str):
     return container
 
 
+def seconds(container, stream) -> float:
+    """The length of a stream by the header; that of the longest stream, or 0, where the header lacks it."""
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1e6  # microseconds
+
+
 def decoded(path, modality: str, container, stream) -> Iterator:
     """The frames of one stream; the decoder is told to report damage instead of concealing it."""
     stream.codec_context.options = {"err_detect": "explode"}

@@ -80,6 +80,16 @@ class Kind(image.Kind):
     def read_file(self, path, name: str) -> np.ndarray:
         return read(path, self.modality.shape, self.modality.frame_rate, name)
 
+    def shortened(self, path, name: str) -> list[str]:
+        num_frames, rate = self.modality.shape[0], self.modality.frame_rate
+        if not rate:  # the frames are spread over the whole clip
+            return []
+        with open_video(path, name) as container:
+            seconds = streams.seconds(container, container.streams.video[0])
+        if seconds < (num_frames + 1) / rate:
+            return []
+        return [f"are longer than {num_frames} frames at {rate:g} frames/s and are cut; raise data.num_frames"]
+
     def frames(self, name: str, values: np.ndarray) -> np.ndarray:
         return to_uint8(base.finite(name, values))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -11,15 +12,18 @@ from absl import logging
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import open_source
 from mmgen_jax.data import fingerprint
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, DataError
 from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
 
 FILE = "data.json"
 
 
 def describe(source: Any) -> dict[str, Any]:
-    """The content of `FILE`: the fingerprint of a run's training data and, for messages, the number of examples."""
-    return {"fingerprint": fingerprint.of(source), "examples": len(source)}
+    """The content of `FILE`: the fingerprint of a run's training data, `source` without the choice of modalities, and,
+    for messages, the number of examples.
+    """
+    run, without_choice = fingerprint.of_run(source)
+    return {"fingerprint": run, "source": without_choice, "examples": len(source)}
 
 
 def read(workdir: pathlib.Path) -> dict[str, Any]:
@@ -34,11 +38,23 @@ def check(workdir: pathlib.Path, config) -> str:
     Raises:
       ConfigError: the data differs; without a record of the run's data, only shapes, classes and vocabularies are
         compared.
+      DataError: the data cannot be read; for data that is no longer at its place, the flag that gives the new place.
     """
-    source = open_source(config)
+    try:
+        source = open_source(config)
+    except DataError as error:
+        gone = {place: path for place, path in schema.places(config).items() if path and not _exists(path)}
+        if not gone:
+            raise
+        advice = f"where the data has moved, give {' '.join(f'--config.{place}=PATH' for place in gone)}"
+        raise DataError(*error.args[:-1], advice) from error
     now = describe(source)
     compare(workdir, config, now, source.modalities)
     return now["fingerprint"]
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(os.path.expanduser(path))
 
 
 def compare(workdir: pathlib.Path, config, now: dict[str, Any], modalities) -> None:

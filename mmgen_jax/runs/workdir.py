@@ -59,12 +59,13 @@ def changed(config, changes: Mapping[str, Any]):
     """
     fields = getattr(lookup.find("objectives", config.objective.name), "sampling", ())
     allowed = [f"objective.{field}" for field in fields] + _decoding_fields(config.get("representation"))
-    allowed += schema.places(config)
-    if unknown := sorted(set(changes) - set(allowed)):
-        raise ConfigError(
-            f"--config.{unknown[0]}: is fixed by the training; {config.objective.name!r} can change in sampling: "
-            + (", ".join(allowed) or "nothing")
-        )
+    if unknown := sorted(set(changes) - {*allowed, *schema.places(config)}):
+        free = f"{config.objective.name!r} can change in sampling: {', '.join(allowed) or 'nothing'}"
+        try:
+            override.check_field(config, unknown[0])
+        except ConfigError as error:
+            raise ConfigError(f"--config.{unknown[0]}: {error}; {free}") from error
+        raise ConfigError(f"--config.{unknown[0]}: is fixed by the training; {free}")
     return override.override(config, changes)
 
 

@@ -61,11 +61,14 @@ def check(
     """Refuses settings that cannot be applied, or that would make the modalities of an example disagree.
 
     Raises:
-      ConfigError: an unknown modality.
+      ConfigError: an unknown modality, or an unknown operation in `label_preserving`.
       InputError: an unknown operation, or a strength out of range. Also an operation of `MEANING` if another image or
         video of the example has another strength, or if another modality may describe the changed content and
         `label_preserving` does not name the operation.
     """
+    if unknown := sorted(label_preserving - MEANING.keys()):
+        expected = f"a tuple of some of {', '.join(MEANING)}"
+        raise ConfigError(f"data.label_preserving: expected {expected}, got {unknown[0]!r}; correct it")
     for name, operations in settings.items():
         if name not in modalities:
             raise ConfigError(f"augment: no modality {name!r} in the data; its modalities are: {', '.join(modalities)}")
@@ -88,9 +91,10 @@ def _check_meaning(name, operation, settings, modalities, label_preserving) -> N
                     f"to {strength} too, or leave both out"
                 )
         elif operation not in label_preserving:
+            flag = f'--config.data.label_preserving="({operation!r},)"'
             raise InputError(
                 f"{where}: {other!r} may describe {MEANING[operation]}, which {operation!r} changes; leave it out, or "
-                f"set label_preserving = ({operation!r},) in the data source"
+                f"where this does not hold for your own data: {flag}"
             )
 
 

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
+import media_files as media
 import numpy as np
 import pytest
 import tiny
@@ -14,8 +15,10 @@ import mmgen_jax
 from mmgen_jax import cli
 from mmgen_jax.commands import completion, configs
 from mmgen_jax.config import loading, override, shipped
+from mmgen_jax.data import folder
 from mmgen_jax.data.cache import arrays
 from mmgen_jax.errors import InputError
+from mmgen_jax.runs import workdir
 
 FLAGS = {"train": ["--config=", "--workdir="], "configs": ["--copy"], "report": ["--check"]}
 
@@ -91,6 +94,23 @@ def test_two_runs_are_compared(tmp_path):
     assert rows["test/a/null"] == "too few 0.5 [0.25, 0.75]"
     out = mmgen("compare", str(tmp_path / "one"), str(tmp_path / "one"))[1]
     assert "the same config" in out and "data of" not in out
+
+
+@pytest.mark.parametrize("changed, remark", [(False, "other modalities of the same data"), (True, "other files or ")])
+def test_runs_on_other_modalities_of_the_same_data_are_told(changed, remark, tmp_path, cache):
+    files = tmp_path / "files"
+    files.mkdir()
+    for i in range(12):
+        media.picture(files / f"{i}.png")
+        (files / f"{i}.txt").write_text("a cat")
+    for name, names in (("one", ("text", "image")), ("two", ("image",))):
+        (tmp_path / name).mkdir()
+        if changed and name == "two":
+            media.picture(files / "0.png", np.zeros((8, 8, 3), np.uint8))
+        source = folder.Source(directory=str(files), names=names, image_size=8)
+        workdir.prepare_workdir(tmp_path / name, tiny.config("vae"), source)
+    out = mmgen("compare", str(tmp_path / "one"), str(tmp_path / "two"))[1]
+    assert remark in next(line for line in out.splitlines() if line.startswith("data "))
 
 
 def test_caches_are_listed_and_removed(cache, monkeypatch):

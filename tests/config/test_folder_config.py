@@ -114,3 +114,29 @@ def test_the_batch_fits_a_small_folder_and_a_smaller_one_is_refused(folder):
 def test_without_a_folder_it_says_what_it_expects(argument):
     with pytest.raises(ConfigError, match=r"configs/folder.py:FOLDER: expected a folder of files, got"):
         loading.load(f"configs/folder.py{argument}")
+
+
+@pytest.mark.parametrize("texts, conditions", [(True, ""), (False, "conditions=,")])
+def test_a_folder_of_sounds_is_refused_with_the_config_that_draws_sounds(texts, conditions, folder):
+    remove(folder, ".png", ".jpg", ".mp4", *(() if texts else (".txt",)))
+    with pytest.raises(ConfigError, match="expected images, which this config draws, got ") as error:
+        load(folder)
+    advised = f"any_to_any:target=audio,{conditions}folder={folder}"
+    assert str(error.value).endswith(f"; use --config={advised}")
+    config = loading.load(advised)
+    assert config.objective.target == "audio" and config.data.directory == str(folder)
+    assert list(config.get("encoders", {})) == (["text"] if texts else [])
+
+
+def test_parts_of_any_to_any_come_in_any_order_and_scenes_is_the_default():
+    first, *others = (
+        loading.load(f"any_to_any:{parts}").to_dict() | {"reference": ""}
+        for parts in (
+            "scenes,target=audio,family=variational",
+            "family=variational,target=audio",
+            "target=audio,scenes,family=variational",
+        )
+    )
+    assert others == [first, first]
+    with pytest.raises(ConfigError, match="expected one of scenes, digits, got digits and scenes; name one"):
+        loading.load("any_to_any:digits,target=audio,scenes")

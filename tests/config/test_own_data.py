@@ -8,9 +8,10 @@ import tiny
 from media_files import picture
 
 from mmgen_jax import evaluate
-from mmgen_jax.config import loading, own_data
+from mmgen_jax.config import loading, override, own_data
 from mmgen_jax.config.system import build_system, open_source
-from mmgen_jax.errors import ConfigError, DataError
+from mmgen_jax.data import fingerprint
+from mmgen_jax.errors import ConfigError, DataError, InputError
 
 UNPAIRED = ("image_translation_unpaired", "style_transfer")  # `test_own_sets.py`
 N = 40
@@ -224,3 +225,20 @@ def test_arrays_that_cannot_be_used(arrays, message, tmp_path):
     with pytest.raises(DataError, match=message) as error:
         read(tmp_path / "bad.npz", validation_fraction=0.0, test_fraction=0.0)
     assert str(tmp_path / "bad.npz") in str(error.value)
+
+
+@pytest.mark.parametrize("source", ["npz", "folder"])
+def test_own_data_may_declare_what_keeps_its_texts_true(source, npz, tmp_path, cache):
+    place = npz if source == "npz" else tmp_path / "files"
+    if source == "folder":
+        place.mkdir()
+        for i in range(12):
+            picture(place / f"{i}.png")
+            (place / f"{i}.txt").write_text("a cat")
+    flipped = override.override(loading.load(f"text_to_image_vae:{source}={place}"), {"augment.image.flip": "0.5"})
+    declared = override.override(flipped, {"data.label_preserving": "('flip',)"})
+    sources = [open_source(config) for config in (flipped, declared)]
+    assert fingerprint.of(sources[0]) == fingerprint.of(sources[1])
+    with pytest.raises(InputError, match=r"label_preserving=\"\('flip',\)\"$"):
+        build_system(flipped, sources[0].modalities, label_preserving=sources[0].label_preserving)
+    build_system(declared, sources[1].modalities, label_preserving=sources[1].label_preserving)

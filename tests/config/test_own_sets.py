@@ -128,7 +128,8 @@ def test_sets_that_have_moved_are_given_again(trained, folders, tmp_path):
     before = evaluate.read(workdir)
     moved = shutil.move(folders[0], tmp_path / "elsewhere")
     code, _, errors = tiny.mmgen("evaluate", f"--workdir={workdir}")
-    assert code == 1 and "data.directory: expected a folder, got nothing" in errors
+    assert code == 1 and "data.directory: expected a folder, got nothing; where the data has moved, give " in errors
+    assert errors.rstrip().endswith(" give --config.data.sets.first.directory=PATH")
     change = {"data.sets.first.directory": str(moved)}
     code, _, errors = tiny.mmgen("evaluate", f"--workdir={workdir}", f"--config.data.sets.first.directory={moved}")
     assert code == 0, errors

@@ -267,5 +267,22 @@ def test_spoken_digits_are_words(tmp_path, cache):
     for i in range(12):
         media.sound(directory / f"{i}.wav")
         (directory / f"{i}.txt").write_text(f"{i % 10} 1 4 1 5\n")
-    source = Source(directory=str(directory), audio_seconds=0.25)
+    source = Source(directory=str(directory), audio_seconds=0.5)
     assert set(source.modalities) == {"text", "audio"} and not source.warnings()
+
+
+def test_what_lengths_and_rates_drop_is_told(tmp_path, cache):
+    directory = tmp_path / "clips"
+    directory.mkdir()
+    for i in range(12):
+        more = {"samples": media.sine(16000, seconds=0.4)} if i < 5 else {}
+        media.clip(directory / f"{i}.mp4", rate=25, **more)  # 10 frames, 0.4 s
+    fields = {"directory": str(directory), "image_size": 8, "audio_seconds": 0.2, "sample_rate": 8000}
+    for _ in range(2):  # the second time from the cache
+        assert Source(**fields, num_frames=2, frame_rate=25.0).warnings() == [
+            "audio: 5 of 5 files are longer than 0.2 s and are cut; raise data.audio_seconds",
+            "audio: 5 of 5 files have more than 8000 Hz and lose their high frequencies; raise data.sample_rate",
+            "video: 12 of 12 files are longer than 2 frames at 25 frames/s and are cut; raise data.num_frames",
+        ]
+    whole = {**fields, "audio_seconds": 0.5, "sample_rate": 16000}
+    assert Source(**whole, num_frames=2).warnings() == Source(**whole, num_frames=10, frame_rate=25.0).warnings() == []

@@ -280,7 +280,8 @@ REFUSED = [
     ({"image": {"flip": 0.5}}, ("flip",), "'video' shows the same example .* augment.video.flip to 0.5"),
     ({"image": {"flip": 0.5}, "video": {"flip": 0.4}}, ("flip",), "augment.video.flip to 0.5"),
     ({"image": {"flip": 0.5}, "video": {"flip": 0.5}}, (), "may describe sides and directions"),
-    ({"video": {"reverse": 0.5}}, ("flip",), r"label_preserving = \('reverse',\)"),
+    ({"video": {"reverse": 0.5}}, ("flip",), r"--config\.data\.label_preserving=\"\('reverse',\)\"$"),
+    ({"video": {"reverse": 0.5}}, ("rotate",), "label_preserving: expected a tuple of .*flip.* got 'rotate'"),
     ({"image": {"hue": 0.1}, "video": {"hue": 0.1}}, (), "may describe colours"),
     ({"image": {"zoom": 0.1}, "video": {"zoom": 0.1}}, (), "may describe sizes"),
 ]

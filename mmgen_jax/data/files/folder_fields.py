@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import dataclasses
 import functools
@@ -34,6 +35,7 @@ class Field:
     values: `[K, *shape]`; values of the cache are pickled as their path, for worker processes.
     texts: `[N]`, for texts only: the captions of every example.
     skipped: files and lines that could not be used.
+    shortened: the files that are cut or resampled, as lines for the user.
     """
 
     present: np.ndarray
@@ -43,6 +45,7 @@ class Field:
     modality: Modality
     texts: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
     skipped: list[DataError] = dataclasses.field(default_factory=list)
+    shortened: Sequence[str] = ()
 
     def of(self, name: str, examples: np.ndarray, draw: Callable[[], np.ndarray] | None) -> np.ndarray:
         """`[B, *shape]`, zeros where absent.
@@ -88,6 +91,7 @@ class Field:
 
     @property
     def warnings(self) -> Iterator[str]:
+        yield from self.shortened
         if line := unspaced(self.modality.tokenizer, [text for texts in self.texts for text in texts]):
             yield line
 
@@ -132,7 +136,11 @@ def read_array(
     present = listed.copy()
     present[listed] = decoded["present"]
     row = np.cumsum(listed).clip(1) - 1
-    return Field(present, row, np.ones(len(items), int), decoded, modality, skipped=bad)
+    cut = [
+        f"{count} of {int(present.sum())} files {what}"
+        for what, count in decoded.attributes.get("shortened", {}).items()
+    ]
+    return Field(present, row, np.ones(len(items), int), decoded, modality, skipped=bad, shortened=cut)
 
 
 def read_texts(
@@ -177,6 +185,8 @@ def _decoded(
         "sample_rate": modality.sample_rate,
         "frame_rate": modality.frame_rate,
     }
+    if modality.sample_rate or modality.frame_rate:
+        parameters["notes"] = 1  # of `shortened`, which earlier caches lack
     if modality.classes:
         parameters["classes"] = modality.classes
 
@@ -191,11 +201,14 @@ def _decoded(
     def build(writer: arrays_writer.Writer) -> None:
         for item in items if not skip else ():  # a bad header is found before the first file is decoded
             folder_formats.check_header(item)
-        bad = []
+        bad, shortened = [], collections.Counter()
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(items), CHUNK):
                 values = list(pool.map(decode, items[start : start + CHUNK]))
                 bad += [value.args for value in values if isinstance(value, DataError)]
+                for item, value in zip(items[start : start + CHUNK], values):
+                    if item.value is None and value is not None and not isinstance(value, DataError):
+                        shortened.update(modality.traits.shortened(item.path, modality.kind))
                 values = [None if isinstance(value, DataError) else value for value in values]
                 present = np.array([value is not None for value in values])
                 stacked = modality.zeros(len(values))
@@ -206,6 +219,8 @@ def _decoded(
                 writer.extend({name: stacked, "present": present})
         if bad:
             writer.attributes["bad"] = bad
+        if shortened:
+            writer.attributes["shortened"] = dict(shortened)
 
     return arrays.cached(f"folder/{name}", [], parameters, build)
 

@@ -139,6 +139,7 @@ class Listing:
     bad: files and lines that cannot be used; they make training fail unless `bad_files` is `skip`.
     warnings: unused files that may be data, and other possible mistakes.
     ignored: a line for each file that is not used, with the reason.
+    split_by: what gives the split of each example alone (a table, the manifest): its first line without a split, or "".
     """
 
     root: pathlib.Path
@@ -148,6 +149,7 @@ class Listing:
     bad: list[DataError] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
+    split_by: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def warn_of(self, paths: Sequence[pathlib.Path], what: str, advice: str) -> None:
         """Warns of files, with their number and the names of a few; nothing where there are none."""

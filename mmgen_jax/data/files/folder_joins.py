@@ -62,6 +62,8 @@ def join(found: dict[Key, Example], tables: Sequence[Table], names: Names, layou
             said.setdefault(keys, _Said(row.where)).add(row, table)
         listing.bad += table.bad
         listing.layout.append(str(table))
+        if "split" in table.columns.values():
+            listing.split_by[table.name] = next(iter(table.lacks_split), "")
     if problem := _ambiguous(found, said, layout, listing.root):
         listing.problems.append(problem)
         return

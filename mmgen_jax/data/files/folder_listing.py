@@ -59,6 +59,7 @@ def read(directory, layout: str = "") -> Listing:
     else:
         _by_names(directory, layout, listing)
         empty = f"none ({len(listing.ignored)} other files)"
+    folder_splits.leave_unsplit(listing)
     own = sorted({example.split for example in listing.examples})
     if own and not {"", "train"} & set(own):
         what = f"every example is of {' or '.join(own)}, so that none could train"

@@ -23,7 +23,7 @@ def read(directory: pathlib.Path, listing: Listing) -> set[str]:
 
     Lines with the same first file are one group, so that this file is not in two splits.
     """
-    manifest, used = directory / NAME, {NAME}
+    manifest, used, lacking = directory / NAME, {NAME}, []
     try:
         lines = decoded(manifest.read_bytes()).split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -42,6 +42,10 @@ def read(directory: pathlib.Path, listing: Listing) -> set[str]:
         files = [item.path.relative_to(directory).as_posix() for item in items.values() if item.value is None]
         used.update(files)
         listing.examples.append(Example(files[0] if files else _said(items), with_tracks(items), split))
+        if not split:
+            lacking.append(f"{manifest}:{number}")
+    if len(lacking) < len(listing.examples):
+        listing.split_by[NAME] = next(iter(lacking), "")
     listing.layout.append(f"{NAME}: {len(listing.examples)} examples, which alone are used")
     return used
 

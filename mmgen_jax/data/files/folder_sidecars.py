@@ -56,6 +56,8 @@ def take_facts(groups: Groups, listing: Listing) -> dict[Parts, Facts]:
     listing.warn_of(odd, "whose label is no word or number, or whose split is none of ours, lack it", "mend them")
     labels = sum(facts.label is not None for facts in found.values())
     splits = sum(facts.split != "" for facts in found.values())
+    if splits:
+        listing.split_by["their .json files"] = ""
     if found:
         listing.layout.append(f".json files of the examples: {labels} with a label, {splits} with a split")
     return found

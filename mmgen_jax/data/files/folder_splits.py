@@ -122,3 +122,24 @@ def leave_outside(examples: dict[Parts, Example], listing: Listing) -> None:
     paths = list(dict.fromkeys(paths))
     listing.ignored += [f"{path}: outside the folders of the splits" for path in paths]
     listing.warn_of(paths, "outside the folders of your splits are not used", "move them into a split")
+
+
+def leave_unsplit(listing: Listing) -> None:
+    """Removes the examples without a split where the lines of a table or manifest give the others one, `train` too.
+
+    Where they give only other splits, such examples are for training. A warning tells of either.
+    """
+    lacking = [example for example in listing.examples if not example.split]
+    told = {example.split for example in listing.examples if example.split}
+    if not listing.split_by or not lacking or not told:
+        return
+    first = next(filter(None, listing.split_by.values()), "")
+    what = f"without a split, which {' and '.join(listing.split_by)} may give{first and f' (first {first})'}, are "
+    advice = "write train, validation or test for each"
+    paths = [next(item.path for item in example.items.values()) for example in lacking]
+    if "train" not in told:
+        listing.warn_of(paths, what + "for training", advice)
+        return
+    listing.examples = [example for example in listing.examples if example.split]
+    listing.ignored += [f"{path}: without a split" for path in paths]
+    listing.warn_of(paths, what + "not used", advice)

@@ -94,6 +94,7 @@ class Table:
     folder: str  # the folder of the table, relative to the directory
     bad: tuple[DataError, ...] = ()  # lines that cannot be read
     warning: str = ""
+    lacks_split: tuple[str, ...] = ()  # lines without a split in a column of splits
 
     @property
     def name(self) -> str:
@@ -161,18 +162,19 @@ def _table(path: pathlib.Path, folder: str, rows: list[tuple[int, dict[str, Any]
     if not files:
         return None
     roles |= dict.fromkeys(files, "file")
-    warning = ""
+    warning, lacks_split = "", ()
     rest = [column for column in columns if not roles[column]]
     for role, known in (("text", TEXTS), ("label", LABELS), ("split", SPLIT_COLUMNS)):
         words = {c: re.sub(r"_?\d+$", "", named[c]) if role == "text" else named[c] for c in rest}  # `caption2`
         column = min((c for c in rest if words[c] in known), key=lambda c: known.index(words[c]), default=None)
         if role == "split" and column:
-            odd = [
-                f"{path}:{number}: {row.get(column)!r}" for number, row in rows if not split_name(row.get(column, ""))
-            ]
-            if 0 < len(odd) < len(rows):
-                warning = f"{odd[0]} in {column} is no split, so that the column is not used; mend or remove such lines"
-            column = None if odd else column
+            odd = [(number, cell) for number, row in rows if not split_name(cell := row.get(column) or "")]
+            filled = [f"{path}:{number}: {cell!r}" for number, cell in odd if cell != ""]
+            lacks_split = tuple(filled or (f"{path}:{number}" for number, _ in odd))
+            if len(odd) == len(rows) or len(filled) > len(rows) - len(odd):
+                if filled:
+                    warning = f"{filled[0]} in {column} is no split, nor are most others: the column is not used"
+                column, lacks_split = None, ()
         if column:
             roles |= {c: role for c in rest if c == column or (role == "text" and words[c] == words[column])}
     if "text" not in roles.values() and columns[0].startswith("column "):
@@ -193,7 +195,7 @@ def _table(path: pathlib.Path, folder: str, rows: list[tuple[int, dict[str, Any]
                 split_name(part or "") or split,
             )
         )
-    return Table(path, found, roles, folder, warning=warning)
+    return Table(path, found, roles, folder, warning=warning, lacks_split=lacks_split)
 
 
 def _file_columns(columns: list[str], named: Mapping[str, str], sample, folder: str, names: Names) -> list[str]:

@@ -117,7 +117,11 @@ class Columns:
         """`[N] bool`: which examples have a modality, by its mask; of several texts an example, at least one."""
         key = self._about.get(name, {}).get("mask")
         mask = self._arrays[key].astype(bool) if key else np.ones(sum(self._sizes.values()), bool)
-        if self.kinds[name] != "text" or (texts := self.read(name)[0]).ndim != 2 or texts.dtype.kind != "U":
+        if (
+            not kinds.find(self.kinds[name]).has_vocabulary
+            or (texts := self.read(name)[0]).ndim != 2
+            or texts.dtype.kind != "U"
+        ):
             return mask
         return mask & (np.char.strip(texts) != "").any(1)
 
