@@ -1,7 +1,7 @@
 """The contract of each kind of component, as a typed protocol; the signatures give the shapes.
 
-A component is found by its module path (`lookup.py`) and checked against its protocol by the type checker. The batch
-axis is `B`; a batch is `{name: array [B, ...]}`, with `<name>/mask [B] bool` where examples lack a modality.
+A component is found by its module path (`lookup.py`); the type checker checks it against its protocol. The axis `B` is
+the batch's; a batch is `{name: array [B, ...]}`, with `<name>/mask [B] bool` where examples lack a modality.
 """
 
 from __future__ import annotations
@@ -155,10 +155,7 @@ class Fusion(Protocol):
 
 
 class Generator(Protocol):
-    """Maps a latent and the condition to an unbounded grid; `networks/generators/<name>.py`, class `Generator`.
-
-    The latent is None only for a generator that starts from aligned sources.
-    """
+    """Maps a latent (None: aligned sources alone) and the condition to an unbounded grid; `networks/generators/`."""
 
     def __call__(self, latent: Latent | None, condition: Condition | None, train: bool = False) -> Grid: ...
 
