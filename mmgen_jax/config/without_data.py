@@ -23,7 +23,7 @@ def check(config: Config) -> None:
     for path, group in components(config):
         placed = declared.placed(path)
         own = {key: value for key, value in group.items() if key not in placed}
-        lookup.checked(declared.package(path), own, f"config.{'.'.join(path)}")
+        lookup.checked(declared.package(path) or "", own, f"config.{'.'.join(path)}")
     for player, fields in config.optimizers.items():
         optimizers.build(player, fields, total_steps=config.train.steps)
 

@@ -47,7 +47,8 @@ def check(workdir: pathlib.Path, config) -> str:
         if not gone:
             raise
         advice = f"where the data has moved, give {' '.join(f'--config.{place}=PATH' for place in gone)}"
-        raise DataError(*error.args[:-1], advice) from error
+        file, modality, field, expected, got, _ = error.args
+        raise DataError(file, modality, field, expected, got, advice) from error
     now = describe(source)
     compare(workdir, config, now, source.modalities)
     return now["fingerprint"]
