@@ -286,3 +286,11 @@ def test_what_lengths_and_rates_drop_is_told(tmp_path, cache):
         ]
     whole = {**fields, "audio_seconds": 0.5, "sample_rate": 16000}
     assert Source(**whole, num_frames=2).warnings() == Source(**whole, num_frames=10, frame_rate=25.0).warnings() == []
+
+
+def test_two_pictures_of_a_stem_are_refused_where_bad_files_are_skipped(tmp_path, cache):
+    for i in range(12):
+        media.picture(tmp_path / f"{i}.png")
+    media.picture(tmp_path / "0.jpg")
+    with pytest.raises(DataError, match="expected one image file per stem, got .*rename or remove one of them$"):
+        Source(directory=str(tmp_path), image_size=8, bad_files="skip")
