@@ -292,5 +292,5 @@ def test_two_pictures_of_a_stem_are_refused_where_bad_files_are_skipped(tmp_path
     for i in range(12):
         media.picture(tmp_path / f"{i}.png")
     media.picture(tmp_path / "0.jpg")
-    with pytest.raises(DataError, match="expected one image file per stem, got .*rename or remove one of them$"):
+    with pytest.raises(DataError, match=r"expected one image file per stem, got .*rename or remove one of them$"):
         Source(directory=str(tmp_path), image_size=8, bad_files="skip")
