@@ -102,6 +102,10 @@ class Kind(Protocol):
         """One example `[*shape]`, or the texts of an example for a kind that `has_vocabulary`; raises DataError."""
         ...
 
+    def shortened(self, path: Any, name: str) -> Sequence[str]:
+        """What `read_file` drops of a file by its length or rate, by the header: ends of `3 of 8 files …`."""
+        ...
+
     def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | tuple[str, ...]:
         """As `read_file`, from a value of type `inline` in a manifest's line."""
         ...
