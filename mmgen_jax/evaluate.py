@@ -111,7 +111,8 @@ def build(config, system: System, split: str = "") -> list[Built]:
             source = _opened(config, part, evaluator, name)
             if hasattr(evaluator, "suits"):
                 try:
-                    evaluator.suits(source.modalities, system.conditions)
+                    # Targets that belong together are each other's conditions.
+                    evaluator.suits(source.modalities, system.conditions or system.targets[1:])
                 except (ConfigError, InputError) as error:
                     raise ConfigError(f"{where}: {error}; or take it out (evaluators.{name}=none)") from error
             check_batch(batch := source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)

@@ -38,8 +38,10 @@ from mmgen_jax.config import schema
 
 def get_config(arg=""):
     config = schema.base()
-    data = {"name": "scenes", "names": ("image",), "image_size": 16, "num_train": 64, "num_test": 16}
+    data = {"name": "scenes", "names": ("text", "image"), "image_size": 16, "num_train": 64, "num_test": 16}
     config.data = data | {"num_compositional": 16}
+    config.encoders = {"text": {"name": "text.embedding", "features": 8}}
+    config.fusion = {"name": "concat", "features": 8}
     config.generator = {"name": "unet", "channels": (8,)}
     config.objective = {"name": "diffusion", "target": "image", "sampling_steps": 2}
     config.optimizers = {"generator": {"lr": 1e-3}}

@@ -113,6 +113,8 @@ def test_what_a_sampler_gives_is_judged_as_the_renders_are(target, least):
         config.representation = {"name": "log_mel"}
     config.generator = {"name": "conv", "width": 4, "max_width": 8}
     config.discriminator = {"name": "conv", "width": 4, "max_width": 8}
+    config.encoders = {"text": {"name": "text.embedding", "features": 8}}
+    config.fusion = {"name": "concat", "features": 8}
     config.objective = {"name": "adversarial", "target": target}
     config.optimizers = {"generator": {}, "discriminator": {}}
     config.parallel.num_devices = 1
