@@ -103,7 +103,7 @@ def build(package: str, config: Any, where: str = "", /, **context) -> Any:
       ConfigError: a value that is not of the field's type, or out of its range.
     """
     cls, given = checked(package, config, where)
-    fields = {field.name: field for field in _settable(cls)}
+    fields = {field.name: field for field in settable(cls)}
     given = {key: value for key, value in context.items() if key in fields} | given
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -121,7 +121,7 @@ def checked(package: str, config: Any, where: str = "") -> tuple[type, dict[str,
         known = ", ".join(available(package))
         raise LookupFailed(f"{package}: expected a field `name`, got {got}; there are: {known}")
     cls = find(package, config["name"])
-    fields = [field.name for field in _settable(cls)]
+    fields = [field.name for field in settable(cls)]
     given = {key: value for key, value in config.items() if key != "name"}
     component = f"{package}/{config['name']}"
     if unknown := sorted(set(given) - set(fields)):
@@ -131,7 +131,8 @@ def checked(package: str, config: Any, where: str = "") -> tuple[type, dict[str,
     return cls, given
 
 
-def _settable(cls: type) -> list[dataclasses.Field]:
+def settable(cls: type) -> list[dataclasses.Field]:
+    """The fields of a component that a config or its surroundings set; flax adds `parent` and `name` to a module."""
     return [field for field in dataclasses.fields(cls) if field.init and field.name not in ("parent", "name")]
 
 

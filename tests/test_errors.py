@@ -126,7 +126,10 @@ CHANGES = {  # of the config, as `--config.<change>`
     "optimizers.generator.lr=fast": "expected a value of type float, got 'fast'",
     "data.names=image": "expected a value of type tuple, got 'image'",
     # a value that does not exist
-    "fusion.name=concatenate": "did you mean 'concat'? a module of your own",
+    "fusion.name=concatenate": (
+        "did you mean 'concat'? a module of your own is named by its dotted path, my_package.my_name for "
+        "my_package/my_name.py, and has to be importable from where the command runs; there are: bilinear,"
+    ),
     "data.name=scene": "data: 'scene' does not exist",
     "objective.name=vae": "there are: adversarial,",
     "objective.target=picture": "'picture' is not in the data; its modalities are: text, image",

@@ -7,7 +7,7 @@ import time
 import grain  # noqa: F401  (it defines flags, which `tiny.mmgen` would take back if it were imported inside)
 import pytest
 import tiny
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmgen_jax import cli, lookup, sweep, train
@@ -121,16 +121,16 @@ def test_a_command_line_that_is_drawn_may_go_all_the_way(place, command):
 
 
 def settable(package, name):
-    fields = dataclasses.fields(Optimizer if package == "optimizers" else lookup.find(package, name))
-    known = (bool, int, float, tuple)
-    return [f.name for f in fields if f.init and isinstance(f.default, known) and f.name not in ("parent", "frozen")]
+    fields = dataclasses.fields(Optimizer) if package == "optimizers" else lookup.settable(lookup.find(package, name))
+    return [f.name for f in fields if isinstance(f.default, (bool, int, float, tuple)) and f.name != "frozen"]
 
 
 @functools.cache
 def places() -> list[tuple]:
     """`(config, path of a group, field)` for the numbers of every component that a config trains on scenes."""
     small = [tiny.shrink(loading.load(f"{tiny.ROOT}/{reference}")) for reference in tiny.references()]
-    small = [config for config in small if config.data.name == "scenes"]
+    # First a config without clips and sounds: the numbers of its data may be large, and its examples stay small.
+    small = [tiny.config("vae"), *(config for config in small if config.data.name == "scenes")]
     for name in lookup.available("fusion"):
         config = tiny.config("vae").copy_and_resolve_references().unlock()
         config.fusion = {"name": name, "features": 16}
@@ -156,8 +156,6 @@ def places() -> list[tuple]:
 @given(st.data(), NUMBERS)
 def test_any_number_is_taken_or_refused_before_anything_compiles(data, value):
     config, path, field = data.draw(st.sampled_from(places()))
-    if path[0] == "data":  # a large number may be right, and then the examples take gigabytes
-        assume(not isinstance(value, (int, float)) or not 64 < value < 2**31)
     changed = config.copy_and_resolve_references().unlock()
     node = functools.reduce(lambda node, part: node[part], path, changed)
     if field in node:

@@ -59,9 +59,7 @@ def attach(
       ConfigError: the workdir holds a run on other data, or other files.
     """
     if isinstance(source, (str, os.PathLike)):
-        path = pathlib.Path(os.path.expanduser(source))
-        fields = {"name": "npz", "file": str(path)} if path.suffix == ".npz" else {}
-        config = own_data.onto(config, fields or {"name": "folder", "directory": str(path)})
+        config = own_data.onto(config, own_data.place(os.path.expanduser(source)))
         return override(config, changes or {}, say=print)
     arrays = to_arrays(source, names, config.data.get("image_size", 32))
     file = workdir / FILE

@@ -75,9 +75,8 @@ def component(kind: str, name: str) -> dict[str, Any]:
     """
     found = {}
     cls = lookup.find(kind, name)
-    for field in dataclasses.fields(cls):
-        value = _example(cls, field)
-        if field.init and field.name not in ("parent", "name") and value is not None:
+    for field in lookup.settable(cls):
+        if (value := _example(cls, field)) is not None:
             found[field.name] = value
     return found
 

@@ -79,11 +79,10 @@ def arguments(argument: str, names: Sequence[str]) -> tuple[str, dict[str, str]]
     return argument[: found[0].start()] if found else argument, paths
 
 
-def place(path: str) -> dict[str, str]:
+def place(path: str | os.PathLike) -> dict[str, str]:
     """The source, as fields of `config.data`, that reads a folder or an .npz file."""
-    if pathlib.Path(path).suffix == ".npz":
-        return {"name": "npz", "file": path}
-    return {"name": "folder", "directory": path}
+    name = "npz" if pathlib.Path(path).suffix == ".npz" else "folder"
+    return {"name": name, "file" if name == "npz" else "directory": os.fspath(path)}
 
 
 def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) -> Config:
@@ -211,11 +210,11 @@ def _use_labels(config: Config, own: list[str], labels: list[str]) -> None:
     objective = config.objective
     before = [objective.target, *objective.auxiliary_labels]
     objective.target, objective.auxiliary_labels = labels[0], dict.fromkeys(labels[1:], 1.0)
-    measures = [evaluator for evaluator in config.evaluators.values() if evaluator.get("target") in before]
-    for name in [name for name, evaluator in config.evaluators.items() if evaluator.get("target") in before]:
+    measures = {name: one for name, one in config.evaluators.items() if one.get("target") in before}
+    for name in measures:
         del config.evaluators[name]
-    for label in labels if measures else ():
-        config.evaluators[label] = {**measures[0], "target": label}
+    for measure in list(measures.values())[:1]:
+        config.evaluators.update({label: {**measure, "target": label} for label in labels})
 
 
 def _leave_out(config: Config, held: Held, say: following.Say) -> None:

@@ -193,7 +193,7 @@ class Source(folder_formats.Formats):
         text file, all of the content), or the value of a line. Fields at their defaults do not count, so that a new
         field changes no fingerprint. A skipped file counts like any other file.
         """
-        own = {"directory", "split", "names", "label_preserving"}
+        own = {"directory", *fingerprint.LEFT_OUT}
         read_by = [field for field in dataclasses.fields(self) if field.name not in own]
         fields = {f.name: value for f in read_by if (value := getattr(self, f.name)) != f.default}
         examples = [

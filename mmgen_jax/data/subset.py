@@ -41,15 +41,11 @@ class Subset(Rows):
     """A source with `ceil(fraction · N)` random examples of `source`, in the order of `source`.
 
     With the same seed, the examples of a smaller fraction are among those of a larger fraction. Where the source pairs
-    its examples anew for each pass (`digits`), the partners are still drawn from the whole split.
-
-    Raises:
-      ConfigError: a fraction that is not in (0, 1].
+    its examples anew for each pass (`digits`), the partners are still drawn from the whole split. `fraction` is
+    above 0 and at most 1 (`config/schema.py`).
     """
 
     def __init__(self, source: Any, fraction: float, seed: int):
-        if not 0 < fraction <= 1:
-            raise ConfigError(f"data.fraction: expected above 0 and at most 1, got {fraction}")
         num = math.ceil(fraction * len(source))
         super().__init__(source, np.sort(np.random.default_rng([seed, ROLE]).permutation(len(source))[:num]))
 

@@ -50,7 +50,8 @@ def test_it_is_a_source_to_the_pipeline():
 
 @pytest.mark.parametrize("fraction", [0.0, -0.5, 1.5])
 def test_an_impossible_fraction_is_refused(fraction):
-    with pytest.raises(ValueError, match=r"data.fraction: expected (a number, )?above 0 and at most 1"):
+    expected = f"config.data.fraction: expected a number, above 0 and at most 1, got {fraction}"
+    with pytest.raises(ValueError, match=expected):
         open_source(config(fraction))
 
 
