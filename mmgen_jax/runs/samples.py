@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from mmgen_jax.config.system import held_out_split, open_source
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.training import hosts
 
 ROLE = 0x5A3B1E  # makes this random draw independent of other draws with the same seed
 LOOKED_AT = 16  # examples read for each example shown, to find an example of every class
@@ -44,18 +46,37 @@ def choose(source: contracts.Source, num: int, seed: int) -> np.ndarray:
 
 
 def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sampler) -> list[pathlib.Path]:
-    """Saves samples for a batch, and its reconstructions where the objective has them; returns the files' paths."""
+    """Saves samples for a batch, and its reconstructions where the objective has them; returns the files' paths.
+
+    The files are written in a hidden folder and then moved, so that `are_saved` sees all of them or none.
+    """
     if batch is None:
         return []
-    system, folder = sampler.system, workdir / "samples"
+    system, folder = sampler.system, _unfinished(workdir)
     conditions = {name: values for name, values in batch.items() if name in system.conditions}
     named = {name: system.modalities[name] for name in system.conditions}
     size = len(next(iter(batch.values())))
     prompts = [save.describe(batch, named, i) for i in range(size)] if conditions else None
-    paths = save.save_samples(folder, step, sampler(batch), system.modalities, prompts, conditions)
-    if sampler.supports("reconstruct"):
-        reconstructed = {f"{name}_reconstructed": array for name, array in sampler.reconstruct(batch).items()}
+    drawn = sampler(batch)
+    again = sampler.reconstruct(batch) if sampler.supports("reconstruct") else {}
+    if not hosts.is_first():
+        return []
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed here
+    paths = save.save_samples(folder, step, drawn, system.modalities, prompts, conditions)
+    if again:
+        reconstructed = {f"{name}_reconstructed": array for name, array in again.items()}
         shown = {**system.modalities, **{f"{name}_reconstructed": system.modalities[name] for name in system.targets}}
         beside = {name: batch[name] for name in system.targets if name in batch}
         paths += save.save_samples(folder, step, reconstructed, shown, prompts, beside)
-    return paths
+    moved = [path.replace(folder.parent / path.name) for path in paths]
+    shutil.rmtree(folder)
+    return moved
+
+
+def are_saved(workdir: pathlib.Path, step: int) -> bool:
+    """Whether the samples of `step` are complete."""
+    return any((workdir / "samples").glob(f"{step:07d}_*")) and not _unfinished(workdir).exists()
+
+
+def _unfinished(workdir: pathlib.Path) -> pathlib.Path:
+    return workdir / "samples" / ".unfinished"
