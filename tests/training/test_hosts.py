@@ -28,14 +28,12 @@ ARGUMENTS = ("",)
 read = scenes.Source.read
 
 def failing(self, indices, epochs):
-    failing.calls += 1
-    if failing.calls == 14 and os.environ.get("JAX_PROCESS_ID") == "1":
+    if epochs.any() and os.environ["JAX_PROCESS_ID"] == "1":  # in the second call of the step
         raise OSError(5, "Input/output error", "share/7.png")
     return read(self, indices, epochs)
 
 def get_config(arg=""):
     if os.environ.get("FAILS"):
-        failing.calls = 0
         scenes.Source.read = failing
     made = config("autoencoder", steps=10, steps_per_call=5, log_steps=5, checkpoint_steps=5)
     with made.unlocked():
