@@ -120,7 +120,7 @@ def train(config, workdir) -> TrainState:
         sampler = Sampler(system, layout, every.batch_size, config.seed)
         step, watch = start, collapse.Watch()
         window = log_window.LogWindow(every.steps_per_call, unreported, skips)
-        minutes = checkpoint.Clock(schema.optional(config, "train", "checkpoint_minutes"))
+        minutes = stopping.Clock(schema.optional(config, "train", "checkpoint_minutes"))
         # What was due where the run resumes was done before it ended, unless its files are missing.
         sampled, measured = hosts.broadcast([samples.are_saved(workdir, start), writer.has_evaluation(start)])
 

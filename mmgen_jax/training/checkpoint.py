@@ -13,12 +13,9 @@ saving run. The metadata of a checkpoint hold the data state, and the dtype, sha
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import pathlib
 import re
-import shutil
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +25,7 @@ from absl import logging
 
 from mmgen_jax.data.cache import disk
 from mmgen_jax.errors import CheckpointError, DamagedCheckpoint, InputError
-from mmgen_jax.training import digest, hosts
+from mmgen_jax.training import damaged, digest, hosts
 
 LOOKS = 100  # how often a reader looks again for a checkpoint that vanished under it
 
@@ -51,6 +48,7 @@ class Checkpointer:
         directory = pathlib.Path(directory).absolute()
         if not create and not directory.is_dir():
             raise CheckpointError(f"{directory}: no such folder of checkpoints; train first, or check --workdir")
+        hosts.first(functools.partial(damaged.set_aside_unopenable, directory, create))
         context = ocp.Context()
         # To write a replicated array in slices, one from each replica, is faster only between hosts: on 8 devices of
         # one host it takes three times as long.
@@ -97,7 +95,7 @@ class Checkpointer:
                 raise TypeError(f"checkpoint leaf {name!r}: expected a jax.Array, got {type(leaf).__name__}")
         metadata = {"data_state": data_state, "leaves": {name: _spec(leaf) for name, leaf in leaves.items()}}
         metadata["digests"] = digest.of(leaves)
-        metadata["sha256"] = _sha256(metadata)
+        metadata["sha256"] = damaged.sha256(metadata)
         self._size = sum(leaf.nbytes for leaf in leaves.values())
         # Orbax copies to the host before it returns (on CPU it holds views, and JAX does not reuse a buffer that has a
         # view). `force` skips Orbax's policy of when to save. The guard is for callers that forbid implicit transfers.
@@ -128,9 +126,9 @@ class Checkpointer:
         if step not in steps:
             raise CheckpointError(f"{self._directory}: has no checkpoint of step {step}; it has {steps or 'none'}")
         metadata = self._metadata(step)
-        if not metadata:  # also where a process was killed while it deleted the checkpoint
+        if not metadata or "leaves" not in metadata:  # also where a process was killed while it deleted the checkpoint
             raise DamagedCheckpoint(f"{folder}: is incomplete; restore another step of {steps}")
-        if metadata.get("sha256") not in (None, _sha256(metadata)):
+        if metadata.get("sha256") not in (None, damaged.sha256(metadata)):
             raise DamagedCheckpoint(f"{folder}: is damaged: its metadata have changed since they were saved")
         abstract, treedef = _named_leaves(abstract_state)
         names = {_current(name): name for name in metadata["leaves"]}
@@ -162,10 +160,10 @@ class Checkpointer:
         Raises:
           CheckpointError: every checkpoint is damaged, or the newest does not match `abstract_state`, see `restore`.
         """
-        damaged: dict[int, str] = {}
+        broken: dict[int, str] = {}
         looks = 0
         # Of several processes, the first chooses the step, and damage that one process sees counts for all.
-        while steps := hosts.broadcast([step for step in self._steps() if step not in damaged]):
+        while steps := hosts.broadcast([step for step in self._steps() if step not in broken]):
             failure, restored = "", None
             try:
                 restored = self.restore(steps[-1], abstract_state)
@@ -176,22 +174,22 @@ class Checkpointer:
                 if hosts.broadcast(steps[-1] not in self._steps()) and looks < LOOKS:
                     looks += 1
                 else:
-                    damaged[steps[-1]] = failure or "is damaged, as another process found"
+                    broken[steps[-1]] = failure or "is damaged, as another process found"
                 continue
             assert restored is not None
             state, data_state = restored
-            for step, reason in damaged.items():
+            for step, reason in broken.items():
                 aside = f"{self._directory / str(step)}.damaged"
                 if self._owns:
-                    hosts.first(functools.partial(_move, self._directory / str(step), aside))
+                    hosts.first(functools.partial(damaged.move, self._directory / str(step), aside))
                 moved = f"; moved to {aside}" if self._owns else ""
                 logging.warning("checkpoint %d %s%s; step %d is taken instead", step, reason, moved, steps[-1])
-            if damaged and self._owns:
+            if broken and self._owns:
                 self._checkpointer.reload()
             self.newest = steps[-1]
             return steps[-1], state, data_state
-        if damaged:
-            each = "; ".join(f"step {step} {reason}" for step, reason in damaged.items())
+        if broken:
+            each = "; ".join(f"step {step} {reason}" for step, reason in broken.items())
             raise CheckpointError(f"{self._directory}: no checkpoint is whole: {each}; train in a new --workdir")
         return None
 
@@ -234,25 +232,6 @@ class Checkpointer:
         self.close()
 
 
-def _move(folder: pathlib.Path, aside: str) -> None:
-    shutil.rmtree(aside, ignore_errors=True)  # an earlier damage of the same step
-    folder.rename(aside)
-
-
-class Clock:
-    """Whether `minutes` have passed since the last `restart`; never for 0."""
-
-    def __init__(self, minutes: float):
-        self._seconds = 60 * minutes
-        self.restart()
-
-    def restart(self) -> None:
-        self._since = time.monotonic()
-
-    def passed(self) -> bool:
-        return self._seconds > 0 and hosts.broadcast(time.monotonic() - self._since >= self._seconds)
-
-
 def _named_leaves(tree: Any) -> tuple[dict[str, Any], Any]:
     paths, treedef = jax.tree_util.tree_flatten_with_path(tree)
     named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
@@ -264,11 +243,6 @@ def _named_leaves(tree: Any) -> tuple[dict[str, Any], Any]:
 def _current(name: str) -> str:
     """The current name of a saved leaf: `stats` had the name `extra` in version 0.1."""
     return re.sub(r"^(ema/[^/]+/)?extra/", lambda found: f"{found[1] or ''}stats/", name)
-
-
-def _sha256(metadata: dict[str, Any]) -> str:
-    rest = {key: value for key, value in metadata.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _spec(leaf: Any) -> str:

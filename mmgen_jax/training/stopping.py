@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from mmgen_jax.errors import NotFinite
@@ -109,3 +110,17 @@ def _raise(number: int) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)
+
+
+class Clock:
+    """When a checkpoint is due by the clock: whether `minutes` have passed since the last `restart`; never for 0."""
+
+    def __init__(self, minutes: float):
+        self._seconds = 60 * minutes
+        self.restart()
+
+    def restart(self) -> None:
+        self._since = time.monotonic()
+
+    def passed(self) -> bool:
+        return self._seconds > 0 and hosts.broadcast(time.monotonic() - self._since >= self._seconds)
