@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 import numpy as np
+from absl import logging
 
 from mmgen_jax import contracts
 from mmgen_jax.config.system import held_out_split, open_source
@@ -48,7 +49,8 @@ def choose(source: contracts.Source, num: int, seed: int) -> np.ndarray:
 def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sampler) -> list[pathlib.Path]:
     """Saves samples for a batch, and its reconstructions where the objective has them; returns the files' paths.
 
-    The files are written in a hidden folder and then moved, so that `are_saved` sees all of them or none.
+    The files are written in a hidden folder and then moved, so that `are_saved` sees all of them or none. Where they
+    cannot be written, as on a full disk, a warning says so: samples stop no training.
     """
     if batch is None:
         return []
@@ -62,15 +64,23 @@ def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sam
     if not hosts.is_first():
         return []
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed here
-    paths = save.save_samples(folder, step, drawn, system.modalities, prompts, conditions)
-    if again:
-        reconstructed = {f"{name}_reconstructed": array for name, array in again.items()}
-        shown = {**system.modalities, **{f"{name}_reconstructed": system.modalities[name] for name in system.targets}}
-        beside = {name: batch[name] for name in system.targets if name in batch}
-        paths += save.save_samples(folder, step, reconstructed, shown, prompts, beside)
-    moved = [path.replace(folder.parent / path.name) for path in paths]
-    shutil.rmtree(folder)
+    try:
+        paths = save.save_samples(folder, step, drawn, system.modalities, prompts, conditions)
+        if again:
+            paths += save.save_samples(folder, step, *_reconstructed(system, batch, again, prompts))
+        moved = [path.replace(folder.parent / path.name) for path in paths]
+        shutil.rmtree(folder)
+    except OSError as error:
+        logging.warning("the samples of step %d could not be written: %s", step, error)
+        return []
     return moved
+
+
+def _reconstructed(system, batch: Batch, again: Batch, prompts: list[str] | None):
+    """The arguments of `save_samples` for reconstructions beside their originals."""
+    arrays = {f"{name}_reconstructed": array for name, array in again.items()}
+    shown = {**system.modalities, **{f"{name}_reconstructed": system.modalities[name] for name in system.targets}}
+    return arrays, shown, prompts, {name: batch[name] for name in system.targets if name in batch}
 
 
 def are_saved(workdir: pathlib.Path, step: int) -> bool:
