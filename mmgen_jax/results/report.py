@@ -46,9 +46,10 @@ OUTPUTS = {
     **dict.fromkeys(("adversarial", "variational", "reconstruction", "diffusion", "regression"), CONTINUOUS),
     **dict.fromkeys(("autoregressive", "contrastive"), ("text", *CONTINUOUS)),
     "adversarial_text": ("text",),
+    "ctc": ("text",),
     "recognition": ("label",),
 }
-NEED_INPUT = ("contrastive", "recognition", "adversarial_text", "regression")
+NEED_INPUT = ("contrastive", "recognition", "adversarial_text", "ctc", "regression")
 NO_INPUT = ("reconstruction",)  # an autoencoder: its input is its target
 PLANNED = {"image": "image", "audio": "any", "video": "any"}  # output to input: rows of the matrix without any config
 

@@ -30,6 +30,7 @@ SIZES = {
     "audio.log_mel_cnn": ({"channels": (4, 8), "n_mels": 8}, 3),
     "audio.mfcc": ({"n_mfcc": 5, "n_mels": 8}, 9),
     "audio.recurrent": ({"cell": "gru", "n_mels": 8}, 9),
+    "audio.conv_recurrent": ({"channels": (4, 8), "n_mels": 8}, 3),
     "video.frame_lstm": ({"channels": (4, 8)}, 4),
     "video.conv3d": ({"channels": (4, 8), "time_strides": (1, 2)}, 32),
     "video.factorised": ({"space_layers": 1, "time_layers": 1}, 2),

@@ -75,6 +75,11 @@ class Family:
         """The methods that this objective has, out of `contracts.ABILITIES`."""
         return frozenset({"sample"})
 
+    def warnings(self, source) -> list[str]:
+        """Lines about examples of a source that the family cannot learn from; printed at the start of a run."""
+        del source
+        return []
+
     def code_loss(self, player: str, params, collections, batch: Batch, rng: jax.Array):
         """The loss of a player of the representation."""
         target, weights = zero_masked(batch, self.target), example_weights(batch, self.target)
