@@ -8,10 +8,10 @@ from mmgen_jax.results.tables import markdown
 
 TITLE = "Speech recognition"
 ABOUT = """
-Words of sounds of the test split. *word error rate*: edits per reference word, over all sentences. *exact*: the share of
-sentences without an error; of spoken digits, the accuracy. The first rows are controls on the same examples: an outside
-recogniser with the sentences' grammar (`pocketsphinx`), the model's transcripts against the sentences of other examples, and
-the most frequent training sentence for every example.
+Words of sounds of the test split. *word error rate*: edits per reference word, over all sentences. *exact*: the share
+of sentences without an error; of spoken digits, the accuracy. The first rows are controls on the same examples: an
+outside recogniser with the sentences' grammar (`pocketsphinx`), the model's transcripts against the sentences of other
+examples, and the most frequent training sentence for every example.
 """
 FOLDER = pathlib.Path(__file__).parent
 COLUMNS = {

@@ -52,11 +52,11 @@ class Evaluator:
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
-        """`word_error_rate`, `character_error_rate`, `exact`, as the evaluator `error_rate`, of the judge's transcripts.
+        """`word_error_rate`, `character_error_rate` and `exact`, as of `error_rate`, of the judge's transcripts.
 
-        `reference` is the metric of the same examples' true sounds: what a perfect model reaches. `copy_synthesis` is
-        that of the true sounds through the model's representation, where the model reconstructs. `shuffled` compares
-        the transcripts with the texts of other examples.
+        Beside each: `reference`, of the same examples' true sounds: what a perfect model reaches; `copy_synthesis`, of
+        the true sounds through the model's representation, where the model reconstructs; `shuffled`, of the transcripts
+        against the texts of other examples.
         """
         read = list(batches)
         samples, true = collect(sample_fn, read, self.target, (self.target, self.text), self.num_examples)

@@ -21,6 +21,7 @@ OTHERS = ("dcgan:digits64", "text_to_image_diffusion:scenes", "image_captioning:
 OTHERS += ("image_captioning:scenes_vit",)
 PAIRS = [(f"{name}.py", f"{name}.py:large") for name in NAMES]
 PAIRS += [(other.replace(":", ".py:"), other.replace(":", ".py:") + "_large") for other in OTHERS]
+LOCAL = ("clothing", "emoji", "grid_s1", "sounds", "hymnal")
 SMALLEST_ACCELERATOR = 16e9  # bytes
 
 
@@ -40,7 +41,7 @@ def arguments(name):
 def built(reference, request):
     """`(config, system, shapes of the training state)`."""
     config = load(reference)
-    if config.data.name in ("clothing", "emoji", "grid_s1", "sounds", "hymnal"):  # those whose shapes are in their files
+    if config.data.name in LOCAL:  # those whose shapes are in their files
         request.getfixturevalue("mmgen_data")
     system = build_system(config, open_source(config).modalities)
     return config, system, jax.eval_shape(functools.partial(workdir.create_state, config, system))

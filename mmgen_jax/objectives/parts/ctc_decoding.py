@@ -29,15 +29,13 @@ def best_alignment(log_p: jax.Array, mask: jax.Array, length: int) -> jax.Array:
     return jax.vmap(lambda row, at, ids: row.at[at].set(ids, mode="drop"))(empty, place, best)
 
 
-def prefix_beam_search(
-    log_p: jax.Array, mask: jax.Array, length: int, beam_size: int
-) -> tuple[jax.Array, jax.Array]:
+def prefix_beam_search(log_p: jax.Array, mask: jax.Array, length: int, beam_size: int) -> tuple[jax.Array, jax.Array]:
     """The most probable labels that prefix beam search finds, `[B, length] int32`, and their log-probability `[B]`.
 
     After each frame, the beam holds the `beam_size` most probable prefixes, each with the probability of its alignments
     that end in a blank and of those that end in its last label (Hannun et al., 2014, "First-pass large vocabulary
-    continuous speech recognition using bi-directional recurrent DNNs", without a language model). With a beam that holds
-    every prefix, the result is exact.
+    continuous speech recognition using bi-directional recurrent DNNs", without a language model). With a beam that
+    holds every prefix, the result is exact.
 
     Args:
       log_p: `[B, N, V]` log-probabilities; ids that may not occur have `LOWEST`.

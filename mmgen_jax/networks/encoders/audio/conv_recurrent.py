@@ -67,7 +67,7 @@ class Encoder(nn.Module):
 
 
 def spec_augment(key: jax.Array, spectrogram: jax.Array, num_frames: int, num_bands: int) -> jax.Array:
-    """One spectrogram `[T, F]` with two masked spans of up to `num_frames` frames and two of up to `num_bands` bands."""
+    """A spectrogram `[T, F]` with two masked spans of up to `num_frames` frames and two of up to `num_bands` bands."""
     mean = spectrogram.mean()
     for axis, largest in enumerate((num_frames, num_bands)):
         places = jnp.arange(spectrogram.shape[axis])
