@@ -76,7 +76,7 @@ class Source(local.LocalSource):
       text_length: ids of a sentence with END, at least 7 words or 32 characters.
       text_unit: `word` or `character`.
       spoken_only: whether the audio has the words alone.
-      audio_seconds: length of the audio, up to 3; longer sounds are cut at the end.
+      seconds: length of the audio, up to 3; longer sounds are cut at the end.
     """
 
     available: ClassVar[tuple[str, ...]] = ("text", "image", "audio", "video", *GRAMMAR)
@@ -92,7 +92,7 @@ class Source(local.LocalSource):
     text_length: Size = 8
     text_unit: str = "word"
     spoken_only: bool = False
-    audio_seconds: Seconds = SECONDS
+    seconds: Seconds = SECONDS
 
     def _load(self) -> None:
         self.require("num_frames", "1 to 75", 1 <= self.num_frames <= 75)
@@ -101,11 +101,11 @@ class Source(local.LocalSource):
         self.require("text_unit", "word or character", self.text_unit in ("word", "character"))
         least = len(GRAMMAR) + 1 if self.text_unit == "word" else LONGEST + 1
         self.require("text_length", f"{least} or more", self.text_length >= least)
-        self.require("audio_seconds", f"above 0, to {SECONDS:g}", 0 < self.audio_seconds <= SECONDS)
+        self.require("seconds", f"above 0, to {SECONDS:g}", 0 < self.seconds <= SECONDS)
         frame = (self.image_size, self.image_size, 3)
         num_samples = round(SECONDS * self.sample_rate)
         video = Modality("video", (self.num_frames, *frame), frame_rate=self.num_frames / SECONDS)
-        audio = Modality("audio", (round(self.audio_seconds * self.sample_rate),), sample_rate=self.sample_rate)
+        audio = Modality("audio", (round(self.seconds * self.sample_rate),), sample_rate=self.sample_rate)
         whole = dataclasses.replace(audio, shape=(num_samples,))
         files = sorted((self.root / "clips").glob("*.mp4"))
         aligned = [self._words(self.root / "alignments" / f"{file.stem}.align") for file in files]
@@ -136,7 +136,7 @@ class Source(local.LocalSource):
         return local.to_float(arrays[field][rows, self.num_frames // 2])
 
     def _sound(self, sounds: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Whole sounds `[B, S]`, cut to the words with `spoken_only`, and to `audio_seconds`."""
+        """Whole sounds `[B, S]`, cut to the words with `spoken_only`, and to `seconds`."""
         length = self.modalities["audio"].shape[0]
         if not self.spoken_only:
             return sounds[:, :length]

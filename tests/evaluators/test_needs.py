@@ -32,6 +32,7 @@ MISFITS = {
     "scenes_captions": ("vae", {}, "target: expected a text, got 'image' "),
     "scenes_coherence": ("multi_task", {}, "no judge for 'shape'"),
     "sliced_wasserstein": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "speech_error_rate": ("vae", {}, "target: expected a sound, got 'image' "),
     "style": ("image_captioning", {"photo": "image", "style": "image", **SHAPE}, "target: expected a picture"),
     "translation_accuracy": ("vae", {"source": "photo"}, "no set 'photo' in config.data"),
     "variety": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),

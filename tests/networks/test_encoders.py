@@ -19,6 +19,7 @@ CONTEXT = {"vocab_size": 12, "num_classes": 5, "sample_rate": 8000, "frame_rate"
 SIZES = {
     "text.embedding": ({}, 6),
     "text.lstm": ({}, 6),
+    "text.conv_lstm": ({"num_convolutions": 1}, 6),
     "text.transformer": ({"num_layers": 1}, 6),
     "image.cnn": ({"channels": (4, 8), "num_blocks": 1}, 16),
     "image.pyramid": ({"channels": (4, 8)}, 64),

@@ -172,6 +172,10 @@ class Family:
         """Every target, decoded from latents `[B, Z]`, given the conditions of the batch."""
         self._lacks("from_latent")
 
+    def align(self, params, collections, batch: Batch, rng: jax.Array) -> dict[str, jax.Array]:
+        """The attention of `sample`: `weights [B, S, N]`, the number of `steps [B]`, `mask [B, N]` of the tokens."""
+        self._lacks("align")
+
     def _lacks(self, ability: str) -> NoReturn:
         name = type(self).__module__.rpartition(".")[2]
         raise ConfigError(f"objective {name!r}: has no {ability!r}; it has: {', '.join(sorted(self.abilities))}")
