@@ -15,6 +15,7 @@ from mmgen_jax.errors import ConfigError
 SHAPE = {"label": "shape"}
 # evaluator: (family or config of a model that it cannot measure, its fields, the message)
 MISFITS = {
+    "alignment": ("vae", {}, "needs a model that can 'align'"),
     "captions": ("vae", {}, "target: expected a text, got 'image' "),
     "class_retrieval": ("multi_task", {"label": "audio"}, "label: expected a label, got 'audio' .*set label"),
     "classifier_accuracy": ("image_captioning", SHAPE, "no network judges 'text'"),
@@ -25,6 +26,7 @@ MISFITS = {
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "ms_ssim": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "perplexity": ("vae", {}, "target: expected a text, got 'image' "),
     "reconstruction": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),
     "restoration": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "retrieval_judge": ("image_captioning", {}, "target: expected a picture, got 'text' "),

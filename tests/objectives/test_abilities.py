@@ -31,7 +31,7 @@ CASES = {
     "regression": (lambda: reference("image_translation.py:colour,l1"), {"sample"}),
     "diffusion": (lambda: reference("text_to_image_diffusion.py:scenes"), {"sample"}),
     "diffusion, latents": (lambda: reference("text_to_image_diffusion.py:scenes_latent"), {"sample", "reconstruct"}),
-    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample"}),
+    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample", "elbo"}),
     "autoregressive, codes": (lambda: reference("text_to_image_autoregressive.py:scenes"), {"sample", "reconstruct"}),
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
     "ctc": (lambda: reference("speech_recognition.py:spoken_digits"), {"sample"}),
