@@ -4,8 +4,8 @@
     mmgen sample --workdir=runs/lyrics --audio=melody.wav --out=out
 
 Argument: `hymnal` (275 hymns, 4 s of the melody, 48 words; the default). A transformer attends to the frames of a
-convolutional recurrent encoder. A melody does not determine its words: perplexity, beside that of a unigram model, tells
-what the model learned of hymns; `--config.encoders=none --config.fusion=none` is the same model without the melody.
+convolutional recurrent encoder. A melody does not determine its words: perplexity, beside that of a unigram model,
+tells what the model learned of hymns.
 
 Expected on a CPU core: not run.
 

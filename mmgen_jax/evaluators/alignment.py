@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,7 +33,8 @@ class Evaluator:
     num_examples: Amount = 200
     splits: tuple[str, ...] = ("test",)
     names: tuple[str, ...] = ()
-    ability: str = "align"
+
+    ability: ClassVar[str] = "align"
 
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "target", needs.SOUND, modalities)
