@@ -46,11 +46,9 @@ OUTPUTS = {
     **dict.fromkeys(("adversarial", "variational", "reconstruction", "diffusion", "regression"), CONTINUOUS),
     **dict.fromkeys(("autoregressive", "contrastive"), ("text", *CONTINUOUS)),
     "adversarial_text": ("text",),
-    "ctc": ("text",),
-    "tacotron": ("audio",),
     "recognition": ("label",),
 }
-NEED_INPUT = ("contrastive", "recognition", "adversarial_text", "ctc", "tacotron", "regression")
+NEED_INPUT = ("contrastive", "recognition", "adversarial_text", "regression")
 NO_INPUT = ("reconstruction",)  # an autoencoder: its input is its target
 PLANNED = {"image": "image", "audio": "any", "video": "any"}  # output to input: rows of the matrix without any config
 
