@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class Evaluator:
     num_examples: Amount = 200
     splits: tuple[str, ...] = ("test",)
     seed: Seed = 0
+
+    of_set: ClassVar[str] = "texts of a grammar"
 
     @property
     def names(self) -> tuple[str, ...]:

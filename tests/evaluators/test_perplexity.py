@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import Training, shrink
+from tiny import ROOT, Training, shrink
 
 from mmgen_jax import lookup
 from mmgen_jax.baselines import base
@@ -57,7 +57,7 @@ def test_perplexity_of_uniform_choices_is_their_number_and_of_unigrams_the_basel
 
 @pytest.fixture(scope="module")
 def captioner():
-    config = shrink(loading.load("configs/audio_captioning.py:scenes"))
+    config = shrink(loading.load(f"{ROOT}/configs/audio_captioning.py:scenes"))
     with config.unlocked():
         config.parallel.num_devices = 1
     return Training(config)
