@@ -33,7 +33,7 @@ Logits = Annotated[jax.Array, "[B] float32, or [B, *patches] float32: one logit 
 Nats = Annotated[jax.Array, "[B] float32"]
 Vectors = Annotated[jax.Array, "[B, D] float32"]
 
-ABILITIES = ("sample", "reconstruct", "elbo", "embed", "embed_pair", "draw_latent", "to_latent", "from_latent")
+ABILITIES = ("sample", "reconstruct", "elbo", "embed", "embed_pair", "draw_latent", "to_latent", "from_latent", "align")
 
 
 class Source(Protocol):

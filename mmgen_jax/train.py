@@ -101,6 +101,8 @@ def train(config, workdir) -> TrainState:
             progress.write(f"data: {line}")
         for line in check_data.notes(source, "warnings"):
             progress.write(f"WARNING {line}")
+        for line in system.objective.warnings(source):
+            progress.write(f"WARNING {line}")
         step_fn = functools.partial(
             train_step,
             objective=system.objective,

@@ -17,6 +17,7 @@ FORMS = {
     "tokens": "tokens of an encoder (grid)",
     "noisy": "a noisy grid and its time (unet, dit)",
     "ids": "ids (transformer, recurrent)",
+    "frames": "the frame before (tacotron)",
 }
 
 
@@ -63,5 +64,7 @@ def form(generator: type) -> str:
     """The form of a generator, a key of FORMS, by its methods and the names of its arguments."""
     if hasattr(generator, "init_cache"):
         return "ids"
+    if hasattr(generator, "init_state"):
+        return "frames"
     names = list(inspect.signature(generator.__call__).parameters)
     return "noisy" if "time" in names else "tokens" if "tokens" in names else "latent"

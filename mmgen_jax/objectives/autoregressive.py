@@ -101,7 +101,7 @@ class Objective(Family):
 
     @property
     def abilities(self) -> frozenset[str]:
-        return frozenset({"sample", "reconstruct"} if self.representation else {"sample"})
+        return frozenset({"sample", "reconstruct"} if self.representation else {"sample", "elbo"})
 
     @property
     def network(self) -> Network:
@@ -166,6 +166,14 @@ class Objective(Family):
         """The target, encoded and decoded by its representation."""
         return self.through_code(params, collections, {self.target: batch[self.target]})
 
+    def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
+        """The log-likelihood of the target given the conditions, in nats; exact, not a bound. Not of codes."""
+        if self.representation:
+            return super().elbo(params, collections, batch, rng)
+        ids = self.ids(params, collections, batch)
+        nll = optax.softmax_cross_entropy_with_integer_labels(self._apply(params, collections, batch, ids), ids)
+        return -jnp.sum(jnp.where(ids != PADDING, nll, 0.0), axis=1)
+
     def _step(self, params, collections, cache, token, position):
         if self.guidance == 1:
             return self._apply(params, collections, cache, token, position, method="step")
@@ -175,5 +183,5 @@ class Objective(Family):
         logits = (without + self.guidance * (given - without)).at[:, PADDING].set(decoding.LOWEST)
         return logits, jax.tree.map(lambda x, old: x.reshape(old.shape), new, cache)
 
-    def _apply(self, params, collections, *args, method):
+    def _apply(self, params, collections, *args, method="__call__"):
         return apply(self.network, "generator", params, collections, *args, method=method)

@@ -105,6 +105,11 @@ class Sampler:
         self._check("elbo", batch, self.system.targets)
         return self._run("elbo", batch)
 
+    def align(self, batch: Batch, numbers: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The attention of the samples that have these `numbers`: `weights [B, S, N]`, `steps [B]`, `mask [B, N]`."""
+        self._check("align", batch, self.system.conditions)
+        return self._run("align", self.system.without_targets(batch), numbers=numbers)
+
     def _run(
         self,
         method: str,

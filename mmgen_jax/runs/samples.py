@@ -9,6 +9,7 @@ import numpy as np
 from mmgen_jax import contracts
 from mmgen_jax.config.system import held_out_split, open_source
 from mmgen_jax.modalities import save
+from mmgen_jax.modalities.grid import save_grid, to_uint8
 from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.runs.sampler import Sampler
 
@@ -44,7 +45,11 @@ def choose(source: contracts.Source, num: int, seed: int) -> np.ndarray:
 
 
 def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sampler) -> list[pathlib.Path]:
-    """Saves samples for a batch, and its reconstructions where the objective has them; returns the files' paths."""
+    """Saves samples for a batch, with their alignments and reconstructions where the objective has them.
+
+    Returns:
+      The files' paths. An alignment is a picture of the attention, tokens upwards and steps to the right.
+    """
     if batch is None:
         return []
     system, folder = sampler.system, workdir / "samples"
@@ -53,6 +58,11 @@ def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sam
     size = len(next(iter(batch.values())))
     prompts = [save.describe(batch, named, i) for i in range(size)] if conditions else None
     paths = save.save_samples(folder, step, sampler(batch), system.modalities, prompts, conditions)
+    if sampler.supports("align"):
+        numbers = np.stack([np.zeros(size, np.int32), np.arange(size, dtype=np.int32)], axis=1)  # as of the samples
+        weights = sampler.align(batch, numbers)["weights"].swapaxes(1, 2)[:, ::-1]  # the first token at the bottom
+        pictures = to_uint8(2.0 * weights - 1.0)[:, None, :, :, None]
+        paths += save_grid(folder / f"{step:07d}_alignment", {"alignment": pictures}, prompts or [""] * size)
     if sampler.supports("reconstruct"):
         reconstructed = {f"{name}_reconstructed": array for name, array in sampler.reconstruct(batch).items()}
         shown = {**system.modalities, **{f"{name}_reconstructed": system.modalities[name] for name in system.targets}}

@@ -31,9 +31,11 @@ CASES = {
     "regression": (lambda: reference("image_translation.py:colour,l1"), {"sample"}),
     "diffusion": (lambda: reference("text_to_image_diffusion.py:scenes"), {"sample"}),
     "diffusion, latents": (lambda: reference("text_to_image_diffusion.py:scenes_latent"), {"sample", "reconstruct"}),
-    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample"}),
+    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample", "elbo"}),
     "autoregressive, codes": (lambda: reference("text_to_image_autoregressive.py:scenes"), {"sample", "reconstruct"}),
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
+    "ctc": (lambda: reference("speech_recognition.py:spoken_digits"), {"sample"}),
+    "tacotron": (lambda: reference("text_to_speech.py:spoken_digits"), {"sample", "reconstruct", "align"}),
     "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
     "cycle_adversarial": (lambda: unpaired(), {"sample", "reconstruct"}),
     "cycle_semantic": (lambda: unpaired("digits_labelled"), {"sample", "reconstruct"}),
@@ -111,6 +113,9 @@ def test_what_an_ability_gives_is_what_its_contract_says(name):
             for target, array in got.items():
                 assert array.shape == (2, *modalities[target].shape)
                 assert array.dtype == modalities[target].zeros(1).dtype
+        elif ability == "align":
+            assert got["weights"].shape == (2, *got["weights"].shape[1:2], got["mask"].shape[1])
+            assert (got["steps"].shape, got["mask"].dtype) == ((2,), bool)
         elif ability == "elbo":
             assert (got.shape, got.dtype) == ((2,), jnp.float32)
         else:

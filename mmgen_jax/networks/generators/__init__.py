@@ -16,4 +16,6 @@ position after another. `V` is the number of ids; every array of the cache is `[
     (tokens [B, T] int32, condition, train) -> logits [B, T, V]      `tokens`: the sequence, shifted by one PADDING
     init_cache(condition, batch_size) -> cache
     step(cache, token, position []) -> (logits [B, V], cache)        `token`: ids [B], or rows [B, V] (`blocks.embed`)
+
+A generator of frames (`tacotron`) gives the next frames of a sequence `[T, M]`, from the frame before; see its file.
 """
