@@ -32,6 +32,7 @@ TEXT = Need("a text", lambda modality: modality.traits.has_vocabulary)
 LABEL = Need("a label", lambda modality: isinstance(modality.space, Discrete) and not modality.traits.has_vocabulary)
 PICTURE = Need("a picture", lambda modality: is_picture(modality.space))
 PICTURE_OR_CLIP = Need("a picture or a clip", lambda modality: is_picture(modality.space) or _is_clip(modality))
+SOUND = Need("a sound", lambda modality: modality.sample_rate > 0)
 VALUES = Need("a picture, a clip, a sound or a vector", lambda modality: isinstance(modality.space, Continuous))
 
 
