@@ -21,6 +21,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.tokenizer import PADDING
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
+from mmgen_jax.networks.layers.frames import interpolated
 
 
 class Generator(nn.Module):
@@ -74,7 +75,10 @@ class Generator(nn.Module):
         skips = 0.0
         for i, dilation in enumerate(self.dilations):
             past = jnp.pad(x, ((0, 0), (dilation, 0), (0, 0)))[:, : x.shape[1]]
-            seen = self._everywhere(self._of(i, frames), self._of(i, vector), x.shape[1])
+            seen = None if frames is None else interpolated(self._of(i, frames), self.hop_length, x.shape[1])
+            if vector is not None:
+                whole = self._of(i, vector)[:, None]
+                seen = whole if seen is None else seen + whole
             x, skip = self._layer(i, x, past, seen)
             skips += skip
         return self._logits(skips)
@@ -94,7 +98,7 @@ class Generator(nn.Module):
             at = position % dilation  # a ring: the oldest input makes room for the newest
             before = jax.lax.dynamic_index_in_dim(past, at, axis=1, keepdims=False)
             kept.append(jax.lax.dynamic_update_index_in_dim(past, x, at, axis=1))
-            x, skip = self._layer(i, x, before, self._of(i, seen))
+            x, skip = self._layer(i, x, before, None if seen is None else self._of(i, seen))
             skips += skip
         return self._logits(skips), cache | {"past": kept}
 
@@ -121,27 +125,13 @@ class Generator(nn.Module):
         x = nn.relu(self.frames(jnp.concatenate(sources, axis=-1).astype(self.dtype)))
         return self.local(x), vector
 
-    def _of(self, i: int, seen: jax.Array | None) -> jax.Array | None:
+    def _of(self, i: int, seen: jax.Array) -> jax.Array:
         """The part of the conditions that layer i adds."""
         width = 2 * self.features
-        return None if seen is None else seen[..., i * width : (i + 1) * width]
-
-    def _everywhere(self, frames: jax.Array | None, vector: jax.Array | None, num: int) -> jax.Array | None:
-        """The conditions at the places 0 to `num`, `[B, num, …]`: between two frames, their linear interpolation.
-
-        As `_at`, without an index of each place, whose gradient XLA's CPU backend adds up place by place.
-        """
-        if frames is None:
-            return None if vector is None else vector[:, None]
-        short = max(0, -(-num // self.hop_length) + 1 - frames.shape[1])
-        frames = jnp.pad(frames, ((0, 0), (0, short), (0, 0)), mode="edge")[:, : -(-num // self.hop_length) + 1]
-        share = (jnp.arange(self.hop_length) / self.hop_length).astype(frames.dtype)[:, None]  # [hop, 1]
-        seen = (1 - share) * frames[:, :-1, None] + share * frames[:, 1:, None]
-        seen = seen.reshape(len(seen), -1, seen.shape[-1])[:, :num]
-        return seen if vector is None else seen + vector[:, None]
+        return seen[..., i * width : (i + 1) * width]
 
     def _at(self, frames: jax.Array | None, vector: jax.Array | None, position: jax.Array) -> jax.Array | None:
-        """The conditions at one place, `[B, …]`."""
+        """The conditions at one place, `[B, …]`, as `interpolated` gives them."""
         if frames is None:
             return vector
         first = jnp.minimum(position // self.hop_length, frames.shape[1] - 1)
