@@ -18,18 +18,17 @@ Expected: not run.
 """
 
 from mmgen_jax.config import presets, schema
-from mmgen_jax.config.override import override
 
 DATA = {
     "digits": {"name": "digits", "names": ("audio",), "audio_seconds": 0.768},
     "grid_s1": {"name": "grid_s1", "names": ("audio",)},
 }
 RATES = {"digits": (8000, 128), "grid_s1": (16_000, 256)}  # Hz, and samples from frame to frame
-ARGUMENTS = ("digits", "grid_s1", "large")
+ARGUMENTS = ("digits", "large")
 
 
 def get_config(arg="digits"):
-    name, large = presets.sized(arg, ARGUMENTS, "vocoder_flow")
+    name, large = presets.sized(arg, DATA, "vocoder_flow")
     config = schema.base()
     rate, hop_length = RATES[name]
     config.data = DATA[name]
@@ -50,5 +49,5 @@ def get_config(arg="digits"):
     }
     if large:
         size = {"generator.num_flows": 12, "generator.features": 256, "generator.num_layers": 8}
-        config = override(config, size | {"train.steps": 400_000, "train.batch_size": 24, "dtype": "bfloat16"})
+        config = presets.enlarged(config, size | {"train.steps": 400_000, "train.batch_size": 24})
     return config

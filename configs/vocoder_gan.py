@@ -18,18 +18,17 @@ Expected: not run.
 """
 
 from mmgen_jax.config import presets, schema
-from mmgen_jax.config.override import override
 
 DATA = {
     "grid_s1": {"name": "grid_s1", "names": ("audio",)},
     "digits": {"name": "digits", "names": ("audio",), "audio_seconds": 0.768},
 }
 RATES = {"grid_s1": (16_000, 256), "digits": (8000, 128)}  # Hz, and samples from frame to frame
-ARGUMENTS = ("grid_s1", "digits", "large")
+ARGUMENTS = ("grid_s1", "large")
 
 
 def get_config(arg="grid_s1"):
-    name, large = presets.sized(arg, ARGUMENTS, "vocoder_gan")
+    name, large = presets.sized(arg, DATA, "vocoder_gan")
     config = schema.base()
     rate, hop_length = RATES[name]
     config.data = DATA[name]
@@ -59,5 +58,5 @@ def get_config(arg="grid_s1"):
     if large:
         size = {"generator.features": 512, "generator.num_blocks": 8}
         size |= {"discriminator.width": 32, "discriminator.max_width": 1024, "train.batch_size": 32}
-        config = override(config, size | {"train.steps": 400_000, "dtype": "bfloat16"})
+        config = presets.enlarged(config, size | {"train.steps": 400_000})
     return config

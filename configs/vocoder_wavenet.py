@@ -19,7 +19,6 @@ Expected: not run.
 """
 
 from mmgen_jax.config import presets, schema
-from mmgen_jax.config.override import override
 
 DATA = {
     "digits": {"name": "digits", "names": ("audio",), "audio_seconds": 0.768},
@@ -27,11 +26,11 @@ DATA = {
 }
 RATES = {"digits": (8000, 128), "grid_s1": (16_000, 256)}  # Hz, and samples from frame to frame
 PAUSE = 1024  # samples of silence after a recording that still count
-ARGUMENTS = ("digits", "grid_s1", "large")
+ARGUMENTS = ("digits", "large")
 
 
 def get_config(arg="digits"):
-    name, large = presets.sized(arg, ARGUMENTS, "vocoder_wavenet")
+    name, large = presets.sized(arg, DATA, "vocoder_wavenet")
     config = schema.base()
     rate, hop_length = RATES[name]
     config.data = DATA[name]
@@ -67,5 +66,5 @@ def get_config(arg="digits"):
     if large:
         size = {"generator.features": 128, "generator.skip_features": 256, "generator.num_stacks": 3}
         size |= {"generator.num_layers": 10, "objective.segment": 64 * hop_length}
-        config = override(config, size | {"train.steps": 200_000, "train.batch_size": 16, "dtype": "bfloat16"})
+        config = presets.enlarged(config, size | {"train.steps": 200_000, "train.batch_size": 16})
     return config

@@ -10,8 +10,8 @@ The denoisers `unet` and `dit` map a noisy grid, its time and the condition to a
 
     (z [B, *grid, C], time [B] in [0, 1], condition, train) -> [B, *grid, C]
 
-A generator of sequences (`transformer`, `recurrent`, `wavenet`) gives logits of the next id, at all positions at once or
-one position after another. `V` is the number of ids; every array of the cache is `[B, …]`.
+A generator of sequences (`transformer`, `recurrent`, `wavenet`) gives logits of the next id, at all positions at once
+or one position after another. `V` is the number of ids; every array of the cache is `[B, …]`.
 
     (tokens [B, T] int32, condition, train) -> logits [B, T, V]      `tokens`: the sequence, shifted by one PADDING
     init_cache(condition, batch_size) -> cache

@@ -7,7 +7,6 @@ all published vocoders are, and draws whole sounds.
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import jax
@@ -40,7 +39,7 @@ class Segmented(Family):
         if not hop or self.conditioner is None or not self.conditioner.aligned:
             raise ConfigError(
                 "objective.segment: is cut together with aligned frames, so it needs config.aligned and a generator "
-                "with a hop_length (wavenet); set it to 0"
+                "with a hop_length (wavenet, vocos, waveglow); set it to 0"
             )
         (length,) = self.modality.shape if len(self.modality.shape) == 1 else (0,)
         if self.segment % hop or not hop <= self.segment <= length:
@@ -50,9 +49,9 @@ class Segmented(Family):
             )
         for name in self.conditioner.aligned:
             frames = self.conditioner.modalities[name].shape[0]
-            if frames < 1 + math.ceil(length / hop):
+            if frames < 1 + length // hop:
                 raise ConfigError(
-                    f"objective.segment: expected at least {1 + math.ceil(length / hop)} frames of {name!r} for "
+                    f"objective.segment: expected at least {1 + length // hop} frames of {name!r} for "
                     f"{length} samples at hop_length {hop}, got {frames}; give both the same hop_length"
                 )
 
