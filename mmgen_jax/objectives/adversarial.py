@@ -30,8 +30,6 @@ from mmgen_jax.objectives.parts.discriminator import WithDiscriminator, mean_err
 from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 from mmgen_jax.objectives.parts.segments import Segmented
 
-SEGMENT = 0x5E6  # makes the draw of segments independent of the step's other draws
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Completes, Segmented, WithDiscriminator):
@@ -102,7 +100,7 @@ class Objective(Completes, Segmented, WithDiscriminator):
         if player in self.code.players:
             return self.code_loss(player, params, collections, batch, rng)
         if self.segment:
-            objective, batch = self.of_segments(batch, jax.random.fold_in(rng, SEGMENT))
+            objective, batch = self.of_segments(batch, rng)
             return objective.loss(player, params, collections, batch, rng, step)
         fake_rng, mix_rng, shared, *dropout = jax.random.split(rng, 6)
         dropout = [{"dropout": key, "modality_dropout": shared} for key in dropout]

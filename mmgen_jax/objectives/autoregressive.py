@@ -33,8 +33,6 @@ from mmgen_jax.objectives.parts.guidance import check_guidance, drop_conditions,
 from mmgen_jax.objectives.parts.masks import batch_size, is_padding, zero_masked
 from mmgen_jax.objectives.parts.segments import Segmented
 
-SEGMENT = 0x5E6  # makes the draw of segments independent of the step's other draws
-
 
 class Network(nn.Module):
     """The conditioner and a model of the next token (`generators/transformer.py`, `generators/recurrent.py`)."""
@@ -134,7 +132,7 @@ class Objective(Segmented):
         if player in self.code.players:
             return self.code_loss(player, params, collections, batch, rng)
         if self.segment:
-            objective, batch = self.of_segments(batch, jax.random.fold_in(rng, SEGMENT))
+            objective, batch = self.of_segments(batch, rng)
             return objective.loss(player, params, collections, batch, rng, step)
         dropout_rng, modality_rng, condition_rng = jax.random.split(rng, 3)
         ids = self.ids(params, collections, batch)

@@ -26,8 +26,6 @@ from mmgen_jax.objectives.parts.completion import clipped
 from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 from mmgen_jax.objectives.parts.segments import Segmented
 
-SEGMENT = 0x5E6  # makes the draw of segments independent of the step's other draws
-
 
 class Network(nn.Module):
     """The conditioner and an invertible network."""
@@ -66,6 +64,7 @@ class Objective(Segmented):
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
     generator_form: ClassVar[str] = "invertible"
     sampling: ClassVar[tuple[str, ...]] = ("temperature",)
+    takes_representation: ClassVar[bool] = False
 
     def __post_init__(self):
         self.continuous()
@@ -73,8 +72,7 @@ class Objective(Segmented):
 
     @property
     def abilities(self) -> frozenset[str]:
-        own = {"sample", "reconstruct"} if self.representation else {"sample"}
-        return frozenset(own if self.code.players else own | {"elbo"})
+        return frozenset({"sample", "elbo"})
 
     @property
     def network(self) -> Network:
@@ -83,13 +81,11 @@ class Objective(Segmented):
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         target = jnp.zeros((batch_size(batch), *self.code.space.shape))
         own = self.network.init(init_keys(rng), batch, target, train=True)
-        return {**self.code.init(rng, batch[self.target]), "generator": own}
+        return {"generator": own}
 
     def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
-        if player in self.code.players:
-            return self.code_loss(player, params, collections, batch, rng)
         if self.segment:
-            objective, batch = self.of_segments(batch, jax.random.fold_in(rng, SEGMENT))
+            objective, batch = self.of_segments(batch, rng)
             return objective.loss(player, params, collections, batch, rng, step)
         noise_rng, dropout_rng, modality_rng = jax.random.split(rng, 3)
         x = self._noisy(params, collections, batch, noise_rng)
@@ -109,10 +105,6 @@ class Objective(Segmented):
         z = self.temperature * randomness.normal(rng, batch_size(batch), self.code.space.shape)
         x = apply(self.network, "generator", params, collections, batch, z, method="inverse")
         return {self.target: self.code.decode(params, collections, clipped(x, self.code.space.bounded))}
-
-    def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """The target, encoded and decoded by its representation."""
-        return self.through_code(params, collections, batch)
 
     def _noisy(self, params, collections, batch, rng: jax.Array) -> jax.Array:
         x = self.encode_target(params, collections, batch)

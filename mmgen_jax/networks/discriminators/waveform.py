@@ -33,8 +33,8 @@ class Discriminator(nn.Module):
 
     Args:
       width: channels after the first convolution; each further one has twice as many, up to `max_width`.
-      periods: of the discriminators of periods; () leaves them out.
-      scales: of the discriminators of scales; () leaves them out.
+      periods: of the discriminators of periods.
+      scales: of the discriminators of scales.
 
     Raises:
       ConfigError: no discriminator, the target is no sound, or a sound shorter than the longest period.
@@ -42,8 +42,8 @@ class Discriminator(nn.Module):
 
     width: Size = 16
     max_width: Size = 128
-    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
-    scales: tuple[int, ...] = (1, 2, 4)
+    periods: tuple[Size, ...] = (2, 3, 5, 7, 11)
+    scales: tuple[Size, ...] = (1, 2, 4)
     dtype: jnp.dtype = jnp.float32
 
     keeps_features: ClassVar[bool] = True

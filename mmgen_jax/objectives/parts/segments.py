@@ -18,6 +18,8 @@ from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives.parts.family import Family
 
+ROLE = 0x5E6  # makes the draw of segments independent of the step's other draws
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Segmented(Family):
@@ -56,14 +58,14 @@ class Segmented(Family):
                 )
 
     def of_segments(self, batch: Batch, rng: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        """`(objective, batch)` of one random segment of each example; both are for the loss alone."""
+        """`(objective, batch)` of one random segment of each example, by the step's `rng`; for the loss alone."""
         assert self.conditioner is not None
         generator: Any = self.generator
         hop, aligned = generator.hop_length, self.conditioner.aligned
         num_frames = self.segment // hop + 1  # the last frame lies at the segment's end
         starts = (self.modality.shape[0] - self.segment) // hop + 1
         size = batch[self.target].shape[0]
-        begin = jnp.floor(randomness.uniform(rng, size) * starts).astype(jnp.int32)
+        begin = jnp.floor(randomness.uniform(jax.random.fold_in(rng, ROLE), size) * starts).astype(jnp.int32)
 
         def cut(array, first, length):
             return jax.vmap(lambda row, at: jax.lax.dynamic_slice_in_dim(row, at, length))(array, first)
