@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Count
@@ -55,7 +56,11 @@ class Evaluator:
             lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
         )
         sounds = true[self.target]
-        counted = np.ones(sounds.shape, bool) if self.pause is None else ~np.asarray(is_padding(sounds, self.pause))
+        counted = (
+            np.ones(sounds.shape, bool)
+            if self.pause is None
+            else ~np.asarray(is_padding(jnp.asarray(sounds), self.pause))
+        )
         bits, samples = -nats.astype(np.float64) / math.log(2), counted.sum(1)
         rate = lambda rows: {"bits": float(bits[rows].sum() / samples[rows].sum())}  # noqa: E731
         value = rate(np.arange(len(bits)))
@@ -73,6 +78,6 @@ class Evaluator:
 def _entropy(samples: np.ndarray) -> float:
     """Entropy in bits of the codes of samples `[N]`."""
     modality = Modality("audio", samples.shape, sample_rate=1)
-    codes = np.asarray(mu_law.Representation(modality=modality).encode({}, {}, samples[None]))[0]
+    codes = np.asarray(mu_law.Representation(modality=modality).encode({}, {}, jnp.asarray(samples[None])))[0]
     shares = np.bincount(codes, minlength=mu_law.MU + 1) / len(codes)
     return float(-(shares[shares > 0] * np.log2(shares[shares > 0])).sum())

@@ -30,9 +30,6 @@ BETTER = {
     "f0_correlation": "higher",
     "voicing_agreement": "higher",
 }
-UNITS = dict.fromkeys(("mel_cepstral_distortion", "warped_cepstral_distortion"), "dB") | dict.fromkeys(
-    ("log_spectral_distance", "warped_mel_distance"), "dB"
-)
 CHUNK = 32  # sounds that Griffin-Lim inverts at a time
 
 
@@ -122,7 +119,7 @@ def _entry(metric: str, measured, beside) -> dict[str, Any]:
     """The entry of one metric, over the examples for which the model and every baseline have a value."""
     values = np.stack([measured[metric], *(other[metric] for other in beside.values())])
     kept = values[:, np.isfinite(values).all(0)]
-    about = {"better": BETTER[metric], "unit": UNITS.get(metric, "")}
+    about = {"better": BETTER[metric], "unit": "dB" if BETTER[metric] == "lower" else ""}
     if not kept.size:
         return {"value": None, "n": 0, "why": "too few voiced frames in every example", **about}
     return paired.entry(kept[0], dict(zip(beside, kept[1:]))) | about

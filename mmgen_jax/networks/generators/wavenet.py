@@ -72,7 +72,7 @@ class Generator(nn.Module):
         """Logits `[B, T, V]` float32 of a sequence, from `tokens [B, T]`, the sequence shifted right by one PADDING."""
         x = self.embed(jnp.where(tokens == PADDING, self.silence, tokens))
         frames, vector = self._conditions(condition)
-        skips = 0.0
+        skips: Any = 0.0
         for i, dilation in enumerate(self.dilations):
             past = jnp.pad(x, ((0, 0), (dilation, 0), (0, 0)))[:, : x.shape[1]]
             seen = None if frames is None else interpolated(self._of(i, frames), self.hop_length, x.shape[1])
@@ -93,7 +93,8 @@ class Generator(nn.Module):
         """Logits `[B, V]` of the id at `position`, from the previous id, `[B]` or `[B, V]`."""
         x = blocks.embed(self.embed, jnp.where(token == PADDING, self.silence, token) if token.ndim == 1 else token)
         seen = self._at(cache["frames"], cache["vector"], position)
-        kept, skips = [], 0.0
+        kept: list[jax.Array] = []
+        skips: Any = 0.0
         for i, (dilation, past) in enumerate(zip(self.dilations, cache["past"])):
             at = position % dilation  # a ring: the oldest input makes room for the newest
             before = jax.lax.dynamic_index_in_dim(past, at, axis=1, keepdims=False)

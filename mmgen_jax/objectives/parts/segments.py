@@ -28,9 +28,11 @@ class Segmented(Family):
     Frame t of a source lies at the target's place `t hop_length`, as in `representations/log_mel.py`.
 
     Args:
+      generator: of the family.
       segment: length of the part that a step trains on, a multiple of the generator's `hop_length`; 0: all.
     """
 
+    generator: Any
     segment: Count = 0
 
     def check_segment(self) -> None:
@@ -60,8 +62,7 @@ class Segmented(Family):
     def of_segments(self, batch: Batch, rng: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
         """`(objective, batch)` of one random segment of each example, by the step's `rng`; for the loss alone."""
         assert self.conditioner is not None
-        generator: Any = self.generator
-        hop, aligned = generator.hop_length, self.conditioner.aligned
+        hop, aligned = self.generator.hop_length, self.conditioner.aligned
         num_frames = self.segment // hop + 1  # the last frame lies at the segment's end
         starts = (self.modality.shape[0] - self.segment) // hop + 1
         size = batch[self.target].shape[0]
@@ -88,5 +89,5 @@ class Segmented(Family):
             conditioner=self.conditioner.clone(modalities=own),
             **changes,
         )
-        shape = (self.segment, *generator.shape[1:])
-        return dataclasses.replace(objective, generator=generator.clone(shape=shape)), {**batch, **parts}
+        shape = (self.segment, *self.generator.shape[1:])
+        return dataclasses.replace(objective, generator=self.generator.clone(shape=shape)), {**batch, **parts}
