@@ -20,7 +20,7 @@ from mmgen_jax.evaluators.measures import distances, examples, intervals, sound
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.networks.features import audio
 
-FEATURES = "means and deviations of 14 cepstra, deviations of their differences"
+FEATURES = "14 cepstra: means, deviations; of their differences in time: deviations, cube roots of the mean cubes"
 FEWEST = 4  # examples, so that each half has two
 
 
@@ -90,12 +90,16 @@ class Evaluator:
 
 
 def features(sounds: np.ndarray, sample_rate: int, seconds: float) -> np.ndarray:
-    """`[N, W, 42]`, a row for each of W windows of sounds `[N, S]`."""
+    """`[N, W, 56]`, a row for each of W windows of sounds `[N, S]`.
+
+    The mean cubes tell the direction of time: a sound begins faster than it ends.
+    """
     cepstra = sound.cepstra(sounds, sample_rate)
     width = min(max(round(seconds * sample_rate / audio.frame_sizes(sample_rate)[1]), 2), cepstra.shape[1])
     windows = np.lib.stride_tricks.sliding_window_view(cepstra, width, axis=1)[:, :: max(width // 2, 1)]
-    moving = np.diff(windows, axis=-1) if width > 1 else np.zeros_like(windows)
-    return np.concatenate([windows.mean(-1), windows.std(-1), moving.std(-1)], axis=-1)
+    moving = np.diff(windows, axis=-1)
+    skew = np.cbrt((moving**3).mean(-1))
+    return np.concatenate([windows.mean(-1), windows.std(-1), moving.std(-1), skew], axis=-1)
 
 
 def controls(real: np.ndarray) -> dict[str, np.ndarray]:

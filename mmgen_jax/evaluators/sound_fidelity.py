@@ -121,5 +121,12 @@ def _entry(metric: str, measured, beside) -> dict[str, Any]:
     kept = values[:, np.isfinite(values).all(0)]
     about = {"better": BETTER[metric], "unit": "dB" if BETTER[metric] == "lower" else ""}
     if not kept.size:
-        return {"value": None, "n": 0, "why": "too few voiced frames in every example", **about}
+        others = {name: {"value": _mean(other[metric])} for name, other in beside.items()}
+        return {"value": None, "n": 0, "why": "too few voiced frames in every example", "baselines": others, **about}
     return paired.entry(kept[0], dict(zip(beside, kept[1:]))) | about
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """Mean of the values that are finite; None without any."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else None

@@ -92,9 +92,9 @@ def test_frechet_distance_of_copies_and_its_controls():
 
 
 def test_windows_of_features():
-    assert frechet_audio.features(REAL, RATE, 0.75).shape == (NUM, 1, 42)  # 33 frames of 16 ms
-    assert frechet_audio.features(REAL, RATE, 0.16).shape == (NUM, 5, 42)
-    assert frechet_audio.features(REAL, RATE, 3.0).shape == (NUM, 1, 42)
+    assert frechet_audio.features(REAL, RATE, 0.75).shape == (NUM, 1, 56)  # 33 frames of 16 ms
+    assert frechet_audio.features(REAL, RATE, 0.16).shape == (NUM, 5, 56)
+    assert frechet_audio.features(REAL, RATE, 3.0).shape == (NUM, 1, 56)
     louder = frechet_audio.features(2 * REAL, RATE, 0.75) - frechet_audio.features(REAL, RATE, 0.75)
     np.testing.assert_allclose(louder[..., 0], np.log(2), atol=1e-9)  # c_0, natural logarithm of the amplitude
     np.testing.assert_allclose(louder[..., 1:], 0, atol=1e-9)
