@@ -18,6 +18,8 @@ FORMS = {
     "noisy": "a noisy grid and its time (unet, dit)",
     "ids": "ids (transformer, recurrent)",
     "frames": "the frame before (tacotron)",
+    "ids": "ids (transformer, recurrent, wavenet)",
+    "invertible": "a target, which it maps to noise and back (waveglow)",
 }
 
 
@@ -66,5 +68,7 @@ def form(generator: type) -> str:
         return "ids"
     if hasattr(generator, "init_state"):
         return "frames"
+    if hasattr(generator, "inverse"):
+        return "invertible"
     names = list(inspect.signature(generator.__call__).parameters)
     return "noisy" if "time" in names else "tokens" if "tokens" in names else "latent"

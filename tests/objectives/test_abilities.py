@@ -31,6 +31,7 @@ CASES = {
     "regression": (lambda: reference("image_translation.py:colour,l1"), {"sample"}),
     "diffusion": (lambda: reference("text_to_image_diffusion.py:scenes"), {"sample"}),
     "diffusion, latents": (lambda: reference("text_to_image_diffusion.py:scenes_latent"), {"sample", "reconstruct"}),
+    "flow": (lambda: sounds(), {"sample", "elbo"}),
     "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample", "elbo"}),
     "autoregressive, codes": (lambda: reference("text_to_image_autoregressive.py:scenes"), {"sample", "reconstruct"}),
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
@@ -46,6 +47,16 @@ CASES = {
 
 def reference(name):
     return tiny.shrink(loading.load(f"{ROOT}/{name}"))
+
+
+def sounds():
+    """A flow of the scenes' sounds, from their texts."""
+    config = loading.load(f"{ROOT}/vocoder_flow.py:digits").copy_and_resolve_references().unlock()
+    config.data = {"name": "scenes", "names": ("text", "audio")}
+    config.encoders, config.fusion = {"text": {"name": "text.embedding"}}, {"name": "concat"}
+    del config.derived, config.aligned
+    config.objective.segment = 0
+    return tiny.shrink(config.lock())
 
 
 def unpaired(argument="digits"):
