@@ -20,6 +20,7 @@ MISFITS = {
     "classifier_accuracy": ("image_captioning", SHAPE, "no network judges 'text'"),
     "classifier_frechet": ("image_captioning", SHAPE, "no network judges 'text'"),
     "completion": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "frame_error": ("quickstart", {}, "target: expected a clip, got 'image' "),
     "judge_controls": ("image_captioning", SHAPE, "no network judges 'text'"),
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
