@@ -42,9 +42,7 @@ def with_frames(line):
     if whole is None:
         return line
     frames = {t: whole["by_frame"][t - 1] for t in HORIZONS if t <= whole["frames"]}
-    return line | {
-        "metrics": line["metrics"] | {f"test/error/mse@{t}": whole | frame for t, frame in frames.items()}
-    }
+    return line | {"metrics": line["metrics"] | {f"test/error/mse@{t}": whole | frame for t, frame in frames.items()}}
 
 
 if __name__ == "__main__":
