@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from mmgen_jax.errors import ConfigError
@@ -73,6 +74,46 @@ def test_more_frames_continue_fewer_and_examples_do_not_see_each_other():
     after = drawn(changed)
     np.testing.assert_array_equal(after[0], three[0])
     assert (np.abs(after[1] - three[1]).max((1, 2, 3)) > 1e-6).all()  # the first frame has not been forgotten
+
+
+def moving_boxes(rng, num, frames=6, side=12, box=4):
+    """Clips `[num, frames, side, side, 1]` of a white box that moves 1.5 px a frame and is reflected at the border."""
+    start, angle, width = rng.uniform(0, side - box, (num, 2)), rng.uniform(0, 2 * np.pi, num), side - box
+    clips = np.full((num, frames, side, side, 1), -1, np.float32)
+    for t in range(frames):
+        path = start + 1.5 * t * np.stack([np.sin(angle), np.cos(angle)], axis=-1)
+        corners = np.rint(width - np.abs(np.mod(path, 2 * width) - width)).astype(int)
+        for clip, (top, left) in zip(clips, corners):
+            clip[t, top : top + box, left : left + box] = 1
+    return clips
+
+
+def test_a_hundred_steps_are_better_than_the_last_frame_and_black_at_every_horizon():
+    rng = np.random.default_rng(0)
+    module = Generator((3, 12, 12, 1), features=16, num_motions=4, reach=3)
+
+    def predicted(own, past):
+        return module.apply(own, None, Condition(None, None, None, {"past": past}))
+
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
+    own = jax.jit(module.init)(
+        jax.random.key(0), None, Condition(None, None, None, {"past": moving_boxes(rng, 16)[:, :3]})
+    )
+
+    @jax.jit
+    def step(own, state, clips):
+        slopes = jax.grad(lambda own: jnp.mean((predicted(own, clips[:, :3]) - clips[:, 3:]) ** 2))(own)
+        updates, state = optimizer.update(slopes, state)
+        return optax.apply_updates(own, updates), state
+
+    state = optimizer.init(own)
+    for _ in range(100):
+        own, state = step(own, state, moving_boxes(rng, 16))
+    clips = moving_boxes(rng, 100)
+    error, last, black = (
+        np.square(x - clips[:, 3:]).mean((0, 2, 3, 4)) for x in (predicted(own, clips[:, :3]), clips[:, 2:3], -1)
+    )
+    assert (error < 0.9 * np.minimum(last, black)).all()
 
 
 @pytest.mark.parametrize("num_motions", [0, 2])
