@@ -33,7 +33,7 @@ def get_config(arg="digits"):
         config.encoders = {"text": {"name": "text.embedding", "features": 64}}
         config.fusion = {"name": "concat", "features": 64}
         config.generator.update({"conditions_at": "norm", "batch_conditions": True})
-        config.objective.mismatch = 0.5
+        config.objective["mismatch"] = 0.5
         config.evaluators = presets.target_judges(dataset, "video", ("text",))
     adam = {"lr": 4e-4, "b1": 0.5}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.998}}

@@ -56,14 +56,13 @@ def get_config(arg="moving_mnist"):
         config.augment = {name: {"flip": 0.5} for name in ("video", *config.derived)}
     config.train.batch_size = 16
     adam = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "clip_norm": 1.0, "ema_decay": 0.99}
-    config.optimizers = {"generator": adam}
     config.evaluators = {"error": {"name": "frame_error"}}
     # Patches in time too: the largest grid has half of the frames, of an effect all.
     unet = {"channels": (64, 96), "patch_size": (1, 4, 4) if effect else (2, 4, 4), "num_blocks": 1}
     if network == "conv_lstm":
         config.objective = {"name": "regression", "target": target, "error": "l2", "output": "linear"}
         config.generator = {"name": "conv_lstm", "features": 32, "patch_size": 8, "num_motions": 4, "reach": 6}
-        config.optimizers.generator.lr = 4e-3
+        adam["lr"] = 4e-3
         config.train.steps = 1000
     elif network == "unet":
         config.objective = {"name": "regression", "target": target, "error": "l1" if effect else "l2"}
@@ -73,6 +72,7 @@ def get_config(arg="moving_mnist"):
         config.objective = {"name": "diffusion", "target": target, "sampling_steps": 20}
         config.generator = {"name": "unet", **unet}
         config.train.steps = 2000
+    config.optimizers = {"generator": adam}
     return enlarged(config, data, network) if large else config
 
 

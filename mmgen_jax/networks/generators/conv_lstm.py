@@ -13,6 +13,7 @@ horizontal kernel.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -148,9 +149,8 @@ class Generator(nn.Module):
         frames = jnp.moveaxis(jnp.pad(past, ((0, 0), (0, num_steps - num_past), *[(0, 0)] * 3)), 1, 0)
         zeros = jnp.zeros((len(past), *(n // p for n, p in zip(self.shape[1:3], patch)), self.features))
         states = ((zeros, zeros),) * self.num_layers
-        scan = nn.scan(
-            Step, variable_broadcast="params", split_rngs={"params": False}, in_axes=(0, nn.broadcast), out_axes=1
-        )
+        axes: Any = (0, nn.broadcast)  # flax's annotation has one axis for all arguments
+        scan = nn.scan(Step, variable_broadcast="params", split_rngs={"params": False}, in_axes=axes, out_axes=1)
         step = scan(
             self.features,
             self.num_layers,

@@ -10,6 +10,8 @@ enter by the pooled conditions, with the content; the GRU also sees the conditio
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -54,7 +56,7 @@ class Generator(conv.Generator):
         pooled = pooled_of(condition)
         if pooled is not None:
             noise = jnp.concatenate([noise, jnp.repeat(pooled[:, None], num, axis=1).astype(noise.dtype)], axis=-1)
-        codes = nn.RNN(nn.GRUCell(self.motion_dim, dtype=self.dtype), name="motion")(noise)
+        codes: Any = nn.RNN(nn.GRUCell(self.motion_dim, dtype=self.dtype), name="motion")(noise)
         latents = jnp.concatenate([jnp.repeat(content[:, None], num, axis=1), codes.astype(content.dtype)], axis=-1)
         fields = {name: getattr(self, name) for name in OF_A_FRAME}
         network = conv.Generator(self.shape[1:], **fields, name="frame")
