@@ -23,6 +23,7 @@ MISFITS = {
     "completion": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "error_rate": ("vae", {}, "target: expected a text, got 'image' "),
     "frechet_audio": ("vae", {"sample_rate": 8000}, "target: expected a sound, got 'image' "),
+    "frame_error": ("quickstart", {}, "target: expected a clip, got 'image' "),
     "judge_controls": ("image_captioning", SHAPE, "no network judges 'text'"),
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
