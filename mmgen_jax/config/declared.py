@@ -26,6 +26,8 @@ def package(path: Sequence[str]) -> str | None:
     if is_set(path):
         return "data"
     depth = 2 if path and path[0] in GROUPED else 1
+    if path and path[0] in schema.NETWORKS and len(path) == 2:  # of one of several targets
+        return schema.NETWORKS[path[0]]
     return schema.PACKAGES.get(path[0]) if len(path) == depth else None
 
 

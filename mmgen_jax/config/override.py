@@ -77,7 +77,8 @@ def check_field(config: Config, key: str) -> None:
         if not isinstance(node, ml_collections.ConfigDict) or _any_name(config, path[:depth]):
             return
         known = declared.fields(path[:depth], node)
-        if part not in node and (part in known or declared.package(path[: depth + 1])):
+        begins = declared.package(path[: depth + 1]) and not (depth and path[0] in schema.NETWORKS)
+        if part not in node and (part in known or begins):
             return
         node = _child(node, part, path[:depth], known)
 
