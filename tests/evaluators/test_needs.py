@@ -15,11 +15,13 @@ from mmgen_jax.errors import ConfigError
 SHAPE = {"label": "shape"}
 # evaluator: (family or config of a model that it cannot measure, its fields, the message)
 MISFITS = {
+    "captioned_shapes_coherence": ("vae", {}, "data: expected captioned_shapes, got 'scenes'"),
     "captions": ("vae", {}, "target: expected a text, got 'image' "),
     "class_retrieval": ("multi_task", {"label": "audio"}, "label: expected a label, got 'audio' .*set label"),
     "classifier_accuracy": ("image_captioning", SHAPE, "no network judges 'text'"),
     "classifier_frechet": ("image_captioning", SHAPE, "no network judges 'text'"),
     "completion": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "importance_likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "judge_controls": ("image_captioning", SHAPE, "no network judges 'text'"),
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
@@ -33,6 +35,11 @@ MISFITS = {
     "sliced_wasserstein": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "style": ("image_captioning", {"photo": "image", "style": "image", **SHAPE}, "target: expected a picture"),
     "translation_accuracy": ("vae", {"source": "photo"}, "no set 'photo' in config.data"),
+    "view_coherence": (
+        "vae",
+        {"views": "('image', 'text')", "label": "audio"},
+        "label: expected a label, got 'audio' .*set label",
+    ),
     "variety": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),
 }
 
