@@ -51,10 +51,8 @@ MODELS = {
     "jmvae": {"posterior": "joint", "unimodal_kl": 0.1},
     "mvae": {"posterior": "product", "subsampled": True, "random_subsets": 1},
     "mmvae": {"posterior": "mixture"},
-    "mmvae, iwae": {"posterior": "mixture", "bound": "iwae", "importance_samples": 3},
     "mmvae, dreg": {"posterior": "mixture", "bound": "dreg", "importance_samples": 3},
     "mopoe": {"posterior": "mixture_of_products"},
-    "mopoe, iwae": {"posterior": "mixture_of_products", "bound": "iwae", "importance_samples": 2},
     "mvtcae": {"posterior": "product_of_experts", "total_correlation": 0.8, "beta": 2.5},
     "mmvae_plus": {"posterior": "mixture", "private_dim": 3, "bound": "dreg", "importance_samples": 2},
     "mmvae_plus, elbo": {"posterior": "mixture", "private_dim": 3},
@@ -68,15 +66,25 @@ def initial(objective, batch=BATCH, seed=0):
     return {"generator": variables["params"]}, {"generator": {k: v for k, v in variables.items() if k != "params"}}
 
 
-def loss_and_grads(objective, batch, state, seed=1):
-    """`(loss, metrics, gradients)`."""
+def compiled(objective):
+    """`(batch, state) -> (loss, metrics, gradients)`, compiled once for batches of one size."""
 
-    def loss(params):
-        value, (_, metrics) = objective.loss("generator", params, state[1], batch, jax.random.key(seed), 0)
+    def loss(params, collections, batch):
+        value, (_, metrics) = objective.loss("generator", params, collections, batch, jax.random.key(1), 0)
         return value, metrics
 
-    (value, metrics), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(state[0])
-    return value, metrics, grads
+    step = jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+    def run(batch, state):
+        (value, metrics), grads = step(*state, batch)
+        return value, metrics, grads
+
+    return run
+
+
+def loss_and_grads(objective, batch, state):
+    """`(loss, metrics, gradients)`."""
+    return compiled(objective)(batch, state)
 
 
 def exact(seed=3):

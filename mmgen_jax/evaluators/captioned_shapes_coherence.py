@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,13 +30,14 @@ class Evaluator:
     """Shares in [0, 1] of examples where all factors are right, and the mean over the factors.
 
     Args:
-      data: as in `config.data`, of the source `captioned_shapes`, or `of` which it is.
+      data: as in `config.data`, of the source `captioned_shapes`.
       target: `text` or `image`, drawn from the other one.
       joint: whether `joint` is measured: the model draws both.
       num_examples: at most this many examples of each split.
       splits: splits to evaluate.
     """
 
+    of_set: ClassVar[str] = "captioned_shapes"
     data: Mapping[str, Any]
     target: str
     joint: bool = False

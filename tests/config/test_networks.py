@@ -18,8 +18,8 @@ def built(changes):
 
 def test_each_target_has_its_own_network():
     objective = built({"generator.text.width": 24}).objective
-    assert objective.generator["text"].width == 24 and objective.generator["text"].shape == (10, 30)
-    assert objective.generator["image"].shape == (32, 32, 3) and objective.target_encoder["text"].vocab_size == 30
+    assert objective.generator["text"].width == 24 and objective.generator["text"].shape == (10, 25)
+    assert objective.generator["image"].shape == (32, 32, 3) and objective.target_encoder["text"].vocab_size == 25
 
 
 @pytest.mark.parametrize(

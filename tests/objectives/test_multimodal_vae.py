@@ -4,7 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from multimodal_parts import BATCH, LATENT, MODALITIES, MODELS, PRESENT, SIZES, exact, initial, loss_and_grads, make
+from multimodal_parts import (
+    BATCH,
+    LATENT,
+    MODALITIES,
+    MODELS,
+    PRESENT,
+    SIZES,
+    compiled,
+    exact,
+    initial,
+    loss_and_grads,
+    make,
+)
 
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.space import Continuous, Discrete
@@ -17,15 +29,16 @@ def test_masked_targets_have_no_influence_and_every_term_is_logged(name):
     state = initial(objective)
     batch = BATCH | PRESENT
     spoilt = {k: np.where(PRESENT[f"{k}/mask"][:, None], v, np.nan).astype(np.float32) for k, v in BATCH.items()}
-    value, metrics, grads = loss_and_grads(objective, batch, state)
-    other, _, others = loss_and_grads(objective, spoilt | PRESENT, state)
+    run = compiled(objective)
+    value, metrics, grads = run(batch, state)
+    other, _, others = run(spoilt | PRESENT, state)
     assert value == other and np.isfinite(value)
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(others)))
     assert {"nll_left", "nll_right", "elbo"} <= set(metrics)
     missing = [path for path, grad in jax.tree_util.tree_leaves_with_path(grads) if not np.abs(grad).max() > 0]
     # The joint encoder is for whole examples, and all parts get a gradient.
     assert not missing or (name == "attention" and all("key" in str(path) for path in missing)), missing
-    if "iwae" in name or "dreg" in name:
+    if objective.bound != "elbo":
         np.testing.assert_allclose(value, -metrics["bound"], rtol=1e-5)
         assert metrics["bound"] >= metrics["elbo"]
 
@@ -72,13 +85,15 @@ def test_total_correlation_is_the_papers_loss():
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mvae", "mmvae_plus", "mopoe"])
+@pytest.mark.parametrize("name", ["mvae", "mmvae_plus"])
 def test_any_subset_in_any_out(name):
     objective = make(**MODELS[name])
     state = initial(objective)
 
+    draw = jax.jit(lambda batch, given: objective.sample(*state, batch, jax.random.key(0), given), static_argnums=1)
+
     def sample(batch, given):
-        return objective.sample(*state, batch, jax.random.key(0), given)
+        return draw({"left/mask": np.ones(6, bool), **batch}, given)
 
     drawn = sample(BATCH, ())
     other = {name: x[::-1] for name, x in BATCH.items()}
@@ -101,11 +116,10 @@ def test_any_subset_in_any_out(name):
 
 def test_one_example_and_one_sample():
     one = {name: x[:1] for name, x in BATCH.items()}
-    for name in ("mmvae, iwae", "mvae"):
-        objective = make(**MODELS[name] | {"importance_samples": 1})
-        state = initial(objective, one)
-        assert np.isfinite(loss_and_grads(objective, one, state)[0])
-        assert objective.log_weights(*state, one, jax.random.key(0)).shape == (1, 1)
+    objective = make(**MODELS["mmvae, dreg"] | {"importance_samples": 1})
+    state = initial(objective, one)
+    assert np.isfinite(loss_and_grads(objective, one, state)[0])
+    assert objective.log_weights(*state, one, jax.random.key(0)).shape == (1, 1)
 
 
 def test_likelihoods_of_ids():
