@@ -7,6 +7,6 @@ def cells():
     for label, argument in (("VAE, k = 1", "vae"), ("IWAE, k = 5", "iwae")):
         config = f"configs/mnist_likelihood.py:{argument}"
         yield {"label": label, "config": config, "seeds": (0,)}
-        for epochs in (328, 33):
-            overrides = {"train.steps": epochs * EPOCH}
+        for epochs, images in ((328, 10_000), (33, 1_000)):
+            overrides = {"train.steps": epochs * EPOCH, "evaluators.log_likelihood.num_examples": images}
             yield {"label": f"{label}, {epochs} epochs", "config": config, "overrides": overrides, "seeds": (0,)}

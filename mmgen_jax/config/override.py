@@ -52,7 +52,7 @@ def _change(config: Config, key: str, value: Any, changes: Mapping[str, Any], sa
         if not isinstance(inner, ml_collections.ConfigDict):
             raise ConfigError(f"config.{key}: {'.'.join(here)} is a value, it has no fields")
         node = inner
-    has_name = declared.package(path) or path[:1] == ["optimizers"]
+    has_name = declared.package(path, node) or path[:1] == ["optimizers"]
     if field == "name" and has_name and isinstance(value, str) and value != node.get("name"):
         following.switch(node, path, value, say)
         return
@@ -77,8 +77,7 @@ def check_field(config: Config, key: str) -> None:
         if not isinstance(node, ml_collections.ConfigDict) or _any_name(config, path[:depth]):
             return
         known = declared.fields(path[:depth], node)
-        begins = declared.package(path[: depth + 1]) and not (depth and path[0] in schema.NETWORKS)
-        if part not in node and (part in known or begins):
+        if part not in node and (part in known or declared.package(path[: depth + 1])):
             return
         node = _child(node, part, path[:depth], known)
 

@@ -21,7 +21,7 @@ def check(config: Config) -> None:
     """Raises ConfigError or LookupFailed for the first value that no data would make right."""
     schema.check_numbers(config)
     for path, group in components(config):
-        placed, package = declared.placed(path), declared.package(path)
+        placed, package = declared.placed(path), declared.package(path, group)
         own = {key: value for key, value in group.items() if key not in placed}
         if package:
             lookup.checked(package, own, f"config.{'.'.join(path)}")
