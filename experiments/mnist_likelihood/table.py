@@ -6,10 +6,10 @@ from mmgen_jax.results.tables import table
 
 TITLE = "Likelihood of MNIST"
 ABOUT = """
-The log-likelihood of binarised test images in nats, by 5,000 importance samples for each, of models with one layer of 50
-latents. A row without a number of epochs has the published 3,280; rows of 33 epochs are measured on 1,000 images, others
-on 10,000. *Published, of 60,000 training images, by others*: VAE -86.76 and IWAE -85.54 (Burda et al., 2016); -87.01 and
--85.18 in reproductions.
+The log-likelihood of binarised test images in nats, by 5,000 importance samples for each, of models with one layer of
+50 latents. A row without a number of epochs has the published 3,280; rows of 33 epochs are measured on 1,000 images,
+others on 10,000. *Published, of 60,000 training images, by others*: VAE -86.76 and IWAE -85.54 (Burda et al., 2016);
+-87.01 and -85.18 in reproductions.
 """
 COLUMNS = {
     "log-likelihood, nats ↑": "test/log_likelihood/log_likelihood",
