@@ -22,10 +22,11 @@ IMAGE_CODE = {"encoder": {"name": "image.cnn", "channels": (8, 8)}, "decoder": {
 ROOT = tiny.ROOT / "configs"
 # By name: how its config is made, and its abilities.
 DRAWN, INFERRED = {"sample", "draw_latent", "from_latent"}, {"to_latent", "reconstruct"}
+BOUNDED = {"elbo", "log_weights"}
 CASES = {
     "adversarial": (lambda: tiny.config("gan"), DRAWN),
     "adversarial, latents": (lambda: with_latents(tiny.config("gan")), DRAWN | {"reconstruct"}),
-    "variational": (lambda: tiny.config("vae"), DRAWN | INFERRED | {"elbo"}),
+    "variational": (lambda: tiny.config("vae"), DRAWN | INFERRED | BOUNDED),
     "variational, latents": (lambda: with_latents(tiny.config("vae")), DRAWN | INFERRED),
     "reconstruction": (lambda: tiny.config("autoencoder"), DRAWN | INFERRED),
     "regression": (lambda: reference("image_translation.py:colour,l1"), {"sample"}),
@@ -40,6 +41,7 @@ CASES = {
     "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
     "cycle_adversarial": (lambda: unpaired(), {"sample", "reconstruct"}),
     "cycle_semantic": (lambda: unpaired("digits_labelled"), {"sample", "reconstruct"}),
+    "multimodal_vae": (lambda: reference("multimodal_vae.py:captioned_shapes"), DRAWN | INFERRED | BOUNDED),
     "recognition": (lambda: reference("multi_task.py:scenes"), {"sample", "embed"}),
     "style_transfer": (lambda: style_parts.config(), {"sample"}),
 }
