@@ -106,6 +106,8 @@ def train(config, workdir) -> TrainState:
             progress.write(f"data: {line}")
         for line in check_data.notes(source, "warnings"):
             progress.write(f"WARNING {line}")
+        for line in system.objective.warnings(source):
+            progress.write(f"WARNING {line}")
         skips = schema.optional(config, "train", "skip_bad_steps")
         step_fn = functools.partial(
             train_step,

@@ -167,5 +167,7 @@ PACKAGES = {
     "objective": "objectives",
     "evaluators": "evaluators",
 }
+# Of these, the networks of the targets (`config/networks.py`).
+NETWORKS = {part: PACKAGES[part] for part in ("target_encoder", "generator", "discriminator")}
 # The same for the networks of a representation; `of` is another representation.
 REPRESENTATION_PACKAGES = {"encoder": "encoders", "decoder": "generators"}

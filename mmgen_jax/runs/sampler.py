@@ -105,6 +105,16 @@ class Sampler:
         self._check("elbo", batch, self.system.targets)
         return self._run("elbo", batch)
 
+    def align(self, batch: Batch, numbers: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The attention of the samples that have these `numbers`: `weights [B, S, N]`, `steps [B]`, `mask [B, N]`."""
+        self._check("align", batch, self.system.conditions)
+        return self._run("align", self.system.without_targets(batch), numbers=numbers)
+
+    def log_weights(self, batch: Batch, num: int = 1, chunk: int = 0) -> np.ndarray:
+        """Logarithms `[B, num]`, in nats, of importance weights; `chunk` latents are decoded at a time (0: all)."""
+        self._check("log_weights", batch, self.system.targets)
+        return self._run("log_weights", batch, num=num, chunk=chunk)
+
     def _run(
         self,
         method: str,
