@@ -159,13 +159,6 @@ class Objective(Segmented):
         mask = batch.get(self.target + MASK_SUFFIX)
         return ids if mask is None or not self._first else jnp.where(mask[:, None], ids, PADDING)
 
-    def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
-        """The log-likelihood `[B]` of the target's ids, in nats: no bound but the value itself; padding has none."""
-        ids = self.ids(params, collections, batch)
-        logits = self._apply(params, collections, batch, ids, method="__call__")
-        nll = optax.softmax_cross_entropy_with_integer_labels(logits, ids)
-        return -jnp.sum(jnp.where(ids != PADDING, nll, 0.0), axis=1)
-
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """The target, drawn or found by beam search, according to the `sampling` fields."""
         num, space = batch_size(batch), self.discrete()
@@ -189,6 +182,17 @@ class Objective(Segmented):
         """The target, encoded and decoded by its representation."""
         return self.through_code(params, collections, {self.target: batch[self.target]})
 
+    def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
+        """The log-likelihood `[B]` of the target's ids given the conditions, in nats: no bound but the value itself.
+
+        Padding has none. Not of a representation with parameters, whose codes are no likelihood of the target.
+        """
+        if self.code.players:
+            return super().elbo(params, collections, batch, rng)
+        ids = self.ids(params, collections, batch)
+        nll = optax.softmax_cross_entropy_with_integer_labels(self._apply(params, collections, batch, ids), ids)
+        return -jnp.sum(jnp.where(ids != PADDING, nll, 0.0), axis=1)
+
     def _step(self, params, collections, cache, token, position):
         if self.guidance == 1:
             return self._apply(params, collections, cache, token, position, method="step")
@@ -198,5 +202,5 @@ class Objective(Segmented):
         logits = (without + self.guidance * (given - without)).at[:, PADDING].set(decoding.LOWEST)
         return logits, jax.tree.map(lambda x, old: x.reshape(old.shape), new, cache)
 
-    def _apply(self, params, collections, *args, method):
+    def _apply(self, params, collections, *args, method="__call__"):
         return apply(self.network, "generator", params, collections, *args, method=method)

@@ -17,6 +17,8 @@ or one position after another. `V` is the number of ids; every array of the cach
     init_cache(condition, batch_size) -> cache
     step(cache, token, position []) -> (logits [B, V], cache)        `token`: ids [B], or rows [B, V] (`blocks.embed`)
 
+A generator of frames (`tacotron`) gives the next frames of a sequence `[T, M]`, from the frame before; see its file.
+
 An invertible generator (`waveglow`) maps a target to noise of its shape and back:
 
     (x [B, *shape], condition, train) -> (z [B, *shape], log |det dz/dx| [B])
