@@ -33,7 +33,7 @@ Logits = Annotated[jax.Array, "[B] float32, or [B, *patches] float32: one logit 
 Nats = Annotated[jax.Array, "[B] float32"]
 Vectors = Annotated[jax.Array, "[B, D] float32"]
 
-ABILITIES = ("sample", "reconstruct", "elbo", "log_weights", "embed", "embed_pair")
+ABILITIES = ("sample", "reconstruct", "elbo", "log_weights", "embed", "embed_pair", "align")
 ABILITIES += ("draw_latent", "to_latent", "from_latent")
 
 

@@ -50,6 +50,8 @@ def fields(path: Sequence[str], node: Config) -> dict[str, Any]:
     """
     if not path:
         return {"aligned": ()}
+    if tuple(path) in {(part,) for part in schema.OPTIONAL}:
+        return dict(schema.OPTIONAL[path[0]])
     if path[0] == "optimizers" and len(path) == 2:
         from mmgen_jax.training import optimizers  # it imports jax, and a command that only reads configs need not
 

@@ -17,7 +17,9 @@ FORMS = {
     "latent": "a latent or aligned sources (conv, temporal, translation, …)",
     "tokens": "tokens of an encoder (grid)",
     "noisy": "a noisy grid and its time (unet, dit)",
-    "ids": "ids (transformer, recurrent)",
+    "frames": "the frame before (tacotron)",
+    "ids": "ids (transformer, recurrent, wavenet)",
+    "invertible": "a target, which it maps to noise and back (waveglow)",
 }
 
 
@@ -65,5 +67,9 @@ def form(generator: type) -> str:
     """The form of a generator, a key of FORMS, by its methods and the names of its arguments."""
     if hasattr(generator, "init_cache"):
         return "ids"
+    if hasattr(generator, "init_state"):
+        return "frames"
+    if hasattr(generator, "inverse"):
+        return "invertible"
     names = list(inspect.signature(generator.__call__).parameters)
     return "noisy" if "time" in names else "tokens" if "tokens" in names else "latent"

@@ -44,6 +44,7 @@ CONTINUOUS = ("image", "audio", "video")
 # empty for other kinds.
 OUTPUTS = {
     **dict.fromkeys(("adversarial", "variational", "reconstruction", "diffusion", "regression"), CONTINUOUS),
+    "flow": ("audio",),
     **dict.fromkeys(("autoregressive", "contrastive"), ("text", *CONTINUOUS)),
     "adversarial_text": ("text",),
     "recognition": ("label",),

@@ -32,9 +32,12 @@ CASES = {
     "regression": (lambda: reference("image_translation.py:colour,l1"), {"sample"}),
     "diffusion": (lambda: reference("text_to_image_diffusion.py:scenes"), {"sample"}),
     "diffusion, latents": (lambda: reference("text_to_image_diffusion.py:scenes_latent"), {"sample", "reconstruct"}),
-    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample"}),
+    "flow": (lambda: sounds(), {"sample", "elbo"}),
+    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample", "elbo"}),
     "autoregressive, codes": (lambda: reference("text_to_image_autoregressive.py:scenes"), {"sample", "reconstruct"}),
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
+    "ctc": (lambda: reference("speech_recognition.py:spoken_digits"), {"sample"}),
+    "tacotron": (lambda: reference("text_to_speech.py:spoken_digits"), {"sample", "reconstruct", "align"}),
     "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
     "cycle_adversarial": (lambda: unpaired(), {"sample", "reconstruct"}),
     "cycle_semantic": (lambda: unpaired("digits_labelled"), {"sample", "reconstruct"}),
@@ -46,6 +49,16 @@ CASES = {
 
 def reference(name):
     return tiny.shrink(loading.load(f"{ROOT}/{name}"))
+
+
+def sounds():
+    """A flow of the scenes' sounds, from their texts."""
+    config = loading.load(f"{ROOT}/vocoder_flow.py:digits").copy_and_resolve_references().unlock()
+    config.data = {"name": "scenes", "names": ("text", "audio")}
+    config.encoders, config.fusion = {"text": {"name": "text.embedding"}}, {"name": "concat"}
+    del config.derived, config.aligned
+    config.objective.segment = 0
+    return tiny.shrink(config.lock())
 
 
 def unpaired(argument="digits"):
@@ -113,6 +126,9 @@ def test_what_an_ability_gives_is_what_its_contract_says(name):
             for target, array in got.items():
                 assert array.shape == (2, *modalities[target].shape)
                 assert array.dtype == modalities[target].zeros(1).dtype
+        elif ability == "align":
+            assert got["weights"].shape == (2, *got["weights"].shape[1:2], got["mask"].shape[1])
+            assert (got["steps"].shape, got["mask"].dtype) == ((2,), bool)
         elif ability == "elbo":
             assert (got.shape, got.dtype) == ((2,), jnp.float32)
         else:
