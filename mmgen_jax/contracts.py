@@ -226,9 +226,7 @@ class Objective(Protocol):
     def targets(self) -> tuple[str, ...]: ...
 
     @property
-    def players(self) -> tuple[str, ...]:
-        """The players in update order; each has an entry in `config.optimizers`."""
-        ...
+    def players(self) -> tuple[str, ...]: ...  # in update order; each has an entry in `config.optimizers`
 
     @property
     def stages(self) -> tuple[tuple[str, str], ...]:
@@ -239,6 +237,7 @@ class Objective(Protocol):
     def abilities(self) -> frozenset[str]: ...
 
     def init(self, rng: Key, batch: Batch) -> dict[str, Any]: ...  # {player: variables}
+    def warnings(self, source: Source) -> list[str]: ...  # lines about examples that the family cannot learn from
 
     def loss(
         self, player: str, params: Params, collections: Collections, batch: Batch, rng: Key, step: jax.Array
