@@ -1,4 +1,4 @@
-"""Helpers for transforms of pictures: a check of the input, a modality with another shape, and ranges of numbers."""
+"""Helpers for transforms: checks of the input, a modality with another shape, and ranges of numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.space import is_picture
+from mmgen_jax.modalities.space import is_clip, is_picture
 
 
 def picture(name: str, of: Modality) -> tuple[int, int, int]:
@@ -18,6 +18,14 @@ def picture(name: str, of: Modality) -> tuple[int, int, int]:
         raise ConfigError(f"transforms/{name}: reads pictures, got kind {of.kind!r}; derive it from an image")
     height, width, channels = of.shape
     return height, width, channels
+
+
+def clip(name: str, of: Modality) -> tuple[int, int, int, int]:
+    """`(T, H, W, C)` of a clip; raises ConfigError for another kind of data."""
+    if not is_clip(of.space):
+        raise ConfigError(f"transforms/{name}: reads clips, got kind {of.kind!r}; derive it from a video")
+    num, height, width, channels = of.shape
+    return num, height, width, channels
 
 
 def like(of: Modality, shape: tuple[int, int, int]) -> Modality:

@@ -154,6 +154,9 @@ class Family:
     def elbo(self, params, collections, batch: Batch, rng: jax.Array):
         self._lacks("elbo")
 
+    def log_weights(self, params, collections, batch: Batch, rng: jax.Array, num: int = 1, chunk: int = 0):
+        self._lacks("log_weights")
+
     def embed(self, params, collections, batch: Batch, rng: jax.Array):
         self._lacks("embed")
 
