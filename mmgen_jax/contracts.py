@@ -294,8 +294,6 @@ class Evaluator(Protocol):
     splits: tuple[str, ...]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Modalities that the evaluator reads in addition to the model's own."""
-        ...
+    def names(self) -> tuple[str, ...]: ...  # modalities that the evaluator reads in addition to the model's own
 
     def __call__(self, sampler: Draw, batches: Iterator[Batch]) -> dict[str, dict[str, Any]]: ...
