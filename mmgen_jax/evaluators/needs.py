@@ -12,7 +12,7 @@ from typing import Any
 
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.space import Continuous, Discrete, is_picture
+from mmgen_jax.modalities.space import Continuous, Discrete, is_clip, is_picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,15 +23,11 @@ class Need:
     suits: Callable[[Modality], bool]
 
 
-def _is_clip(modality: Modality) -> bool:
-    space = modality.space
-    return isinstance(space, Continuous) and space.rank == 3 and space.bounded
-
-
 TEXT = Need("a text", lambda modality: modality.traits.has_vocabulary)
 LABEL = Need("a label", lambda modality: isinstance(modality.space, Discrete) and not modality.traits.has_vocabulary)
 PICTURE = Need("a picture", lambda modality: is_picture(modality.space))
-PICTURE_OR_CLIP = Need("a picture or a clip", lambda modality: is_picture(modality.space) or _is_clip(modality))
+CLIP = Need("a clip", lambda modality: is_clip(modality.space))
+PICTURE_OR_CLIP = Need("a picture or a clip", lambda modality: is_picture(modality.space) or is_clip(modality.space))
 VALUES = Need("a picture, a clip, a sound or a vector", lambda modality: isinstance(modality.space, Continuous))
 
 

@@ -31,6 +31,11 @@ def is_picture(space: Continuous | Discrete) -> bool:
     return isinstance(space, Continuous) and space.rank == 2 and space.bounded
 
 
+def is_clip(space: Continuous | Discrete) -> bool:
+    """Whether a space holds clips: values in [-1, 1] on a grid of three axes, the first of which is time."""
+    return isinstance(space, Continuous) and space.rank == 3 and space.bounded
+
+
 @dataclasses.dataclass(frozen=True)
 class Discrete:
     """A sequence of `length` ids in [0, size), int32.

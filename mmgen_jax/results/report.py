@@ -16,6 +16,7 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping
 
+from mmgen_jax import lookup
 from mmgen_jax.config import loading
 from mmgen_jax.errors import ReportError
 from mmgen_jax.results import cells, lines
@@ -225,8 +226,11 @@ def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, st
     """
 
     def kind(name: str) -> str:
-        if of := config.get("derived", {}).get(name, {}).get("of"):
-            return kind(of if isinstance(of, str) else of[0])
+        entry = config.get("derived", {}).get(name, {})
+        if of := entry.get("of"):
+            return getattr(lookup.find("transforms", entry.name), "gives", "") or kind(
+                of if isinstance(of, str) else of[0]
+            )
         own = config.data.get("sets", {}).get(name)  # of `unpaired`
         found = documented.get((own.name, own.of) if own else (config.data.name, name), name)
         if found not in ORDER:

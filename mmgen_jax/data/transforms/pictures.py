@@ -1,4 +1,4 @@
-"""Helpers for transforms of pictures: a check of the input, a modality with another shape, and ranges of numbers."""
+"""Helpers for transforms of pictures and clips: checks of the input, a modality of another shape, ranges of numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.modalities.space import is_picture
+from mmgen_jax.modalities.space import is_clip, is_picture
 
 
 def picture(name: str, of: Modality) -> tuple[int, int, int]:
@@ -20,7 +20,15 @@ def picture(name: str, of: Modality) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def like(of: Modality, shape: tuple[int, int, int]) -> Modality:
+def clip(name: str, of: Modality) -> tuple[int, int, int, int]:
+    """`(T, H, W, C)` of a clip; raises ConfigError for another kind of data."""
+    if not is_clip(of.space):
+        raise ConfigError(f"transforms/{name}: reads clips, got kind {of.kind!r}; derive it from a video")
+    num, height, width, channels = of.shape
+    return num, height, width, channels
+
+
+def like(of: Modality, shape: tuple[int, ...]) -> Modality:
     """The modality with another shape."""
     return dataclasses.replace(of, shape=shape)
 
