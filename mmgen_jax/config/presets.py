@@ -9,6 +9,7 @@ from mmgen_jax.config.override import override
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError
 
+DIGITS_64 = {"image_size": 64, "image_fit": "resize"}  # fields of `digits` for pictures of 64 px
 LABELS = {"digits": "digit", "clothing": "clothing"}  # the label that a judge is trained on
 
 
@@ -71,9 +72,12 @@ def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bo
 
 def enlarged(config: Config, changes: Mapping[str, Any]) -> Config:
     """A copy sized for one accelerator: 64 px, batches of 256, bfloat16, and `changes` as `override` takes them."""
-    size = {"dtype": "bfloat16", "train.batch_size": 256, "data.image_size": 64}
-    if config.data.name == "digits":
-        size["data.image_fit"] = "resize"
+    size = {"dtype": "bfloat16", "train.batch_size": 256}
+    clips = config.data.name == "digits" and "image" not in config.data.get("names", ("image",))
+    sides = {"video_size": 64} if clips else {"image_size": 64}
+    if config.data.name == "digits" and not clips:
+        sides = DIGITS_64
+    size |= {f"data.{field}": value for field, value in sides.items()}
     return override(config, size | dict(changes))
 
 

@@ -1,4 +1,4 @@
-"""Modalities that the pipeline computes from a source's: degraded pictures, masks, parts of clips (`config.derived`).
+"""Modalities that the pipeline computes from a source's modalities: degraded pictures, masks, edges (`config.derived`).
 
     config.derived = {
         "small": {"name": "downsample", "of": "image", "factor": 4},
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,54 +22,16 @@ import numpy as np
 from mmgen_jax import lookup
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
-from mmgen_jax.modalities.space import is_clip, is_picture
 
 PLACEMENT = {"of": ""}  # the field of an entry that is not a field of its transform
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A derived modality: its transform, and the names of the modalities that the transform reads.
-
-    A transform of pictures is applied to a clip frame by frame; see `data/transforms/`.
-    """
+    """A derived modality: its transform, and the names of the modalities that the transform reads."""
 
     transform: Any
     of: tuple[str, ...]
-
-    def by_frame(self, of: Sequence[Modality]) -> list[bool]:
-        """For each modality that is read: whether it is a clip that the transform gets frame by frame."""
-        whole = getattr(self.transform, "takes_clips", False)
-        return [not whole and is_clip(modality.space) for modality in of]
-
-    def modality(self, name: str, of: Sequence[Modality]) -> Modality:
-        """The derived modality, from the modalities that it reads.
-
-        Raises:
-          ConfigError: clips with different numbers of frames, or frames that do not become pictures; see also the
-            transform.
-        """
-        split = self.by_frame(of)
-        if not any(split):
-            return self.transform.modality(*of)
-        clips = [modality for modality, is_split in zip(of, split) if is_split]
-        frames = [Modality("image", m.shape[1:]) if is_split else m for m, is_split in zip(of, split)]
-        frame, lengths = self.transform.modality(*frames), sorted({clip.shape[0] for clip in clips})
-        if len(lengths) > 1 or not is_picture(frame.space) or frame.traits.binary:
-            got = f"clips of {lengths} frames" if len(lengths) > 1 else f"a {frame.kind} for each frame"
-            raise ConfigError(
-                f"config.derived.{name}: expected clips of one length whose frames become pictures, got {got}"
-            )
-        return dataclasses.replace(clips[0], shape=(lengths[0], *frame.shape))
-
-    def __call__(self, arrays: Sequence[np.ndarray], of: Sequence[Modality], rng: np.random.Generator) -> np.ndarray:
-        """The derived array of one example."""
-        split = self.by_frame(of)
-        if not any(split):
-            return self.transform(*arrays, rng=rng)
-        num = next(len(array) for array, is_split in zip(arrays, split) if is_split)
-        frames = ([array[t] if is_split else array for array, is_split in zip(arrays, split)] for t in range(num))
-        return np.stack([self.transform(*frame, rng=rng) for frame in frames])
 
 
 def build(config: Mapping[str, Any]) -> dict[str, Entry]:
@@ -146,7 +108,7 @@ class Derived:
                     f"config.derived.{name}.of: {missing[0]!r} is not in the data; its modalities are: "
                     + ", ".join(modalities)
                 )
-            modalities[name] = entry.modality(name, [modalities[other] for other in entry.of])
+            modalities[name] = entry.transform.modality(*(modalities[other] for other in entry.of))
         self.modalities = modalities
 
     @property
@@ -168,11 +130,11 @@ class Derived:
         masks = [np.asarray(batch[n + MASK_SUFFIX]) for n in entry.of if n + MASK_SUFFIX in batch]
         present = np.logical_and.reduce(masks) if masks else np.ones(len(indices), bool)
         values = self.modalities[name].zeros(len(indices))
-        role, of = zlib.crc32(name.encode()), [self.modalities[other] for other in entry.of]
+        role = zlib.crc32(name.encode())
         for i in np.flatnonzero(present):
             place = [int(indices[i])] if self._seed is None else [int(indices[i]), int(epochs[i]), self._seed]
             rng = np.random.default_rng([role, *place])
-            values[i] = entry([batch[other][i] for other in entry.of], of, rng)
+            values[i] = entry.transform(*(batch[other][i] for other in entry.of), rng=rng)
         return {name: values} | ({name + MASK_SUFFIX: present} if masks else {})
 
     def __getattr__(self, name: str) -> Any:

@@ -225,12 +225,11 @@ def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, st
       ReportError: a modality that `docs/data.md` has no row for.
     """
 
-    def kind(name: str) -> str:
+    def kind(name: str, drawn: bool = False) -> str:
         entry = config.get("derived", {}).get(name, {})
-        if of := entry.get("of"):
-            return getattr(lookup.find("transforms", entry.name), "gives", "") or kind(
-                of if isinstance(of, str) else of[0]
-            )
+        if of := entry.get("of"):  # an input counts as what it is computed from: a frame of a clip is a part of a clip
+            gives = getattr(lookup.find("transforms", entry.name), "gives", "") if drawn else ""
+            return gives or kind(of if isinstance(of, str) else of[0], drawn)
         own = config.data.get("sets", {}).get(name)  # of `unpaired`
         found = documented.get((own.name, own.of) if own else (config.data.name, name), name)
         if found not in ORDER:
@@ -241,8 +240,8 @@ def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, st
     inputs += [aligned] if isinstance(aligned := config.get("aligned", ()), str) else aligned
     inputs += [config.objective.known] if config.objective.get("known") else []
     targets = config.objective.get("targets") or (config.objective.target,)
-    kinds = [tuple(sorted(set(map(kind, names)), key=ORDER.index)) for names in (inputs, targets)]
-    return Task(kinds[0], kinds[1]), config.objective.name
+    given, drawn = {kind(name) for name in inputs}, {kind(name, drawn=True) for name in targets}
+    return Task(*(tuple(sorted(names, key=ORDER.index)) for names in (given, drawn))), config.objective.name
 
 
 def kinds(root: pathlib.Path) -> dict[tuple[str, str], str]:

@@ -21,6 +21,7 @@ OTHERS = ("dcgan:digits64", "text_to_image_diffusion:scenes", "image_captioning:
 OTHERS += ("image_captioning:scenes_vit",)
 PAIRS = [(f"{name}.py", f"{name}.py:large") for name in NAMES]
 PAIRS += [(other.replace(":", ".py:"), other.replace(":", ".py:") + "_large") for other in OTHERS]
+PUBLISHED = {"num_moving": 2}  # Moving MNIST has two digits
 SMALLEST_ACCELERATOR = 16e9  # bytes
 
 
@@ -40,7 +41,7 @@ def arguments(name):
 def built(reference, request):
     """`(config, system, shapes of the training state)`."""
     config = load(reference)
-    if config.data.name in ("clothing", "emoji"):  # those whose shapes are in their files
+    if config.data.name in ("clothing", "emoji", "unpaired"):  # those whose shapes or sizes are in their files
         request.getfixturevalue("mmgen_data")
     system = build_system(config, open_source(config).modalities)
     return config, system, jax.eval_shape(functools.partial(workdir.create_state, config, system))
@@ -55,8 +56,8 @@ def test_large_is_larger_and_its_state_leaves_room_on_one_accelerator(small, lar
     config, system, state = built(large, request)
     _, _, default = built(small, request)
     train.check_schedule(config, system)
-    images = [modality.shape for modality in system.modalities.values() if modality.kind == "image"]
-    assert max(shape[:2] for shape in images) == (64, 64)  # a source may be smaller
+    frames = [modality.shape[-3:-1] for modality in system.modalities.values() if modality.kind in ("image", "video")]
+    assert max(frames) == (64, 64)  # a source may be smaller
     parameters = total(state.params)
     assert 4 * total(default.params) <= parameters < 150e6
     # Parameters, Adam's moments, averages and gradients; three quarters are left to what the examples need.
@@ -92,6 +93,8 @@ def enlarged(data):
     """`config.data` at 64 px."""
     if "sets" in data:
         return data | {"sets": {name: enlarged(fields) for name, fields in data["sets"].items()}}
+    if data["name"] == "digits" and "image" not in data.get("names", (data.get("of", "image"),)):
+        return data | {"video_size": 64}
     more = {"digits": {"image_fit": "resize"}, "small_digits": {"border": 9}}
     return data | {"image_size": max(64, data.get("image_size", 0))} | more.get(data["name"], {})
 
@@ -100,7 +103,8 @@ def enlarged(data):
 def test_every_argument_has_a_large_size(name):
     for argument in arguments(name):
         small, large = fields(f"{name}.py:{argument}"), fields(f"{name}.py:{argument}_large")
-        assert enlarged(small["data"]) == large["data"]
+        more = PUBLISHED if argument.startswith("moving_mnist") else {}
+        assert enlarged(small["data"]) | more == large["data"]
         assert large["train"]["steps"] >= small["train"]["steps"]
         assert large["evaluators"] == small["evaluators"]
 

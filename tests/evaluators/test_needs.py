@@ -16,6 +16,7 @@ SHAPE = {"label": "shape"}
 # evaluator: (family or config of a model that it cannot measure, its fields, the message)
 MISFITS = {
     "captions": ("vae", {}, "target: expected a text, got 'image' "),
+    "class_and_place": ("image_captioning", {"classes": "shape"}, "target: expected a picture, got 'text' "),
     "class_retrieval": ("multi_task", {"label": "audio"}, "label: expected a label, got 'audio' .*set label"),
     "classifier_accuracy": ("image_captioning", SHAPE, "no network judges 'text'"),
     "classifier_frechet": ("image_captioning", SHAPE, "no network judges 'text'"),
@@ -24,6 +25,7 @@ MISFITS = {
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "ms_ssim": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "picture_from_clip": ("image_captioning", {"clip": "video"}, "target: expected a picture, got 'text' "),
     "reconstruction": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),
     "restoration": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "retrieval_judge": ("image_captioning", {}, "target: expected a picture, got 'text' "),
@@ -33,6 +35,7 @@ MISFITS = {
     "sliced_wasserstein": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "style": ("image_captioning", {"photo": "image", "style": "image", **SHAPE}, "target: expected a picture"),
     "translation_accuracy": ("vae", {"source": "photo"}, "no set 'photo' in config.data"),
+    "video_frechet": ("image_captioning", {}, "target: expected a clip, got 'text' "),
     "variety": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),
 }
 

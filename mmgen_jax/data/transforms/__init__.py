@@ -5,9 +5,8 @@ A transform is a module with a class `Transform`, a frozen dataclass built from 
     modality(*of: Modality) -> Modality                     what it gives for modalities like these
     __call__(*arrays [H, W, C], rng) -> array [H', W', C']  one example; float32 in [-1, 1]
 
-`rng` is a `numpy.random.Generator` of the example's own (`data/derived.py`). A transform that draws nothing ignores it.
+`frames`, `frame` and `per_frame` read clips `[T, H, W, C]`; `per_frame` applies a transform of pictures to every frame.
+A class variable `gives` names the kind of the result, where this is not the kind of the first modality that is read.
 
-A transform of pictures also reads clips: frame by frame, each frame with its own draws, and further pictures the same
-for every frame. A transform with `takes_clips = True` gets a clip whole. `gives` is the kind of its result, where this
-is not the kind of the first modality that it reads.
+`rng` is a `numpy.random.Generator` of the example's own (`data/derived.py`). A transform that draws nothing ignores it.
 """

@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from mmgen_jax.config.ranges import Size
-from mmgen_jax.data.transforms.pictures import like, picture
+from mmgen_jax.data.transforms.pictures import picture
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 
@@ -45,7 +45,7 @@ class Transform:
             raise ConfigError(
                 f"transforms/at_place.side: expected a square picture with sides from {self.side} px, got {of.shape}"
             )
-        return like(scene, scene.shape)
+        return scene
 
     def __call__(self, x: np.ndarray, scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         small = reduced(x, self.side)

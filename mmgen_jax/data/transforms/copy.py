@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from mmgen_jax.modalities.modality import Modality
 @dataclasses.dataclass(frozen=True)
 class Transform:
     """An array of any kind and shape, unchanged."""
-
-    takes_clips: ClassVar[bool] = True
 
     def modality(self, of: Modality) -> Modality:
         return of

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.config.ranges import Count
+from mmgen_jax.config.ranges import Share
 from mmgen_jax.data.transforms.pictures import clip
-from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 
 
@@ -18,22 +17,16 @@ class Transform:
     """`[T, H, W, C]` to `[H, W, C]`.
 
     Args:
-      index: of the frame, counted from 0.
-
-    Raises:
-      ConfigError: in `modality`: the clip has no such frame.
+      at: the place of the frame as a share of the clip: 0 is the first frame, 0.5 frame `T // 2`, 1 the last frame.
     """
 
-    index: Count = 0
+    at: Share = 0.5
 
-    takes_clips: ClassVar[bool] = True
-    gives: ClassVar[str] = "image"
+    gives: ClassVar[str] = "image"  # the kind of the result, where this is not the kind of what it reads
 
     def modality(self, of: Modality) -> Modality:
-        num, *shape = clip("frame", of)
-        if self.index >= num:
-            raise ConfigError(f"transforms/frame.index: expected a frame from 0 to {num - 1}, got {self.index}")
+        _, *shape = clip("frame", of)
         return Modality(self.gives, tuple(shape))
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return x[self.index]
+        return x[min(int(self.at * len(x)), len(x) - 1)]

@@ -1,13 +1,12 @@
-"""A part of a clip: successive frames, or every n-th frame; the past and the future of a clip are two such parts."""
+"""A part of a clip: consecutive frames, such as the past or the future of a clip that a model continues."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 
-from mmgen_jax.config.ranges import Count, Size
+from mmgen_jax.config.ranges import Share
 from mmgen_jax.data.transforms.pictures import clip
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
@@ -15,36 +14,32 @@ from mmgen_jax.modalities.modality import Modality
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
-    """`[T, H, W, C]` to the frames `start`, `start + step`, … before `stop`, `[N, H, W, C]`.
+    """`[T, H, W, C]` to frames from `round(start T)` to before `round(stop T)`, at least one.
 
     Args:
-      start: the first frame, counted from 0.
-      stop: the frame behind the last frame; 0: all frames from `start` on.
-      step: distance of the frames; the frame rate is divided by it.
+      start, stop: the ends of the part, as shares of the clip: 0 and 0.5 are its first half.
 
     Raises:
-      ConfigError: in `modality`: the clip has no frame between `start` and `stop`, or it ends before `stop`.
+      ConfigError: a part that ends before it starts.
     """
 
-    start: Count = 0
-    stop: Count = 0
-    step: Size = 1
+    start: Share = 0.0
+    stop: Share = 1.0
 
-    takes_clips: ClassVar[bool] = True
+    def __post_init__(self):
+        if not self.start < self.stop:
+            raise ConfigError(
+                f"transforms/frames: expected a start before the stop, got {self.start:g} and {self.stop:g}"
+            )
 
     def modality(self, of: Modality) -> Modality:
-        num, *frame = clip("frames", of)
-        if not self.start < (self.stop or num) <= num:
-            raise ConfigError(
-                f"transforms/frames: expected start < stop <= {num}, the number of frames, got start {self.start}, "
-                f"stop {self.stop}"
-            )
-        kept = len(range(num)[self._slice])
-        return dataclasses.replace(of, shape=(kept, *frame), frame_rate=of.frame_rate / self.step)
-
-    @property
-    def _slice(self) -> slice:
-        return slice(self.start, self.stop or None, self.step)
+        total, *frame = clip("frames", of)
+        part = self._part(total)
+        return dataclasses.replace(of, shape=(part.stop - part.start, *frame))
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return x[self._slice]
+        return x[self._part(len(x))]
+
+    def _part(self, total: int) -> slice:
+        start = min(round(self.start * total), total - 1)
+        return slice(start, max(round(self.stop * total), start + 1))

@@ -1,4 +1,4 @@
-"""Helpers for transforms of pictures and clips: checks of the input, a modality of another shape, ranges of numbers."""
+"""Helpers for transforms: checks of the input, a modality with another shape, and ranges of numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clip(name: str, of: Modality) -> tuple[int, int, int, int]:
     return num, height, width, channels
 
 
-def like(of: Modality, shape: tuple[int, ...]) -> Modality:
+def like(of: Modality, shape: tuple[int, int, int]) -> Modality:
     """The modality with another shape."""
     return dataclasses.replace(of, shape=shape)
 
