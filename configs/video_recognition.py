@@ -1,37 +1,54 @@
-"""Recognition of a label from a clip: a convolutional network over each frame, then an LSTM over time.
+"""Recognition of a label from a clip by three networks: frame CNN and LSTM, 3-D convolution, factorised attention.
 
     mmgen train --config=configs/video_recognition.py:grid_s1 --workdir=runs/video_recognition_grid_s1
+    mmgen train --config=configs/video_recognition.py:digits,conv3d --workdir=runs/video_recognition_digits
 
-Argument: `scenes` (built in: the direction in which a shape moves, without its sound; the default) or `grid_s1` (the
-first word of a sentence, the command, from the speaker's face and voice). For another label, add it after a comma:
-`grid_s1,digit`. Not measured yet.
+Argument: the data, then after commas another label and a network, in any order.
+
+    scenes        built in: the direction in which a shape moves, without its sound; the default
+    digits        which digit moves, 8 frames at 32 px
+    grid_s1       the first word of a sentence, the command, from the speaker's face and voice
+
+    frame_lstm    a convolutional network over each frame, then an LSTM over time; the default
+    conv3d        convolutions over space and time
+    factorised    attention within each pair of frames, then between the pairs
+
+For another label: `grid_s1,digit`. Not measured yet; `experiments/video_recognition` is the comparison.
 """
 
 from mmgen_jax.config import presets, schema
 
-ARGUMENTS = ("scenes", "grid_s1")
+ARGUMENTS = ("scenes", "grid_s1", "digits,conv3d", "scenes,factorised")
 
-LABEL = {"scenes": "motion", "grid_s1": "command"}
+LABEL = {"scenes": "motion", "digits": "digit", "grid_s1": "command"}
+FIELDS = {"digits": {"video_size": 32}}
 AUGMENT = {
     "scenes": {"video": {"brightness": 0.2}},
+    "digits": {"video": {"reverse": 0.5}},
     "grid_s1": {
         "video": {"flip": 0.5, "crop": 3, "brightness": 0.2},
         "audio": {"gain": 6.0, "shift": 0.1},
     },
 }
 # `readout` is a layer with a kernel for each time step, because the fusion averages over time.
-VIDEO = {"name": "video.frame_lstm", "features": 64, "channels": (16, 32, 64), "readout": 64}
+VIDEO = {
+    "frame_lstm": {"name": "video.frame_lstm", "features": 64, "channels": (16, 32, 64), "readout": 64},
+    "conv3d": {"name": "video.conv3d", "features": 64, "channels": (16, 32, 64), "readout": 64},
+    "factorised": {"name": "video.factorised", "features": 64, "patch_size": 8, "readout": 64},
+}
 AUDIO = {"name": "audio.log_mel_cnn", "features": 64, "channels": (16, 32, 64), "hop_length": 256, "readout": 64}
-ENCODERS = {"scenes": {"video": VIDEO}, "grid_s1": {"video": VIDEO, "audio": AUDIO}}
+SOUNDS = {"scenes": {}, "digits": {}, "grid_s1": {"audio": AUDIO}}
 
 
 def get_config(arg="scenes"):
     config = schema.base()
-    dataset, _, label = arg.partition(",")
-    label = label or presets.choose(dataset, LABEL, "video_recognition")
-    config.data = presets.source(dataset, *presets.choose(dataset, ENCODERS, "video_recognition"), label)
+    dataset, *parts = arg.split(",")
+    label = presets.choose(dataset, LABEL, "video_recognition")
+    network = next((part for part in parts if part in VIDEO), "frame_lstm")
+    label = next((part for part in parts if part and part not in VIDEO), label)
+    config.encoders = {"video": VIDEO[network], **SOUNDS[dataset]}
+    config.data = presets.source(dataset, *config.encoders, label, **FIELDS.get(dataset, {}))
     config.augment = AUGMENT[dataset]
-    config.encoders = ENCODERS[dataset]
     config.fusion = {"name": "concat", "features": 64}
     config.objective = {"name": "recognition", "target": label, "label_smoothing": 0.1}
     config.optimizers = {

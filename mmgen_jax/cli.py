@@ -10,35 +10,20 @@ from absl import app, flags
 
 from mmgen_jax import __version__
 from mmgen_jax.commands import help
-from mmgen_jax.errors import MmgenError
+from mmgen_jax.commands.help import COMMANDS, OPERANDS
+from mmgen_jax.errors import MmgenError, printable
 from mmgen_jax.lookup import nearest
 
-COMMANDS = {
-    "train": "--config=configs/X.py[:ARG] --workdir=DIR [--config.a.b=VALUE …]: a new run, or the one there goes on",
-    "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint\n"
-    "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]\n"
-    "      [--config.data.directory=DIR or data.sets.NAME.directory: the data has moved; other data is refused]",
-    "sample": "--workdir=DIR --out=DIR [--given.NAME=VALUE … --num=16 --seed=0 --first=0]\n"
-    "      draws from conditions given by name:\n"
-    "      a text or @FILE with one a line, a class or its number, else a file; or by kind where one is of that kind:\n"
-    "      [--text=… --image=FILE --audio=FILE --video=FILE]\n"
-    "      [--config.objective.temperature=0.8 …: what objective and representation list as `sampling`]",
-    "retrieve": "--workdir=DIR --out=DIR [--given.NAME=VALUE …, --text=…, … as `sample` does, --num=16]\n"
-    "      of a model that embeds pairs: the nearest held-out examples",
-    "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
-    "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",
-    "sweep": "--sweep=experiments/T/sweep.py --workdir=DIR [--shard=i/n]: the cells of a table that are missing",
-    "configs": "[NAME [--copy]]: the configs of the package, what one expects, or a copy of it in configs/ to change",
-    "compare": "DIR DIR: how the configs of two runs differ, and their metrics side by side",
-    "cache": "[--evict=NAME]: what is kept of decoded data and judges, and removing it",
-    "completion": "bash|zsh|fish: a script by which the shell completes commands, flags and configs",
-    "report": "[--check]: writes the tables of all experiments and the matrix in README.md, or checks them",
-}
-OPERANDS = {"configs": (0, 1), "compare": (2, 2), "completion": (1, 1)}  # fewest, most words after it; others take none
 CONFIG_PREFIX, GIVEN_PREFIX = "--config.", "--given."
 SHORTHANDS = {"text": "a text", "image": "an image file", "audio": "an audio file", "video": "a video file"}
 
 FLAGS = flags.FLAGS
+
+
+def _number(variable: str) -> int | None:
+    return int(value) if (value := os.environ.get(variable, "")).isdigit() else None
+
+
 flags.DEFINE_string(
     "config",
     None,
@@ -63,6 +48,13 @@ flags.DEFINE_string("sweep", None, "sweep: a file `experiments/T/sweep.py`")
 flags.DEFINE_bool("check", False, "report: write nothing, and fail where a page is not current")
 flags.DEFINE_bool("copy", False, "configs: write the config into configs/, to change it")
 flags.DEFINE_string("evict", None, "cache: the name of a cache to remove")
+flags.DEFINE_string(
+    "coordinator",
+    os.environ.get("JAX_COORDINATOR_ADDRESS", ""),
+    "train: HOST:PORT of the first of several processes; `auto` asks SLURM, a TPU slice, Kubernetes or MPI",
+)
+flags.DEFINE_integer("num_processes", _number("JAX_NUM_PROCESSES"), "train: how many processes there are")
+flags.DEFINE_integer("process_id", _number("JAX_PROCESS_ID"), "train: the number of this process, from 0")
 flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")
 
 
@@ -167,7 +159,7 @@ def _main(argv: list[str], changes: dict[str, str], given: dict[str, str]) -> No
 
 
 def _fail(message: str):
-    print("mmgen: " + " ".join(message.splitlines()), file=sys.stderr)
+    print("mmgen: " + printable(" ".join(message.splitlines())), file=sys.stderr)
     sys.exit(1)
 
 
@@ -186,9 +178,13 @@ def _config(changes):
 def _train(changes) -> None:
     _need("config", "workdir")
     from mmgen_jax import evaluate, train
+    from mmgen_jax.training import hosts
 
+    hosts.connect(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     config, workdir = _config(changes), pathlib.Path(os.path.expanduser(FLAGS.workdir))
     train.train(config, workdir)
+    if not hosts.is_first():
+        return
     for target in config.objective.get("targets") or (config.objective.target,):
         for newest in sorted((workdir / "samples").glob(f"*_{target}.*"))[-1:]:
             print(f"samples: {newest}")
@@ -201,7 +197,7 @@ def _evaluate(changes) -> None:
     _need("workdir")
     from mmgen_jax import evaluate
 
-    print(evaluate.table(evaluate.evaluate(FLAGS.workdir, FLAGS.split, changes)))
+    evaluate.evaluate(FLAGS.workdir, FLAGS.split, changes, show=lambda metrics: print(evaluate.table(metrics)))
 
 
 def _sample(changes, given) -> None:

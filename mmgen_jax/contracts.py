@@ -33,7 +33,8 @@ Logits = Annotated[jax.Array, "[B] float32, or [B, *patches] float32: one logit 
 Nats = Annotated[jax.Array, "[B] float32"]
 Vectors = Annotated[jax.Array, "[B, D] float32"]
 
-ABILITIES = ("sample", "reconstruct", "elbo", "embed", "embed_pair", "draw_latent", "to_latent", "from_latent")
+ABILITIES = ("sample", "reconstruct", "elbo", "log_weights", "embed", "embed_pair", "align")
+ABILITIES += ("draw_latent", "to_latent", "from_latent")
 
 
 class Source(Protocol):
@@ -216,7 +217,7 @@ class Representation(Protocol):
 class Objective(Protocol):
     """An objective family; `objectives/<name>.py`, a frozen dataclass `Objective(objectives.parts.family.Family)`.
 
-    `abilities` lists which of the last five methods the family has; each of the others raises ConfigError.
+    `abilities` lists which of the methods after `loss` the family has; each of the others raises ConfigError.
     """
 
     aligned: tuple[str, ...]  # modalities that lie on the target's grid; `sample` reads their picture files at any size
@@ -226,14 +227,10 @@ class Objective(Protocol):
     def targets(self) -> tuple[str, ...]: ...
 
     @property
-    def players(self) -> tuple[str, ...]:
-        """The players in update order; each has an entry in `config.optimizers`."""
-        ...
+    def players(self) -> tuple[str, ...]: ...  # in update order; each has an entry in `config.optimizers`
 
     @property
-    def stages(self) -> tuple[tuple[str, str], ...]:
-        """Pairs (first, second) of players: training of the first ends before the second's begins (`check_stages`)."""
-        ...
+    def stages(self) -> tuple[tuple[str, str], ...]: ...  # (first, second): the first is trained before the second
 
     @property
     def abilities(self) -> frozenset[str]: ...
@@ -256,13 +253,15 @@ class Objective(Protocol):
         """Ability: every target, encoded and decoded again."""
         ...
 
-    def elbo(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Nats:
-        """Ability: a lower bound of the log-likelihood."""
+    def elbo(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Nats: ...  # a lower bound
+
+    def log_weights(
+        self, params: Params, collections: Collections, batch: Batch, rng: Key, num: int = 1, chunk: int = 0
+    ) -> Annotated[jax.Array, "[B, num] float32"]:
+        """Ability: logarithms of p(targets, z) / q(z | targets) for latents z drawn from the posterior."""
         ...
 
-    def embed(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Vectors:
-        """Ability: the conditions as one vector per example."""
-        ...
+    def embed(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Vectors: ...  # of conditions
 
     def embed_pair(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> tuple[Vectors, Vectors]:
         """Ability: one unit vector of the conditions and one of the target per example."""
@@ -281,6 +280,7 @@ class Draw(Protocol):
     def embed(self, batch: Batch) -> np.ndarray: ...
     def embed_pair(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]: ...
     def elbo(self, batch: Batch) -> np.ndarray: ...
+    def log_weights(self, batch: Batch, num: int = 1, chunk: int = 0) -> np.ndarray: ...
 
 
 class Evaluator(Protocol):

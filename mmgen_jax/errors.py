@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """The text with control characters escaped: the name of a file may hold any, and a terminal obeys some."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class MmgenError(Exception):
     """Base class of every error that a user's files, configs or commands can cause."""
 
@@ -35,8 +42,7 @@ class DataError(MmgenError, ValueError):
 
     def __str__(self) -> str:
         file, modality, field, expected, got, advice = self.args
-        line = " ".join(f"{file}: {modality}.{field}: expected {expected}, got {got}; {advice}".split())
-        return line.encode("utf-8", "backslashreplace").decode()  # a file's name need not be UTF-8
+        return printable(" ".join(f"{file}: {modality}.{field}: expected {expected}, got {got}; {advice}".split()))
 
 
 class AbcError(MmgenError, ValueError):
@@ -49,6 +55,10 @@ class Unusable(MmgenError, ValueError):
 
 class CheckpointError(MmgenError, ValueError):
     """A checkpoint that is missing or does not match; the message names the step or the leaf, expected and got."""
+
+
+class DamagedCheckpoint(CheckpointError):
+    """A checkpoint whose files are incomplete, or hold other bits than were saved."""
 
 
 class SweepError(MmgenError, ValueError):
@@ -72,4 +82,12 @@ class NotConverged(MmgenError, ArithmeticError):
 
 
 class NotFinite(MmgenError, FloatingPointError):
-    """A loss, gradient or parameter that is NaN or infinite; the message names step, metric and tensors."""
+    """A loss, gradient or parameter that is NaN or infinite; the message names step, metric and tensors.
+
+    Args:
+      step: the first such step, from 1.
+    """
+
+    def __init__(self, message: str, step: int = 0):
+        super().__init__(message)
+        self.step = step

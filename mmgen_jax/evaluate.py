@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mmgen_jax import lookup
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
+from mmgen_jax.data.cache import disk
 from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.evaluators.judges import files
 from mmgen_jax.evaluators.measures import examples
@@ -152,7 +153,7 @@ def judged_data(config) -> dict[str, Any]:
 def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]]) -> pathlib.Path:
     """Writes `evaluation.json`; entries of the same checkpoint on splits that were not measured now are kept."""
     path = workdir / FILE
-    before = json.loads(path.read_text()) if path.is_file() else {}
+    before = _content(path) if path.is_file() else {}
     if before.get("checkpoint_step") == step:
         measured = {name.partition("/")[0] for name in metrics}
         parts = {name: name.split("/") for name in before["metrics"]}
@@ -160,19 +161,23 @@ def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str,
         metrics = {name: entry for name, entry in before["metrics"].items() if name in kept} | metrics
     about = {"config": config.reference, "data": data.read(workdir).get("fingerprint", "")}
     content = {"checkpoint_step": int(step), **about, "metrics": metrics}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    temporary.replace(path)
+    disk.replace(path, json.dumps(content, indent=2) + "\n")
     return path
 
 
-def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+def evaluate(
+    workdir,
+    split: str = "",
+    changes: Mapping[str, Any] | None = None,
+    show: Callable[[dict[str, dict[str, Any]]], None] = lambda metrics: None,
+) -> dict[str, dict[str, Any]]:
     """Evaluates the newest checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept).
 
     Args:
       changes: changed fields of the config, see `runs.workdir.restore`. With a changed sampling field, nothing is
         written, because the file belongs to the run's own config. With changed places of the data alone, the file is
         written.
+      show: called with the metrics before they are written, which may fail on a full disk.
 
     Raises:
       ConfigError: nothing to measure, or the data differs from the data of the run; see also `restore`.
@@ -184,6 +189,7 @@ def evaluate(workdir, split: str = "", changes: Mapping[str, Any] | None = None)
     data.check(workdir, config)
     config, system, sampler, step = restore(workdir, changes=changes)
     metrics = run(config, system, sampler, split)
+    show(metrics)
     if set(changes or {}) - set(schema.places(config)):
         return metrics
     write(workdir, config, step, metrics)
@@ -213,4 +219,11 @@ def table(metrics: dict[str, dict[str, Any]]) -> str:
 
 
 def read(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
-    return json.loads((workdir / FILE).read_text())["metrics"]
+    return _content(workdir / FILE)["metrics"]
+
+
+def _content(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: expected JSON, got a damaged file; remove it and run mmgen evaluate") from error

@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmgen_jax.config import loading
+from mmgen_jax.data.cache import disk
 from mmgen_jax.errors import MmgenError, SweepError
 from mmgen_jax.results import lines
 from mmgen_jax.results.cells import Cell, load
@@ -100,6 +101,7 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
     """Trains and measures every cell without a line in `results.jsonl`, each in `workdir/<its name>`.
 
     A cell that was interrupted goes on from its newest checkpoint. A cell that fails is reported and the others go on.
+    A cell that another process runs is left to that process.
 
     Args:
       shard: `i/n` runs the cells with the numbers i, i + n, …, counted from 0. Shards may run at once, one process
@@ -124,32 +126,48 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
         if line["steps"] and line["hardware"] == origin["hardware"]:
             times.setdefault(line["config"], []).append(line["seconds"])
     for number, cell in enumerate(cells, 1):
-        done = {line["config_hash"] for line in lines.read(path)}  # another shard may have added to it
-        if cell.config_hash in done:
-            print(f"cell {number} of {len(cells)}: {cell.name} has its line in {path}", flush=True)
-            continue
-        waiting = [c for c in cells[number - 1 :] if not (c.config_hash in done or c.baseline or c.trained)]
-        left = time_left([other.reference for other in waiting], times)
-        print(f"cell {number} of {len(cells)}: {cell.name}; {left}", flush=True)
-        began = time.monotonic()
+        where = f"cell {number} of {len(cells)}"
         try:
-            about = describe(cell) | {"data": _fingerprint(cell)}  # before the run, which reads the data at its start
-            if cell.baseline:
-                measured = _measure(cell)
-            else:
-                measured = (_sample if cell.trained else _train)(cell, workdir / cell.name, origin)
+            with disk.lock(workdir / f".{cell.name}.lock"):
+                _run(cell, where, cells[number - 1 :], path, workdir, origin, times)
+        except disk.Busy as error:
+            print(f"{where}: {cell.name} is run by {error}, and left to it", flush=True)
         except Exception as error:
             if not isinstance(error, MmgenError):
                 traceback.print_exc()
             failed.append(f"{cell.name} ({type(error).__name__}: {' '.join(str(error).split())})")
-            print(f"cell {number} of {len(cells)} failed: {failed[-1]}", flush=True)
-            continue
-        if not (cell.baseline or cell.trained):
-            times.setdefault(cell.reference, []).append(time.monotonic() - began)
-        lines.append(path, {"experiment": file.absolute().parent.name, **about, **origin, **measured})
+            print(f"{where} failed: {failed[-1]}", flush=True)
     if failed:
         raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {'; '.join(failed)}")
     print(f"results: {path}")
+
+
+def _run(
+    cell: Cell,
+    where: str,
+    waiting: Sequence[Cell],
+    path: pathlib.Path,
+    workdir: pathlib.Path,
+    origin: dict[str, str],
+    times: dict[str, list[float]],
+) -> None:
+    """Trains and measures a cell and appends its line, unless the line is there; `waiting` are this and later cells."""
+    done = {line["config_hash"] for line in lines.read(path)}  # another shard may have added to it
+    if cell.config_hash in done:
+        print(f"{where}: {cell.name} has its line in {path}", flush=True)
+        return
+    untrained = [c for c in waiting if not (c.config_hash in done or c.baseline or c.trained)]
+    left = time_left([other.reference for other in untrained], times)
+    print(f"{where}: {cell.name}; {left}", flush=True)
+    began = time.monotonic()
+    about = describe(cell) | {"data": _fingerprint(cell)}  # before the run, which reads the data at its start
+    if cell.baseline:
+        measured = _measure(cell)
+    else:
+        measured = (_sample if cell.trained else _train)(cell, workdir / cell.name, origin)
+    if not (cell.baseline or cell.trained):
+        times.setdefault(cell.reference, []).append(time.monotonic() - began)
+    lines.append(path, {"experiment": path.absolute().parent.name, **about, **origin, **measured})
 
 
 def describe(cell: Cell) -> dict[str, Any]:
@@ -239,7 +257,7 @@ def _origins(workdir: pathlib.Path, now: dict[str, str]) -> dict[str, str]:
     before = json.loads(record.read_text()) if resumed and record.is_file() else []
     starts = [start for start in before if start != now] + [now]
     workdir.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(starts) + "\n")
+    disk.replace(record, json.dumps(starts) + "\n")
     return {key: " + ".join(dict.fromkeys(start[key] for start in starts)) for key in now}
 
 

@@ -1,11 +1,11 @@
-"""The train loop: restore the newest checkpoint, then for every step evaluate, save, take a batch, step, log."""
+"""The train loop: restore the newest checkpoint, then for every step take a batch, step, log, save and measure."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import functools
-import time
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -13,18 +13,18 @@ import jax
 import numpy as np
 
 from mmgen_jax import check_data, contracts, evaluate
-from mmgen_jax.config import without_data
+from mmgen_jax.config import schema, without_data
 from mmgen_jax.config.system import System, build_system, open_source
 from mmgen_jax.data import pipeline
-from mmgen_jax.errors import ConfigError, NotFinite
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, check_batch
-from mmgen_jax.runs import init_from, samples
+from mmgen_jax.runs import bad_batch, init_from, samples
 from mmgen_jax.runs.sampler import Sampler
-from mmgen_jax.runs.workdir import check_place, create_state, prepare_workdir
+from mmgen_jax.runs.workdir import alone, check_place, create_state, prepare_workdir
 from mmgen_jax.train_step import active_players, steps, train_step
-from mmgen_jax.training import checkpoint, metric_writer, parallel
+from mmgen_jax.training import checkpoint, collapse, hosts, log_window, metric_writer, parallel, stopping
 from mmgen_jax.training.optimizers import check_stages, check_warmups
-from mmgen_jax.training.progress import Progress, processor_seconds
+from mmgen_jax.training.progress import Progress
 from mmgen_jax.training.state import TrainState, averaged
 
 
@@ -54,6 +54,7 @@ def prepare(config, begun: bool = False) -> Prepared:
     label_preserving = tuple(getattr(source, "label_preserving", ()))
     system = build_system(config, source.modalities, label_preserving=label_preserving)
     layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
+    layout.check_parts(every.batch_size, schema.optional(config, "train", "accumulate"))
     check_schedule(config, system)
     if not begun:
         check_warmups(system.optimizers)
@@ -69,6 +70,7 @@ def prepare(config, begun: bool = False) -> Prepared:
     return Prepared(source, system, layout, create, abstract, measures, shown)
 
 
+@hosts.ending()
 def train(config, workdir) -> TrainState:
     """Trains `config` to `config.train.steps`, from the newest checkpoint in `workdir` or from the start.
 
@@ -85,32 +87,60 @@ def train(config, workdir) -> TrainState:
     ready = prepare(config, begun=(workdir / "config.json").is_file())
     source, system, layout = ready.source, ready.system, ready.layout
     with contextlib.ExitStack() as stack:
+        hosts.first(lambda: stack.enter_context(alone(workdir)))
         batches = make_batches(source, config, layout, stack)
-        prepare_workdir(workdir, config, source)
+        hosts.first(lambda: prepare_workdir(workdir, config, source))
         checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
-        start = checkpoints.latest_step() or 0
-        if start:
-            state, data_state = checkpoints.restore(start, ready.abstract)
+        stack.enter_context(hosts.ending())  # before the other processes are waited for
+        start, unreported = 0, None
+        if found := checkpoints.restore_newest(ready.abstract):
+            start, state, data_state = found
+            unreported = data_state.pop(log_window.KEY, None)
             batches.set_state(data_state)
         else:
             state = init_from.load(layout.init(ready.create), system.init_from)
-        writer = stack.enter_context(metric_writer.MetricWriter(workdir, start))
-        progress = stack.enter_context(Progress(every.steps, start))
+        writer = stack.enter_context(metric_writer.MetricWriter(workdir, start, hosts.is_first()))
+        progress = stack.enter_context(Progress(every.steps, start, hosts.output()))
         progress.write(summary(config, state, layout, start))
         for line in check_data.notes(source, "layout_found"):
             progress.write(f"data: {line}")
         for line in check_data.notes(source, "warnings"):
             progress.write(f"WARNING {line}")
+        for line in system.objective.warnings(source):
+            progress.write(f"WARNING {line}")
+        skips = schema.optional(config, "train", "skip_bad_steps")
         step_fn = functools.partial(
             train_step,
             objective=system.objective,
             optimizers=system.optimizers,
             seed=config.seed,
             augment=system.augment,
+            accumulate=schema.optional(config, "train", "accumulate"),
+            skip_bad=skips > 0,
+            rematerialise=schema.optional(config, "train", "rematerialise"),
         )
         sampler = Sampler(system, layout, every.batch_size, config.seed)
-        pending, since, spent = [], time.monotonic(), processor_seconds()
+        step, watch = start, collapse.Watch()
+        window = log_window.LogWindow(every.steps_per_call, unreported, skips)
+        minutes = stopping.Clock(schema.optional(config, "train", "checkpoint_minutes"))
+        # What was due where the run resumes was done before it ended, unless its files are missing.
+        sampled, measured = hosts.broadcast([samples.are_saved(workdir, start), writer.has_evaluation(start)])
 
+        def save() -> None:
+            """Saves state, data position and unreported metrics, which belong to one step, unless they are saved."""
+            if step > checkpoints.newest:
+                window.check(step, state, checkpoints.newest)
+                unreported = window.get_state(batches.waited())
+                checkpoints.save(step, state, {**batches.get_state(), **unreported})
+                minutes.restart()
+
+        def is_due(interval: int) -> bool:
+            """Whether an action that repeats every `interval` steps (0: never) is due; all are due at the last step."""
+            return step > 0 and (step >= every.steps or (interval > 0 and step % interval == 0))
+
+        arm = stack.enter_context(stopping.handled())
+        stack.enter_context(bad_batch.kept(workdir, source, config, progress.write))
+        stack.enter_context(stopping.saved(save, checkpoints.wait, lambda: step, progress.write))
         loop = steps(
             layout.compile_step(step_fn, state, every.steps_per_call),
             state,
@@ -121,49 +151,37 @@ def train(config, workdir) -> TrainState:
             players=lambda step: active_players(step, system.optimizers, system.objective.players),
         )
         for step, state, metrics in loop:
-            last = step >= every.steps
             if metrics is not None:
-                pending.append(metrics)
-                if step % every.log_steps == 0 or last or step % every.checkpoint_steps == 0:
-                    means, not_finite = metric_writer.summarise(pending)
-                    if not_finite is not None:
-                        raise NotFinite(diagnosis(not_finite, step, len(pending), every.steps_per_call, state))
-                    now, used = time.monotonic(), processor_seconds()
-                    means["steps_per_second"] = len(pending) * every.steps_per_call / (now - since)
-                    means["data_wait"] = batches.waited() / (now - since)  # share of the time spent waiting for data
-                    means["processor_seconds"] = used - spent
+                arm()
+                window.add(metrics)
+                if is_due(every.log_steps) or is_due(every.checkpoint_steps):
+                    means = window.close(step, state, checkpoints.newest, batches.waited())
                     writer.write(step, means)
                     progress.update(step, means)
-                    pending, since, spent = [], now, used
+                    for line in watch.warnings(step, means):
+                        progress.write(line)
+                    # Saved first: whatever happens to the samples and the evaluation, the run goes on from here.
+                    if is_due(every.checkpoint_steps) or minutes.passed():
+                        save()
                 else:
                     progress.update(step)
+                if hosts.stop_at(step):
+                    raise SystemExit(128 + signal.SIGTERM)
 
-            if last and step > start:
-                # Save before the evaluation, so that a failed evaluation does not lose the trained state.
-                checkpoints.save(step, state, batches.get_state())
-            if is_due(step, start, every.sample_steps, last):
+            if is_due(every.sample_steps) and not (step == start and sampled):
+                window.check(step, state, checkpoints.newest)
                 paths = samples.save_all(workdir, step, ready.shown, sampler.load(*averaged(state)))
                 writer.write_samples(step, paths)
             # A finished run that is started again is evaluated again: the config's evaluators may have changed.
-            if (last or is_due(step, start, every.eval_steps, last)) and config.evaluators:
+            known = step == start and measured
+            if config.evaluators and is_due(every.eval_steps) and (step >= every.steps or not known):
+                window.check(step, state, checkpoints.newest)
                 results = evaluate.run(config, system, sampler.load(*averaged(state)), built=ready.measures)
-                evaluate.write(workdir, config, step, results)
-                if step > start:
-                    known = {name: entry["value"] for name, entry in results.items() if entry["value"] is not None}
-                    writer.write(step, known)
-            if not last and is_due(step, start, every.checkpoint_steps, last):
-                # State and data position are saved together, before the next batch is taken, so a resume is exact.
-                checkpoints.save(step, state, batches.get_state())
+                hosts.first(functools.partial(evaluate.write, workdir, config, step, results))
+                if not known:
+                    values = {name: entry["value"] for name, entry in results.items() if entry["value"] is not None}
+                    writer.write(step, values)
     return state
-
-
-def is_due(step: int, start: int, interval: int, last: bool) -> bool:
-    """Whether an action that repeats every `interval` steps (0: never) is due at `step`.
-
-    No action is due at the step where a run starts or resumes; every action is due at the last step. The actions at a
-    checkpoint's step come before the checkpoint is saved, so a resumed run does not repeat them.
-    """
-    return step > start and (last or (interval > 0 and step % interval == 0))
 
 
 def check_schedule(config, system) -> None:
@@ -199,6 +217,8 @@ def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.Ex
         seed=config.seed,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
+        steps=steps,
+        check=functools.partial(check_batch, modalities=source.modalities),
     )
     return stack.enter_context(contextlib.closing(pipeline.prefetch_to_device(batches, put)))
 
@@ -207,29 +227,8 @@ def summary(config, state, layout: parallel.Parallel, start: int) -> str:
     """The first line of a run: config, parameters of each player, devices, and the step of a resumed run."""
     sizes = {p: sum(leaf.size for leaf in jax.tree.leaves(tree)) for p, tree in state.params.items()}
     count = ", ".join(f"{player} {size / 1e6:.2f} M" for player, size in sizes.items())
-    where = f"{layout.num_devices} × {jax.devices()[0].platform}, {layout.mode}"
+    held = layout.bytes_held(state) / 2**20
+    processes = f" in {jax.process_count()} processes" if hosts.several() else ""
+    where = f"{layout.num_devices} × {jax.devices()[0].platform}{processes}, {layout.mode}"
     resumed = f"; resuming at step {start}" if start else ""
-    return f"{config.reference or 'config'}: parameters {count}; on {where}{resumed}"
-
-
-def diagnosis(not_finite: tuple[int, str], step: int, calls: int, steps_per_call: int, state) -> str:
-    """The message of NotFinite: the first step and metric that were not finite, and the state's non-finite tensors.
-
-    Args:
-      not_finite: `(offset, metric)` from `metric_writer.summarise`.
-      step: the step at which the loop noticed, `calls` calls of `steps_per_call` steps after the previous log step.
-    """
-    offset, name = not_finite
-    first = step - calls * steps_per_call + offset + 1
-    bad = [
-        jax.tree_util.keystr(path)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
-        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(np.asarray(leaf)).all()
-    ]
-    tensors = (
-        f"{len(bad)} tensors of the state are not finite by step {step}, first {bad[0]}" if bad else "none in the state"
-    )
-    return (
-        f"step {first}: {name} is not finite; {tensors}. The newest checkpoint is older than this step; lower the "
-        "learning rate or set optimizers.<player>.clip_norm, in a new --workdir, or look at that step's batch"
-    )
+    return f"{config.reference or 'config'}: parameters {count}; state {held:,.1f} MiB a device; on {where}{resumed}"

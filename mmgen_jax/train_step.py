@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,12 +11,13 @@ import jax.numpy as jnp
 import optax
 
 from mmgen_jax.modalities.modality import Batch
-from mmgen_jax.networks.layers import mapped
-from mmgen_jax.networks.layers.randomness import example_keys
+from mmgen_jax.networks.layers import mapped, randomness
+from mmgen_jax.training import stopping
 from mmgen_jax.training.optimizers import Optimizer
 from mmgen_jax.training.state import TrainState, merge, split
 
 AUGMENT = 0xA06
+SKIPPED = "skipped_steps"
 
 
 def train_step(
@@ -27,11 +29,22 @@ def train_step(
     seed: int,
     players: tuple[str, ...],
     augment: Callable[[Batch, jax.Array], Batch] | None = None,
+    accumulate: int = 1,
+    rematerialise: bool = False,
+    skip_bad: bool = False,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Updates each of `players` once, in order; a later player sees the new parameters of the earlier players.
 
     All randomness is a function of (seed, step), so a resume needs no saved key. Every player gets the same key:
     players that draw the same noise see the same samples, and XLA computes those samples once.
+
+    Args:
+      accumulate: the loss and its gradient are taken of so many parts of the batch, one after the other, and averaged:
+        less memory for the same batch. The random draws are those of the whole batch. What compares examples (batch
+        statistics, in-batch negatives, the share of masked examples) sees one part.
+      rematerialise: the backward pass computes activations again in place of keeping them; products of matrices stay.
+      skip_bad: a step with a metric that is NaN or infinite changes nothing but the number of the step; the metric
+        `SKIPPED` is 1 in such a step, else 0.
 
     Returns:
       `(state, metrics)`, with metrics `{"<player>/<name>": []}` averaged over the global batch: `loss`, `grad_norm`,
@@ -42,14 +55,17 @@ def train_step(
     if augment is not None:
         batch_size = next(iter(batch.values())).shape[0]
         # The objectives split `rng`; `fold_in` keeps the augmentation's keys distinct from the objectives' keys.
-        batch = augment(batch, example_keys(jax.random.fold_in(rng, AUGMENT), batch_size))
+        batch = augment(batch, randomness.example_keys(jax.random.fold_in(rng, AUGMENT), batch_size))
     metrics = {}
     for player in players:
 
-        def loss(player_params, player=player, params=params, collections=merge(stats, buffers)):
-            return objective.loss(player, params | {player: player_params}, collections, batch, rng, state.step)
+        def loss(player_params, collections, rows, player=player, params=params):
+            return objective.loss(player, params | {player: player_params}, collections, rows, rng, state.step)
 
-        (value, (collections, details)), grads = jax.value_and_grad(loss, has_aux=True)(params[player])
+        if rematerialise:
+            loss = jax.checkpoint(loss, policy=jax.checkpoint_policies.dots_saveable)
+        gradient = accumulated(jax.value_and_grad(loss, has_aux=True), accumulate)
+        (value, (collections, details)), grads = gradient(params[player], merge(stats, buffers), batch)
         stats, buffers = split(collections)
         grads, stats, details = mapped.mean((grads, stats, {"loss": value} | details))
         updates, opt[player] = optimizers[player].transform.update(grads, opt[player], params[player])
@@ -64,7 +80,41 @@ def train_step(
             decay = jnp.minimum(optimizers[player].ema_decay, (1.0 + since) / (10.0 + since))
             live = {"params": params[player], "stats": stats[player]}
             ema[player] = optax.incremental_update(live, ema[player], 1.0 - decay)
-    return TrainState(state.step + 1, params, stats, buffers, opt, ema), metrics
+    after = TrainState(state.step + 1, params, stats, buffers, opt, ema)
+    if skip_bad:
+        finite = jnp.all(jnp.stack([jnp.isfinite(metric).all() for metric in metrics.values()]))
+        unchanged = dataclasses.replace(state, step=after.step)
+        after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, unchanged)
+        metrics[SKIPPED] = 1.0 - finite
+    return after, metrics
+
+
+def accumulated(gradient: Callable[..., Any], parts: int) -> Callable[..., Any]:
+    """`gradient(params, collections, batch)`, a `value_and_grad` with collections and metrics, by parts of the batch.
+
+    Part j holds the rows j, j + parts, …, so that every device has its share of each part. Collections go from part to
+    part; value, metrics and gradients are means over the parts.
+    """
+    if parts == 1:
+        return gradient
+
+    def by_parts(params, collections, batch):
+        size = next(iter(batch.values())).shape[0] // parts
+        first = mapped.index() * size * parts
+
+        def one(collections, part):
+            number, rows = part
+            places = first + number + parts * jnp.arange(size)
+            with randomness.numbered(jnp.stack([jnp.zeros(size, jnp.int32), places], axis=1)):
+                (value, (collections, details)), grads = gradient(params, collections, rows)
+            return collections, (value, details, grads)
+
+        rows = {name: array.reshape(size, parts, *array.shape[1:]).swapaxes(0, 1) for name, array in batch.items()}
+        collections, outputs = jax.lax.scan(one, collections, (jnp.arange(parts), rows))
+        value, details, grads = jax.tree.map(lambda leaf: leaf.mean(0), outputs)
+        return (value, (collections, details)), grads
+
+    return by_parts
 
 
 def active_players(step: int, optimizers: Mapping[str, Optimizer], players: tuple[str, ...]) -> tuple[str, ...]:
@@ -87,6 +137,8 @@ def steps(
     A batch is taken only when the caller asks for the next item. State and data position therefore belong to the same
     step whenever the caller saves them. The next call gets the state's buffers (donation): copy a state to keep it.
 
+    Between two calls, `stopping.check` ends the loop where a signal has asked for it.
+
     Args:
       compiled: `(state, batch, players) -> (state, metrics)`; where `players` is None, `(state, batch) -> …`.
       per_call: number of steps in one call of `compiled`.
@@ -95,6 +147,7 @@ def steps(
     step, metrics = start, None
     yield step, state, metrics
     while step < stop:
+        stopping.check()
         arguments = (players(step),) if players else ()
         state, metrics = compiled(state, next(batches), *arguments)
         step += per_call

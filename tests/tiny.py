@@ -16,7 +16,7 @@ import numpy as np
 from absl.testing import flagsaver
 
 from mmgen_jax import cli, lookup
-from mmgen_jax.config import schema
+from mmgen_jax.config import networks, schema
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.data import pipeline
 from mmgen_jax.modalities.modality import Modality, check_batch
@@ -31,9 +31,12 @@ PARTS |= {"target_encoder": "encoders"}
 # The largest value that a field of a component or a data source keeps. All widths get the same, so those that had to be
 # equal still are, and 16 is divided by every usual number of heads. A tuple keeps its length: it may set the depth.
 MAX_VALUE = {
-    **dict.fromkeys(("features", "width", "max_width", "hidden", "hidden_features", "channels", "latent_dim"), 16),
+    **dict.fromkeys(
+        ("features", "width", "max_width", "hidden", "hidden_features", "channels", "latent_dim", "private_dim"), 16
+    ),
     **dict.fromkeys(("num_layers", "space_layers", "time_layers", "num_blocks", "num_queries", "num_bottlenecks"), 2),
     **{"num_train": 64, "num_test": 16, "num_compositional": 16, "num_frames": 4, "audio_seconds": 0.25},
+    "segment": 1024,
 }
 
 
@@ -42,8 +45,8 @@ def shrink(config, **train):
     small = config.copy_and_resolve_references()
     with small.unlocked():
         for part, package in PARTS.items():
-            if small.get(part):
-                _shrink(small[part], lookup.find(package, small[part].name))
+            for fields in networks.groups(small, part).values():
+                _shrink(fields, lookup.find(package, fields.name))
         _shrink_representation(small.get("representation"))
         for encoder in small.encoders.values():
             _shrink(encoder, lookup.find("encoders", encoder.name))

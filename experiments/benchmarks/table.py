@@ -8,8 +8,9 @@ TITLE = "Benchmarks"
 ABOUT = """
 First table: a DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, in
 milliseconds of processor time with the ratio to `xla`; a column for each program that can run the convolutions. Then
-single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Last table:
-the share of the training time that is spent waiting for data, for each pass over the data.
+single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
+the share of the training time that is spent waiting for data, for each pass over the data. Last tables: seconds from a
+command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages.
 """
 FOLDER = pathlib.Path(__file__).parent
 LAYER_PROGRAMS = ("xla", "exchange", "matmul", "frames", "auto")
@@ -62,8 +63,30 @@ def waits() -> str:
     return _markdown(rows) + f"\n\nHardware: {hardware}."
 
 
+def starts() -> str:
+    """The tables of start-up times and of huge pages, from the newest line of each config."""
+    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/startup"}
+    if not newest:
+        return ""
+    head = ("command", "cold, s", "warm, s", "load", "commit")
+    times = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    pages = [("config", "steps/s", "steps/s with huge pages", "ratio", "load", "commit"), ["---"] + ["---:"] * 5]
+    for config, line in newest.items():
+        entry, last = line["metrics"], [str(line["metrics"]["load_average"]), line["commit"]]
+        if "gain" in entry:
+            rates = [entry["without/steps_per_second"], entry["with/steps_per_second"], entry["gain"]]
+            pages.append([f"`{config}`", *map(str, rates), *last])
+            continue
+        for key, what in (("first_step_s", "train, to the first step"), ("sample_s", "sample, 16 pictures")):
+            times.append(
+                [f"`{config}`: {what}", *(f"{entry[f'{state}/{key}']:.1f}" for state in ("cold", "warm")), *last]
+            )
+    hardware = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
+    return f"{_markdown(times)}\n\n{_markdown(pages)}\n\nHardware: {hardware}."
+
+
 def tables() -> str:
-    return f"{steps()}\n\n{layers()}\n\n{waits()}"
+    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts())))
 
 
 def _markdown(rows) -> str:

@@ -55,6 +55,9 @@ class BaselineSampler:
     def elbo(self, batch) -> np.ndarray:
         self._lacks("likelihood", "likelihood")
 
+    def log_weights(self, batch, num: int = 1, chunk: int = 0) -> np.ndarray:
+        self._lacks("likelihood", "importance_likelihood")
+
     def _lacks(self, what: str, evaluator: str) -> NoReturn:
         name = type(self).__module__.rpartition(".")[2]
         raise ConfigError(f"baseline {name}: it has no {what}; use a config without the evaluator `{evaluator}`")

@@ -1,7 +1,7 @@
-"""The `mmgen cache` command: what was decoded and kept, how much room it takes, and taking it away.
+"""The `mmgen cache` command: what was decoded, compiled and kept, how much room it takes, and taking it away.
 
-Decoded data and trained judges are made again when they are next asked for. `prepared` is made by `mmgen prepare-data`,
-which may need a network.
+Decoded data, compiled programs and trained judges are made again when they are next asked for. `prepared` is made by
+`mmgen prepare-data`, which may need a network.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from mmgen_jax.lookup import nearest
 
 
 def entries() -> dict[str, list[pathlib.Path]]:
-    """`{name: files}` of what this package keeps: folders in the cache with decoded arrays, judges or data of TFDS."""
+    """`{name: files}` of what this package keeps: decoded arrays, judges, compiled programs, data of TFDS."""
     root, found = arrays.cache_dir(), {}
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if not folder.is_dir() or folder.name.startswith("."):
             continue
         files = [file for file in folder.rglob("*") if file.is_file()]
-        if any(file.name == "meta.json" or file.suffix == ".npz" for file in files) or folder.name == "tfds":
+        if any(file.name == "meta.json" or file.suffix == ".npz" for file in files) or folder.name in (
+            "tfds",
+            "compiled",
+        ):
             found[folder.name] = files
     return found
 

@@ -19,13 +19,19 @@ BY_TYPE = {str: "", int: 0, float: 0.0, bool: False, tuple: (), collections.abc.
 SIMPLE = (bool, int, float, str, tuple)
 
 
-def package(path: Sequence[str]) -> str | None:
-    """The package whose component stands at a place: `("encoders", "text")` is of `encoders`."""
+def package(path: Sequence[str], node: Config | None = None) -> str | None:
+    """The package whose component stands at a place: `("encoders", "text")` is of `encoders`.
+
+    Args:
+      node: the group there; a network of one of several targets, `("generator", "image")`, is known by its `name`.
+    """
     if path and path[0] == "representation":
         return schema.REPRESENTATION_PACKAGES.get(path[-1], "representations")
     if is_set(path):
         return "data"
     depth = 2 if path and path[0] in GROUPED else 1
+    if path and path[0] in schema.NETWORKS and len(path) == 2:
+        return schema.NETWORKS[path[0]] if node is not None and "name" in node else None
     return schema.PACKAGES.get(path[0]) if len(path) == depth else None
 
 
@@ -44,11 +50,13 @@ def fields(path: Sequence[str], node: Config) -> dict[str, Any]:
     """
     if not path:
         return {"aligned": ()}
+    if tuple(path) in {(part,) for part in schema.OPTIONAL}:
+        return dict(schema.OPTIONAL[path[0]])
     if path[0] == "optimizers" and len(path) == 2:
         from mmgen_jax.training import optimizers  # it imports jax, and a command that only reads configs need not
 
         return optimizers.settable(node.get("name", ""))
-    if (kind := package(path)) and "name" in node:
+    if (kind := package(path, node)) and "name" in node:
         return component(kind, node["name"]) | placed(path)
     return {}
 
@@ -83,7 +91,7 @@ def component(kind: str, name: str) -> dict[str, Any]:
 
 def alternatives(path: Sequence[str], node: Config, field: str) -> tuple[type, ...]:
     """The types of a field that takes one number or several (`float | tuple[float, float]`); () for other fields."""
-    if not (kind := package(path)) or "name" not in node:
+    if not (kind := package(path, node)) or "name" not in node:
         return ()
     known = ranges.annotation(lookup.find(kind, node["name"]), field)
     if typing.get_origin(known) not in (typing.Union, types.UnionType):

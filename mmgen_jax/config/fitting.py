@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 
 from mmgen_jax import lookup
+from mmgen_jax.config import networks
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import kinds
@@ -16,7 +17,9 @@ FORMS = {
     "latent": "a latent or aligned sources (conv, temporal, translation, …)",
     "tokens": "tokens of an encoder (grid)",
     "noisy": "a noisy grid and its time (unet, dit)",
-    "ids": "ids (transformer, recurrent)",
+    "frames": "the frame before (tacotron)",
+    "ids": "ids (transformer, recurrent, wavenet)",
+    "invertible": "a target, which it maps to noise and back (waveglow)",
 }
 
 
@@ -49,19 +52,24 @@ def _reads(folder: str, kind: str) -> bool:
 
 def check_generator(config: Config) -> None:
     """Raises ConfigError for a generator of another form than the objective calls."""
-    if not config.get("generator"):
+    if not (generators := networks.groups(config, "generator")):
         return
     wanted = getattr(lookup.find("objectives", config.objective.name), "generator_form", "")
-    if wanted and (got := form(lookup.find("generators", config.generator.name))) != wanted:
-        raise ConfigError(
-            f"config.generator: objective {config.objective.name!r} calls a generator with {FORMS[wanted]}, and "
-            f"{config.generator.name!r} starts from {FORMS[got]}; choose another config.generator.name"
-        )
+    for place, fields in generators.items():
+        if wanted and (got := form(lookup.find("generators", fields.get("name")))) != wanted:
+            raise ConfigError(
+                f"{place}: objective {config.objective.name!r} calls a generator with {FORMS[wanted]}, and "
+                f"{fields.name!r} starts from {FORMS[got]}; choose another {place}.name"
+            )
 
 
 def form(generator: type) -> str:
     """The form of a generator, a key of FORMS, by its methods and the names of its arguments."""
     if hasattr(generator, "init_cache"):
         return "ids"
+    if hasattr(generator, "init_state"):
+        return "frames"
+    if hasattr(generator, "inverse"):
+        return "invertible"
     names = list(inspect.signature(generator.__call__).parameters)
     return "noisy" if "time" in names else "tokens" if "tokens" in names else "latent"

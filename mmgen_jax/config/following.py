@@ -7,10 +7,9 @@ from typing import Any
 
 from mmgen_jax import lookup
 from mmgen_jax.config import declared
-from mmgen_jax.config.schema import PARTS, Config
+from mmgen_jax.config.schema import NETWORKS, PARTS, Config
 from mmgen_jax.data import derived
 
-NETWORKS = ("target_encoder", "generator", "discriminator")
 Say = Callable[[str], None]
 
 

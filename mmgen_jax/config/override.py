@@ -52,7 +52,7 @@ def _change(config: Config, key: str, value: Any, changes: Mapping[str, Any], sa
         if not isinstance(inner, ml_collections.ConfigDict):
             raise ConfigError(f"config.{key}: {'.'.join(here)} is a value, it has no fields")
         node = inner
-    has_name = declared.package(path) or path[:1] == ["optimizers"]
+    has_name = declared.package(path, node) or path[:1] == ["optimizers"]
     if field == "name" and has_name and isinstance(value, str) and value != node.get("name"):
         following.switch(node, path, value, say)
         return

@@ -31,6 +31,7 @@ SIZES = {
     "image": ("image_size",),
     "video": ("image_size", "num_frames"),
     "audio": ("audio_seconds", "sample_rate"),
+    "text": ("text_unit",),
 }
 NOT_OF_ALL = ("flip", "reverse", "hue", "saturation", "zoom")
 MIN_BATCH = 8
@@ -252,8 +253,9 @@ def _keep(evaluator: Any, held: Held) -> bool:
     cls = lookup.find("evaluators", evaluator.name)
     if getattr(cls, "of_set", "") or held.splits.count("test") < 2:
         return False
-    if "splits" in evaluator:
-        del evaluator["splits"]
+    for field in ("splits", "outside"):  # an outside recogniser knows the grammar of the config's own set
+        if field in evaluator:
+            del evaluator[field]
     fields = {field.name: field.default for field in dataclasses.fields(cls)}
     label = evaluator.get("label", fields.get("label"))
     if label and "label" in fields and label not in held.kinds:

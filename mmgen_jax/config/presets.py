@@ -71,14 +71,25 @@ def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bo
 
 
 def enlarged(config: Config, changes: Mapping[str, Any]) -> Config:
-    """A copy sized for one accelerator: 64 px, batches of 256, bfloat16, and `changes` as `override` takes them."""
-    size = {"dtype": "bfloat16", "train.batch_size": 256}
+    """A copy sized for one accelerator: 64 px, batches of 256, bfloat16, and `changes` as `override` takes them.
+
+    The data of a config without pictures keeps its fields.
+    """
+    size: dict[str, Any] = {"dtype": "bfloat16", "train.batch_size": 256}
+    if not shows_pictures(config):
+        return override(config, size | dict(changes))
     clips = config.data.name == "digits" and "image" not in config.data.get("names", ("image",))
-    sides = {"video_size": 64} if clips else {"image_size": 64}
+    sides: dict[str, Any] = {"video_size": 64} if clips else {"image_size": 64}
     if config.data.name == "digits" and not clips:
         sides = DIGITS_64
     size |= {f"data.{field}": value for field, value in sides.items()}
     return override(config, size | dict(changes))
+
+
+def shows_pictures(config: Config) -> bool:
+    """Whether a config reads pictures or clips from a data set that names its modalities after their kinds."""
+    names = config.data.get("names", ())
+    return not names or not set(names) <= {"text", "audio"}
 
 
 def target_judges(dataset: str, target: str, conditions: tuple[str, ...]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from mmgen_jax.config import ranges
-from mmgen_jax.config.ranges import Count, Interval, Seed, Share, Size, Steps, TopShare
+from mmgen_jax.config.ranges import Count, Interval, NotNegative, Seed, Share, Size, Steps, TopShare
 
 # An `ml_collections.ConfigDict`, whose fields are attributes of any type: `config.train.steps`.
 Config: TypeAlias = Any
@@ -49,6 +49,7 @@ MAY_CHANGE = (
     "train.log_steps",
     "train.eval_steps",
     "train.checkpoint_steps",
+    "train.checkpoint_minutes",
     "train.sample_steps",
     "train.num_samples",
 )
@@ -85,6 +86,23 @@ def base() -> Config:
     )
 
 
+# Fields that a config may set beside those of `base`, and the values that hold where it does not. They are written only
+# where they are set, so that the hash of every other config stays as it is.
+OPTIONAL: Mapping[str, Mapping[str, Any]] = {
+    "train": {
+        "checkpoint_minutes": 0.0,  # also save at the first log step after so many minutes; 0: by steps alone
+        "accumulate": 1,  # parts of a batch, whose gradients are averaged
+        "skip_bad_steps": 0,  # so many steps of a run may be NaN or infinite; they change nothing
+        "rematerialise": False,  # compute activations again in the backward pass
+    },
+}
+
+
+def optional(config: Config, part: str, field: str) -> Any:
+    """The value of a field of OPTIONAL."""
+    return config[part].get(field, OPTIONAL[part][field])
+
+
 # The ranges of the numbers that belong to no component.
 RANGES: Mapping[str, Mapping[str, Any]] = {
     "": {"seed": Seed},
@@ -94,6 +112,9 @@ RANGES: Mapping[str, Mapping[str, Any]] = {
         "num_samples": Size,
         **dict.fromkeys(("steps", "log_steps", "checkpoint_steps"), Interval),
         **dict.fromkeys(("sample_steps", "eval_steps"), Steps),
+        "checkpoint_minutes": NotNegative,
+        "accumulate": Size,
+        "skip_bad_steps": Steps,
     },
     "parallel": {"fsdp": Size, "num_devices": Count},
     "data": {"fraction": TopShare},
@@ -146,5 +167,7 @@ PACKAGES = {
     "objective": "objectives",
     "evaluators": "evaluators",
 }
+# Of these, the networks of the targets (`config/networks.py`).
+NETWORKS = {part: PACKAGES[part] for part in ("target_encoder", "generator", "discriminator")}
 # The same for the networks of a representation; `of` is another representation.
 REPRESENTATION_PACKAGES = {"encoder": "encoders", "decoder": "generators"}

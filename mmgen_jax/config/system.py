@@ -11,8 +11,8 @@ import ml_collections
 import numpy as np
 
 from mmgen_jax import contracts, lookup
-from mmgen_jax.config import fitting, ranges, schema
-from mmgen_jax.config.schema import DTYPES, PLACEMENT, PLACES, REPRESENTATION_PACKAGES, Config
+from mmgen_jax.config import fitting, networks, ranges, schema
+from mmgen_jax.config.schema import DTYPES, NETWORKS, PLACEMENT, PLACES, REPRESENTATION_PACKAGES, Config
 from mmgen_jax.data import derived, subset
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
@@ -125,30 +125,30 @@ def build_system(
     representations = _representations(config, targets, common)
     target = next(iter(targets.values()))
     representation = representations[names[0]]
-    facts = common | _facts(target) | _space_facts((representation or target).space)
-    networks = {
+    spaces = {name: (representations[name] or modality).space for name, modality in targets.items()}
+    facts = {name: common | _facts(targets[name]) | _space_facts(space) for name, space in spaces.items()}
+    parts = {part: networks.build(package, config, part, facts, spaces) for part, package in NETWORKS.items()}
+    context = {
         "target": names[0],
         "modality": target,
         "modalities": modalities,
         "conditioner": _conditioner(config, modalities, common),
         "representation": representation,
         "representations": representations,
-        "target_encoder": _optional("encoders", config, "target_encoder", facts),
-        "generator": _optional("generators", config, "generator", facts),
-        "discriminator": _optional("discriminators", config, "discriminator", facts),
+        **parts,
     }
-    networks = {key: value for key, value in networks.items() if value is not None}
-    objective = lookup.build("objectives", config.objective, "config.objective", **networks)
+    context = {key: value for key, value in context.items() if value is not None}
+    objective = lookup.build("objectives", config.objective, "config.objective", **context)
     taken = {field.name for field in dataclasses.fields(objective)}
     taken |= {"target", "modality", "modalities", "representations"}
-    if unused := sorted(set(networks) - taken):
+    if unused := sorted(set(context) - taken):
         part = "encoders" if unused[0] == "conditioner" else unused[0]
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")
     if representation is not None and not objective.takes_representation:
         raise ConfigError(f"config.representation: objective {config.objective.name!r} has no use for it; take it out")
     kept = tuple(config.objective[field] for field in ("known", "hole") if config.objective.get(field))
     conditions = tuple(dict.fromkeys((*_reads(config).values(), *_aligned(config), *kept)))
-    if len(targets) == 1 and names[0] in conditions and "sample" in objective.abilities and "generator" in networks:
+    if len(targets) == 1 and names[0] in conditions and "sample" in objective.abilities and "generator" in context:
         raise ConfigError(f"config.encoders: {names[0]!r} is the target and cannot be a condition of itself")
     return System(
         objective,
@@ -258,10 +258,6 @@ def _dropout(config) -> float | dict[str, float]:
             f"config.fusion.modality_dropout: no encoder {unknown[0]!r}; there are: {', '.join(config.encoders)}"
         )
     return dict(rates)
-
-
-def _optional(package: str, config, part: str, context):
-    return lookup.build(package, config[part], f"config.{part}", **context) if config.get(part) else None
 
 
 def _modality(name, where: str, modalities: Mapping[str, Modality]) -> Modality:

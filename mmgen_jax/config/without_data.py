@@ -12,7 +12,7 @@ from typing import Any
 import ml_collections
 
 from mmgen_jax import lookup
-from mmgen_jax.config import declared, schema
+from mmgen_jax.config import declared, networks, schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.training import optimizers
 
@@ -21,7 +21,7 @@ def check(config: Config) -> None:
     """Raises ConfigError or LookupFailed for the first value that no data would make right."""
     schema.check_numbers(config)
     for path, group in components(config):
-        placed, package = declared.placed(path), declared.package(path)
+        placed, package = declared.placed(path), declared.package(path, group)
         own = {key: value for key, value in group.items() if key not in placed}
         if package:
             lookup.checked(package, own, f"config.{'.'.join(path)}")
@@ -39,6 +39,8 @@ def components(config: Config) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield from (((part, name), fields) for name, fields in group.items() if fields)
         elif part == "representation":
             yield from _representations((part,), group)
+        elif part in schema.NETWORKS and networks.is_per_target(group):
+            yield from (((part, name), fields) for name, fields in group.items())
         else:
             yield (part,), group
 

@@ -28,7 +28,6 @@ Files that may be data but are not used give a warning; hidden files are not lis
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import itertools
@@ -145,7 +144,7 @@ class Source(folder_formats.Formats):
             return None
 
         read = [item for item in items if item.modality in found]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with local.decoders() as pool:
             listing.bad += [error for error in pool.map(problem, read) if error]
         if listing.bad and fields.get("bad_files", "refuse") == "refuse":
             listing.warnings.append(f"data.bad_files='skip' would leave out files and lines below: {len(listing.bad)}")

@@ -21,6 +21,7 @@ from mmgen_jax.modalities.tokenizer import Tokenizer
 
 CHUNK = 64  # files decoded at a time
 LINE_SECONDS = 10.0  # between two lines of progress
+DECODING_BYTES = 3 * 2**29  # the most that the decoding of one file may take: a picture of 2^26 pixels of 16 bits
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -148,6 +149,12 @@ def rows_of(split: str, groups: Sequence[str]) -> np.ndarray:
     return np.flatnonzero([split_of(group) in split.split("+") for group in groups])
 
 
+def decoders() -> concurrent.futures.ThreadPoolExecutor:
+    """Threads that decode files: one a processor, and no more than fit into half of the machine's memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**33
+    return concurrent.futures.ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, memory // 2 // DECODING_BYTES)))
+
+
 def decode_all(
     what: str, files: Sequence[pathlib.Path], decode: Callable[[pathlib.Path], np.ndarray]
 ) -> Iterator[np.ndarray]:
@@ -157,7 +164,7 @@ def decode_all(
       what: the start of the line of progress.
     """
     start = said = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with decoders() as pool:
         for first in range(0, len(files), CHUNK):
             yield np.stack(list(pool.map(decode, files[first : first + CHUNK])))
             if (now := time.monotonic()) - said > LINE_SECONDS:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax.errors import InputError
+from mmgen_jax.errors import BatchError, InputError
 
 
 def batches(
@@ -31,9 +31,11 @@ def batches(
     epochs: int | None = None,
     process_index: int = 0,
     process_count: int = 1,
+    steps: int = 1,
     num_threads: int = 2,
     prefetch: int = 4,
     drop_remainder: bool = True,
+    check: Callable[[dict[str, np.ndarray]], None] | None = None,
 ) -> BatchIterator:
     """Batches of a source (its contract is in `mmgen_jax/data/__init__.py`), as dicts of NumPy arrays.
 
@@ -45,9 +47,11 @@ def batches(
       shuffle: False reads the examples in the order of the source.
       epochs: number of passes over the data; None: without end.
       process_index, process_count: of this process; it reads `batch_size / process_count` rows of each batch.
+      steps: number of equal parts of a batch, one for each step of a call; a process reads its rows of each part.
       num_threads: number of reading threads; each reads a whole batch. 0 reads in the thread that calls `next`.
       prefetch: number of batches that are read ahead.
       drop_remainder: leave out the last batch where it is smaller.
+      check: called with every batch, in the reading threads; its BatchError is raised with the batch's place.
 
     Raises:
       InputError: an empty source, fewer examples than a batch, or a batch that the processes cannot share evenly.
@@ -55,34 +59,59 @@ def batches(
     import grain
 
     size = len(source)
-    if batch_size < 1 or batch_size % process_count:
-        raise InputError(f"batch_size: expected a positive multiple of {process_count} processes, got {batch_size}")
+    if batch_size < 1 or batch_size % (process_count * steps):
+        expected = f"a positive multiple of {process_count} processes" + (f" × {steps} steps" if steps > 1 else "")
+        raise InputError(f"batch_size: expected {expected}, got {batch_size}")
     check_size(source, batch_size if drop_remainder else 1)
     total = sys.maxsize if epochs is None else epochs * size
     num_batches = total // batch_size if drop_remainder else -(-total // batch_size)
-    local_size = batch_size // process_count
+    step_size = batch_size // steps
+    local_size = step_size // process_count
     permutation = _permutations(size, seed)
 
     def read(batch_index: int) -> dict[str, np.ndarray]:
         start = batch_index * batch_size
         stop = min(start + batch_size, total)
-        first = min(start + process_index * local_size, stop)
-        positions = np.arange(first, min(first + local_size, stop), dtype=np.int64)
+        firsts = start + process_index * local_size + step_size * np.arange(steps)
+        positions = (firsts[:, None] + np.arange(local_size)).ravel()
+        positions = positions[positions < stop]
         if not positions.size:  # no row of the last, smaller batch is for this process; a source reads at least one row
             return {name: array[:0] for name, array in source.read(*order(np.array([start]))).items()}
-        return source.read(*order(positions))
+        indices, epochs = order(positions)
+        batch = source.read(indices, epochs)
+        try:
+            if check is not None:
+                check(batch)
+        except BatchError as error:
+            examples = ", ".join(map(str, indices[:8].tolist())) + (", …" if len(indices) > 8 else "")
+            raise BatchError(f"batch {batch_index} (examples {examples} of {_describe(source)}): {error}") from error
+        return batch
 
     def order(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        epoch, index = np.divmod(positions, size)
-        if shuffle:
-            for e in np.unique(epoch).tolist():
-                rows = epoch == e
-                index[rows] = permutation(e)[index[rows]]
-        return index, epoch
+        return _order(positions, size, permutation if shuffle else None)
 
     dataset = grain.MapDataset.range(num_batches).map(read)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch if num_threads else 0)
     return BatchIterator(iter(dataset.to_iter_dataset(options)))
+
+
+def at(source: Any, position: int, batch_size: int, seed: int) -> dict[str, np.ndarray]:
+    """The shuffled batch that begins at a position, read again, with its `index [B]` and `epoch [B]` in the source."""
+    positions = np.arange(position, position + batch_size, dtype=np.int64)
+    index, epoch = _order(positions, len(source), _permutations(len(source), seed))
+    return {**source.read(index, epoch), "index": index, "epoch": epoch}
+
+
+def _order(
+    positions: np.ndarray, size: int, permutation: Callable[[int], np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`(index, epoch)` of each position; in the source's own order without a permutation."""
+    epoch, index = np.divmod(positions, size)
+    if permutation:
+        for e in np.unique(epoch).tolist():
+            rows = epoch == e
+            index[rows] = permutation(e)[index[rows]]
+    return index, epoch
 
 
 def check_size(source: Any, batch_size: int) -> None:

@@ -52,14 +52,16 @@ def measure(
     digest = hashlib.sha256(np.ascontiguousarray(real).tobytes()).hexdigest()
     identity = {"version": VERSION, "judge": judge.hash, "real": digest}
     path = files.path("controls", identity | ({"further": sorted(further)} if further else {}))
-    if not path.exists():
+
+    def measured() -> None:
         arrays = training(examples.whole(data, (target,)), target, len(real))
         values = {
             name: {metric: entry["value"] for metric, entry in compare(real, features).items()}
             for name, features in _features(judge, arrays, further or {}).items()
         }
         files.write(path, values, {})
-    values, _ = files.read(path)
+
+    values, _ = files.cached(path, measured)
     metrics = next(iter(values.values()))
     return {metric: {name: control[metric] for name, control in values.items()} for metric in metrics}
 

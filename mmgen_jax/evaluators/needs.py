@@ -26,6 +26,7 @@ class Need:
 TEXT = Need("a text", lambda modality: modality.traits.has_vocabulary)
 LABEL = Need("a label", lambda modality: isinstance(modality.space, Discrete) and not modality.traits.has_vocabulary)
 PICTURE = Need("a picture", lambda modality: is_picture(modality.space))
+SOUND = Need("a sound", lambda modality: modality.sample_rate > 0)
 CLIP = Need("a clip", lambda modality: is_clip(modality.space))
 PICTURE_OR_CLIP = Need("a picture or a clip", lambda modality: is_picture(modality.space) or is_clip(modality.space))
 VALUES = Need("a picture, a clip, a sound or a vector", lambda modality: isinstance(modality.space, Continuous))

@@ -41,10 +41,12 @@ def measure(
     digest = hashlib.sha256(np.ascontiguousarray(real).tobytes()).hexdigest()
     identity = {"version": VERSION, "metric": dict(metric), "real": digest, "training": files.fingerprint(source)}
     path = files.path("picture_controls", identity)
-    if not path.exists():
+
+    def measured() -> None:
         pictures = feature_controls.training(source, target, len(real))
         files.write(path, {name: dict(compare(spoilt(pictures, name))) for name in NAMES}, {})
-    values, _ = files.read(path)
+
+    values, _ = files.cached(path, measured)
     return {name: {control: values[control][name] for control in NAMES} for name in values["real"]}
 
 

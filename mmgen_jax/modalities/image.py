@@ -173,12 +173,10 @@ def open_image(path, modality: str = "image"):
     return opened
 
 
-def check_pixels(path, modality: str, width: int, height: int) -> None:
-    """Raises DataError unless the number of pixels is from 1 to `MAX_PIXELS`."""
-    if not 0 < width * height <= MAX_PIXELS:
-        raise DataError(
-            path, modality, "size", f"1 to {MAX_PIXELS} pixels", f"{width}x{height}", "shrink it or leave it out"
-        )
+def check_pixels(path, modality: str, width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """Raises DataError unless the number of pixels is from 1 to `most`."""
+    if not 0 < width * height <= most:
+        raise DataError(path, modality, "size", f"1 to {most} pixels", f"{width}x{height}", "shrink it or leave it out")
 
 
 def to_array(picture, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,6 +16,7 @@ from mmgen_jax.modalities.grid import save_contact_sheet, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
+MAX_FRAME_PIXELS = 2**25  # 8K; every frame is decoded, and a GIF of few bytes may have a vast canvas
 CLOCK = 1e-3  # seconds; Matroska rounds the times of a frame and of the clip's end, each by up to half a millisecond
 SHOWN_RATE = 8.0  # frames a second of a written sample whose modality has no frame rate
 
@@ -147,7 +148,7 @@ def open_video(path, modality: str = "video"):
     """The `av` container with only its header read; raises as `read`, except for damage after the header."""
     container = streams.open_clip(path, modality, "video", "an MP4, MOV, WebM, MKV, AVI or GIF clip")
     stream = container.streams.video[0]
-    image.check_pixels(path, modality, stream.width, stream.height)
+    image.check_pixels(path, modality, stream.width, stream.height, MAX_FRAME_PIXELS)
     return container
 
 

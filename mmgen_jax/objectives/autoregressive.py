@@ -5,6 +5,8 @@ representation, such as `vq_vae` (van den Oord et al., 2017), whose codes are in
 The player of the representation is trained in the first stage of the run (`optimizers.tokenizer.stop_step`,
 `optimizers.generator.start_step`).
 
+The codes of a sound are one for each sample (`mu_law`; WaveNet: van den Oord et al., 2016).
+
 Id 0 (PADDING) is the start token and the padding, and is never drawn. Code c of a representation has the id c + 1.
 """
 
@@ -27,9 +29,9 @@ from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.layers import mapped, randomness
 from mmgen_jax.objectives.parts import decoding
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
-from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.guidance import check_guidance, drop_conditions, drop_some_conditions
-from mmgen_jax.objectives.parts.masks import batch_size
+from mmgen_jax.objectives.parts.masks import batch_size, is_padding, zero_masked
+from mmgen_jax.objectives.parts.segments import Segmented
 
 
 class Network(nn.Module):
@@ -58,11 +60,13 @@ class Network(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Objective(Family):
-    """Negative log-likelihood per token, in nats.
+class Objective(Segmented):
+    """Negative log-likelihood per token, in nats; further fields in `Segmented`.
 
     Args:
-      generator: a model of the next id (`generators/transformer.py`, `generators/recurrent.py`).
+      generator: a model of the next id (`transformer`, `recurrent` and `wavenet` of `networks/generators/`).
+      pause: of the zeros that end a sound, the first `pause` count in the loss, so that the model learns to be silent;
+        the others are padding. None: every sample counts.
       condition_dropout: probability in training that an example loses all its conditions, for `guidance`.
       temperature, top_k, top_p: of sampling, see `decoding.truncate`; temperature 0 is greedy.
       beam_size: above 1, samples are found by beam search, which ignores temperature, top_k, top_p and the seed.
@@ -75,6 +79,7 @@ class Objective(Family):
     """
 
     generator: nn.Module
+    pause: Count | None = None
     condition_dropout: Rate = 0.0
     temperature: NotNegative = 1.0
     top_k: Count = 0
@@ -97,11 +102,17 @@ class Objective(Family):
         ):
             if not valid:
                 raise ConfigError(f"objective.{field}: expected {expected}, got {getattr(self, field)}")
+        if self.pause is not None and self.modality.shape != self.discrete().shape:
+            raise ConfigError(
+                "objective.pause: needs one id for each sample; use representation 'mu_law' or take it out"
+            )
         check_guidance(self)
+        self.check_segment()
 
     @property
     def abilities(self) -> frozenset[str]:
-        return frozenset({"sample", "reconstruct"} if self.representation else {"sample"})
+        own = {"sample", "reconstruct"} if self.representation else {"sample"}
+        return frozenset(own if self.code.players else own | {"elbo"})
 
     @property
     def network(self) -> Network:
@@ -120,6 +131,9 @@ class Objective(Family):
     def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
         if player in self.code.players:
             return self.code_loss(player, params, collections, batch, rng)
+        if self.segment:
+            objective, batch = self.of_segments(batch, rng)
+            return objective.loss(player, params, collections, batch, rng, step)
         dropout_rng, modality_rng, condition_rng = jax.random.split(rng, 3)
         ids = self.ids(params, collections, batch)
         batch = drop_some_conditions(self, batch, condition_rng)
@@ -140,6 +154,8 @@ class Objective(Family):
     def ids(self, params, collections, batch) -> jax.Array:
         """The ids of the target's tokens `[B, T] int32`; all PADDING in an example whose target is masked."""
         ids = self.encode_target(params, collections, batch) + self._first
+        if self.pause is not None:
+            ids = jnp.where(is_padding(zero_masked(batch, self.target), self.pause), PADDING, ids)
         mask = batch.get(self.target + MASK_SUFFIX)
         return ids if mask is None or not self._first else jnp.where(mask[:, None], ids, PADDING)
 
@@ -166,6 +182,17 @@ class Objective(Family):
         """The target, encoded and decoded by its representation."""
         return self.through_code(params, collections, {self.target: batch[self.target]})
 
+    def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
+        """The log-likelihood `[B]` of the target's ids given the conditions, in nats: no bound but the value itself.
+
+        Padding has none. Not of a representation with parameters, whose codes are no likelihood of the target.
+        """
+        if self.code.players:
+            return super().elbo(params, collections, batch, rng)
+        ids = self.ids(params, collections, batch)
+        nll = optax.softmax_cross_entropy_with_integer_labels(self._apply(params, collections, batch, ids), ids)
+        return -jnp.sum(jnp.where(ids != PADDING, nll, 0.0), axis=1)
+
     def _step(self, params, collections, cache, token, position):
         if self.guidance == 1:
             return self._apply(params, collections, cache, token, position, method="step")
@@ -175,5 +202,5 @@ class Objective(Family):
         logits = (without + self.guidance * (given - without)).at[:, PADDING].set(decoding.LOWEST)
         return logits, jax.tree.map(lambda x, old: x.reshape(old.shape), new, cache)
 
-    def _apply(self, params, collections, *args, method):
+    def _apply(self, params, collections, *args, method="__call__"):
         return apply(self.network, "generator", params, collections, *args, method=method)

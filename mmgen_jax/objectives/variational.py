@@ -3,16 +3,19 @@
 The latent `z` is drawn from the posterior `q(z | target, conditions)` in training, and from the prior `p(z)` or
 `p(z | conditions)` in sampling; the decoder models the target given `z` and the conditions. Options: beta-VAE (Higgins
 et al., 2017), KL warm-up (Sønderby et al., 2016), free bits (Kingma et al., 2016), and as prior a mixture of normals
-that is learned with the model (Nalisnick et al., 2016; Tomczak & Welling, 2018).
+that is learned with the model (Nalisnick et al., 2016; Tomczak & Welling, 2018). In place of the ELBO, the bound may be
+importance-weighted: IWAE (Burda et al., 2016), MIWAE (Rainforth et al., 2018), with the gradient DReG (Tucker et al.,
+2019).
 
 Departs from the papers: the conditional model has a standard normal prior by default; Sohn et al. always learn the
-prior (`prior="conditional"`).
+prior (`prior="conditional"`). The KL term of the ELBO is exact where the prior is a normal; importance-weighted bounds
+estimate every term, as in the paper.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -21,94 +24,16 @@ import jax.numpy as jnp
 
 from mmgen_jax.config.ranges import NotNegative, Positive, Size, Steps
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import pooled, pooled_of
 from mmgen_jax.networks.layers import mapped, randomness
-from mmgen_jax.objectives.parts import losses
+from mmgen_jax.objectives.parts import importance, likelihoods
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.family import Family
+from mmgen_jax.objectives.parts.latent_network import Network
+from mmgen_jax.objectives.parts.likelihoods import Likelihood
 from mmgen_jax.objectives.parts.masks import batch_size, example_weights
 
-LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
+LIKELIHOODS = likelihoods.OF_VALUES
 PRIORS = ("standard", "conditional", "mixture")
-
-
-class Network(nn.Module):
-    """The conditioner, the posterior's encoder, the decoder and, where the prior is learned, its parameters.
-
-    The prior's parameters are a layer with `conditional_prior`, the mixture's components with `num_components` above 0.
-    """
-
-    target_encoder: nn.Module
-    generator: nn.Module
-    conditioner: Conditioner | None
-    latent_dim: int
-    conditional_prior: bool = False
-    num_components: int = 0
-
-    def setup(self):
-        self.posterior = nn.Dense(2 * self.latent_dim)
-        if self.conditional_prior:
-            self.prior = nn.Dense(2 * self.latent_dim)
-        if self.num_components:
-            shape = (self.num_components, self.latent_dim)
-            # Near the standard normal, but each component has another mean.
-            self.mixture_mean = self.param("mixture_mean", nn.initializers.normal(0.5), shape)
-            self.mixture_log_var = self.param("mixture_log_var", nn.initializers.zeros, shape)
-            self.mixture_logits = self.param("mixture_logits", nn.initializers.zeros, shape[:1])
-
-    def encode_conditions(self, batch, train: bool = False):
-        return self.conditioner(batch, train=train) if self.conditioner else None
-
-    def encode(self, target, condition, train: bool = False):
-        """Mean and log-variance of the posterior q(z | target, conditions), each `[B, latent_dim]` float32."""
-        tokens = self.target_encoder(target, jnp.ones(target.shape[0], bool), train=train)
-        hidden = tokens.values.reshape(target.shape[0], -1)
-        vector = pooled_of(condition)
-        if vector is not None:
-            hidden = jnp.concatenate([hidden, vector], axis=-1)
-        return jnp.split(self.posterior(hidden.astype(jnp.float32)), 2, axis=-1)
-
-    def prior_parameters(self, condition):
-        """Mean and log-variance of the prior p(z | conditions), each `[B, latent_dim]`; None for the standard prior."""
-        return (
-            jnp.split(self.prior(pooled(condition).astype(jnp.float32)), 2, axis=-1) if self.conditional_prior else None
-        )
-
-    def decode(self, latent, condition, train: bool = False):
-        return self.generator(latent, condition, train=train).astype(jnp.float32)
-
-    def __call__(self, batch, target, noise, train: bool = False):
-        condition = self.encode_conditions(batch, train)
-        mean, log_var = self.encode(target, condition, train)
-        latent = mean + jnp.exp(0.5 * log_var) * noise
-        return self.decode(latent, condition, train), self._kl(mean, log_var, latent, condition)
-
-    def _kl(self, mean, log_var, latent, condition):
-        """KL of posterior and prior, `[B, latent_dim]`; of a mixture `[B, 1]`, estimated at the drawn latent."""
-        if self.num_components:
-            entropy = 0.5 * jnp.sum(log_var + 1.0 + math.log(2 * math.pi), axis=-1)
-            mixture = (self.mixture_logits, self.mixture_mean, self.mixture_log_var)
-            return -(entropy + losses.mixture_log_density(latent, *mixture))[:, None]
-        prior = self.prior_parameters(condition)
-        return losses.kl_standard_normal(mean, log_var) if prior is None else losses.kl_normal(mean, log_var, *prior)
-
-    def draw(self, batch, noise, uniform=None):
-        """Latents `[B, latent_dim]` from the prior; `uniform [B]` in [0, 1) chooses the components of a mixture."""
-        if self.num_components:
-            assert uniform is not None
-            shares = jnp.cumsum(jax.nn.softmax(self.mixture_logits))
-            chosen = jnp.clip(jnp.searchsorted(shares, uniform, side="right"), 0, self.num_components - 1)
-            return self.mixture_mean[chosen] + jnp.exp(0.5 * self.mixture_log_var[chosen]) * noise
-        prior = self.prior_parameters(self.encode_conditions(batch))
-        return noise if prior is None else prior[0] + jnp.exp(0.5 * prior[1]) * noise
-
-    def infer(self, batch, target):
-        """The posterior's mean `[B, latent_dim]`."""
-        return self.encode(target, self.encode_conditions(batch))[0]
-
-    def generate(self, batch, latent):
-        return self.decode(latent, self.encode_conditions(batch))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,6 +59,9 @@ class Objective(Family):
       beta: weight of the KL term in the loss; the metric `elbo` always has weight 1.
       warmup_steps: number of steps over which the weight of the KL term rises linearly from 0; 0 is no warm-up.
       free_bits: lower bound, in nats, of the KL term of each latent dimension (a mean over the batch) in the loss.
+      importance_samples: K, latents in each importance-weighted bound (IWAE); 1 is the ELBO.
+      num_bounds: M, bounds of K latents each, whose mean is the loss (MIWAE; with K = 1, M samples of the ELBO).
+      doubly_reparameterized: the gradient of the bound by DReG.
 
     Raises:
       ConfigError: the target's space is discrete, or a field is out of range or does not fit the space or conditions.
@@ -149,6 +77,9 @@ class Objective(Family):
     beta: NotNegative = 1.0
     warmup_steps: Steps = 0
     free_bits: NotNegative = 0.0
+    importance_samples: Size = 1
+    num_bounds: Size = 1
+    doubly_reparameterized: bool = False
 
     own_players: ClassVar[tuple[str, ...]] = ("generator",)
     generator_form: ClassVar[str] = "latent"
@@ -166,6 +97,11 @@ class Objective(Family):
             raise ConfigError("objective.free_bits: the KL of a mixture has no part for each dimension; set it to 0")
         if self.scale <= 0:
             raise ConfigError(f"objective.scale: expected > 0, got {self.scale}")
+        if self._is_weighted and (self.beta != 1 or self.warmup_steps or self.free_bits):
+            raise ConfigError(
+                "objective.importance_samples: a bound that weighs its samples has no KL term of its own; leave out "
+                "beta, warmup_steps and free_bits"
+            )
         if not self.continuous().bounded and self.likelihood == "bernoulli":
             raise ConfigError("objective.likelihood: 'bernoulli' needs values in [-1, 1]; use 'gaussian' for latents")
 
@@ -173,7 +109,15 @@ class Objective(Family):
     def abilities(self) -> frozenset[str]:
         # With a representation, the bound is for the code, not for the target.
         own = {"sample", "reconstruct", "draw_latent", "to_latent", "from_latent"}
-        return frozenset(own | (set() if self.representation else {"elbo"}))
+        return frozenset(own | (set() if self.representation else {"elbo", "log_weights"}))
+
+    @property
+    def _is_weighted(self) -> bool:
+        return self.importance_samples * self.num_bounds > 1 or self.doubly_reparameterized
+
+    @property
+    def _likelihood(self) -> Likelihood:
+        return Likelihood(self.likelihood, self.code.space, self.scale)
 
     @property
     def network(self) -> Network:
@@ -194,11 +138,13 @@ class Objective(Family):
         noise_rng, binary_rng, dropout_rng, modality_rng = jax.random.split(rng, 4)
         target = self._observed(params, collections, batch, binary_rng)
         rngs = {"dropout": dropout_rng, "modality_dropout": modality_rng}
+        if self._is_weighted:
+            return self._weighted_loss(params, collections, batch, target, noise_rng, rngs)
         (output, kl), collections = apply_train(
             self.network, "generator", params, collections, batch, target, self._noise(noise_rng, batch), rngs=rngs
         )
         weights = example_weights(batch, self.target)
-        distortion = losses.per_example(self._nll(output, target))
+        distortion = self._likelihood.nll(output, target)
         if self.free_bits:
             rate = jnp.sum(jnp.maximum(mapped.mean_over_batch(weights[:, None] * kl), self.free_bits))
         else:
@@ -207,6 +153,29 @@ class Objective(Family):
         loss = jnp.mean(weights * distortion) + self.beta * warmup * rate
         kl, distortion = jnp.mean(weights * jnp.sum(kl, axis=-1)), jnp.mean(weights * distortion)
         return loss, (collections, {"distortion": distortion, "kl": kl, "elbo": -(distortion + kl)})
+
+    def _weighted_loss(self, params, collections, batch, target, rng, rngs):
+        """Minus the mean of the importance-weighted bounds; the metric `elbo` is the mean of the log-weights."""
+        run = functools.partial(apply_train, self.network, "generator", rngs=rngs)
+        (mean, log_var), collections = run(params, collections, batch, target, method="proposal")
+        z = mean + jnp.exp(0.5 * log_var) * self._noises(rng, batch, self.importance_samples * self.num_bounds)
+
+        def log_joint(params, z):
+            (output, log_prior), after = run(params, collections, batch, z, method="joint")
+            return log_prior - self._nlls(output, target, len(z)), after
+
+        bound, log_w, collections = importance.weighted_bound(
+            log_joint,
+            params,
+            z,
+            importance.log_normal,
+            (mean, log_var),
+            num_bounds=self.num_bounds,
+            doubly_reparameterized=self.doubly_reparameterized,
+        )
+        weights = example_weights(batch, self.target)
+        loss = -jnp.mean(weights * bound)
+        return loss, (collections, {"bound": -loss, "elbo": jnp.mean(weights * log_w.mean(axis=0))})
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """The mean of the likelihood (for `bernoulli`, the probability) given a latent that is drawn from the prior."""
@@ -239,7 +208,23 @@ class Objective(Family):
         noise_rng, binary_rng = jax.random.split(rng)
         target = self._observed(params, collections, batch, binary_rng)
         output, kl = self._apply(params, collections, batch, target, self._noise(noise_rng, batch))
-        return -(losses.per_example(self._nll(output, target)) + jnp.sum(kl, axis=-1))
+        return -(self._likelihood.nll(output, target) + jnp.sum(kl, axis=-1))
+
+    def log_weights(self, params, collections, batch, rng: jax.Array, num: int = 1, chunk: int = 0) -> jax.Array:
+        """Logarithms `[B, num]` in nats of p(target, z) / q(z | target), for `num` latents z of the posterior each.
+
+        The target is drawn once, where the likelihood draws it. `chunk` latents are decoded at a time; 0: all.
+        """
+        noise_rng, binary_rng = jax.random.split(rng)
+        target = self._observed(params, collections, batch, binary_rng)
+        mean, log_var = self._apply(params, collections, batch, target, method="proposal")
+
+        def draw(rng, num):
+            z = mean + jnp.exp(0.5 * log_var) * self._noises(rng, batch, num)
+            output, log_prior = self._apply(params, collections, batch, z, method="joint")
+            return log_prior - self._nlls(output, target, num) - importance.log_normal(z, mean, log_var)
+
+        return importance.in_chunks(draw, noise_rng, num, chunk).T
 
     def _apply(self, params, collections, *args, method="__call__"):
         return apply(self.network, "generator", params, collections, *args, method=method)
@@ -247,23 +232,17 @@ class Objective(Family):
     def _noise(self, rng, batch):
         return randomness.normal(rng, batch_size(batch), (self.latent_dim,))
 
+    def _noises(self, rng, batch, num: int):
+        """`[num, B, latent_dim]`"""
+        return jnp.swapaxes(randomness.normal(rng, batch_size(batch), (num, self.latent_dim)), 0, 1)
+
+    def _nlls(self, output, target, num: int):
+        """Negative log-likelihoods `[num, B]` of outputs `[num · B, *space.shape]`."""
+        return self._likelihood.nll(output, importance.repeat(target, num)).reshape(num, -1)
+
     def _observed(self, params, collections, batch, rng):
-        """The encoded target, see `encode_target`.
-
-        With `bernoulli` the values are drawn as -1 or 1, because the ELBO is a bound only for binary values.
-        """
-        target = self.encode_target(params, collections, batch)
-        if self.likelihood != "bernoulli":
-            return target
-        return jnp.where(randomness.uniform(rng, len(target), target.shape[1:]) < (target + 1.0) / 2.0, 1.0, -1.0)
-
-    def _nll(self, output, target):
-        if self.likelihood == "bernoulli":
-            return losses.bernoulli_nll(output, target)
-        nll = {"gaussian": losses.gaussian_nll, "laplace": losses.laplace_nll}[self.likelihood]
-        return nll(output, target, self.scale)
+        """The encoded target as the model sees it, see `Likelihood.observed`."""
+        return self._likelihood.observed(self.encode_target(params, collections, batch), rng)
 
     def _mean(self, output):
-        if self.likelihood == "bernoulli":
-            return 2.0 * jax.nn.sigmoid(output) - 1.0
-        return jnp.clip(output, -1.0, 1.0) if self.code.space.bounded else output
+        return self._likelihood.mean(output)

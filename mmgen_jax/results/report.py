@@ -45,6 +45,7 @@ CONTINUOUS = ("image", "audio", "video")
 # empty for other kinds.
 OUTPUTS = {
     **dict.fromkeys(("adversarial", "variational", "reconstruction", "diffusion", "regression"), CONTINUOUS),
+    "flow": ("audio",),
     **dict.fromkeys(("autoregressive", "contrastive"), ("text", *CONTINUOUS)),
     "adversarial_text": ("text",),
     "recognition": ("label",),
@@ -231,7 +232,8 @@ def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, st
             gives = getattr(lookup.find("transforms", entry.name), "gives", "") if drawn else ""
             return gives or kind(of if isinstance(of, str) else of[0], drawn)
         own = config.data.get("sets", {}).get(name)  # of `unpaired`
-        found = documented.get((own.name, own.of) if own else (config.data.name, name), name)
+        source = config.data.of if config.data.name == "incomplete" else config.data
+        found = documented.get((own.name, own.of) if own else (source.name, name), name)
         if found not in ORDER:
             raise ReportError(f"{DATA}: no row for {name!r} of {config.data.name!r}, which {config.reference} reads")
         return found

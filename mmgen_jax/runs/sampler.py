@@ -14,7 +14,7 @@ from mmgen_jax.errors import InputError
 from mmgen_jax.lookup import nearest
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, check_batch
 from mmgen_jax.networks.layers import randomness
-from mmgen_jax.training import parallel
+from mmgen_jax.training import hosts, parallel, stopping
 
 NUMBERS = "/numbers"  # among the rows of a batch; no modality can have the name
 
@@ -105,6 +105,16 @@ class Sampler:
         self._check("elbo", batch, self.system.targets)
         return self._run("elbo", batch)
 
+    def align(self, batch: Batch, numbers: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The attention of the samples that have these `numbers`: `weights [B, S, N]`, `steps [B]`, `mask [B, N]`."""
+        self._check("align", batch, self.system.conditions)
+        return self._run("align", self.system.without_targets(batch), numbers=numbers)
+
+    def log_weights(self, batch: Batch, num: int = 1, chunk: int = 0) -> np.ndarray:
+        """Logarithms `[B, num]`, in nats, of importance weights; `chunk` latents are decoded at a time (0: all)."""
+        self._check("log_weights", batch, self.system.targets)
+        return self._run("log_weights", batch, num=num, chunk=chunk)
+
     def _run(
         self,
         method: str,
@@ -116,7 +126,9 @@ class Sampler:
         key = method, *static.values()
         if key not in self._compiled:
             function = functools.partial(getattr(self.system.objective, method), **static)
-            self._compiled[key] = jax.jit(functools.partial(_numbered, function))
+            # Of several processes, each gets all rows: the evaluators measure every example once in each.
+            shardings = self.layout.replicated if hosts.several() else None
+            self._compiled[key] = jax.jit(functools.partial(_numbered, function), out_shardings=shardings)
         known = {k: np.asarray(v) for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self._names}
         total = len(next(iter(known.values())))
         if numbers is None:
@@ -124,11 +136,16 @@ class Sampler:
             self._count += total
         known[NUMBERS] = numbers.astype(np.int32)
         rng = jax.random.fold_in(jax.random.key(self.seed), 0)
+        if hosts.several():
+            rng = jax.random.wrap_key_data(self.layout.everywhere(np.asarray(jax.random.key_data(rng))))
         pieces = []
         for start in range(0, total, self.batch_size):
+            stopping.check()
             rows = {k: _padded(v[start : start + self.batch_size], self.batch_size) for k, v in known.items()}
             drawn = rng if latent is None else _padded(latent[start : start + self.batch_size], self.batch_size)
-            pieces.append(jax.device_get(self._compiled[key](*self._variables, self.layout.put(rows), drawn)))
+            pieces.append(
+                jax.device_get(self._compiled[key](*self._variables, self.layout.put(rows, whole=True), drawn))
+            )
         return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:total], *pieces)
 
     def _check(self, method: str, batch: Batch, needed: Sequence[str]) -> None:

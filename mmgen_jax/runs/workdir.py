@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import jax
 from mmgen_jax import lookup
 from mmgen_jax.config import loading, override, schema
 from mmgen_jax.config.system import System, build_system
+from mmgen_jax.data.cache import disk
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
 from mmgen_jax.runs import data
@@ -21,7 +23,7 @@ from mmgen_jax.training import checkpoint, parallel
 from mmgen_jax.training.state import TrainState, averaged, create
 
 # Files that a workdir may hold before its config: those of an interrupted start, and the data given to `api.train`.
-MADE_BEFORE = {"modalities.json", data.FILE, "config.tmp", "data.npz"}
+MADE_BEFORE = {"modalities.json", data.FILE, "config.tmp", "data.npz"}  # "config.tmp": of version 0.1
 
 
 def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[str, Any] | None = None):
@@ -42,11 +44,11 @@ def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[st
     config = changed(config, changes or {})
     system = build_system(config, modalities)
     with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
-        step = checkpoints.latest_step()
-        if step is None:
-            raise ConfigError(f"--workdir={workdir}: no checkpoint yet; train it with mmgen train first")
         layout = parallel.create("jit", batch_size=0)
-        state, _ = checkpoints.restore(step, layout.abstract(lambda: create_state(config, system)))
+        found = checkpoints.restore_newest(layout.abstract(lambda: create_state(config, system)))
+        if found is None:
+            raise ConfigError(f"--workdir={workdir}: no checkpoint yet; train it with mmgen train first")
+        step, state, _ = found
     sampler = Sampler(system, layout, batch_size or config.train.batch_size, seed=config.seed)
     return config, system, sampler.load(*averaged(state)), step
 
@@ -87,8 +89,14 @@ def read_workdir(workdir: pathlib.Path):
     for file in ("config.json", "modalities.json"):
         if not (workdir / file).is_file():
             raise ConfigError(f"--workdir={workdir}: no {file} in it; expected a folder that mmgen train made")
-    config = loading.from_json((workdir / "config.json").read_text())
-    return config, modalities_from_json((workdir / "modalities.json").read_text())
+    try:
+        config = loading.from_json((file := workdir / "config.json").read_text())
+        return config, modalities_from_json((file := workdir / "modalities.json").read_text())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{file}: is damaged ({' '.join(str(error).split())[:100]}); restore it from a copy or from a run of the "
+            "same config and data, or train in a new --workdir"
+        ) from error
 
 
 def create_state(config, system: System) -> TrainState:
@@ -167,10 +175,25 @@ def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
             data.compare(workdir, config, about, source.modalities)
     else:
         check_free(workdir)
-    if jax.process_index() == 0:
-        workdir.mkdir(parents=True, exist_ok=True)
-        # The config is written last, by a single rename: a folder with a config is complete.
-        (workdir / "modalities.json").write_text(modalities_to_json(source.modalities))
-        (workdir / data.FILE).write_text(json.dumps(about) + "\n")
-        (workdir / "config.tmp").write_text(loading.to_json(config))
-        (workdir / "config.tmp").replace(workdir / "config.json")
+    workdir.mkdir(parents=True, exist_ok=True)
+    # The config is written last: a folder with a config is complete.
+    disk.replace(workdir / "modalities.json", modalities_to_json(source.modalities))
+    disk.replace(workdir / data.FILE, json.dumps(about) + "\n")
+    disk.replace(workdir / "config.json", loading.to_json(config))
+
+
+@contextlib.contextmanager
+def alone(workdir: pathlib.Path) -> Iterator[None]:
+    """Holds the lock of a workdir while a training writes to it.
+
+    Raises:
+      ConfigError: another training has it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(disk.lock(workdir / ".lock"))
+        except disk.Busy as error:
+            raise ConfigError(
+                f"--workdir={workdir}: another training writes to it ({error}); wait for it, or use another --workdir"
+            ) from None
+        yield

@@ -4,20 +4,30 @@ A checkpoint is a folder `<directory>/<step>/` that appears by a single rename. 
 leaves a folder `<step>.orbax-checkpoint-tmp`, which is never read and is removed by the next run that saves. The state
 is stored as a flat dict with one entry per leaf, named by the leaf's path (`params/generator/Dense_0/kernel`). The
 format therefore depends neither on the containers (an optax named tuple, a flax dataclass) nor on the devices of the
-saving run. The metadata of a checkpoint hold the data state, and the dtype and shape of every leaf.
+saving run. The metadata of a checkpoint hold the data state, and the dtype, shape and digest of every leaf.
+
+`restore` compares every digest, so that no damaged bit passes; checkpoints of version 0.1 have no digests.
+`restore_newest` takes the newest whole checkpoint, and moves a damaged one aside, to `<step>.damaged`.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 
-from mmgen_jax.errors import CheckpointError, InputError
+from mmgen_jax.data.cache import disk
+from mmgen_jax.errors import CheckpointError, DamagedCheckpoint, InputError
+from mmgen_jax.training import damaged, digest, hosts
+
+LOOKS = 100  # how often a reader looks again for a checkpoint that vanished under it
 
 
 class Checkpointer:
@@ -38,6 +48,7 @@ class Checkpointer:
         directory = pathlib.Path(directory).absolute()
         if not create and not directory.is_dir():
             raise CheckpointError(f"{directory}: no such folder of checkpoints; train first, or check --workdir")
+        hosts.first(functools.partial(damaged.set_aside_unopenable, directory, create))
         context = ocp.Context()
         # To write a replicated array in slices, one from each replica, is faster only between hosts: on 8 devices of
         # one host it takes three times as long.
@@ -52,8 +63,9 @@ class Checkpointer:
             preservation_policy=latest,  # pyright: ignore[reportArgumentType] Orbax types its protocol otherwise
             cleanup_tmp_directories=create,
         )
-        self._directory = directory
+        self._directory, self._owns = directory, create
         self._pending = None  # the save whose files are being written
+        self.newest = self.latest_step() or 0  # the step of the newest checkpoint, one in progress included; 0: none
 
     def latest_step(self) -> int | None:
         """The newest step with a complete checkpoint, or None."""
@@ -70,27 +82,33 @@ class Checkpointer:
 
         Raises:
           CheckpointError: the step has a checkpoint already.
+          CheckpointError, Exception: the thread that wrote the previous checkpoint failed; see `wait`.
           TypeError: a leaf is no `jax.Array`, or `data_state` is not JSON.
-          Exception: the error of the thread that wrote the previous checkpoint.
         """
         self.wait()
         json.dumps(data_state)  # raises here rather than in the writing thread
-        if any(checkpoint.step == step for checkpoint in self._checkpointer.checkpoints):
+        if step in self._steps():
             raise CheckpointError(f"{self._directory / str(step)}: step {step} is saved already; save each step once")
         leaves, _ = _named_leaves(state)
         for name, leaf in leaves.items():
             if not isinstance(leaf, jax.Array):
                 raise TypeError(f"checkpoint leaf {name!r}: expected a jax.Array, got {type(leaf).__name__}")
         metadata = {"data_state": data_state, "leaves": {name: _spec(leaf) for name, leaf in leaves.items()}}
+        metadata["digests"] = digest.of(leaves)
+        metadata["sha256"] = damaged.sha256(metadata)
+        self._size = sum(leaf.nbytes for leaf in leaves.values())
         # Orbax copies to the host before it returns (on CPU it holds views, and JAX does not reuse a buffer that has a
         # view). `force` skips Orbax's policy of when to save. The guard is for callers that forbid implicit transfers.
         with jax.transfer_guard("allow"):
-            self._pending = self._checkpointer.save_checkpointables_async(
-                step,
-                {"state": {name: leaf for name, leaf in leaves.items() if leaf.size}},  # Orbax refuses size 0
-                force=True,
-                custom_metadata=metadata,
+            self._pending = self._finish(
+                lambda: self._checkpointer.save_checkpointables_async(
+                    step,
+                    {"state": {name: leaf for name, leaf in leaves.items() if leaf.size}},  # Orbax refuses size 0
+                    force=True,
+                    custom_metadata=metadata,
+                )
             )
+        self.newest = step
 
     def restore(self, step: int, abstract_state: Any) -> tuple[Any, dict[str, Any]]:
         """`(state, data_state)` as saved at `step`.
@@ -100,34 +118,106 @@ class Checkpointer:
             device where it has no sharding. The devices of the saving run do not matter.
 
         Raises:
-          CheckpointError: the step has no checkpoint, or an incomplete one, or a leaf differs in name, shape or dtype.
+          DamagedCheckpoint: the checkpoint is incomplete, or its bits are not those that were saved.
+          CheckpointError: the step has no checkpoint, or a leaf differs in name, shape or dtype.
         """
         self.wait()
-        steps = [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
+        steps, folder = self._steps(), self._directory / str(step)
         if step not in steps:
             raise CheckpointError(f"{self._directory}: has no checkpoint of step {step}; it has {steps or 'none'}")
-        metadata: Any = self._checkpointer.checkpointables_metadata(step).custom_metadata
-        if not metadata:  # a process was killed while it deleted the checkpoint
-            raise CheckpointError(f"{self._directory / str(step)}: is incomplete; restore a newer step of {steps}")
+        metadata = self._metadata(step)
+        if not metadata or "leaves" not in metadata:  # also where a process was killed while it deleted the checkpoint
+            raise DamagedCheckpoint(f"{folder}: is incomplete; restore another step of {steps}")
+        if metadata.get("sha256") not in (None, damaged.sha256(metadata)):
+            raise DamagedCheckpoint(f"{folder}: is damaged: its metadata have changed since they were saved")
         abstract, treedef = _named_leaves(abstract_state)
         names = {_current(name): name for name in metadata["leaves"]}
         saved = {name: metadata["leaves"][stored] for name, stored in names.items()}
-        _check_leaves(self._directory / str(step), abstract, saved)
+        _check_leaves(folder, abstract, saved)
         default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         abstract = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding or default)
             for name, leaf in abstract.items()
         }
         stored = {names[name]: leaf for name, leaf in abstract.items() if leaf.size}
-        restored = self._checkpointer.load_checkpointables(step, {"state": stored})["state"]
+        try:
+            restored = self._checkpointer.load_checkpointables(step, {"state": stored})["state"]
+        except Exception as error:  # of Orbax and TensorStore, of many types
+            raise DamagedCheckpoint(f"{folder}: is damaged: {' '.join(str(error).split())[:300]}") from error
+        found = digest.of(restored)
+        for name, expected in metadata.get("digests", {}).items():
+            if name in found and found[name] != expected:
+                raise DamagedCheckpoint(f"{folder}: is damaged: leaf {_current(name)!r} is not what was saved")
         leaves = [restored[names[name]] if leaf.size else _empty(leaf) for name, leaf in abstract.items()]
         return jax.tree.unflatten(treedef, leaves), metadata["data_state"]
 
+    def restore_newest(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]] | None:
+        """`(step, state, data_state)` of the newest whole checkpoint, None where there is no checkpoint.
+
+        A damaged checkpoint is named in a warning. Where the run goes on (`create`), it is moved aside, so that its
+        step can be saved again. A reader beside a run in training, whose checkpoint was deleted, looks again.
+
+        Raises:
+          CheckpointError: every checkpoint is damaged, or the newest does not match `abstract_state`, see `restore`.
+        """
+        broken: dict[int, str] = {}
+        looks = 0
+        # Of several processes, the first chooses the step, and damage that one process sees counts for all.
+        while steps := hosts.broadcast([step for step in self._steps() if step not in broken]):
+            failure, restored = "", None
+            try:
+                restored = self.restore(steps[-1], abstract_state)
+            except DamagedCheckpoint as error:
+                failure = str(error).removeprefix(f"{self._directory / str(steps[-1])}: ")
+            if hosts.any_process(restored is None):
+                self._checkpointer.reload()
+                if hosts.broadcast(steps[-1] not in self._steps()) and looks < LOOKS:
+                    looks += 1
+                else:
+                    broken[steps[-1]] = failure or "is damaged, as another process found"
+                continue
+            assert restored is not None
+            state, data_state = restored
+            for step, reason in broken.items():
+                aside = f"{self._directory / str(step)}.damaged"
+                if self._owns:
+                    hosts.first(functools.partial(damaged.move, self._directory / str(step), aside))
+                moved = f"; moved to {aside}" if self._owns else ""
+                logging.warning("checkpoint %d %s%s; step %d is taken instead", step, reason, moved, steps[-1])
+            if broken and self._owns:
+                self._checkpointer.reload()
+            self.newest = steps[-1]
+            return steps[-1], state, data_state
+        if broken:
+            each = "; ".join(f"step {step} {reason}" for step, reason in broken.items())
+            raise CheckpointError(f"{self._directory}: no checkpoint is whole: {each}; train in a new --workdir")
+        return None
+
+    def _steps(self) -> list[int]:
+        return [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
+
+    def _metadata(self, step: int) -> Any:
+        """The metadata of a checkpoint, None where they are missing or no JSON."""
+        try:
+            return self._checkpointer.checkpointables_metadata(step).custom_metadata
+        except Exception:  # of Orbax, which reads the files of the arrays too
+            return None
+
     def wait(self) -> None:
-        """Waits for the save in progress; raises the error of its thread."""
+        """Waits for the save in progress; raises the error of its thread, CheckpointError where the disk is full."""
         pending, self._pending = self._pending, None
         if pending is not None:
-            pending.result()  # also ends the thread that Orbax started for the save
+            self._finish(pending.result)  # also ends the thread that Orbax started for the save
+
+    def _finish(self, write: Callable[[], Any]) -> Any:
+        try:
+            return write()
+        except Exception as error:  # an OSError, or TensorStore's ValueError that quotes it
+            self.newest = max(self._steps(), default=0)
+            if not re.search("No space left|quota exceeded|ENOSPC|EDQUOT", str(error), re.IGNORECASE):
+                raise
+            missing = disk.missing(self._directory, self._size)
+            raise CheckpointError(f"{self._directory}: no space left for the checkpoint: {missing}") from error
 
     def close(self) -> None:
         try:

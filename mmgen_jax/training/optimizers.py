@@ -15,11 +15,22 @@ from mmgen_jax.config.ranges import Interval, NotNegative, Positive, Rate, Steps
 from mmgen_jax.errors import ConfigError, LookupFailed
 from mmgen_jax.training import update_rules
 
+
+def _tripling(lr: float, steps: int) -> optax.Schedule:
+    """Burda et al. (2016): eight stages, each three times as long as the stage before, at lr · 10^(-i/7), i = 0 … 7."""
+    scales: dict[int, float] = {}
+    for i in range(1, 8):
+        begin = round(steps * (3**i - 1) / (3**8 - 1))
+        scales[begin] = scales.get(begin, 1.0) * 10 ** (-1 / 7)
+    return optax.piecewise_constant_schedule(lr, scales)
+
+
 SCHEDULES = {
     "constant": lambda lr, steps: optax.constant_schedule(lr),
     "cosine": lambda lr, steps: optax.cosine_decay_schedule(lr, max(steps, 1)),
     "linear": lambda lr, steps: optax.linear_schedule(lr, 0.0, max(steps, 1)),
     "step": lambda lr, steps: optax.constant_schedule(0.1 * lr),
+    "tripling": _tripling,
 }
 
 
@@ -36,7 +47,8 @@ class Optimizer:
       b1, b2, epsilon: of Adam (Kingma & Ba, 2015).
       weight_decay: decoupled (Loshchilov & Hutter, 2019), only on parameters with at least 2 axes.
       schedule: of the learning rate after warm-up and hold: `constant`; `cosine` or `linear`, to 0 at the player's last
-        update; `step`, at once to a tenth of `lr`.
+        update; `step`, at once to a tenth of `lr`; `tripling`, in
+        eight stages to a tenth of `lr`, each three times as long as the stage before (Burda et al., 2016).
       warmup_steps: updates over which the learning rate rises linearly from 0 to `lr`.
       hold_steps: updates at `lr` between the warm-up and the schedule.
       clip_norm: largest global norm of the gradient; 0 does not clip.

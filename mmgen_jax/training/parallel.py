@@ -45,6 +45,11 @@ class Parallel:
         """The sharding of an array `[B, ...]`, or with `steps_axis` of `[steps, B, ...]`."""
         return NamedSharding(self.mesh, PartitionSpec(*([None] if steps_axis else []), BATCH_AXES))
 
+    @property
+    def replicated(self) -> NamedSharding:
+        """The sharding of an array that every device, and so every process, holds whole."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
     def state_sharding(self, abstract_state: Any) -> Any:
         """The sharding of each leaf: its largest axis that `fsdp` divides is split (ZeRO, Rajbhandari et al., 2020).
 
@@ -78,14 +83,25 @@ class Parallel:
             self.state_sharding(shapes),
         )
 
+    def bytes_held(self, state: Any) -> int:
+        """Bytes that a state, or its shapes as `abstract` gives them, takes on each device."""
+        return sum(
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)
+        )
+
+    def check_parts(self, batch_size: int, parts: int) -> None:
+        """Raises ConfigError where the parts of a batch cannot be shared evenly between the devices."""
+        if batch_size % (self.num_devices * parts):
+            raise ConfigError(
+                f"config.train.accumulate: expected train.batch_size={batch_size} to be a multiple of accumulate × "
+                f"{self.num_devices} devices, got {parts}"
+            )
+
     def check_memory(self, abstract_state: Any) -> None:
         """Raises ConfigError where the state alone, as `abstract` gives it, is more than a device can hold."""
-        device = self.mesh.devices.flat[0]
+        device = next(device for device in self.mesh.devices.flat if device.process_index == jax.process_index())
         memory = (device.memory_stats() or {}).get("bytes_limit") or _host_memory()
-        needed = sum(
-            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-            for leaf in jax.tree.leaves(abstract_state)
-        )
+        needed = self.bytes_held(abstract_state)
         if needed > memory:
             raise ConfigError(
                 f"parameters, averages and the optimizers' state take {needed / 2**30:,.1f} GiB, a device has "
@@ -96,18 +112,30 @@ class Parallel:
         """The same devices with mode `jit`, which sampling and evaluation use in both modes."""
         return dataclasses.replace(self, mode="jit")
 
-    def put(self, batch: Mapping[str, np.ndarray], steps_axis: bool = False) -> dict[str, jax.Array]:
+    def put(
+        self, batch: Mapping[str, np.ndarray], steps_axis: bool = False, whole: bool = False
+    ) -> dict[str, jax.Array]:
         """Puts this process's rows `[B, ...]` (`steps_axis`: `[steps, B, ...]`) of the batch on its devices.
 
         For `pmap` the batch axis becomes `[devices, B / devices]`.
+
+        Args:
+          whole: the batch has the rows of all processes, the same in each.
         """
         sharding = self.batch_sharding(steps_axis)
         if self.mode == "pmap":
-            axis, local = int(steps_axis), self.num_devices // jax.process_count()
+            axis, local = int(steps_axis), self.num_devices
             batch = {k: v.reshape(*v.shape[:axis], local, -1, *v.shape[axis + 1 :]) for k, v in batch.items()}
         if jax.process_count() == 1:
             return jax.device_put(dict(batch), sharding)
+        if whole:
+            rows = {k: np.asarray(v) for k, v in batch.items()}
+            return {k: jax.make_array_from_callback(v.shape, sharding, v.__getitem__) for k, v in rows.items()}
         return {k: jax.make_array_from_process_local_data(sharding, np.asarray(v)) for k, v in batch.items()}
+
+    def everywhere(self, array: np.ndarray) -> jax.Array:
+        """An array that is the same in every process, replicated on all devices."""
+        return jax.make_array_from_callback(array.shape, self.replicated, array.__getitem__)
 
     def compile_step(self, step: Callable, state: Any, steps_per_call: int = 1) -> Callable:
         """The compiled `(state, batch, players) -> (state, metrics)` of `step`; the state's buffers are donated.
@@ -142,23 +170,28 @@ def _host_memory() -> int:
 
 
 def create(mode: str, batch_size: int, fsdp: int = 1, num_devices: int = 0) -> Parallel:
-    """The layout over the first `num_devices` devices; 0 is all devices.
+    """The layout over `num_devices` devices, the same number of each process; 0 is all devices.
 
     Args:
       batch_size: the global batch size, a multiple of the number of devices.
       fsdp: number of parts of a sharded state, a divisor of the number of devices; 1 replicates the state.
 
     Raises:
-      ConfigError: an unknown mode, sizes that do not divide, or several processes.
+      ConfigError: an unknown mode, sizes that do not divide, or `pmap` with several processes.
     """
-    if jax.process_count() > 1:
-        raise ConfigError(f"parallel: expected one process with all devices, got {jax.process_count()} processes")
-    devices = jax.devices()
+    devices, processes = jax.devices(), jax.process_count()
     if mode not in ("jit", "pmap"):
         raise ConfigError(f"parallel.mode: expected 'jit' or 'pmap', got {mode!r}")
     if not 0 <= num_devices <= len(devices):
         raise ConfigError(f"parallel.num_devices: expected 0 (all) to {len(devices)}, got {num_devices}")
-    devices = devices[: num_devices or None]
+    if mode == "pmap" and processes > 1:
+        raise ConfigError(f"parallel.mode: pmap is for one process, got {processes} processes; use parallel.mode=jit")
+    if num_devices % processes:
+        raise ConfigError(f"parallel.num_devices: expected a multiple of the {processes} processes, got {num_devices}")
+    if num_devices:
+        each = num_devices // processes
+        of = [[device for device in devices if device.process_index == process] for process in range(processes)]
+        devices = [device for own in of for device in own[:each]]
     if mode == "pmap" and fsdp != 1:
         raise ConfigError(f"parallel.fsdp: pmap replicates the state, expected 1, got {fsdp}; use parallel.mode=jit")
     if fsdp < 1 or len(devices) % fsdp:

@@ -14,6 +14,8 @@ from typing import TextIO
 
 import jax
 
+from mmgen_jax.errors import printable
+
 # Least seconds between two lines of a log file, with and without new metrics. With new metrics, the steps have been
 # computed. Without, the steps may only have been dispatched to the device, so that the rate is less reliable.
 LINE_SECONDS, MAX_SECONDS = 10.0, 60.0
@@ -70,6 +72,7 @@ class Progress:
 
     def write(self, text: str) -> None:
         """Prints a line without breaking the bar."""
+        text = printable(text)
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:

@@ -17,8 +17,8 @@ RNG = np.random.default_rng(0)
 PICTURE = RNG.uniform(-1, 1, (16, 24, 3)).astype(np.float32)
 IMAGE = Modality("image", (16, 24, 3))
 FIELDS = {"mask": {"shape": "strokes"}, "jpeg": {"quality": 60}}
-# They read clips, or two modalities: `test_clip_transforms.py`, `test_derived_clips.py`.
-OTHERS = ("hole", "frame", "frames", "per_frame", "at_place")
+# They read clips, sounds or two modalities, and have tests of their own (`test_clip_transforms.py`, …).
+OTHERS = ("hole", "frame", "frames", "per_frame", "at_place", "log_mel")
 
 
 def apply(name, x=PICTURE, rng=0, **fields):

@@ -177,3 +177,17 @@ def test_real_clips(few, cache):
     fields = {"directory": str(few), "split": split}
     here = local_sets.digest(local_sets.read(source, range(len(source))))
     assert here == local_sets.digest_elsewhere("grid_s1", fields, range(len(source)))
+
+
+def test_spoken_only_keeps_the_words_and_their_surroundings(made):
+    ids, whole = all_of(directory=str(made), names=("text", "audio"))
+    same, spoken = all_of(directory=str(made), names=("text", "audio"), spoken_only=True, seconds=0.5)
+    assert ids == same and spoken["audio"].shape[1] == 8000
+    start, stop = (round(seconds * 16000) for seconds in (14500 / 25000 - 0.05, 14506 / 25000 + 0.15))
+    np.testing.assert_array_equal(spoken["audio"][:, : stop - start], whole["audio"][:, start:stop])
+    assert not spoken["audio"][:, stop - start :].any()
+
+
+def test_sentences_as_characters(made):
+    ids, batch = all_of(directory=str(made), names=("text",), text_unit="character", text_length=32)
+    assert [grid_s1.CHARACTERS.decode(row) for row in batch["text"]] == [sentence(clip) for clip in ids]

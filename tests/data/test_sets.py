@@ -34,7 +34,7 @@ def given(source) -> dict[str, tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["scenes", "digits", "small_digits"])
+@pytest.mark.parametrize("name", ["scenes", "digits", "small_digits", "spoken_digits"])
 def test_table_of_sets_without_local_files(name):
     assert documented(name) == given(importlib.import_module(f"mmgen_jax.data.{name}").Source())
 

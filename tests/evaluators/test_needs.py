@@ -15,17 +15,24 @@ from mmgen_jax.errors import ConfigError
 SHAPE = {"label": "shape"}
 # evaluator: (family or config of a model that it cannot measure, its fields, the message)
 MISFITS = {
+    "alignment": ("vae", {}, "needs a model that can 'align'"),
+    "captioned_shapes_coherence": ("vae", {}, "data: expected captioned_shapes, got 'scenes'"),
     "captions": ("vae", {}, "target: expected a text, got 'image' "),
     "class_and_place": ("image_captioning", {"classes": "shape"}, "target: expected a picture, got 'text' "),
     "class_retrieval": ("multi_task", {"label": "audio"}, "label: expected a label, got 'audio' .*set label"),
     "classifier_accuracy": ("image_captioning", SHAPE, "no network judges 'text'"),
     "classifier_frechet": ("image_captioning", SHAPE, "no network judges 'text'"),
     "completion": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "error_rate": ("vae", {}, "target: expected a text, got 'image' "),
+    "frechet_audio": ("vae", {"sample_rate": 8000}, "target: expected a sound, got 'image' "),
+    "frame_error": ("quickstart", {}, "target: expected a clip, got 'image' "),
+    "importance_likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "judge_controls": ("image_captioning", SHAPE, "no network judges 'text'"),
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "ms_ssim": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "picture_from_clip": ("image_captioning", {"clip": "video"}, "target: expected a picture, got 'text' "),
+    "perplexity": ("vae", {}, "target: expected a text, got 'image' "),
     "reconstruction": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),
     "restoration": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "retrieval_judge": ("image_captioning", {}, "target: expected a picture, got 'text' "),
@@ -33,9 +40,16 @@ MISFITS = {
     "scenes_captions": ("vae", {}, "target: expected a text, got 'image' "),
     "scenes_coherence": ("multi_task", {}, "no judge for 'shape'"),
     "sliced_wasserstein": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "speech_error_rate": ("vae", {}, "target: expected a sound, got 'image' "),
+    "sound_fidelity": ("vae", {"sample_rate": 8000}, "target: expected a sound, got 'image' "),
     "style": ("image_captioning", {"photo": "image", "style": "image", **SHAPE}, "target: expected a picture"),
     "translation_accuracy": ("vae", {"source": "photo"}, "no set 'photo' in config.data"),
     "video_frechet": ("image_captioning", {}, "target: expected a clip, got 'text' "),
+    "view_coherence": (
+        "vae",
+        {"views": "('image', 'text')", "label": "audio"},
+        "label: expected a label, got 'audio' .*set label",
+    ),
     "variety": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),
 }
 

@@ -19,6 +19,7 @@ CONTEXT = {"vocab_size": 12, "num_classes": 5, "sample_rate": 8000, "frame_rate"
 SIZES = {
     "text.embedding": ({}, 6),
     "text.lstm": ({}, 6),
+    "text.conv_lstm": ({"num_convolutions": 1}, 6),
     "text.transformer": ({"num_layers": 1}, 6),
     "image.cnn": ({"channels": (4, 8), "num_blocks": 1}, 16),
     "image.pyramid": ({"channels": (4, 8)}, 64),
@@ -30,6 +31,7 @@ SIZES = {
     "audio.log_mel_cnn": ({"channels": (4, 8), "n_mels": 8}, 3),
     "audio.mfcc": ({"n_mfcc": 5, "n_mels": 8}, 9),
     "audio.recurrent": ({"cell": "gru", "n_mels": 8}, 9),
+    "audio.conv_recurrent": ({"channels": (4, 8), "n_mels": 8}, 3),
     "video.frame_lstm": ({"channels": (4, 8)}, 4),
     "video.conv3d": ({"channels": (4, 8), "time_strides": (1, 2)}, 32),
     "video.factorised": ({"space_layers": 1, "time_layers": 1}, 2),

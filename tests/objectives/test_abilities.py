@@ -22,21 +22,26 @@ IMAGE_CODE = {"encoder": {"name": "image.cnn", "channels": (8, 8)}, "decoder": {
 ROOT = tiny.ROOT / "configs"
 # By name: how its config is made, and its abilities.
 DRAWN, INFERRED = {"sample", "draw_latent", "from_latent"}, {"to_latent", "reconstruct"}
+BOUNDED = {"elbo", "log_weights"}
 CASES = {
     "adversarial": (lambda: tiny.config("gan"), DRAWN),
     "adversarial, latents": (lambda: with_latents(tiny.config("gan")), DRAWN | {"reconstruct"}),
-    "variational": (lambda: tiny.config("vae"), DRAWN | INFERRED | {"elbo"}),
+    "variational": (lambda: tiny.config("vae"), DRAWN | INFERRED | BOUNDED),
     "variational, latents": (lambda: with_latents(tiny.config("vae")), DRAWN | INFERRED),
     "reconstruction": (lambda: tiny.config("autoencoder"), DRAWN | INFERRED),
     "regression": (lambda: reference("image_translation.py:colour,l1"), {"sample"}),
     "diffusion": (lambda: reference("text_to_image_diffusion.py:scenes"), {"sample"}),
     "diffusion, latents": (lambda: reference("text_to_image_diffusion.py:scenes_latent"), {"sample", "reconstruct"}),
-    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample"}),
+    "flow": (lambda: sounds(), {"sample", "elbo"}),
+    "autoregressive": (lambda: reference("image_captioning.py:scenes"), {"sample", "elbo"}),
     "autoregressive, codes": (lambda: reference("text_to_image_autoregressive.py:scenes"), {"sample", "reconstruct"}),
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
+    "ctc": (lambda: reference("speech_recognition.py:spoken_digits"), {"sample"}),
+    "tacotron": (lambda: reference("text_to_speech.py:spoken_digits"), {"sample", "reconstruct", "align"}),
     "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
     "cycle_adversarial": (lambda: unpaired(), {"sample", "reconstruct"}),
     "cycle_semantic": (lambda: unpaired("digits_labelled"), {"sample", "reconstruct"}),
+    "multimodal_vae": (lambda: reference("multimodal_vae.py:captioned_shapes"), DRAWN | INFERRED | BOUNDED),
     "recognition": (lambda: reference("multi_task.py:scenes"), {"sample", "embed"}),
     "style_transfer": (lambda: style_parts.config(), {"sample"}),
 }
@@ -44,6 +49,16 @@ CASES = {
 
 def reference(name):
     return tiny.shrink(loading.load(f"{ROOT}/{name}"))
+
+
+def sounds():
+    """A flow of the scenes' sounds, from their texts."""
+    config = loading.load(f"{ROOT}/vocoder_flow.py:digits").copy_and_resolve_references().unlock()
+    config.data = {"name": "scenes", "names": ("text", "audio")}
+    config.encoders, config.fusion = {"text": {"name": "text.embedding"}}, {"name": "concat"}
+    del config.derived, config.aligned
+    config.objective.segment = 0
+    return tiny.shrink(config.lock())
 
 
 def unpaired(argument="digits"):
@@ -111,6 +126,9 @@ def test_what_an_ability_gives_is_what_its_contract_says(name):
             for target, array in got.items():
                 assert array.shape == (2, *modalities[target].shape)
                 assert array.dtype == modalities[target].zeros(1).dtype
+        elif ability == "align":
+            assert got["weights"].shape == (2, *got["weights"].shape[1:2], got["mask"].shape[1])
+            assert (got["steps"].shape, got["mask"].dtype) == ((2,), bool)
         elif ability == "elbo":
             assert (got.shape, got.dtype) == ((2,), jnp.float32)
         else:

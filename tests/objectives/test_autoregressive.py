@@ -64,7 +64,7 @@ def test_a_step_with_the_cache_is_the_full_forward(name, conditional):
 
     full = call(IDS, condition)
     assert full.shape == (B, T, V) and np.std(full) > 0.1
-    np.testing.assert_allclose(cached(IDS), full, atol=1e-5)
+    np.testing.assert_allclose(cached(IDS), full, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", DECODERS)

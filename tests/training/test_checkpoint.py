@@ -177,7 +177,7 @@ def test_a_half_deleted_checkpoint_is_refused_and_gone_after_the_next_save(tmp_p
             checkpointer.save(step, state, {})
     (tmp_path / "1" / "_CHECKPOINT_METADATA").unlink()  # killed while it deleted step 1
     with Checkpointer(tmp_path) as checkpointer:
-        with pytest.raises(CheckpointError, match=r"1: is incomplete; restore a newer step of \[1, 2\]"):
+        with pytest.raises(CheckpointError, match=r"1: is incomplete; restore another step of \[1, 2\]"):
             checkpointer.restore(1, abstract(state))
         assert_same_bits(checkpointer.restore(checkpointer.latest_step(), abstract(state))[0], state)
         checkpointer.save(3, state, {})

@@ -11,7 +11,7 @@ from tensorboardX.proto import event_pb2
 
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.training import metric_writer
+from mmgen_jax.training import collapse, metric_writer
 
 
 def events(workdir):
@@ -110,3 +110,17 @@ def test_summarise_finds_the_first_value_that_is_not_finite():
     means, first = metric_writer.summarise(stacked)
     assert first == (5, "b") and means["a"] == 1.0
     assert metric_writer.summarise([]) == ({}, None)
+
+
+def test_a_collapse_is_told_once_and_only_if_it_lasts():
+    watch = collapse.Watch()
+    low = {"tokenizer/codebook_perplexity": 1.2, "d/loss": 1e-5, "d/logits_real": 9.0, "g/loss": 1e-5, "g/kl": 3.0}
+    assert [watch.warnings(step, low) for step in (1, 2)] == [[], []]
+    assert watch.warnings(3, low | {"d/loss": 0.7}) == [
+        "WARNING step 3: tokenizer/codebook_perplexity is 1.2, below 2: nearly all vectors get one code; lower the "
+        "learning rate or the commitment"
+    ]
+    told = [line for step in range(4, 20) for line in watch.warnings(step, low)]
+    assert len(told) == 1 and told[0].startswith(
+        "WARNING step 6: d/loss is 1e-05, below 0.0001: it tells real from fake"
+    )

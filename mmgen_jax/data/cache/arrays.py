@@ -3,7 +3,10 @@
     <directory>/image.npy               [N, ...]   a field whose examples share one shape
     <directory>/audio.npy               [sum of lengths, ...]   a ragged field, one example after the other
     <directory>/audio.offsets.npy       [N + 1] int64           example i is audio[offsets[i]:offsets[i + 1]]
-    <directory>/meta.json               fields, count, attributes, provenance, fingerprint
+    <directory>/meta.json               fields, count, attributes, provenance, fingerprint, sha256
+
+`sha256` has the SHA-256 of every file and of the rest of meta.json. `read` compares them once in each process: damaged
+data is built again where `cached` knows how, and refused elsewhere. Directories of version 0.1 have no digests.
 
 Texts are ragged fields of UTF-8 bytes. A directory is written under a hidden temporary name, `.<name>.<random>`, and
 renamed once complete. So a directory is complete or absent; the temporary directory of a killed process is never read.
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -29,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.data.cache import disk
 from mmgen_jax.data.cache.arrays_writer import Writer, file_name
 from mmgen_jax.errors import Unusable
 
@@ -49,8 +54,8 @@ def cached(
     """The arrays that `build` writes, built where the cache lacks them for these inputs and parameters.
 
     The arrays are in `cache_dir()/name/<fingerprint>`. A changed parameter or input (path, size or modification time of
-    any file in it) gives another fingerprint and so another directory: arrays are never stale. Several processes may
-    build the same directory at the same time; the first to finish is kept.
+    any file in it) gives another fingerprint and so another directory: arrays are never stale. One process builds;
+    others on this host wait for it, and processes on other hosts may build the same, of which the first is kept.
 
     Args:
       name: of the data set; may hold slashes.
@@ -64,9 +69,18 @@ def cached(
     try:
         return read(directory, identity)
     except Unusable:
-        with write(directory, provenance) as writer:
-            build(writer)
-        return read(directory, identity)
+        with building(directory):
+            with contextlib.suppress(Unusable):
+                return read(directory, identity)  # another process has built it meanwhile
+            with write(directory, provenance) as writer:
+                build(writer)
+            return read(directory, identity)
+
+
+def building(path: pathlib.Path) -> contextlib.AbstractContextManager[None]:
+    """The lock of a file or folder of the cache: while one process of a host builds it, the others wait."""
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+    return disk.lock(cache_dir() / ".locks" / f"{name}.lock", wait=True)
 
 
 def describe(path: str | os.PathLike) -> dict:
@@ -197,13 +211,18 @@ def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays
       fingerprint: the expected fingerprint; None accepts any.
 
     Raises:
-      Unusable: no such directory, a missing file, another format, or another fingerprint.
+      Unusable: no such directory, a missing or damaged file, another format, or another fingerprint.
     """
     directory = pathlib.Path(directory)
     try:
         meta = json.loads((directory / "meta.json").read_text(encoding="utf-8"))
+        digests = meta.get("sha256", {})
+        if digests and digests["meta.json"] != _digest_of(meta):
+            raise ValueError("its digest differs")
     except FileNotFoundError:
         raise Unusable(f"{directory}: holds no prepared data (no meta.json)") from None
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise Unusable(f"{directory}: meta.json is damaged ({error}); remove the folder and prepare it again") from None
     if meta.get("format") != FORMAT:
         raise Unusable(f"{directory}: format {meta.get('format')}, expected {FORMAT}; prepare it again")
     if fingerprint not in (None, meta["fingerprint"]):
@@ -211,13 +230,28 @@ def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays
             f"{directory}: stale, made from other inputs or parameters (expected fingerprint {fingerprint[:16]}, got "
             f"{meta['fingerprint'][:16]}); prepare it again"
         )
-    for name, field in meta["fields"].items():
-        for suffix in ("",) if field["kind"] == "array" else ("", ".offsets"):
-            if not (directory / file_name(name, suffix)).is_file():
-                raise Unusable(
-                    f"{directory}: {file_name(name, suffix)} is missing; remove the folder and prepare it again"
-                )
+    suffixes = {name: ("",) if field["kind"] == "array" else ("", ".offsets") for name, field in meta["fields"].items()}
+    files = [directory / file_name(name, suffix) for name, each in suffixes.items() for suffix in each]
+    for file in files:
+        if not file.is_file():
+            raise Unusable(f"{directory}: {file.name} is missing; remove the folder and prepare it again")
+    for file in files:
+        about = file.stat()
+        if digests and digests[file.name] != _digest(str(file), about.st_size, about.st_mtime_ns):
+            raise Unusable(f"{directory}: {file.name} is damaged; remove the folder and prepare it again")
     return Arrays(directory, meta)
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(file: str, size: int, modified: int) -> str:
+    """The SHA-256 of a file; computed once in a process, for a size and time of modification."""
+    return disk.sha256(pathlib.Path(file))
+
+
+def _digest_of(meta: Mapping[str, Any]) -> str:
+    """The SHA-256 of meta.json without the digest of meta.json itself."""
+    files = {name: value for name, value in meta["sha256"].items() if name != "meta.json"}
+    return hashlib.sha256(json.dumps({**meta, "sha256": files}, sort_keys=True).encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -236,6 +270,9 @@ def write(directory: str | os.PathLike, provenance: Mapping[str, Any]) -> Iterat
     try:
         yield writer
         meta = {"format": FORMAT, **writer.close(), "provenance": provenance, "fingerprint": fingerprint(provenance)}
+        meta = json.loads(json.dumps(meta))  # as it will be read
+        meta["sha256"] = {file.name: disk.sha256(file) for file in sorted(temporary.glob("*.npy"))}
+        meta["sha256"]["meta.json"] = _digest_of(meta)
         (temporary / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False), encoding="utf-8")
         _publish(temporary, directory, meta["fingerprint"])
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import dataclasses
 import functools
 import hashlib
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen_jax.data import local
 from mmgen_jax.data.cache import arrays, arrays_writer
 from mmgen_jax.data.files import folder_formats
 from mmgen_jax.data.files.folder_items import Item
@@ -202,7 +202,7 @@ def _decoded(
         for item in items if not skip else ():  # a bad header is found before the first file is decoded
             folder_formats.check_header(item)
         bad, shortened = [], collections.Counter()
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with local.decoders() as pool:
             for start in range(0, len(items), CHUNK):
                 values = list(pool.map(decode, items[start : start + CHUNK]))
                 bad += [value.args for value in values if isinstance(value, DataError)]

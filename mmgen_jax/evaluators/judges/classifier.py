@@ -150,12 +150,14 @@ def cached(
     identity |= {modality.kind: target, "label": label}
     identity["data"] = [files.fingerprint(source) for source in (source_train, source_test)]
     path = files.path(folder, identity)
-    if not path.exists():
+
+    def trained() -> None:
         logging.info("training the judge of %r from %r (%d steps), once: %s", label, target, training.steps, path)
         judge = train(source_train, source_test, target, label, training, kind)
         about = {"classes": judge.classes, "accuracy": judge.accuracy, "num_test": judge.num_test}
         files.write(path, about, judge.variables)
-    about, variables = files.read(path)
+
+    about, variables = files.cached(path, trained)
     network = kind.network(modality, len(classes))
     measured = about["accuracy"], about["num_test"], trained_on
     return Classifier(modality, network, tuple(about["classes"]), variables, *measured)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import secrets
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import flax.traverse_util
 import numpy as np
+from absl import logging
 
 from mmgen_jax import lookup
 from mmgen_jax.data.cache import arrays
 from mmgen_jax.data.subset import OTHER
-from mmgen_jax.errors import InputError
+from mmgen_jax.errors import InputError, Unusable
 from mmgen_jax.evaluators.measures import examples
 
 WHOLE = 4096  # examples; the fingerprint of a set up to this size covers all of them
@@ -116,7 +120,32 @@ def write(file: pathlib.Path, about: Mapping[str, Any], variables: Mapping[str, 
 
 
 def read(file: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`(about, variables)` of a file that `write` wrote."""
-    with np.load(file, allow_pickle=False) as archive:
-        flat = {name: archive[name] for name in archive.files}
-    return json.loads(str(flat.pop("about"))), flax.traverse_util.unflatten_dict(flat, sep="/")
+    """`(about, variables)` of a file that `write` wrote.
+
+    Raises:
+      Unusable: the file is absent or damaged; an .npz file has a checksum of each array.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            flat = {name: archive[name] for name in archive.files}
+        return json.loads(str(flat.pop("about"))), flax.traverse_util.unflatten_dict(flat, sep="/")
+    except FileNotFoundError:
+        raise Unusable(f"{file}: is not in the cache") from None
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise Unusable(f"{file}: is damaged ({' '.join(str(error).split())[:100]}); remove it") from error
+
+
+def cached(file: pathlib.Path, make: Callable[[], None]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`(about, variables)` of a file in the cache; where it is absent or damaged, `make` writes it first.
+
+    One process of a host makes a file, and the others wait for it.
+    """
+    with contextlib.suppress(Unusable):
+        return read(file)
+    with arrays.building(file):
+        with contextlib.suppress(Unusable):
+            return read(file)
+        if file.exists():
+            logging.warning("%s: is damaged, and made again", file)
+        make()
+        return read(file)

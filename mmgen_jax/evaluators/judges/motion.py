@@ -140,10 +140,14 @@ def check(data: Mapping[str, Any], target: str, label: str, modalities: Mapping[
     files.check_splits(data)
 
 
-def load(data: Mapping[str, Any], target: str, label: str = "", training: Training | None = None):
-    """The judge (`classifier.Classifier`) of the order of clips, and of `label` unless it is "", trained or from the
-    cache; arguments as in `classifier.load`."""
+def load(
+    data: Mapping[str, Any], target: str, label: str = "", training: Training | None = None
+) -> classifier.Classifier:
+    """The judge of the order of clips, and of `label` unless it is "", trained or from the cache.
+
+    Arguments as in `classifier.load`.
+    """
     sources = files.sources(data, (target, *([label] if label else [])))
     ordered = [Ordered(source, target, label) for source in sources]
-    kept = "motion_classifiers", files.trained_on(data, sources[0])
-    return classifier.cached(*kept, *ordered, target, LABEL, training, sys.modules[__name__])
+    trained_on, by = files.trained_on(data, sources[0]), sys.modules[__name__]
+    return classifier.cached("motion_classifiers", trained_on, *ordered, target, LABEL, training, by)

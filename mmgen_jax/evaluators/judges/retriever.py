@@ -121,11 +121,13 @@ def load(data: Mapping[str, Any], image: str, text: str, training: Training = Tr
     identity["vocabulary"] = tokenizer.to_dict()
     identity["data"] = [files.fingerprint(source) for source in (source_train, source_test)]
     path = files.path("retrievers", identity)
-    if not path.exists():
+
+    def trained() -> None:
         logging.info("training the judge of %r and %r (%d steps), once: %s", image, text, training.steps, path)
         judge = train(source_train, source_test, image, text, training)
         files.write(path, {"accuracy": judge.accuracy, "num_test": judge.num_test}, judge.params)
-    about, params = files.read(path)
+
+    about, params = files.cached(path, trained)
     system = build_system(_config(image, text, source_train.modalities, training), source_train.modalities)
     measured = about["accuracy"], about["num_test"], files.trained_on(data, source_train)
     return Retriever(system, image, text, params, *measured, _known(data, text))

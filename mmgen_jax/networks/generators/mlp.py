@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, not_empty, pooled_of
-from mmgen_jax.networks.layers import blocks
+from mmgen_jax.networks.layers import activations, blocks
 
 
 class Generator(nn.Module):
@@ -23,6 +23,7 @@ class Generator(nn.Module):
       width: units of each hidden layer.
       num_layers: number of hidden layers.
       norm: normalisation of the hidden layers, a kind of `blocks.norm`.
+      activation: of the hidden layers, a name of `layers/activations.py`.
 
     Raises:
       ConfigError: `shape` has more than 3 axes.
@@ -32,6 +33,7 @@ class Generator(nn.Module):
     width: Size = 256
     num_layers: Depth = 2
     norm: str = "layer"
+    activation: str = "silu"
     dtype: Any = jnp.float32
 
     def __post_init__(self):
@@ -48,7 +50,8 @@ class Generator(nn.Module):
         if (pooled := pooled_of(condition)) is not None:
             x = jnp.concatenate([x, pooled.astype(x.dtype)], axis=-1)
         x = not_empty(x, "mlp").astype(self.dtype)
+        activate = activations.find(self.activation)
         for _ in range(self.num_layers):
-            x = nn.silu(blocks.norm(self.norm, train, self.dtype)(nn.Dense(self.width, dtype=self.dtype)(x)))
+            x = activate(blocks.norm(self.norm, train, self.dtype)(nn.Dense(self.width, dtype=self.dtype)(x)))
         x = nn.Dense(math.prod(self.shape), dtype=self.dtype, name="output")(x)
         return x.reshape(x.shape[0], *self.shape)

@@ -47,11 +47,11 @@ class Generator(conv.Generator):
         codes = nn.Dense(num * self.features, dtype=self.dtype)(codes).reshape(-1, self.features)
         latents = jnp.concatenate([jnp.repeat(latent, num, axis=0), codes.astype(latent.dtype)], axis=-1)
         fields = {name: getattr(self, name) for name in OF_A_FRAME}
-        frames = conv.Generator(self.shape[1:], **fields, name="frame")(latents, _of_frames(condition, num), train)
+        frames = conv.Generator(self.shape[1:], **fields, name="frame")(latents, of_frames(condition, num), train)
         return frames.reshape(-1, *self.shape)
 
 
-def _of_frames(condition: Condition | None, num: int) -> Condition | None:
+def of_frames(condition: Condition | None, num: int) -> Condition | None:
     """The condition of each of `num` frames, `[B * num, …]`; an aligned clip gives each frame its own."""
     if condition is None:
         return None

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.layers.attention import attend, heads_first
 from mmgen_jax.networks.layers.blocks import MLP, embed
 
 
@@ -41,12 +42,12 @@ class Attention(nn.Module):
         self.output = nn.DenseGeneral(self.features, axis=(-2, -1), dtype=self.dtype)
 
     def remember(self, context: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Keys and values `[B, S, heads, D / heads]` of `context [B, S, E]`."""
-        return self.key(context), self.value(context)
+        """Keys and values `[B, heads, S, D / heads]` of `context [B, S, E]`."""
+        return heads_first(self.key(context)), heads_first(self.value(context))
 
     def __call__(self, x: jax.Array, memory: tuple[jax.Array, jax.Array], allowed: jax.Array) -> jax.Array:
         """`x [B, T, D]` attends to the keys and values `memory`; `allowed` broadcasts to `[B, 1, T, S]`."""
-        y = self.output(jax.nn.dot_product_attention(self.query(x), *memory, mask=allowed))
+        y = self.output(heads_first(attend(heads_first(self.query(x)), *memory, allowed)))
         return jnp.where(jnp.any(allowed, axis=-1)[:, 0, :, None], y, 0)
 
 
@@ -92,7 +93,7 @@ class Block(nn.Module):
         memory = self.self_attention.remember(h)
         if past is not None:
             memory = jax.tree.map(
-                lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, axis=1), past, memory
+                lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, axis=2), past, memory
             )
         x = x + drop(self.self_attention(h, memory, allowed))
         if context is not None:
@@ -150,7 +151,7 @@ class Generator(nn.Module):
         """The cache that `step` reads and updates: the conditions, and space for the keys and values of all tokens."""
         prefix, mask, context, context_allowed = self._conditions(condition, batch_size)
         before, total = mask.shape[1], mask.shape[1] + self.shape[0]
-        room = jnp.zeros((batch_size, total, self.num_heads, self.features // self.num_heads), self.dtype)
+        room = jnp.zeros((batch_size, self.num_heads, total, self.features // self.num_heads), self.dtype)
         blocks = [(room, room)] * self.num_layers
         if before:  # the prefix does not attend to the sequence, so its keys and values are computed once
             allowed = jnp.pad(mask, ((0, 0), (0, total - before)))[:, None, None]

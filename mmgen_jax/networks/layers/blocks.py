@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.networks.layers import mapped
+from mmgen_jax.networks.layers.attention import attend, heads_first
 from mmgen_jax.networks.layers.convolution import Conv as Conv
 from mmgen_jax.networks.layers.convolution import ConvTranspose as ConvTranspose
 
@@ -199,10 +200,13 @@ class CrossAttention(nn.Module):
         heads = functools.partial(nn.DenseGeneral, (self.num_heads, width // self.num_heads), dtype=self.dtype)
         query, key, value = heads(name="query")(x), heads(name="key")(context), heads(name="value")(context)
         allowed = None if mask is None else mask[:, None, None, :]
-        # For a query whose context is all masked, JAX returns the mean of all values, because its masked logits are
-        # finite: no NaN, neither in the value nor in the gradient. The last line replaces this mean by 0.
-        y = jax.nn.dot_product_attention(query, key, value, mask=allowed, is_causal=self.causal)
-        y = nn.DenseGeneral(width, axis=(-2, -1), dtype=self.dtype, name="output")(y)
+        if self.causal:
+            past = jnp.tri(x.shape[1], context.shape[1], dtype=bool)
+            allowed = past if allowed is None else allowed & past
+        # A query whose context is all masked gets the mean of all values: no NaN, neither in the value nor in the
+        # gradient. The last line replaces this mean by 0.
+        y = attend(heads_first(query), heads_first(key), heads_first(value), allowed)
+        y = nn.DenseGeneral(width, axis=(-2, -1), dtype=self.dtype, name="output")(heads_first(y))
         if mask is None:
             return y
         seen = jnp.cumsum(mask, axis=1) > 0 if self.causal else jnp.any(mask, axis=1, keepdims=True)

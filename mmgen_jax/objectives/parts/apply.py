@@ -19,12 +19,12 @@ def apply(network: nn.Module, player: str, params, collections, *args, method: s
 
 
 def apply_train(
-    network: nn.Module, player: str, params, collections, *args, rngs: Mapping[Any, jax.Array]
+    network: nn.Module, player: str, params, collections, *args, rngs: Mapping[Any, jax.Array], method: str = "__call__"
 ) -> tuple[Any, dict[str, Any]]:
     """`(output, collections)` in training mode, with the player's own collections updated."""
     own = collections[player]
     variables = {"params": params[player], **own}
-    output, new = network.apply(variables, *args, train=True, rngs=dict(rngs), mutable=list(own))
+    output, new = network.apply(variables, *args, train=True, rngs=dict(rngs), mutable=list(own), method=method)
     return output, {**collections, player: new}
 
 

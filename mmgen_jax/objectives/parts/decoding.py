@@ -33,12 +33,16 @@ def truncate(logits: jax.Array, temperature: float = 1.0, top_k: int = 0, top_p:
     logits = logits / temperature
     if not top_k and top_p >= 1:
         return logits
-    order = jnp.argsort(-logits, axis=-1)
-    probabilities = jnp.take_along_axis(jax.nn.softmax(logits, axis=-1), order, axis=-1)
+    largest = jnp.sort(logits, axis=-1, descending=True)
+    probabilities = jax.nn.softmax(largest, axis=-1)
     before = jnp.cumsum(probabilities, axis=-1) - probabilities  # total probability of all more probable tokens
     kept = (before < top_p) & (jnp.arange(logits.shape[-1]) < (top_k or logits.shape[-1]))
-    kept = jnp.take_along_axis(kept.at[..., 0].set(True), jnp.argsort(order, axis=-1), axis=-1)
-    return jnp.where(kept, logits, LOWEST)
+    num_kept = jnp.sum(kept.at[..., 0].set(True), axis=-1, keepdims=True)
+    # A threshold in place of the order of the tokens: sorting values is several times faster than sorting indices.
+    last = jnp.take_along_axis(largest, num_kept - 1, axis=-1)
+    more, equal = logits > last, logits == last
+    room = num_kept - jnp.sum(more, axis=-1, keepdims=True)  # of equally probable tokens, those with the lowest ids
+    return jnp.where(more | (equal & (jnp.cumsum(equal, axis=-1) <= room)), logits, LOWEST)
 
 
 def draw(

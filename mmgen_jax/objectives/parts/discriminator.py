@@ -94,8 +94,21 @@ class WithDiscriminator(Family):
             loss, metrics["r1"] = loss + self.r1 * penalty, jnp.mean(penalty)
         return jnp.mean(example_weights(batch, self.target) * loss), (collections, metrics)
 
+    def _features(self, params, collections, batch, x, dropout) -> list[jax.Array]:
+        """What the discriminator keeps of `x [B, *space.shape]` in its collection `features`, layer by layer."""
+        own = collections["discriminator"]
+        variables = {"params": params["discriminator"], **own}
+        network = self.networks["discriminator"]
+        _, new = network.apply(variables, batch, x, train=True, rngs=dict(dropout), mutable=[*own, "features"])
+        return jax.tree.leaves(new["features"])
+
     def _apply_train(self, player, params, collections, batch, x, dropout):
         return apply_train(self.networks[player], player, params, collections, batch, x, rngs=dropout)
+
+
+def mean_error(a: jax.Array, b: jax.Array, num_examples: int) -> jax.Array:
+    """`[B]`: mean absolute difference of features `[B, …]`, or `[B n, …]` with n rows for each example."""
+    return jnp.mean(jnp.abs(a - b).astype(jnp.float32).reshape(num_examples, -1), axis=-1)
 
 
 def _per_example(loss: jax.Array) -> jax.Array:

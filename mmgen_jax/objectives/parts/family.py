@@ -75,6 +75,11 @@ class Family:
         """The methods that this objective has, out of `contracts.ABILITIES`."""
         return frozenset({"sample"})
 
+    def warnings(self, source) -> list[str]:
+        """Lines about examples of a source that the family cannot learn from; printed at the start of a run."""
+        del source
+        return []
+
     def code_loss(self, player: str, params, collections, batch: Batch, rng: jax.Array):
         """The loss of a player of the representation."""
         target, weights = zero_masked(batch, self.target), example_weights(batch, self.target)
@@ -149,6 +154,9 @@ class Family:
     def elbo(self, params, collections, batch: Batch, rng: jax.Array):
         self._lacks("elbo")
 
+    def log_weights(self, params, collections, batch: Batch, rng: jax.Array, num: int = 1, chunk: int = 0):
+        self._lacks("log_weights")
+
     def embed(self, params, collections, batch: Batch, rng: jax.Array):
         self._lacks("embed")
 
@@ -166,6 +174,10 @@ class Family:
     def from_latent(self, params, collections, batch: Batch, latent: jax.Array) -> dict[str, jax.Array]:
         """Every target, decoded from latents `[B, Z]`, given the conditions of the batch."""
         self._lacks("from_latent")
+
+    def align(self, params, collections, batch: Batch, rng: jax.Array) -> dict[str, jax.Array]:
+        """The attention of `sample`: `weights [B, S, N]`, the number of `steps [B]`, `mask [B, N]` of the tokens."""
+        self._lacks("align")
 
     def _lacks(self, ability: str) -> NoReturn:
         name = type(self).__module__.rpartition(".")[2]

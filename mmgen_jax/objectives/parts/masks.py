@@ -34,3 +34,10 @@ def example_weights(batch: Batch, *names: str) -> jax.Array:
     mask = functools.reduce(jnp.logical_and, masks)
     share = mapped.mean_over_batch(mask.astype(jnp.float32))
     return mask / jnp.maximum(share, 1e-6)
+
+
+def is_padding(sounds: jax.Array, pause: int) -> jax.Array:
+    """`[B, S] bool`: True from `pause` samples behind the last sample of a sound `[B, S]` that is not 0."""
+    later = jnp.cumsum((sounds != 0)[:, ::-1], axis=1)[:, ::-1]  # samples that are not 0, from here to the end
+    length = jnp.sum(later > 0, axis=1, keepdims=True)
+    return jnp.arange(sounds.shape[1]) >= length + pause

@@ -1,0 +1,59 @@
+"""Melody to lyrics: the words of a hymn from the first seconds of its tune.
+
+    mmgen train --config=configs/audio_to_lyrics.py --workdir=runs/lyrics
+    mmgen sample --workdir=runs/lyrics --audio=melody.wav --out=out
+
+Argument: `hymnal` (275 hymns, 4 s of the melody, 48 words; the default). A transformer attends to the frames of a
+convolutional recurrent encoder. A melody does not determine its words: perplexity, beside that of a unigram model,
+tells what the model learned of hymns.
+
+Expected on a CPU core: not run.
+
+For one accelerator: `large`; not measured.
+"""
+
+from mmgen_jax.config import presets, schema
+
+ARGUMENTS = ("hymnal", "large")
+LARGE = {
+    "encoders.audio.features": 512,
+    "encoders.audio.channels": (64, 128, 256),
+    "fusion.features": 512,
+    "generator.features": 512,
+    "generator.num_layers": 4,
+    "generator.num_heads": 8,
+    "data.text_length": 96,
+    "data.seconds": 16.0,
+    "optimizers.generator.lr": 3e-4,
+    "train.steps": 5000,
+}
+
+
+def get_config(arg="hymnal"):
+    config = schema.base()
+    arg, large = presets.sized(arg, ARGUMENTS, "audio_to_lyrics")
+    config.data = presets.source(arg, "text", "audio", seconds=4.0, sample_rate=8000, text_length=48)
+    config.augment = {"audio": {"gain": 6.0, "noise": 0.02, "shift": 0.2}}
+    config.encoders = {
+        "audio": {"name": "audio.conv_recurrent", "features": 128, "channels": (16, 32, 64), "dropout": 0.2}
+    }
+    config.fusion = {"name": "concat", "features": 128}
+    config.generator = {"name": "transformer", "features": 128, "num_layers": 2, "attend": "cross", "dropout": 0.3}
+    config.objective = {"name": "autoregressive", "target": "text", "temperature": 0.7}
+    config.optimizers = {
+        "generator": {
+            "lr": 1e-3,
+            "schedule": "cosine",
+            "warmup_steps": 50,
+            "clip_norm": 1.0,
+            "weight_decay": 0.1,
+            "ema_decay": 0.99,
+        }
+    }
+    config.evaluators = {
+        "captions": {"name": "captions", "by": "audio"},
+        "likelihood": {"name": "perplexity"},
+    }
+    config.train.batch_size = 16
+    config.train.steps = 400
+    return presets.enlarged(config, LARGE) if large else config

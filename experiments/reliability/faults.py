@@ -1,0 +1,339 @@
+"""Injects faults into small trainings, and counts which of them lost something.
+
+    python experiments/reliability/faults.py --kind=kill --count=60 --append
+    python experiments/reliability/faults.py --kind=all --append           # every kind, with its default count
+
+A run counts as survived where it ends, after the same command was started again, with the state, the position in the
+data, the lines of metrics, the samples and the evaluation of the uninterrupted run, bit for bit. Else the count says
+what happened: `lost` (something differs or is missing), `hang` (no end within `HANG` seconds), `traceback` (an end
+without its one line), `wrong` (an end that claims success with other numbers).
+
+The systems are those of the tests (`tests/tiny.py`). A training is a fork of this process, which has imported all and
+used no device. A disk that is full is a small file system in memory; that kind needs the right to mount one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=1"
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+import tiny  # noqa: E402  (the variables above are read when jax is imported)
+
+from mmgen_jax import train  # noqa: E402
+from mmgen_jax.config.override import override  # noqa: E402
+from mmgen_jax.errors import MmgenError  # noqa: E402
+from mmgen_jax.results import lines  # noqa: E402
+
+HANG = 300  # seconds
+STEPS = 12
+TIMED = {"steps_per_second", "data_wait", "processor_seconds"}
+REPEATS = {"optimizers.generator.interval": 2}
+# {name: (system of tests/tiny.py, changes)}
+FAMILIES = {
+    "gan": ("gan", {}),
+    "gan, critic repeats": ("gan", REPEATS),
+    "vae": ("vae", {}),
+    "vae, 3 steps a call": ("vae", {"train.steps_per_call": 3}),
+    "autoencoder": ("autoencoder", {}),
+}
+DEFAULTS = {"kill": 60, "signal": 20, "full": 10, "double": 4}
+
+
+def config(family: str):
+    system, changes = FAMILIES[family]
+    per_call = changes.get("train.steps_per_call", 1)
+    made = tiny.config(system, steps=STEPS, checkpoint_steps=3, log_steps=per_call, sample_steps=6)
+    made = override(made, changes)
+    with made.unlocked():
+        made.evaluators = {"pixels": {"name": "reconstruction", "from_target": system == "autoencoder"}}
+        if system == "gan":
+            made.evaluators = {"pixels": {"name": "reconstruction"}}
+    return made
+
+
+class Run:
+    """A training in a fork of this process; its output is in a file beside the workdir."""
+
+    def __init__(self, family: str, workdir: pathlib.Path, output: pathlib.Path | None = None):
+        self.workdir, self.output = workdir, output or workdir.with_name(workdir.name + ".txt")
+        self.code: int | None = None
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            with self.output.open("wb") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+            os._exit(command(family, workdir))
+
+    def ended(self) -> bool:
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code is not None
+
+    def wait(self) -> int | None:
+        """The exit code, minus the signal where one ended it; None where the run hangs."""
+        deadline = time.monotonic() + HANG
+        while not self.ended():
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                return None
+            time.sleep(0.01)
+        return self.code
+
+    def send(self, number: int) -> None:
+        if not self.ended():
+            os.kill(self.pid, number)
+
+    def reach(self, step: int) -> bool:
+        """Waits until a line of metrics has this step; False where the run ends before."""
+        while newest_line(self.workdir) < step:
+            if self.ended():
+                return False
+            time.sleep(0.002)
+        return True
+
+    @property
+    def printed(self) -> str:
+        return self.output.read_text()
+
+
+def command(family: str, workdir: pathlib.Path) -> int:
+    """What `mmgen train` does with errors."""
+    try:
+        train.train(config(family), workdir)
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as end:
+        return int(end.code or 0)
+    except (MmgenError, OSError) as error:
+        print(f"mmgen: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        return 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        return 2
+    return 0
+
+
+def newest_line(workdir: pathlib.Path) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return json.loads((workdir / "metrics.jsonl").read_text().split("\n")[-2])["step"]
+    return 0
+
+
+def content(workdir: pathlib.Path) -> dict:
+    """All that a finished run is, without times."""
+    metadata = json.loads((workdir / "checkpoints" / str(STEPS) / "_CHECKPOINT_METADATA").read_text())[
+        "custom_metadata"
+    ]
+    told = [
+        {k: v for k, v in json.loads(line).items() if k not in TIMED}
+        for line in (workdir / "metrics.jsonl").read_text().splitlines()
+    ]
+    files = {path.name: path.read_bytes() for path in sorted((workdir / "samples").glob("0*"))}
+    measured = json.loads((workdir / "evaluation.json").read_text())
+    return {"digests": metadata["digests"], "data": metadata["data_state"], "lines": told, "samples": files} | measured
+
+
+def whole(family: str, folder: pathlib.Path) -> dict:
+    """The content of the uninterrupted run."""
+    run = Run(family, folder / "whole")
+    assert run.wait() == 0, run.printed
+    return content(folder / "whole")
+
+
+def kill(count: int, folder: pathlib.Path):
+    """SIGKILL at random moments: several in each run, each after a step that the run had not yet reached."""
+    yield from _ended(count, folder, lambda: signal.SIGKILL, lambda number: (-number,))
+
+
+def signals(count: int, folder: pathlib.Path):
+    """SIGTERM, SIGINT and SIGHUP at random moments after the first step."""
+    numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    yield from _ended(count, folder, lambda: random.choice(numbers), lambda number: (128 + number,))
+
+
+def _ended(count: int, folder: pathlib.Path, choose, codes):
+    shares = [len(range(number, count, len(FAMILIES))) for number in range(len(FAMILIES))]
+    for family, share in zip(FAMILIES, shares):
+        (here := folder / family.replace(" ", "_")).mkdir()
+        expected, made = whole(family, here), 0
+        while made < share:  # one run after the other, each ended several times
+            shutil.rmtree(workdir := here / "ended", ignore_errors=True)
+            workdir.mkdir()
+            results = []
+            while made + len(results) < share:
+                run, number = Run(family, workdir), choose()
+                if not run.reach(newest_line(workdir) + random.randint(1, 3)):
+                    run.wait()
+                    break  # the run was done before
+                time.sleep(random.uniform(0, 0.05))
+                run.send(number)
+                code = run.wait()
+                if code == 0:
+                    break  # the run was faster than the signal
+                results.append("hang" if code is None else "" if code in codes(number) else "traceback")
+                if results[-1]:
+                    print(f"exit {code} after signal {number}: {run.printed[-2000:]}")
+            last = Run(family, workdir)
+            done = last.wait() == 0
+            final = "lost" if not done else "survived" if content(workdir) == expected else "wrong"
+            for result in results:
+                yield family, result or final
+            made += len(results)
+
+
+def full(count: int, folder: pathlib.Path):
+    """A file system with little space left: the run ends with one line, or goes on without TensorBoard and samples."""
+    expected = whole("vae", folder) | {"samples": None}  # of a full disk, samples are given up with a warning
+    size = sum(path.stat().st_size for path in (folder / "whole").rglob("*") if path.is_file())
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={4 * size}", "none", str(disk)], check=True)
+    try:
+        for number in range(count):
+            for path in disk.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            free = shutil.disk_usage(disk).free
+            left = int(size * (number + 0.5) / count)
+            (disk / "ballast").write_bytes(b"0" * (free - left))
+            (disk / "run").mkdir()
+            run = Run("vae", disk / "run", folder / "run.txt")
+            code = run.wait()
+            (disk / "ballast").unlink()
+            if code is None or code == 2:
+                yield f"{left} bytes left", "hang" if code is None else "traceback"
+                continue
+            last = Run("vae", disk / "run", folder / "run.txt")
+            ok = last.wait() == 0 and content(disk / "run") | {"samples": None} == expected
+            yield f"{left} bytes left", "survived" if ok else "lost"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def double(count: int, folder: pathlib.Path):
+    """Two trainings in one workdir: the second is refused, the first is not disturbed."""
+    expected = whole("vae", folder)
+    for number in range(count):
+        (workdir := folder / str(number)).mkdir()
+        first = Run("vae", workdir)
+        first.reach(random.randint(1, 4))
+        second = Run("vae", workdir, folder / "second.txt")
+        codes = second.wait(), first.wait()
+        ok = codes[0] in (0, 1) and codes[1] == 0 and content(workdir) == expected
+        yield f"exit codes {codes}", "hang" if None in codes else "survived" if ok else "lost"
+
+
+def flips(count: int, folder: pathlib.Path):
+    """One flipped bit in a random file of the newest checkpoint: the same state, or that of the checkpoint before."""
+    yield from _damaged(count, folder, {"flip": _flip})
+
+
+def damage(count: int, folder: pathlib.Path):
+    """Files of the newest checkpoint cut off, emptied, removed, exchanged, or filled with noise."""
+    yield from _damaged(count, folder, HARMS)
+
+
+def _flip(file: pathlib.Path) -> None:
+    data = bytearray(file.read_bytes())
+    if data:
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+        file.write_bytes(data)
+
+
+HARMS = {
+    "cut": lambda file: file.write_bytes(file.read_bytes()[: random.randrange(max(file.stat().st_size, 1))]),
+    "empty": lambda file: file.write_bytes(b""),
+    "remove": lambda file: file.unlink(),
+    "noise": lambda file: file.write_bytes(os.urandom(file.stat().st_size)),
+    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),
+    "longer": lambda file: file.write_bytes(file.read_bytes() + b"0" * 100),
+}
+
+
+def _damaged(count: int, folder: pathlib.Path, harms):
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from mmgen_jax.training.checkpoint import Checkpointer
+
+    def state(step):
+        return {"w": jnp.arange(3000, dtype=jnp.float32) * step, "b": jnp.full(7, step, jnp.bfloat16)}
+
+    with Checkpointer(folder / "saved") as checkpoints:
+        for step in (10, 20):
+            checkpoints.save(step, state(step), {"next_index": step})
+    abstract = jax.eval_shape(lambda: state(1))
+    for number in range(count):
+        copy = shutil.copytree(folder / "saved", folder / "copy", dirs_exist_ok=False)
+        name = list(harms)[number % len(harms)]
+        file = random.choice([path for path in (copy / "20").rglob("*") if path.is_file()])
+        harms[name](file)
+        try:
+            with Checkpointer(copy) as checkpoints:
+                found = checkpoints.restore_newest(abstract)
+            assert found is not None
+            step, tree, data_state = found
+            same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), tree, state(step))
+            right = all(jax.tree.leaves(same)) and data_state == {"next_index": step}
+            yield f"{name} {file.name}", "survived" if right else "wrong"
+        except Exception as error:
+            print(f"{name} {file.name}: {type(error).__name__}: {error}")
+            yield f"{name} {file.name}", "lost"
+        shutil.rmtree(copy)
+
+
+KINDS = {"flips": flips, "damage": damage, "kill": kill, "signal": signals, "double": double, "full": full}
+DEFAULTS |= {"flips": 100, "damage": 28}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Injects faults into small trainings, and counts what they cost.")
+    parser.add_argument("--kind", choices=[*KINDS, "all"], required=True)
+    parser.add_argument("--count", type=int, default=0, help="faults; 0 is the default of the kind")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--append", action="store_true", help="append a line to results.jsonl")
+    asked = parser.parse_args()
+    if asked.kind == "all":  # each in a process of its own: this one may not use a device before it forks
+        for kind in KINDS:
+            subprocess.run(
+                [sys.executable, __file__, f"--kind={kind}", *(["--append"] if asked.append else [])], check=True
+            )
+        return
+    random.seed(asked.seed)
+    counts, began = collections.Counter(), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        for what, result in KINDS[asked.kind](asked.count or DEFAULTS[asked.kind], pathlib.Path(folder)):
+            counts[result] += 1
+            print(f"{asked.kind}: {what}: {result}", flush=True)
+    line = {"kind": asked.kind, "injected": counts.total(), "seed": asked.seed}
+    line |= {name: counts[name] for name in ("survived", "lost", "hang", "traceback", "wrong")}
+    line |= {"seconds": round(time.monotonic() - began), "commit": lines.commit(), "hardware": lines.hardware()}
+    print(json.dumps(line))
+    if asked.append:
+        lines.append(pathlib.Path(__file__).with_name("results.jsonl"), line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What a command sets for its process before JAX is loaded: huge pages, and a cache of compiled programs.
+
+Imports nothing but the standard library, because the process may start a second time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import platform
+import sys
+from collections.abc import MutableMapping
+
+COMPUTING = ("train", "evaluate", "sample", "retrieve", "sweep")
+HUGE_PAGES = "glibc.malloc.hugetlb"
+MODES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def prepare(argv: list[str], environment: MutableMapping[str, str] = os.environ, restart=os.execve) -> None:
+    """Of a command that computes, sets the variables that are not set; restarts the process where malloc reads one.
+
+    `MMGEN_COMPILED` is the folder of compiled programs (default: `compiled` in `$MMGEN_CACHE`), empty for none;
+    `JAX_COMPILATION_CACHE_DIR` goes before it. `MMGEN_HUGE_PAGES=0` leaves the pages as they are.
+    """
+    if not set(COMPUTING) & set(argv[1:2]):
+        return
+    folder = environment.get("MMGEN_COMPILED", compiled_dir(environment))
+    if folder and "JAX_COMPILATION_CACHE_DIR" not in environment:
+        environment["JAX_COMPILATION_CACHE_DIR"] = folder
+        environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    tunables = environment.get("GLIBC_TUNABLES", "")
+    if environment.get("MMGEN_HUGE_PAGES") == "0" or HUGE_PAGES in tunables or not huge_pages_on_request():
+        return
+    environment["GLIBC_TUNABLES"] = ":".join(filter(None, (tunables, f"{HUGE_PAGES}=1")))
+    sys.stdout.flush()
+    restart(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def huge_pages_on_request(modes: pathlib.Path = MODES) -> bool:
+    """Whether glibc (2.35 or newer) can ask the kernel for huge pages, and the kernel gives them to those that ask.
+
+    Large arrays in pages of 2 MiB cost fewer page faults (`experiments/benchmarks/startup.py`).
+    """
+    name, version = platform.libc_ver()
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    try:
+        return name == "glibc" and numbers >= (2, 35) and "[madvise]" in modes.read_text()
+    except OSError:
+        return False
+
+
+def compiled_dir(environment: MutableMapping[str, str] = os.environ) -> str:
+    """A folder for each kind of processor: a program compiled for one may not run on another that shares the home."""
+    root = os.path.expanduser(environment.get("MMGEN_CACHE") or "~/.cache/mmgen_jax")
+    return os.path.join(root, "compiled", hashlib.sha256(_processor().encode()).hexdigest()[:12])
+
+
+def _processor() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.platform() + platform.processor()
+    kept = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    return platform.machine() + "".join(sorted(set(kept)))

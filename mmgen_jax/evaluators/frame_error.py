@@ -1,0 +1,98 @@
+"""Distance of a clip's frames from the true frames, for each time step: of predicted, converted and enlarged clips."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmgen_jax.config.ranges import Amount
+from mmgen_jax.data.transforms import downsample
+from mmgen_jax.errors import ConfigError, InputError
+from mmgen_jax.evaluators import needs
+from mmgen_jax.evaluators.measures import frames, intervals, paired
+from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import Modality
+
+TOLERANCE = 1e-5  # of a value at the end of its range, for rounding
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Means over examples of the metrics of `frames.measure`, over all frames and for each frame.
+
+    Baselines are rows of their own (`baselines/copy_last.py`, `black.py`, `mean_example.py`), except for the bicubic
+    enlargement, which is measured beside the model where `small` is set.
+
+    Args:
+      target: the clip that the model draws.
+      small: the condition with the clip at a smaller size, with as many frames; "": no enlargement is measured.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
+    """
+
+    target: str
+    small: str = ""
+    num_examples: Amount = 1000
+    splits: tuple[str, ...] = ("test",)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.CLIP, modalities)
+        needs.conditions(conditions)
+        if self.small:
+            needs.modality(self, "small", needs.CLIP, modalities)
+            own, whole = modalities[self.small].shape, modalities[self.target].shape
+            if (own[0], own[3]) != (whole[0], whole[3]):
+                raise ConfigError(
+                    f"small: expected the frames and channels of the target {list(whole)}, got {self.small!r} "
+                    f"{list(own)}; set small to the target at a smaller size"
+                )
+
+    def __call__(
+        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
+        """`{"mse", "mse_of_value", "psnr" (dB), "ssim": {"value", "n", "interval", "frames", "by_frame", …}}`.
+
+        `value` is the mean over examples and frames, `frames` the number of frames of a clip, and `by_frame` has the
+        value and the interval of each frame, the first first. Intervals are of 95 %, by the normal approximation.
+
+        Raises:
+          InputError: a sample's value is outside of its range.
+        """
+        names = (self.target, self.small) if self.small else (self.target,)
+        samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
+        real = unit(true[self.target])
+        measured = frames.measure(unit(samples), real)
+        beside = {}
+        if self.small:
+            enlarged = [[downsample.bicubic(x, real.shape[2:4]) for x in clip] for clip in true[self.small]]
+            beside["bicubic"] = frames.measure(unit(np.array(enlarged)), real)
+        return {
+            metric: paired.entry(values.mean(1), {name: other[metric].mean(1) for name, other in beside.items()})
+            | {"frames": values.shape[1], "by_frame": [_of_frame(column) for column in values.T], "range": "[0, 1]"}
+            for metric, values in measured.items()
+        }
+
+
+def unit(clips: np.ndarray) -> np.ndarray:
+    """Clips in [-1, 1] to [0, 1].
+
+    Raises:
+      InputError: a value outside [-1, 1].
+    """
+    if not np.abs(clips).max() <= 1 + TOLERANCE:  # also refuses NaN
+        raise InputError(
+            f"frame_error: expected values in [-1, 1], got {clips.min():.4g} to {clips.max():.4g}; clip what the model "
+            "draws"
+        )
+    return np.clip(clips, -1, 1) / 2 + 0.5
+
+
+def _of_frame(values: np.ndarray) -> dict[str, Any]:
+    return {"value": float(values.mean()), "interval": intervals.of_mean(values)}

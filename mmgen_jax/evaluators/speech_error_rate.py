@@ -1,0 +1,82 @@
+"""Speech synthesis: how well a recogniser understands a drawn sound, as error rates of its transcripts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.evaluators import needs
+from mmgen_jax.evaluators.error_rate import check_judge, grammar_of, rates
+from mmgen_jax.evaluators.judges import pocketsphinx
+from mmgen_jax.evaluators.measures.examples import collect, whole
+from mmgen_jax.modalities.modality import Modality
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Word and character error rates of the transcripts of drawn sounds, and the share without an error.
+
+    Args:
+      data: the source, as in `config.data`, whose texts have a grammar.
+      target: the sound that the model draws.
+      text: the text that the sound should say.
+      judge: the recogniser; `pocketsphinx`, which was trained on other speech.
+      num_examples: at most this many examples of each split.
+      splits: splits to evaluate.
+      seed: of the shuffled references and the bootstrap.
+    """
+
+    data: Mapping[str, Any]
+    target: str
+    text: str = "text"
+    judge: str = "pocketsphinx"
+    num_examples: Amount = 200
+    splits: tuple[str, ...] = ("test",)
+    seed: Seed = 0
+
+    of_set: ClassVar[str] = "texts of a grammar"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.text,)
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        needs.modality(self, "target", needs.SOUND, modalities)
+        needs.modality(self, "text", needs.TEXT, modalities)
+        needs.conditions(conditions)
+        check_judge(self, "judge", self.judge)
+        grammar_of(self, "judge")
+
+    def __call__(
+        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
+        """`word_error_rate`, `character_error_rate` and `exact`, as of `error_rate`, of the judge's transcripts.
+
+        Beside each: `reference`, of the same examples' true sounds: what a perfect model reaches; `copy_synthesis`, of
+        the true sounds through the model's representation, where the model reconstructs; `shuffled`, of the transcripts
+        against the texts of other examples.
+        """
+        read = list(batches)
+        samples, true = collect(sample_fn, read, self.target, (self.target, self.text), self.num_examples)
+        source = whole(self.data, (self.target, self.text), seed=self.seed).modalities
+        judge = pocketsphinx.Judge(grammar_of(self, "judge"))
+        references = [source[self.text].tokenizer.decode(ids) for ids in true[self.text]]
+        others = np.roll(np.random.default_rng(self.seed).permutation(len(references)), 1)
+
+        def heard(sounds: np.ndarray) -> list[str]:
+            return judge.transcribe(sounds, source[self.target].sample_rate)
+
+        transcripts = heard(samples)
+        texts = {
+            "value": (references, transcripts),
+            "shuffled": ([references[i] for i in others], transcripts),
+            "reference": (references, heard(true[self.target])),
+        }
+        if sample_fn.supports("reconstruct"):  # pyright: ignore[reportFunctionMemberAccess] a contracts.Draw
+            copies, _ = collect(sample_fn.reconstruct, read, self.target, (self.target, self.text), self.num_examples)
+            texts["copy_synthesis"] = references, heard(copies)
+        return {name: entry | judge.identity for name, entry in rates(texts, self.seed).items()}

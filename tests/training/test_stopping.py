@@ -1,0 +1,138 @@
+"""Ends that are not planned: signals, errors of the data, a failing evaluation. The same command goes on exactly."""
+
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from mmgen_jax import evaluate, train
+from mmgen_jax.config.override import override
+from mmgen_jax.data import scenes
+from mmgen_jax.training import checkpoint, stopping
+from mmgen_jax.training.progress import Progress
+
+TIMED = {"steps_per_second", "data_wait", "processor_seconds"}  # metrics that are no function of the config
+
+
+def config(**fields):
+    made = override(tiny.config("vae", steps=6, log_steps=2, checkpoint_steps=100, sample_steps=3), fields)
+    with made.unlocked():
+        made.parallel.num_devices = 1
+        made.train.checkpoint_minutes = 1e-9  # at every log step
+        made.evaluators = {"pixels": {"name": "reconstruction"}}
+    return made
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The uninterrupted run: `(workdir, state)`."""
+    workdir = tmp_path_factory.mktemp("whole")
+    return workdir, train.train(config(), workdir)
+
+
+def assert_same_run(workdir, state, whole):
+    jax.tree.map(np.testing.assert_array_equal, state, whole[1])
+    got, expected = (
+        [{k: v for k, v in line.items() if k not in TIMED} for line in tiny.metrics_lines(path)]
+        for path in (workdir, whole[0])
+    )
+    assert got == expected
+    assert evaluate.read(workdir) == evaluate.read(whole[0])
+    for path in (whole[0] / "samples").iterdir():
+        assert (workdir / "samples" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def newest(workdir):
+    with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
+        return checkpoints.latest_step()
+
+
+def at_step(monkeypatch, step, act):
+    """Calls `act` once, when the loop shows that `step` is done."""
+    update, done = Progress.update, []
+
+    def shown(self, now, metrics=None):
+        update(self, now, metrics)
+        if now == step and not done:
+            done.append(now)
+            act()
+
+    monkeypatch.setattr(Progress, "update", shown)
+
+
+def test_a_signal_saves_and_the_same_command_goes_on(whole, tmp_path, monkeypatch, capsys):
+    """At step 3 samples are due; step 5 lies between two log lines."""
+    for number, step in ((signal.SIGTERM, 3), (signal.SIGINT, 5)):
+        handler = signal.getsignal(number)
+        with monkeypatch.context() as patch:
+            at_step(patch, step, lambda number=number: os.kill(os.getpid(), number))
+            with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as end:
+                train.train(config(), tmp_path)
+        assert number == signal.SIGINT or end.value.code == 128 + number
+        assert f"stopped at step {step}, saved; the same command goes on" in capsys.readouterr().err.splitlines()
+        assert newest(tmp_path) == step and signal.getsignal(number) is handler
+    assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
+
+
+def test_a_second_signal_interrupts_at_once_and_saves_nothing():
+    saves = []
+    with pytest.raises(SystemExit), stopping.handled() as arm:
+        arm()
+        with stopping.saved(lambda: saves.append(1), lambda: None, lambda: 1, print):
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(SystemExit):
+                stopping.check()
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert not saves
+    stopping.check()  # the flag is gone with the block
+
+
+def test_before_the_first_step_a_signal_acts_as_always():
+    with stopping.handled(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.sigtimedwait([], 1)
+
+
+def test_an_error_of_the_data_loses_no_step(whole, tmp_path, monkeypatch, capsys):
+    read, taken = scenes.Source.read, []
+
+    def failing(self, indices, epochs):
+        taken.append(1)
+        if len(taken) > 12:
+            raise OSError(5, "Input/output error", "share/7.png")
+        return read(self, indices, epochs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scenes.Source, "read", failing)
+        with pytest.raises(OSError, match="Input/output"):
+            train.train(config(), tmp_path)
+    step = newest(tmp_path)
+    assert step and f"stopped at step {step}, saved; the same command goes on" in capsys.readouterr().err
+    assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
+
+
+def test_what_was_due_at_the_last_checkpoint_is_made_up_for(whole, tmp_path, monkeypatch):
+    """As after a kill between the last save and what follows."""
+    for place, step in (("samples.save_all", 3), ("evaluate.run", 6)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"mmgen_jax.train.{place}", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                train.train(config(), tmp_path)
+        assert newest(tmp_path) == step
+    assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
+
+
+def test_a_checkpoint_by_the_clock(whole):
+    assert sorted(path.name for path in (whole[0] / "checkpoints").iterdir()) == ["4", "6"]
+
+
+def test_the_command_ends_as_a_scheduler_expects(tmp_path, monkeypatch):
+    (tmp_path / "config.py").write_text(
+        "from tiny import config\n\n\ndef get_config(arg=''):\n    return config('autoencoder', steps=6)\n"
+    )
+    at_step(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGHUP))
+    code, _, errors = tiny.mmgen("train", f"--config={tmp_path / 'config.py'}", f"--workdir={tmp_path / 'run'}")
+    assert code == 129 and "saved; the same command goes on" in errors and "Traceback" not in errors
