@@ -52,4 +52,5 @@ def _opens(file: pathlib.Path) -> bool:
         times = [found[name] for name in TIMES if name in found]
     except (OSError, ValueError, TypeError):
         return True
-    return set(found) <= KEYS and all(isinstance(time, int) and 0 < time < 2**62 for time in times)
+    known = set(found) <= KEYS or "custom_metadata" not in found
+    return known and all(isinstance(time, int) and 0 < time < 2**62 for time in times)

@@ -58,7 +58,9 @@ def test_every_number_has_a_range_and_its_default_lies_in_it(name, cls):
 def test_every_number_of_the_config_itself_has_a_range():
     config = schema.base()
     declared = {f"{part}.{name}".strip(".") for part, fields in schema.RANGES.items() for name in fields}
-    plain = {f"{part}.{key}" for part in ("train", "parallel") for key, value in config[part].items() if value != "jit"}
+    fields = {part: {**config[part], **schema.OPTIONAL.get(part, {})} for part in ("train", "parallel")}
+    number = (int, float)
+    plain = {f"{p}.{key}" for p in fields for key, value in fields[p].items() if type(value) in number}
     assert declared == plain | {"seed", "data.fraction", "fusion.modality_dropout"}
     schema.check_numbers(config)
 

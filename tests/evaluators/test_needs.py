@@ -16,6 +16,7 @@ SHAPE = {"label": "shape"}
 # evaluator: (family or config of a model that it cannot measure, its fields, the message)
 MISFITS = {
     "alignment": ("vae", {}, "needs a model that can 'align'"),
+    "bits_per_sample": ("vae", {}, "target: expected a sound, got 'image' "),
     "captioned_shapes_coherence": ("vae", {}, "data: expected captioned_shapes, got 'scenes'"),
     "captions": ("vae", {}, "target: expected a text, got 'image' "),
     "class_and_place": ("image_captioning", {"classes": "shape"}, "target: expected a picture, got 'text' "),
