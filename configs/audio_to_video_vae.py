@@ -21,7 +21,7 @@ DATA = {
     "scenes": presets.source("scenes", "audio", "video", num_frames=8),
     "grid_s1": presets.source("grid_s1", "audio", "video", image_size=48, num_frames=16),
 }
-ARGUMENTS = ("digits", "grid_s1", "large")
+ARGUMENTS = ("digits", "large")
 LARGE = {
     "encoders.audio.features": 256,
     "encoders.audio.channels": (64, 128, 256),

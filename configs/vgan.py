@@ -36,7 +36,7 @@ CLIPS = {
 }
 # A kernel for each frame or cell: many fusions average over them, which would lose their order and places.
 READOUT = 128
-ARGUMENTS = ("digits", "digits,image", "digits,conv3d", "grid_s1", "large")
+ARGUMENTS = ("digits", "grid_s1", "large")
 
 
 def get_config(arg="digits"):

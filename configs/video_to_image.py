@@ -23,7 +23,7 @@ DATA = {
     "grid_s1": presets.source("grid_s1", "video", image_size=48, num_frames=16),
 }
 SIGMA = {"digits": 50.0, "grid_s1": 25.0}  # levels of 255
-ARGUMENTS = ("digits", "digits,adversarial", "grid_s1", "large")
+ARGUMENTS = ("digits", "digits,adversarial", "large")
 
 
 def get_config(arg="digits"):
