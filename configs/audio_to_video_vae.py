@@ -56,7 +56,7 @@ def get_config(arg="digits"):
         # A Gaussian's tanh saturates on a background that is all black.
         config.objective.update({"likelihood": "bernoulli", "beta": 2.0})
     else:
-        config.objective.scale = 0.25
+        config.objective["scale"] = 0.25
     config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
     label = presets.LABELS.get(dataset, "")
     judges = {} if dataset == "grid_s1" else presets.target_judges(dataset, "video", ("audio",))

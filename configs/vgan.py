@@ -83,7 +83,7 @@ def digits(config, inputs):
     config.generator = {"name": "conv", **narrow, "conditions_at": "both", "batch_conditions": True}
     config.discriminator = {"name": "projection", **narrow}
     config.objective = {"name": "adversarial", "target": "drawn", "latent_dim": 16, "l1": 50.0}
-    config.objective.loss_type = "non_saturating"
+    config.objective["loss_type"] = "non_saturating"
     adam = {"lr": 1e-3, "b1": 0.5, "schedule": "cosine", "warmup_steps": 50}
     config.optimizers = {"discriminator": adam | {"lr": 4e-4}, "generator": adam | {"ema_decay": 0.99}}
     config.evaluators = {
@@ -106,7 +106,7 @@ def grid_s1(config, inputs):
     config.generator = {"name": "translation", "width": 16, "max_width": 128}
     config.discriminator = {"name": "patch", "width": 16, "max_width": 128, "num_stages": 2}
     config.objective = {"name": "adversarial", "target": "image", "latent_dim": 0, "l1": 100.0}
-    config.objective.loss_type = "non_saturating"
+    config.objective["loss_type"] = "non_saturating"
     adam = {"lr": 5e-4, "b1": 0.5, "schedule": "cosine", "warmup_steps": 50}
     config.optimizers = {"discriminator": adam | {"lr": 2e-4}, "generator": adam | {"ema_decay": 0.99}}
     config.evaluators = {

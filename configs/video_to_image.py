@@ -48,10 +48,10 @@ def get_config(arg="digits"):
     config.objective = {"name": "regression", "target": "still", "error": "psnr", "output": "linear"}
     if adversarial:
         config.objective = {"name": "adversarial", "target": "still", "latent_dim": 0, "l1": 100.0, "output": "linear"}
-        config.objective.loss_type = "hinge"
+        config.objective["loss_type"] = "hinge"
         config.discriminator = {"name": "patch", "width": 16, "num_stages": 1, "spectral_norm": True, "norm": "none"}
-        config.optimizers.generator.b1 = 0.5
-        config.optimizers.discriminator = {"lr": 5e-4, "b1": 0.5}
+        config.optimizers["generator"]["b1"] = 0.5
+        config.optimizers["discriminator"] = {"lr": 5e-4, "b1": 0.5}
     config.evaluators = {"error": {"name": "picture_from_clip"}}
     config.train.batch_size = 16
     config.train.steps = 1500

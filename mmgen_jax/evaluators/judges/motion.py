@@ -147,7 +147,7 @@ def load(
 
     Arguments as in `classifier.load`.
     """
-    sources = files.sources(data, (target, *([label] if label else [])))
-    ordered = [Ordered(source, target, label) for source in sources]
-    trained_on, by = files.trained_on(data, sources[0]), sys.modules[__name__]
-    return classifier.cached("motion_classifiers", trained_on, *ordered, target, LABEL, training, by)
+    source_train, source_test = files.sources(data, (target, *([label] if label else [])))
+    ordered = Ordered(source_train, target, label), Ordered(source_test, target, label)
+    trained_on, by = files.trained_on(data, source_train), sys.modules[__name__]
+    return classifier.cached("motion_classifiers", trained_on, ordered, target, LABEL, training, by)
