@@ -9,9 +9,9 @@ from mmgen_jax.results.tables import markdown
 TITLE = "Vocoders"
 ABOUT = """
 Spoken digits at 8 kHz (64 recordings of the test split) and sentences of GRID's speaker 1 at 16 kHz (64 clips), from
-their true log-mel spectrogram of 80 bands; one sample each, means over recordings. *Griffin-Lim* inverts the same spectrograms without training; *another recording* is the true
-sound of another example, what a vocoder that ignores its spectrogram could give. *bits* are those of the mu-law code of
-one sample, padding left out; 8 of a uniform code.
+their true log-mel spectrogram of 80 bands; one sample each, means over recordings. *Griffin-Lim* inverts the same
+spectrograms without training; *another recording* is the true sound of another example, what a vocoder that ignores
+its spectrogram could give. *bits* are those of the mu-law code of one sample, padding left out; 8 of a uniform code.
 """
 FOLDER = pathlib.Path(__file__).parent
 FIDELITY = "test/fidelity/"
