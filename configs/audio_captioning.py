@@ -32,7 +32,7 @@ def get_config(arg="sounds"):
     sounds = arg == "sounds"
     config.data = presets.source(arg, "text", "audio")
     if sounds:
-        config.augment = {"audio": {"gain": 6.0, "noise": 0.05, "shift": 0.1}}
+        config.augment = {"audio": {"gain": 6.0, "shift": 0.1}}
     config.encoders = {
         "audio": {"name": "audio.conv_recurrent", "features": 128, "channels": (16, 32, 64), "dropout": 0.1}
     }

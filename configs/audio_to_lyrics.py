@@ -33,7 +33,7 @@ def get_config(arg="hymnal"):
     config = schema.base()
     arg, large = presets.sized(arg, ARGUMENTS, "audio_to_lyrics")
     config.data = presets.source(arg, "text", "audio", seconds=4.0, sample_rate=8000, text_length=48)
-    config.augment = {"audio": {"gain": 6.0, "noise": 0.02, "shift": 0.2}}
+    config.augment = {"audio": {"gain": 6.0, "shift": 0.2}}
     config.encoders = {
         "audio": {"name": "audio.conv_recurrent", "features": 128, "channels": (16, 32, 64), "dropout": 0.2}
     }

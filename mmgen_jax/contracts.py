@@ -236,6 +236,7 @@ class Objective(Protocol):
     def abilities(self) -> frozenset[str]: ...
 
     def init(self, rng: Key, batch: Batch) -> dict[str, Any]: ...  # {player: variables}
+    def warnings(self, source: Source) -> list[str]: ...  # lines about examples that the family cannot learn from
 
     def loss(
         self, player: str, params: Params, collections: Collections, batch: Batch, rng: Key, step: jax.Array
@@ -293,8 +294,6 @@ class Evaluator(Protocol):
     splits: tuple[str, ...]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Modalities that the evaluator reads in addition to the model's own."""
-        ...
+    def names(self) -> tuple[str, ...]: ...  # modalities that the evaluator reads in addition to the model's own
 
     def __call__(self, sampler: Draw, batches: Iterator[Batch]) -> dict[str, dict[str, Any]]: ...

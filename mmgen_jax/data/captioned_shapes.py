@@ -158,8 +158,8 @@ class Source:
         corner = (2 * np.stack([right, down], axis=1) - 1) * OFFSET * ("position" in named(self.level))
         center = corner + WANDER * signed[:, :2]
         radius = image.RADIUS[factors["size"]] * (1 + image.SCALE_JITTER * signed[:, 2])
-        arrays = (array.astype(np.float32) for array in (radius, center[:, None]))
-        alpha = image.coverage(factors["shape"], *arrays, SIDE)[:, 0, ..., None]
+        places = center[:, None].astype(np.float32)
+        alpha = image.coverage(factors["shape"], radius.astype(np.float32), places, SIDE)[:, 0, ..., None]
         grey = (np.array(GREY)[factors["background"]] + 0.08 * signed[:, 3])[:, None, None, None]
         color = image.RGB[factors["color"]][:, None, None]
         return np.clip(grey + alpha * (color - grey), -1, 1).astype(np.float32)

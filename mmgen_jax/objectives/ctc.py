@@ -121,7 +121,7 @@ class Objective(Family):
             labels = ctc_decoding.best_alignment(logits, mask, space.length - 1)
         ids = jnp.pad(labels, ((0, 0), (0, 1)), constant_values=PADDING)
         place = jnp.sum(ids != PADDING, axis=1)
-        return {self.target: jnp.where(jnp.arange(space.length) == place[:, None], space.end, ids)}
+        return {self.target: jnp.where(jnp.arange(space.length) == place[:, None], self.network.end, ids)}
 
     def warnings(self, source) -> list[str]:
         """A line with the texts of a source that have no alignment with their frames; `[]` where all have one."""

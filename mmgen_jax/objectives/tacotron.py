@@ -128,7 +128,8 @@ class Objective(Family):
         places = jnp.arange(self._decoder.num_steps)
         counted = (places < steps[:, None]) & present[:, None]  # [B, S]
         frames = jnp.repeat(counted, self._decoder.reduction, axis=1)[..., None]
-        error = sum(jnp.where(frames, jnp.abs(x - real), 0.0).sum(axis=(1, 2)) for x in (drawn, refined)) / 2
+        error = (jnp.abs(drawn - real) + jnp.abs(refined - real)) / 2
+        error = jnp.where(frames, error, 0.0).sum(axis=(1, 2))
         ended = (places >= steps[:, None] - 1).astype(jnp.float32)
         stopping = (places < steps[:, None] + STOPPED) & present[:, None]
         stops = jnp.where(stopping, optax.sigmoid_binary_cross_entropy(stop, ended), 0.0).sum(axis=1)

@@ -40,18 +40,32 @@ README."""
 SUPPORT = ("<!-- support: written by mmgen report -->", "<!-- end of support -->")
 ORDER = ("text", "image", "audio", "video", "vector", "label", "any")  # of the kinds in the matrix
 CONTINUOUS = ("image", "audio", "video")
-# The kinds that each family can have as target in principle. A cell without a config is "planned" for these kinds, and
-# empty for other kinds.
+# The kinds that each family can have as target in principle: *planned*, where no config has such a target. Other
+# families are in the matrix with their configs alone.
 OUTPUTS = {
     **dict.fromkeys(("adversarial", "variational", "reconstruction", "diffusion", "regression"), CONTINUOUS),
     "flow": ("audio",),
-    **dict.fromkeys(("autoregressive", "contrastive"), ("text", *CONTINUOUS)),
+    "autoregressive": ("text", *CONTINUOUS),
+    "contrastive": ("text",),
     "adversarial_text": ("text",),
     "recognition": ("label",),
 }
-NEED_INPUT = ("contrastive", "recognition", "adversarial_text", "regression")
-NO_INPUT = ("reconstruction",)  # an autoencoder: its input is its target
-PLANNED = {"image": "image", "audio": "any", "video": "any"}  # output to input: rows of the matrix without any config
+KNOWN_AS = {
+    "adversarial": "GAN",
+    "variational": "VAE",
+    "reconstruction": "autoencoder",
+    "diffusion": "flow matching",
+    "regression": "by the error",
+    "autoregressive": "transformer, LSTM",
+    "contrastive": "retrieval",
+    "adversarial_text": "captions by a GAN",
+    "cycle_adversarial": "CycleGAN",
+    "cycle_semantic": "CycleGAN with labels",
+    "style_transfer": "AdaIN, Gram matrices",
+    "recognition": "classes",
+    "flow": "normalising flow",
+    "multimodal_vae": "MVAE, MoPoE, …",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,18 +85,14 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """The inputs and outputs of a config, as kinds of modalities: a row of the matrix."""
+    """What a config draws from what, as kinds of modalities: an entry of the matrix."""
 
     inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    output: str
 
     @property
     def given(self) -> str:
         return " + ".join(self.inputs) or "nothing"
-
-    @property
-    def rank(self) -> list:
-        return [[ORDER.index(kind) for kind in kinds] for kinds in (self.outputs, self.inputs)]
 
 
 def pages(root: pathlib.Path) -> dict[pathlib.Path, str]:
@@ -156,38 +166,31 @@ def with_tables(text: str, tables: str) -> str:
 
 
 def support(root: pathlib.Path, found: Iterable[Experiment]) -> str:
-    """The matrix of outputs and families; a cell lists the inputs, see `_cell`."""
+    """The matrix of families and outputs; a cell lists the inputs, see `_cell`."""
     documented = kinds(root)
-    trains = {task_of(loading.load(reference), documented) for reference in references(root)}
+    trains: set[tuple[Task, str]] = set()
+    for reference in references(root):
+        trains |= tasks_of(loading.load(reference), documented)
     measured: dict[tuple[Task, str], str] = {}
     for experiment in found:
         for config in _measured(experiment.folder):
-            measured.setdefault(task_of(config, documented), experiment.link)
+            for entry in tasks_of(config, documented):
+                measured.setdefault(entry, experiment.link)
     trains |= set(measured)
-    families = [name for name in OUTPUTS if any(name == family for _, family in trains)]
-    families += sorted({family for _, family in trains} - set(families))
-    tasks = {task for task, _ in trains}
-    for output, source in PLANNED.items():
-        if not any(output in task.outputs and (source == "any" or source in task.inputs) for task in tasks):
-            tasks.add(Task((source,), (output,)))
-    rows = [["", *(f"`{family}`" for family in families)], ["---"] * (len(families) + 1)]
-    ordered = sorted(tasks, key=lambda task: task.rank)
-    for outputs in dict.fromkeys(task.outputs for task in ordered):
-        of = [task for task in ordered if task.outputs == outputs]
-        cells_of = (", ".join(filter(None, (_cell(t, family, trains, measured) for t in of))) for family in families)
-        rows.append([f"→ {' + '.join(outputs)}", *cells_of])
+    of = {name: [task for task, family in trains if family == name] for name in {family for _, family in trains}}
+    outputs = sorted({task.output for task, _ in trains}, key=ORDER.index)
+    rows = [["", *(f"→ {output}" for output in outputs)], ["---"] * (len(outputs) + 1)]
+    for family in [name for name in (*OUTPUTS, *sorted(set(of) - set(OUTPUTS))) if name in of]:
+        known = f" ({KNOWN_AS[family]})" if family in KNOWN_AS else ""
+        rows.append([f"`{family}`{known}", *(_cell(family, output, of[family], measured) for output in outputs)])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _cell(task: Task, family: str, trains, measured: Mapping[tuple[Task, str], str]) -> str:
-    """The inputs of a task: a link to their results, `inputs` where a config trains, *inputs* where it is planned."""
-    if (task, family) in measured:
-        return f"[{task.given}]({measured[task, family]})"
-    if (task, family) in trains:
-        return f"`{task.given}`"
-    unfit = NO_INPUT if task.inputs else NEED_INPUT
-    fits = set(task.outputs) <= set(OUTPUTS.get(family, ())) and family not in unfit
-    return f"*{task.given}*" if fits else ""
+def _cell(family: str, output: str, tasks: Iterable[Task], measured: Mapping[tuple[Task, str], str]) -> str:
+    """The inputs from which a family draws an output: a link to their results, `inputs` where a config trains only."""
+    drawn = sorted((t for t in tasks if t.output == output), key=lambda t: [ORDER.index(kind) for kind in t.inputs])
+    inputs = [f"[{t.given}]({measured[t, family]})" if (t, family) in measured else f"`{t.given}`" for t in drawn]
+    return ", ".join(inputs) or ("*planned*" if output in OUTPUTS.get(family, ()) else "")
 
 
 def _measured(folder: pathlib.Path) -> list:
@@ -218,8 +221,9 @@ def _module(file: pathlib.Path, name: str):
     return module
 
 
-def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, str]:
-    """The task of a config (kinds of its inputs and outputs), and its family.
+def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Task, str]]:
+    """What a config draws from what, with its family: an entry for each target, whose inputs are the conditions and,
+    of a family of several targets, the other targets.
 
     Raises:
       ReportError: a modality that `docs/data.md` has no row for.
@@ -239,8 +243,11 @@ def task_of(config, documented: Mapping[tuple[str, str], str]) -> tuple[Task, st
     inputs += [aligned] if isinstance(aligned := config.get("aligned", ()), str) else aligned
     inputs += [config.objective.known] if config.objective.get("known") else []
     targets = config.objective.get("targets") or (config.objective.target,)
-    kinds = [tuple(sorted(set(map(kind, names)), key=ORDER.index)) for names in (inputs, targets)]
-    return Task(kinds[0], kinds[1]), config.objective.name
+    given = {target: [*inputs, *(other for other in targets if other != target)] for target in targets}
+    return {
+        (Task(tuple(sorted(set(map(kind, given[target])), key=ORDER.index)), kind(target)), config.objective.name)
+        for target in targets
+    }
 
 
 def kinds(root: pathlib.Path) -> dict[tuple[str, str], str]:

@@ -89,14 +89,14 @@ def test_every_experiment_has_a_section(monkeypatch):
 
 def test_a_run_without_a_line_trains_and_one_with_a_line_is_measured(repository):
     verb.report(repository)
-    assert rows(repository)["→ image"] == {
-        "`variational`": "`text`, *text + image*",
-        "`diffusion`": "*text*, `text + image`",
+    assert rows(repository) == {
+        "`variational` (VAE)": {"→ image": "`text`"},
+        "`diffusion` (flow matching)": {"→ image": "`text + image`"},
     }
     assert "| VAE | not run | 0 of 1 |" in (repository / "docs/results.md").read_text()
     finish_the_run(repository, 0.75)
     verb.report(repository)
-    assert rows(repository)["→ image"]["`variational`"] == "[text](docs/results.md#small--new), *text + image*"
+    assert rows(repository)["`variational` (VAE)"] == {"→ image": "[text](docs/results.md#small--new)"}
     for page in ("docs/results.md", "experiments/new/README.md"):
         assert "| VAE | 0.7500 | 1 of 1 |" in (repository / page).read_text()
 
@@ -104,8 +104,25 @@ def test_a_run_without_a_line_trains_and_one_with_a_line_is_measured(repository)
 def test_kinds_are_of_the_data_and_not_of_the_names(repository):
     # The set of this test calls a picture `audio`.
     verb.report(repository)
-    assert rows(repository)["→ image"]["`diffusion`"].endswith("`text + image`")
-    assert set(rows(repository)["→ video"].values()) == {"*any*"}
+    assert rows(repository)["`diffusion` (flow matching)"]["→ image"] == "`text + image`"
+
+
+def test_each_of_several_targets_is_drawn_from_the_others(repository):
+    config = CONFIG.replace('"target": "image"', '"targets": ("text", "image")')
+    config = config.replace('config.encoders = {"caption": {"name": "text.embedding", "modality": "text"}}', "")
+    (repository / "configs/small.py").write_text(config.replace('("vae", "audio")', '("vae",)'))
+    verb.report(repository)
+    # `variational` is listed as a family of continuous targets; a text is one of this config's.
+    assert rows(repository)["`variational` (VAE)"] == {"→ text": "`image`", "→ image": "`text`"}
+
+
+def test_a_target_that_a_family_could_have_is_planned(repository):
+    (repository / "docs/data.md").write_text(DATA.replace("`image`, `audio` | image |", "`audio` | audio |"))
+    (repository / "configs/small.py").write_text(
+        CONFIG.replace('"target": "image"', '"target": arg.replace("vae", "text")')
+    )
+    verb.report(repository)
+    assert rows(repository)["`variational` (VAE)"] == {"→ text": "`text`", "→ audio": "*planned*"}
 
 
 def test_what_is_written_by_hand_stays(repository):
@@ -161,4 +178,4 @@ def test_a_table_without_its_heading_is_refused(repository):
 
 
 def test_what_a_task_is_given():
-    assert Task((), ("image",)).given == "nothing" and Task(("text", "audio"), ("image",)).given == "text + audio"
+    assert Task((), "image").given == "nothing" and Task(("text", "audio"), "image").given == "text + audio"

@@ -1,8 +1,8 @@
 """An outside recogniser of English: CMU PocketSphinx with its own acoustic model, and a grammar of the data's texts.
 
 The acoustic model comes with the package (`pip install pocketsphinx`, BSD; trained on other speech), so nothing here
-was trained on the data. The grammar is a JSGF file with the alternatives at each place of a text. Departs from usual
-practice in one point: without a grammar that accepts a sound, the transcript is empty, which counts as deletions.
+was trained on the data. The grammar is a JSGF file with the alternatives at each place of a text. Where the grammar
+accepts no words for a sound, the transcript is empty, and every word of the reference counts as a deletion.
 """
 
 from __future__ import annotations

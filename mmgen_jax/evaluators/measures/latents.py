@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def fit(kind: str, latents: np.ndarray, num_components: int = 10, seed: int = 0)
         )
     from sklearn.mixture import GaussianMixture  # takes a second
 
-    mixture = GaussianMixture(num_components, covariance_type="full", reg_covar=1e-4, random_state=seed)
+    mixture: Any = GaussianMixture(num_components, covariance_type="full", reg_covar=1e-4, random_state=seed)
     mixture.fit(latents.astype(np.float64))
     rng, factors = np.random.default_rng(seed), np.linalg.cholesky(mixture.covariances_)  # [K, Z, Z]
 

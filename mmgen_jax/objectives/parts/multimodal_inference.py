@@ -113,7 +113,7 @@ class Inference(Family):
         )
 
     def _each(self, networks) -> dict[str, nn.Module]:
-        of = networks if isinstance(networks, Mapping) else dict.fromkeys(self.targets, networks)
+        of: Mapping[str, Any] = networks if isinstance(networks, Mapping) else dict.fromkeys(self.targets, networks)
         return {name: of[name].clone() for name in self.targets}
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:

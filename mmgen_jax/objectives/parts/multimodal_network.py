@@ -72,7 +72,10 @@ class Network(nn.Module):
         fused = None
         if self.joint_encoders:
             own = self._hidden(self.joint_encoders, arrays, present, train)
-            fused = jnp.split(self.joint_head(jnp.concatenate(list(own.values()), axis=-1)), 2, axis=-1)
+            mean_of_all, log_var_of_all = jnp.split(
+                self.joint_head(jnp.concatenate(list(own.values()), -1)), 2, axis=-1
+            )
+            fused = mean_of_all, log_var_of_all
         elif self.attention is not None:
             fused = self.attention(hidden, present)
         return Experts(mean[..., :size], log_var[..., :size], present, fused), private
