@@ -18,7 +18,10 @@ TASKS = {
         *("image_translation", "image_translation_unpaired", "style_transfer", "inpainting", "completion_by_words"),
         "image_restoration",
     ),
-    "clips": ("video_to_video", "video_super_resolution", "video_gan", "text_to_video"),
+    "clips": (
+        *("video_to_video", "video_super_resolution", "video_gan", "text_to_video"),
+        *("vgan", "video_to_image", "audio_to_video_vae"),
+    ),
     "image to text": ("image_captioning", "image_to_text_gan"),
     "retrieval": ("image_text_retrieval",),
     "recognition": ("image_recognition", "feature_fusion", "multi_task", "video_recognition"),

@@ -64,7 +64,7 @@ def fields(path: Sequence[str], node: Config) -> dict[str, Any]:
 def placed(path: Sequence[str]) -> dict[str, Any]:
     """The fields that a place itself has, whatever the component."""
     if is_set(path):
-        return {"of": "", "part": ()}
+        return {"of": "", "part": (), "offset": 0}
     own = {
         "encoders": dict(schema.PLACEMENT),
         "fusion": {"modality_dropout": 0.0},

@@ -9,6 +9,7 @@ from mmgen_jax.config.override import override
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError
 
+DIGITS_64 = {"image_size": 64, "image_fit": "resize"}  # fields of `digits` for pictures of 64 px
 LABELS = {"digits": "digit", "clothing": "clothing"}  # the label that a judge is trained on
 
 
@@ -77,9 +78,11 @@ def enlarged(config: Config, changes: Mapping[str, Any]) -> Config:
     size: dict[str, Any] = {"dtype": "bfloat16", "train.batch_size": 256}
     if not shows_pictures(config):
         return override(config, size | dict(changes))
-    size["data.image_size"] = 64
-    if config.data.name == "digits":
-        size["data.image_fit"] = "resize"
+    clips = config.data.name == "digits" and "image" not in config.data.get("names", ("image",))
+    sides: dict[str, Any] = {"video_size": 64} if clips else {"image_size": 64}
+    if config.data.name == "digits" and not clips:
+        sides = DIGITS_64
+    size |= {f"data.{field}": value for field, value in sides.items()}
     return override(config, size | dict(changes))
 
 

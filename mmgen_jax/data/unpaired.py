@@ -17,7 +17,8 @@ starts again from its first example, so a metric must count each example of this
 
 `part = (0, 2)` of a set keeps the first of two random halves of its training split, drawn from the seed: with (0, 2)
 and (1, 2), two entries of one data set share no training example. Validation and test splits are read whole: there, two
-entries of one data set show the same example, which is the ground truth of a translation.
+entries of one data set show the same example, which is the ground truth of a translation. `offset = 5000` of a set
+makes its example 5,000 the first of these splits: two entries of one data set then show unrelated examples there too.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 
 ROLE = 0xFA175  # keeps the draw of the parts apart from other draws from the seed
-OWN = ("of", "part")  # fields of a set that are not its source's
+OWN = ("of", "part", "offset")  # fields of a set that are not its source's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Source:
     """Data sets side by side.
 
     Args:
-      sets: `{name: {"name": source, "of": modality, "part": (k, n), **fields of the source}}`; `part` may be left out.
+      sets: `{name: {"name": source, "of": modality, "part": (k, n), "offset": 0, **fields of the source}}`; `part`
+        and `offset` may be left out.
       split: `train`, `validation` or `test`, which every set must have.
       names: some of the modalities; () is all.
       seed: of the pairing, of the parts, and of the sources that have a seed.
@@ -127,7 +129,7 @@ class Source:
         """`[B]`: the rows of a set that are paired with the examples of the longest set."""
         size = len(self._rows[name])
         if self.split != self.splits[0] or name == self._leader:
-            return indices % size
+            return (indices + (self.sets[name].get("offset", 0) if self.split != self.splits[0] else 0)) % size
         return (local.uniform(f"unpaired/{self.seed}/{name}", epochs, indices) * size).astype(np.int64)
 
     @property
@@ -200,4 +202,6 @@ def _plain(name: str, fields: Any) -> dict[str, Any]:
     numbers = isinstance(part, (tuple, list)) and len(part) == 2 and all(type(number) is int for number in part)
     if not numbers or not 0 <= part[0] < part[1]:
         raise ConfigError(f"{where}.part: expected (k, n), part k of n counted from 0, got {part!r}")
+    if type(offset := plain.get("offset", 0)) is not int or offset < 0:
+        raise ConfigError(f"{where}.offset: expected a number of examples, 0 or more, got {offset!r}")
     return plain | {"part": tuple(part)} if "part" in plain else plain

@@ -69,7 +69,8 @@ class Evaluator:
         """`{"cross", "cross_factors", "joint": {"value", "n", "interval", "judge_accuracy", "chance", …}}`.
 
         `judge_accuracy` is the share of real examples that the judge finds right. `chance` is one over the number of
-        captions of the level; of `cross_factors`, the mean of the factors' own chances.
+        captions of the level; of `cross_factors`, the mean of the factors' own chances. Intervals are Wilson's, over
+        examples; that of `cross_factors` counts an example's factors as one draw, and is rather too wide.
         """
         drawn = examples.first(batches, (self.target, *self.names), self.num_examples)
         truth = np.concatenate([self._truth(batch) for batch in drawn])
@@ -103,7 +104,7 @@ def _entry(values: np.ndarray, real: np.ndarray, chance: float) -> dict[str, Any
     return {
         "value": float(values.mean()),
         "n": len(values),
-        "interval": intervals.of_mean(values.astype(float)),
+        "interval": intervals.wilson(float(values.sum()), len(values)),
         "judge_accuracy": float(real.mean()),
         "judge_trained_on": None,
         "chance": chance,

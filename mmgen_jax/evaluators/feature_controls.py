@@ -29,10 +29,16 @@ NOISE = 0.2
 REPEATED = 5
 CHUNK = 256  # examples that are spoilt at a time
 Compare = Callable[[np.ndarray, np.ndarray], dict[str, dict[str, Any]]]
+Spoil = Callable[[np.ndarray, np.random.Generator], dict[str, np.ndarray]]
 
 
 def measure(
-    judge: classifier.Classifier, data: Mapping[str, Any], target: str, real: np.ndarray, compare: Compare
+    judge: classifier.Classifier,
+    data: Mapping[str, Any],
+    target: str,
+    real: np.ndarray,
+    compare: Compare,
+    further: Mapping[str, Spoil] | None = None,
 ) -> dict[str, dict[str, float]]:
     """`{metric: {control: value}}` for every metric of `compare`.
 
@@ -40,15 +46,18 @@ def measure(
       data: the source that the judge is trained on, as in `config.data`.
       real: features `[N, D]` of the measured examples.
       compare: gives `{metric: {"value": …}}` from the features of the measured examples and of others.
+      further: `{name: spoil}`, functions `(examples [N, …], rng) -> {control: [N, …]}` for further controls; the names
+        are part of the place in the cache.
     """
     digest = hashlib.sha256(np.ascontiguousarray(real).tobytes()).hexdigest()
-    path = files.path("controls", {"version": VERSION, "judge": judge.hash, "real": digest})
+    identity = {"version": VERSION, "judge": judge.hash, "real": digest}
+    path = files.path("controls", identity | ({"further": sorted(further)} if further else {}))
 
     def measured() -> None:
         arrays = training(examples.whole(data, (target,)), target, len(real))
         values = {
             name: {metric: entry["value"] for metric, entry in compare(real, features).items()}
-            for name, features in _features(judge, arrays).items()
+            for name, features in _features(judge, arrays, further or {}).items()
         }
         files.write(path, values, {})
 
@@ -57,12 +66,14 @@ def measure(
     return {metric: {name: control[metric] for name, control in values.items()} for metric in metrics}
 
 
-def _features(judge: classifier.Classifier, arrays: np.ndarray) -> dict[str, np.ndarray]:
+def _features(judge: classifier.Classifier, arrays: np.ndarray, further: Mapping[str, Spoil]) -> dict[str, np.ndarray]:
     logits, features = judge.predict(arrays)
     rng, parts = np.random.default_rng(examples.SEED), []
     for start in range(0, len(arrays), CHUNK):  # so that the spoilt copies of all examples are never in memory
         others = arrays[np.arange(start - 1, min(start + CHUNK, len(arrays)) - 1)]
         spoilt = spoil(arrays[start : start + CHUNK], others, rng)
+        for function in further.values():
+            spoilt |= function(arrays[start : start + CHUNK], rng)
         parts.append({name: judge.predict(copies)[1] for name, copies in spoilt.items()})
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {"real": features, **found, "repeated": features[repeated(logits.argmax(-1))]}

@@ -40,6 +40,7 @@ class Evaluator:
     def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`elbo` (nats per example, higher is better) and `bits_per_dimension` (lower is better).
 
+        The bound of a model of several targets is of all of them together, and has no `bits_per_dimension`.
         Each entry is `{"value", "n", "interval", "standard_error", "dimensions"}`. Examples without the target (masked)
         are left out.
         """
@@ -47,10 +48,10 @@ class Evaluator:
             lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
         )
         nats, dimensions = nats.astype(np.float64), math.prod(true[self.target].shape[1:])
-        return {
-            "elbo": _entry(nats, dimensions),
-            "bits_per_dimension": _entry(-nats / (dimensions * math.log(2)), dimensions),
-        }
+        elbo = {"elbo": _entry(nats, dimensions)}
+        if len(getattr(getattr(sample_fn, "system", None), "targets", ())) > 1:
+            return elbo
+        return elbo | {"bits_per_dimension": _entry(-nats / (dimensions * math.log(2)), dimensions)}
 
 
 def _entry(values: np.ndarray, dimensions: int) -> dict[str, Any]:

@@ -83,9 +83,10 @@ class Evaluator:
     def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"given_1": {"value", "n", "interval", "chance", "reference", "judge…"}, …, "joint_prior": …}`.
 
-        An interval is of the mean over examples, since the views of one example are not independent. `reference` is the
-        same share of the real views: what a perfect model would reach. The `chance` of a joint draw is the share that
-        independent views with the same classes would have.
+        Intervals are Wilson's, over examples: they count the views of an example as one draw, since the views are not
+        independent, and so are rather too wide than too narrow. `reference` is the same share of the real views: what a
+        perfect model would reach. The `chance` of a joint draw is the share that independent views with the same
+        classes would have.
         """
         drawn = examples.first(batches, (*self.views, self.label), self.num_examples)
         truth = np.concatenate([batch[self.label] for batch in drawn])
@@ -173,7 +174,7 @@ def _entry(values: np.ndarray, chance: float, reference: float) -> dict[str, Any
     return {
         "value": float(values.mean()),
         "n": len(values),
-        "interval": intervals.of_mean(values),
+        "interval": intervals.wilson(float(values.sum()), len(values)),
         "chance": chance,
         "reference": reference,
     }

@@ -1,4 +1,4 @@
-"""Pictures as an animation: a GIF, and an MP4 beside it where a GIF cannot show all pictures."""
+"""Pictures as an animation: a GIF, and an MP4 beside it, which has all colours and any frame rate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CODEC = "libx264"  # H.264, which browsers play
 
 
 def save(stem: pathlib.Path, frames: Sequence[PIL.Image.Image], frame_rate: float) -> list[pathlib.Path]:
-    """Writes RGB frames of one size as `.gif`, and above `MAX_GIF_RATE` frames a second also as `.mp4`.
+    """Writes RGB frames of one size as `.gif` and, where PyAV has the codec, as `.mp4`; returns the paths.
 
     A GIF keeps the duration of the clip. Its frames last multiples of 10 ms, so some frames last 10 ms longer than
     others. Above `MAX_GIF_RATE`, the GIF leaves frames out, and this is logged once.
@@ -31,9 +31,9 @@ def save(stem: pathlib.Path, frames: Sequence[PIL.Image.Image], frame_rate: floa
     ]
     ends = np.rint(100 / rate * np.arange(len(shown) + 1)).astype(int)
     shown[0].save(path, save_all=True, append_images=shown[1:], duration=(10 * np.diff(ends)).tolist(), loop=0)
-    if frame_rate <= MAX_GIF_RATE:
-        return [path]
     clip = _mp4(path.with_suffix(".mp4"), frames, frame_rate)
+    if frame_rate <= MAX_GIF_RATE:
+        return [path, *clip]
     about = f"{clip[0].name} has all" if clip else f"no MP4 beside it, as this PyAV has no {CODEC}"
     said = f"{path.name}: a GIF shows at most {MAX_GIF_RATE} frames/s; it has {len(shown)} of {len(frames)}, {about}"
     logging.log_first_n(logging.WARNING, "%s", 1, said)

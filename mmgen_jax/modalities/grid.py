@@ -18,6 +18,7 @@ GAP = 6  # px around a cell
 FONT_SIZE = 13  # px
 LINE_HEIGHT = 16  # px
 MAX_LINES = 4  # of a caption
+MAX_ROWS, MAX_FRAMES = 8, 8  # of a contact sheet
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
@@ -48,6 +49,25 @@ def save_grid(
         for t in range(length)
     ]
     return animation.save(stem, frames, frame_rate)
+
+
+def save_contact_sheet(stem: pathlib.Path, panels: dict[str, np.ndarray], captions: list[str]) -> pathlib.Path:
+    """Writes `<stem>_frames.png`: for each of the first `MAX_ROWS` examples its frames, time from left to right.
+
+    Arguments as of `save_grid`. Of a longer clip, `MAX_FRAMES` frames at equal distances are shown, the first and the
+    last among them; a white line of one pixel separates frames.
+    """
+    path = stem.with_name(stem.name + "_frames.png")
+    _grid({name: _strips(panel[:MAX_ROWS]) for name, panel in panels.items()}, captions[:MAX_ROWS]).save(path)
+    return path
+
+
+def _strips(clips: np.ndarray) -> np.ndarray:
+    """Clips `[B, T, H, W, C] uint8` as pictures `[B, H, W', C]` with the frames side by side."""
+    num = clips.shape[1]
+    shown = np.linspace(0, num - 1, min(MAX_FRAMES, num)).round().astype(int)
+    frames = np.pad(clips[:, shown], ((0, 0), (0, 0), (0, 0), (0, 1), (0, 0)), constant_values=255)
+    return np.concatenate(list(np.moveaxis(frames, 1, 0)), axis=2)[:, :, :-1]
 
 
 def _grid(panels: dict[str, np.ndarray], captions: list[str]) -> PIL.Image.Image:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import audio, base, containers, image, streams
-from mmgen_jax.modalities.grid import save_grid, to_uint8
+from mmgen_jax.modalities.grid import save_contact_sheet, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
@@ -24,7 +24,7 @@ SHOWN_RATE = 8.0  # frames a second of a written sample whose modality has no fr
 @dataclasses.dataclass(frozen=True)
 class Kind(image.Kind):
     """Files: MP4, MOV, WebM, MKV, AVI, GIF; all but GIF may hold a sound. Samples: `<step>_<name>.gif`, a moving grid,
-    and above 50 frames a second, which a GIF cannot show, also `.mp4`.
+    the same as `.mp4`, and `<step>_<name>_frames.png`, a contact sheet with time from left to right.
 
     Augmentation: the operations of an image, alike for all frames of a clip, and
 
@@ -98,7 +98,8 @@ class Kind(image.Kind):
         self, stem: pathlib.Path, name: str, samples: np.ndarray, captions: Sequence[str], seen: Mapping[str, Any]
     ) -> list[pathlib.Path]:
         panels = {**seen, name: self.frames(name, samples)}
-        return save_grid(stem, panels, list(captions), self.modality.frame_rate or SHOWN_RATE)
+        moving = save_grid(stem, panels, list(captions), self.modality.frame_rate or SHOWN_RATE)
+        return [*moving, save_contact_sheet(stem, panels, list(captions))]
 
     def statistics(self) -> Statistics:
         return Statistics(self.modality)

@@ -16,6 +16,7 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping
 
+from mmgen_jax import lookup
 from mmgen_jax.config import loading
 from mmgen_jax.errors import ReportError
 from mmgen_jax.results import cells, lines
@@ -229,9 +230,11 @@ def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Tas
       ReportError: a modality that `docs/data.md` has no row for.
     """
 
-    def kind(name: str) -> str:
-        if of := config.get("derived", {}).get(name, {}).get("of"):
-            return kind(of if isinstance(of, str) else of[0])
+    def kind(name: str, drawn: bool = False) -> str:
+        entry = config.get("derived", {}).get(name, {})
+        if of := entry.get("of"):  # an input counts as what it is computed from: a frame of a clip is a part of a clip
+            gives = getattr(lookup.find("transforms", entry.name), "gives", "") if drawn else ""
+            return gives or kind(of if isinstance(of, str) else of[0], drawn)
         own = config.data.get("sets", {}).get(name)  # of `unpaired`
         source = config.data.of if config.data.name == "incomplete" else config.data
         found = documented.get((own.name, own.of) if own else (source.name, name), name)
@@ -245,7 +248,10 @@ def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Tas
     targets = config.objective.get("targets") or (config.objective.target,)
     given = {target: [*inputs, *(other for other in targets if other != target)] for target in targets}
     return {
-        (Task(tuple(sorted(set(map(kind, given[target])), key=ORDER.index)), kind(target)), config.objective.name)
+        (
+            Task(tuple(sorted(set(map(kind, given[target])), key=ORDER.index)), kind(target, drawn=True)),
+            config.objective.name,
+        )
         for target in targets
     }
 

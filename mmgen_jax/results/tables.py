@@ -175,6 +175,32 @@ def table(
     return markdown(rows, read(pathlib.Path(experiment) / FILE), columns)
 
 
+def with_baselines(experiment: str | os.PathLike, columns: Mapping[str, str]) -> str:
+    """As `table`, and under each row a row for each of the `baselines` that the entries of the row have.
+
+    A baseline is measured as the model beside it (`evaluators/measures/paired.py`), for each seed of the model.
+    """
+    from mmgen_jax.results.cells import load
+    from mmgen_jax.results.lines import FILE, read
+
+    by_hash = {line["config_hash"]: line for line in read(pathlib.Path(experiment) / FILE)}
+    rows, made = {}, []
+    for cell in load(pathlib.Path(experiment) / "sweep.py"):
+        rows.setdefault(cell.label, []).append(cell.config_hash)
+        if (line := by_hash.get(cell.config_hash)) is None:
+            continue
+        made.append(line)
+        entries = {metric: line["metrics"].get(metric, {}) for metric in columns.values()}
+        entries = {metric: entry for metric, entry in entries.items() if entry.get("baselines")}
+        for name in dict.fromkeys(name for entry in entries.values() for name in entry["baselines"]):
+            label = f"{cell.label}: {name.replace('_', ' ')}"
+            rows.setdefault(label, []).append(f"{label}, {cell.seed}")
+            # `how` a baseline was computed is left out: it is no field of the model's entry.
+            beside = {m: e | e["baselines"][name] | {"baselines": {}, "how": ""} for m, e in entries.items()}
+            made.append(line | {"config_hash": rows[label][-1], "baseline": name, "metrics": beside})
+    return markdown(rows, made, columns)
+
+
 def _shown(summary: Summary, num_lines: int) -> str:
     return str(summary) if summary.n == num_lines else f"{summary} (n = {summary.n})"
 

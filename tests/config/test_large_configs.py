@@ -21,7 +21,7 @@ OTHERS = ("dcgan:digits64", "text_to_image_diffusion:scenes", "image_captioning:
 OTHERS += ("image_captioning:scenes_vit",)
 PAIRS = [(f"{name}.py", f"{name}.py:large") for name in NAMES]
 PAIRS += [(other.replace(":", ".py:"), other.replace(":", ".py:") + "_large") for other in OTHERS]
-LOCAL = ("clothing", "emoji", "grid_s1", "sounds", "hymnal")
+LOCAL = ("clothing", "emoji", "grid_s1", "sounds", "hymnal", "unpaired")
 PUBLISHED = {"num_moving": 2}  # Moving MNIST has two digits
 SMALLEST_ACCELERATOR = 16e9  # bytes
 
@@ -42,7 +42,7 @@ def arguments(name):
 def built(reference, request):
     """`(config, system, shapes of the training state)`."""
     config = load(reference)
-    if config.data.name in LOCAL:  # those whose shapes are in their files
+    if config.data.name in LOCAL:  # those whose shapes or sizes are in their files
         request.getfixturevalue("mmgen_data")
     system = build_system(config, open_source(config).modalities)
     return config, system, jax.eval_shape(functools.partial(workdir.create_state, config, system))
@@ -95,7 +95,7 @@ def enlarged(data):
     """`config.data` at 64 px."""
     if "sets" in data:
         return data | {"sets": {name: enlarged(fields) for name, fields in data["sets"].items()}}
-    if data["name"] == "digits" and "image" not in data.get("names", ("image",)):
+    if data["name"] == "digits" and "image" not in data.get("names", (data.get("of", "image"),)):
         return data | {"video_size": 64}
     more = {"digits": {"image_fit": "resize"}, "small_digits": {"border": 9}}
     return data | {"image_size": max(64, data.get("image_size", 0))} | more.get(data["name"], {})

@@ -44,6 +44,18 @@ def test_each_set_gives_its_modality_and_its_labels(split, size):
         read(source, [size])
 
 
+def test_an_offset_pairs_unrelated_examples_of_the_held_out_splits():
+    same = {"left": SMALL, "right": SMALL}
+    apart = {"left": SMALL, "right": {**SMALL, "offset": 150}}
+    images = every(Source(same, split="test"), "left")
+    shifted = Source(apart, split="test")
+    np.testing.assert_array_equal(every(shifted, "left"), images)
+    np.testing.assert_array_equal(every(shifted, "right"), np.roll(images, -150, axis=0))
+    assert digest(read(Source(apart), range(30))) == digest(read(Source(same), range(30)))
+    with pytest.raises(ConfigError, match=r"sets.right.offset: expected a number of examples, 0 or more, got -1"):
+        Source({"left": SMALL, "right": {**SMALL, "offset": -1}})
+
+
 def test_partners_are_drawn_anew_for_each_pass_and_labels_go_with_them():
     source = Source(SIDES)
     first, second = (read(source, range(len(source)), epoch) for epoch in (0, 1))

@@ -19,6 +19,7 @@ MISFITS = {
     "bits_per_sample": ("vae", {}, "target: expected a sound, got 'image' "),
     "captioned_shapes_coherence": ("vae", {}, "data: expected captioned_shapes, got 'scenes'"),
     "captions": ("vae", {}, "target: expected a text, got 'image' "),
+    "class_and_place": ("image_captioning", {"classes": "shape"}, "target: expected a picture, got 'text' "),
     "class_retrieval": ("multi_task", {"label": "audio"}, "label: expected a label, got 'audio' .*set label"),
     "classifier_accuracy": ("image_captioning", SHAPE, "no network judges 'text'"),
     "classifier_frechet": ("image_captioning", SHAPE, "no network judges 'text'"),
@@ -31,6 +32,7 @@ MISFITS = {
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "ms_ssim": ("image_captioning", {}, "target: expected a picture, got 'text' "),
+    "picture_from_clip": ("image_captioning", {"clip": "video"}, "target: expected a picture, got 'text' "),
     "perplexity": ("vae", {}, "target: expected a text, got 'image' "),
     "reconstruction": ("image_captioning", {}, "target: expected a picture or a clip, got 'text' "),
     "restoration": ("image_captioning", {}, "target: expected a picture, got 'text' "),
@@ -43,6 +45,7 @@ MISFITS = {
     "sound_fidelity": ("vae", {"sample_rate": 8000}, "target: expected a sound, got 'image' "),
     "style": ("image_captioning", {"photo": "image", "style": "image", **SHAPE}, "target: expected a picture"),
     "translation_accuracy": ("vae", {"source": "photo"}, "no set 'photo' in config.data"),
+    "video_frechet": ("image_captioning", {}, "target: expected a clip, got 'text' "),
     "view_coherence": (
         "vae",
         {"views": "('image', 'text')", "label": "audio"},

@@ -79,7 +79,12 @@ def test_conditions_stand_to_the_left_of_the_sample(tmp_path):
 def test_video_is_an_animation_of_every_frame(tmp_path):
     shades = np.linspace(-1, 1, 4, dtype=np.float32)
     clip = np.broadcast_to(shades[None, :, None, None, None], (2, 4, 16, 16, 3))
-    (path,) = save.save_samples(tmp_path, 3, {"clip": clip}, MODALITIES, prompts=["x", "y"])
+    path, mp4, sheet = save.save_samples(tmp_path, 3, {"clip": clip}, MODALITIES, prompts=["x", "y"])
+    assert [one.name for one in (path, mp4, sheet)] == [
+        "0000003_clip.gif",
+        "0000003_clip.mp4",
+        "0000003_clip_frames.png",
+    ]
     with PIL.Image.open(path) as animation:
         assert animation.n_frames == 4 and animation.info["duration"] == 100
         seen = []
@@ -87,6 +92,26 @@ def test_video_is_an_animation_of_every_frame(tmp_path):
             animation.seek(t)
             seen.append(int(np.asarray(animation.convert("L"))[grid.GAP + 40, grid.GAP + 40]))
     np.testing.assert_allclose(seen, grid.to_uint8(shades), atol=3)
+    with av.open(str(mp4)) as clip:
+        assert clip.streams.video[0].average_rate == 10
+        grey = [frame.to_ndarray(format="gray")[grid.GAP + 40, grid.GAP + 40] for frame in clip.decode(video=0)]
+    assert len(grey) == 4 and (np.diff(np.array(grey, int)) > 0).all()
+
+
+def test_a_contact_sheet_has_time_from_left_to_right(tmp_path):
+    """Of 15 frames 8, with the first and the last; the given clip stands to the left of the sample."""
+    shades = np.linspace(-1, 1, 15, dtype=np.float32)
+    clips = np.broadcast_to(shades[None, :, None, None, None], (10, 15, 16, 16, 3))
+    of = {name: Modality("video", clips.shape[1:], frame_rate=10) for name in ("clip", "past")}
+    *_, path = save.save_samples(tmp_path, None, {"clip": clips}, of, conditions={"past": clips[:, ::-1]})
+    sheet = pixels(path)[..., 0]
+    cell = 96 + grid.MIN_PICTURE // 16  # a frame of 16 px enlarged six times, and its line
+    assert (sheet.shape[0] - grid.GAP - grid.LINE_HEIGHT) // (96 + grid.GAP) == grid.MAX_ROWS
+    row = sheet[grid.GAP + grid.LINE_HEIGHT + 48, grid.GAP :]
+    shown = grid.to_uint8(shades[::2])
+    np.testing.assert_array_equal(row[48 : 8 * cell : cell], shown[::-1])
+    np.testing.assert_array_equal(row[8 * cell - 6 + 2 + 48 :: cell][:8], shown)
+    assert (row[96:102] == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +123,7 @@ def test_a_gif_keeps_the_time_of_the_clip_at_no_more_than_50_frames_a_second(
     said = []
     monkeypatch.setattr(animation.logging, "log_first_n", lambda level, message, n, *words: said.append(words[0]))
     clip = np.linspace(-1, 1, 30, dtype=np.float32)[None, :, None, None, None] * np.ones((1, 30, 16, 17, 3), np.float32)
-    path, *more = save.save_samples(
+    path, *more, _ = save.save_samples(
         tmp_path, None, {"clip": clip}, {"clip": Modality("video", clip.shape[1:], frame_rate=rate)}
     )
     with PIL.Image.open(path) as gif:
@@ -108,14 +133,15 @@ def test_a_gif_keeps_the_time_of_the_clip_at_no_more_than_50_frames_a_second(
             gif.seek(t)
             lasts.append(gif.info["duration"])
     assert set(lasts) == durations and abs(sum(lasts) - 30 / rate * 1000) < 10
+    assert [one.name for one in more] == ["clip.mp4"]
     if rate <= 50:
-        assert not more and not said
+        assert not said
         return
     assert said == [f"clip.gif: a GIF shows at most 50 frames/s; it has {shown} of 30, clip.mp4 has all"]
     with av.open(str(more[0])) as mp4:
         stream = mp4.streams.video[0]
         grey = [frame.to_ndarray(format="gray")[40, 40] for frame in mp4.decode(stream)]
-        assert more[0].name == "clip.mp4" and stream.average_rate == rate
+        assert stream.average_rate == rate
     assert len(grey) == 30 and (np.diff(np.array(grey, int)) > 0).all()
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import json
@@ -237,14 +238,14 @@ def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays
             raise Unusable(f"{directory}: {file.name} is missing; remove the folder and prepare it again")
     for file in files:
         about = file.stat()
-        if digests and digests[file.name] != _digest(str(file), about.st_size, about.st_mtime_ns):
+        if digests and digests[file.name] != _digest(str(file), about.st_ino, about.st_size, about.st_mtime_ns):
             raise Unusable(f"{directory}: {file.name} is damaged; remove the folder and prepare it again")
     return Arrays(directory, meta)
 
 
 @functools.lru_cache(maxsize=4096)
-def _digest(file: str, size: int, modified: int) -> str:
-    """The SHA-256 of a file; computed once in a process, for a size and time of modification."""
+def _digest(file: str, inode: int, size: int, modified: int) -> str:
+    """The SHA-256 of a file; computed once in a process, for an inode, a size and a time of modification."""
     return disk.sha256(pathlib.Path(file))
 
 
@@ -286,8 +287,8 @@ def _publish(temporary: pathlib.Path, directory: pathlib.Path, fingerprint: str)
         try:
             temporary.rename(directory)
             return
-        except OSError:
-            if not directory.is_dir():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         with contextlib.suppress(Unusable):
             read(directory, fingerprint)

@@ -16,13 +16,16 @@ from mmgen_jax.modalities.modality import Modality
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
-    """`[T, H, W, C]` to `[T, H', W', C']`. All frames of a clip have the same draws: a mask does not flicker.
+    """`[T, H, W, C]` to `[T, H', W', C']`.
 
     Args:
       transform: the fields of a transform that reads one picture, e.g. `{"name": "downsample", "factor": 4}`.
+      same_draws: True: all frames of a clip have the same draws, so that a mask does not flicker. False: each frame has
+        draws of its own, as the noise of a sensor.
     """
 
     transform: Mapping[str, Any]
+    same_draws: bool = True
 
     def __post_init__(self):
         _ = self._of_frame
@@ -40,6 +43,7 @@ class Transform:
         state = rng.bit_generator.state
         frames = []
         for frame in x:
-            rng.bit_generator.state = state
+            if self.same_draws:
+                rng.bit_generator.state = state
             frames.append(self._of_frame(frame, rng=rng))
         return np.stack(frames)

@@ -121,31 +121,54 @@ def load(data: Mapping[str, Any], target: str, label: str, training=None) -> Cla
     Raises:
       InputError: no network judges this kind, or the data has no test split.
     """
-    source_train, source_test = files.sources(data, (target, label))
-    modality, classes = source_train.modalities[target], source_train.modalities[label].classes
-    kind = kind_of(target, modality)
+    sources = files.sources(data, (target, label))
+    return cached("classifiers", files.trained_on(data, sources[0]), sources, target, label, training)
+
+
+def cached(
+    folder: str,
+    trained_on: Mapping[str, Any],
+    sources: tuple[Any, Any],
+    target: str,
+    label: str,
+    training=None,
+    by=None,
+) -> Classifier:
+    """The judge of two sources, from the cache's `folder`; trained where the cache lacks it.
+
+    Args:
+      sources: the training and the test split, with `target` and `label`.
+      trained_on: as in `Classifier`.
+      training: as in `load`.
+      by: the module that describes the judge's network, as `kind_of` gives it; None: that of the target's kind.
+    """
+    modality, classes = sources[0].modalities[target], sources[0].modalities[label].classes
+    kind = by or kind_of(target, modality)
     training = training or kind.Training()
     identity = {"version": kind.VERSION, "training": dataclasses.asdict(training)}
     identity |= {modality.kind: target, "label": label}
-    identity["data"] = [files.fingerprint(source) for source in (source_train, source_test)]
-    path = files.path("classifiers", identity)
+    identity["data"] = [files.fingerprint(source) for source in sources]
+    path = files.path(folder, identity)
 
     def trained() -> None:
         logging.info("training the judge of %r from %r (%d steps), once: %s", label, target, training.steps, path)
-        judge = train(source_train, source_test, target, label, training)
+        judge = train(*sources, target, label, training, kind)
         about = {"classes": judge.classes, "accuracy": judge.accuracy, "num_test": judge.num_test}
         files.write(path, about, judge.variables)
 
     about, variables = files.cached(path, trained)
     network = kind.network(modality, len(classes))
-    measured = about["accuracy"], about["num_test"], files.trained_on(data, source_train)
+    measured = about["accuracy"], about["num_test"], trained_on
     return Classifier(modality, network, tuple(about["classes"]), variables, *measured)
 
 
-def train(source_train, source_test, target: str, label: str, training=None) -> Classifier:
-    """A judge trained on `source_train` and measured on all of `source_test`; deterministic from `training.seed`."""
+def train(source_train, source_test, target: str, label: str, training=None, by=None) -> Classifier:
+    """A judge trained on `source_train` and measured on all of `source_test`; deterministic from `training.seed`.
+
+    Arguments as in `cached`.
+    """
     modality, classes = source_train.modalities[target], source_train.modalities[label].classes
-    kind = kind_of(target, modality)
+    kind = by or kind_of(target, modality)
     training = training or kind.Training()
     network = kind.network(modality, len(classes))
     schedule = optax.warmup_cosine_decay_schedule(0, training.lr, min(100, training.steps // 10), training.steps)

@@ -27,16 +27,18 @@ def join(x: jax.Array, condition: Condition | None) -> jax.Array:
 def to_grid(source: jax.Array, grid: tuple[int, ...], name: str = "source") -> jax.Array:
     """Resizes a source `[B, *own, C]` to `[B, *grid, C]` linearly, with an antialiasing filter where an axis shrinks.
 
-    Two pairs of different ranks fit. For a sequence, each frame of a clip becomes the channels of one step. For a clip,
-    an image is repeated for every frame.
+    Three pairs of different ranks fit. For a sequence, each frame of a clip becomes the channels of one step. For an
+    image, the frames of a clip become channels, one frame after another. For a clip, an image is repeated for every
+    frame.
 
     Raises:
-      ConfigError: the source's grid and `grid` have different ranks and are neither clip and sequence, nor image and
-        clip.
+      ConfigError: the source's grid and `grid` have different ranks and are none of these pairs.
     """
     rank, wanted = source.ndim - 2, len(grid)
     if rank == 3 and wanted == 1:
         source = source.reshape(*source.shape[:2], -1)
+    elif rank == 3 and wanted == 2:
+        source = jnp.moveaxis(source, 1, -2).reshape(source.shape[0], *source.shape[2:4], -1)
     elif rank == 2 and wanted == 3:
         source = jnp.broadcast_to(source[:, None], (source.shape[0], grid[0], *source.shape[1:]))
     elif rank != wanted:
