@@ -22,8 +22,6 @@ LARGE = {
     "generator.features": 512,
     "generator.num_layers": 4,
     "generator.num_heads": 8,
-    "data.text_length": 96,
-    "data.seconds": 16.0,
     "optimizers.generator.lr": 3e-4,
     "train.steps": 5000,
 }

@@ -130,6 +130,7 @@ def polymnist(config, fields, flags):
             "max_subsets": 5,
         },
         "log_likelihood": {"name": "importance_likelihood", "num_examples": 200, "num_samples": 200},
+        "probe": {"name": "latent_probe", "data": {"name": "polymnist"}},
     }
     if fields.get("size") == "large":
         private = bool(config.objective.get("private_dim"))

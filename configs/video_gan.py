@@ -26,7 +26,7 @@ def get_config(arg="digits"):
     names = presets.choose(condition, {"": ("video",), "text": ("text", "video")}, "video_gan")
     config = schema.base()
     config.data = presets.source(dataset, *names, **fields)
-    config.generator = {"name": "mocogan", "width": 16, "max_width": 64, "norm": "batch", "noise_dim": 4}
+    config.generator = {"name": "mocogan", "width": 16, "max_width": 64, "norm": "batch", "noise_dim": 3}
     config.discriminator = {"name": "frame_and_clip", "width": 16, "max_width": 64, "spectral_norm": True}
     config.objective = {"name": "adversarial", "target": "video", "loss_type": "hinge", "latent_dim": 64}
     if condition:

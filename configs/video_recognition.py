@@ -14,11 +14,14 @@ Argument: the data, then after commas another label and a network, in any order.
     factorised    attention within each pair of frames, then between the pairs
 
 For another label: `grid_s1,digit`. Not measured yet; `experiments/video_recognition` is the comparison.
+
+`large` or `<argument>_large`: 64 px, networks and a training for one accelerator, not measured.
 """
 
 from mmgen_jax.config import presets, schema
+from mmgen_jax.config.override import override
 
-ARGUMENTS = ("scenes", "grid_s1", "digits,conv3d", "scenes,factorised")
+ARGUMENTS = ("scenes", "grid_s1", "digits,conv3d", "scenes,factorised", "large")
 
 LABEL = {"scenes": "motion", "digits": "digit", "grid_s1": "command"}
 FIELDS = {"digits": {"video_size": 32}}
@@ -41,8 +44,9 @@ SOUNDS = {"scenes": {}, "digits": {}, "grid_s1": {"audio": AUDIO}}
 
 
 def get_config(arg="scenes"):
+    arg = "scenes_large" if arg == "large" else arg
+    large, (dataset, *parts) = arg.endswith("_large"), arg.removesuffix("_large").split(",")
     config = schema.base()
-    dataset, *parts = arg.split(",")
     label = presets.choose(dataset, LABEL, "video_recognition")
     network = next((part for part in parts if part in VIDEO), "frame_lstm")
     label = next((part for part in parts if part and part not in VIDEO), label)
@@ -58,4 +62,13 @@ def get_config(arg="scenes"):
     config.train.batch_size = 32
     config.train.steps = 500
     config.train.sample_steps = 0
+    if large:
+        side = "video_size" if dataset == "digits" else "image_size"
+        size = {"dtype": "bfloat16", f"data.{side}": 64, "train.batch_size": 128, "train.steps": 20_000}
+        size["optimizers.classifier.lr"] = 5e-4
+        for name in config.encoders:
+            size[f"encoders.{name}.features"] = 256
+            if "channels" in config.encoders[name]:
+                size[f"encoders.{name}.channels"] = (64, 128, 256)
+        config = override(config, size)
     return config

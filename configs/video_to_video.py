@@ -17,6 +17,10 @@ Argument: the data, then after commas a network and, for `grid_s1` and `scenes`,
     effect=colour   colour from grey frames
     effect=sketch   the edges of each frame, a drawing in white on black
 
+The models are not measured yet. Without a model, squared error summed over a frame, on 1,000 test clips of
+`moving_mnist`: black 24.4, the mean training clip 21.5, the last given frame 30.2 at the first and 42.6 at the tenth
+frame. On the 111 test clips of `grid_s1`: the last given frame 3.8 at the first and 14.6 at the tenth frame.
+
 `large` or `<argument>_large`: sized for one accelerator, not measured. OpenSTL (Tan et al., 2023,
 docs/en/model_zoos/video_benchmarks.md) reports for 10 to 10 frames of Moving MNIST, two digits at 64 px, after 200
 epochs of 10,000 clips, a squared error of 32.2 (SimVP) to 25.6 (SimVP with MogaNet), and 29.9 for a ConvLSTM of 33.8 M

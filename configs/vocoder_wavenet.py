@@ -13,7 +13,7 @@ field before it and the mel frames around it (`config.aligned`). A step trains o
 cached (`generators/wavenet.py`). The zeros that pad a short recording do not count in the loss, but for the first
 `objective.pause` samples.
 
-Expected: not run.
+Expected: not run. Griffin-Lim has a log-spectral distance of 4.52 dB on digits (`experiments/vocoders`).
 
 `large` or `<argument>_large`: the paper's depth, for one accelerator, not measured.
 """

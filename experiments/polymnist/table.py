@@ -17,6 +17,7 @@ COLUMNS |= {
     "together, prior ↑": "test/coherence/joint_prior",
     "mixture of 10 ↑": "test/coherence/joint_gaussian_mixture_10",
     "aggregate posterior ↑": "test/coherence/joint_aggregate_posterior",
+    "linear probe ↑": "test/probe/accuracy",
     "log-likelihood, nats ↑": "test/log_likelihood/log_likelihood",
     "training, processor s": "processor_seconds",
 }

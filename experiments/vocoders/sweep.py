@@ -1,14 +1,17 @@
-"""Vocoders of spoken digits at 8 kHz, from their true log-mel spectrogram, beside Griffin-Lim."""
+"""Vocoders from the true log-mel spectrogram, beside Griffin-Lim: spoken digits at 8 kHz, GRID at 16 kHz."""
 
-ROWS = {
-    "WaveNet": "configs/vocoder_wavenet.py:digits",
-    "WaveGlow": "configs/vocoder_flow.py:digits",
-    "Vocos, adversarial": "configs/vocoder_gan.py:digits",
+MODELS = {
+    "WaveNet": "configs/vocoder_wavenet.py",
+    "WaveGlow": "configs/vocoder_flow.py",
+    "Vocos, adversarial": "configs/vocoder_gan.py",
 }
+BASELINE = "mean recording"
+SETS = {"digits": tuple(MODELS), "grid_s1": ("Vocos, adversarial",)}
 
 
 def cells():
-    baseline = ROWS["Vocos, adversarial"]
-    yield {"label": "mean recording", "config": baseline, "baseline": "mean_example", "seeds": (0,)}
-    for label, config in ROWS.items():
-        yield {"label": label, "config": config, "seeds": (0,)}
+    for data, models in SETS.items():
+        baseline = f"{MODELS['Vocos, adversarial']}:{data}"
+        yield {"label": f"{data}: {BASELINE}", "config": baseline, "baseline": "mean_example", "seeds": (0,)}
+        for model in models:
+            yield {"label": f"{data}: {model}", "config": f"{MODELS[model]}:{data}", "seeds": (0,)}

@@ -8,10 +8,10 @@ from mmgen_jax.results.tables import markdown
 
 TITLE = "Vocoders"
 ABOUT = """
-Spoken digits at 8 kHz from their true log-mel spectrogram of 80 bands: recordings of the test split, one sample each,
-means over recordings. *Griffin-Lim* inverts the same spectrograms without training; *another recording* is the true
-sound of another example, what a vocoder that ignores its spectrogram could give. *bits* are those of the mu-law code of
-one sample, padding left out; 8 of a uniform code.
+Spoken digits at 8 kHz (64 recordings of the test split) and sentences of GRID's speaker 1 at 16 kHz (64 clips), from
+their true log-mel spectrogram of 80 bands; one sample each, means over recordings. *Griffin-Lim* inverts the same
+spectrograms without training; *another recording* is the true sound of another example, what a vocoder that ignores
+its spectrogram could give. *bits* are those of the mu-law code of one sample, padding left out; 8 of a uniform code.
 """
 FOLDER = pathlib.Path(__file__).parent
 FIDELITY = "test/fidelity/"
@@ -24,14 +24,23 @@ COLUMNS = {
     "bits per sample ↓": "test/bits/bits",
     "training, processor s": "processor_seconds",
 }
+HEADINGS = {"digits": "Spoken digits", "grid_s1": "GRID"}
 BASELINES = {"griffin_lim": "Griffin-Lim", "shuffled": "another recording"}
 
 
 def tables() -> str:
-    """The rows of the sweep's cells; the baselines of the first row that has a line come last."""
-    lines, rows, made = read(FOLDER / FILE), {}, []
+    """A table for each data set."""
+    by_set: dict[str, list] = {}
     for cell in cells.load(FOLDER / "sweep.py"):
-        rows[cell.label] = [cell.config_hash]
+        by_set.setdefault(cell.label.partition(": ")[0], []).append(cell)
+    return "\n\n".join(f"{HEADINGS[data]}\n\n{table(found)}" for data, found in by_set.items())
+
+
+def table(found) -> str:
+    """The rows of a set's cells; what the first row with a line was measured beside comes last."""
+    lines, rows, made = read(FOLDER / FILE), {}, []
+    for cell in found:
+        rows[cell.label.partition(": ")[2]] = [cell.config_hash]
         made += [line for line in lines if line["config_hash"] == cell.config_hash][-1:]
     for name, label in BASELINES.items() if made else ():
         line = made[0]

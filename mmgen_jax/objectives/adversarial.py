@@ -110,8 +110,11 @@ class Objective(Completes, Segmented, WithDiscriminator):
         fake = self.completed(batch, ranged(output, self.output, self.code.space.bounded))
         if player == "generator":
             loss, metrics = self._generator_loss(params, collections, batch, fake, dropout[1])
-            errors = self._errors(params, collections, batch, fake, dropout[1])
-            for name, error in errors.items():
+            if self.l1:
+                error = losses.per_example(jnp.abs(fake - self.encode_target(params, collections, batch)))
+                metrics["l1"] = jnp.mean(example_weights(batch, self.target) * error) / fake[0].size
+                loss += self.l1 * metrics["l1"]
+            for name, error in self._errors(params, collections, batch, fake, dropout[1]).items():
                 metrics[name] = jnp.mean(example_weights(batch, self.target) * error)
                 loss += getattr(self, name) * metrics[name]
             return loss, (updated, metrics)
@@ -119,12 +122,10 @@ class Objective(Completes, Segmented, WithDiscriminator):
         return self._discriminator_loss(params, collections, batch, real, fake, mix_rng, dropout[1:])
 
     def _errors(self, params, collections, batch, fake: jax.Array, dropout) -> dict[str, jax.Array]:
-        """`{field: error [B]}` of the fakes, for the fields with a weight."""
+        """`{"mel", "feature_matching": error [B]}` of the fakes, for those with a weight."""
         errors = {}
-        if self.l1 or self.mel or self.feature_matching:
+        if self.mel or self.feature_matching:
             real = self.encode_target(params, collections, batch)
-            if self.l1:
-                errors["l1"] = losses.per_example(jnp.abs(fake - real)) / fake[0].size
             if self.mel:
                 errors["mel"] = spectral.mel_error(fake[..., 0], real[..., 0], self.modality.sample_rate)
             if self.feature_matching:

@@ -30,6 +30,7 @@ MISFITS = {
     "importance_likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "judge_controls": ("image_captioning", SHAPE, "no network judges 'text'"),
     "label_accuracy": ("vae", {}, "target: expected a label, got 'image' "),
+    "latent_probe": ("vae", {"label": "audio"}, "label: expected a label, got 'audio' .*set label"),
     "likelihood": ("vae", {"target": "text"}, "target: expected what the model draws .image., got 'text'"),
     "ms_ssim": ("image_captioning", {}, "target: expected a picture, got 'text' "),
     "picture_from_clip": ("image_captioning", {"clip": "video"}, "target: expected a picture, got 'text' "),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.evaluators import view_coherence
+from mmgen_jax.evaluators import latent_probe, view_coherence
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import latents
 
@@ -79,6 +79,30 @@ def test_a_perfect_model_and_an_independent_one(evaluator):
         chance = 0.1 if name not in joint else entry["chance"]
         assert abs(entry["value"] - chance) < 0.06 and entry["interval"][0] <= entry["value"] <= entry["interval"][1]
     assert 0.005 < independent["joint_aggregate_posterior"]["chance"] < 0.03
+
+
+class Encoder:
+    """Latents that show the class, or noise."""
+
+    def __init__(self, shows):
+        self.shows, self.rng = shows, np.random.default_rng(3)
+
+    def to_latent(self, batch):
+        noise = self.rng.normal(size=(len(batch["one"]), 10))
+        return noise + 8 * np.eye(10)[batch["one"][:, 0].astype(int)] * self.shows
+
+
+def test_a_linear_probe_finds_what_latents_show(monkeypatch):
+    class Labelled(Source):
+        def read(self, indices, epochs):
+            return super().read(indices, epochs) | {"digit": CLASSES[indices]}
+
+    monkeypatch.setattr(latent_probe.files, "training", lambda *args: Labelled())
+    probe = latent_probe.Evaluator(data={"name": "views"}, target="one", num_train=300)
+    entry = probe(Encoder(shows=True), batches())["accuracy"]
+    assert entry["value"] > 0.98 and entry["n"] == NUM and entry["num_train"] == 300
+    assert entry["shuffled"] < 0.3 and entry["baseline"] < 0.15
+    assert probe(Encoder(shows=False), batches())["accuracy"]["value"] < 0.3
 
 
 def test_samplers_of_latents():

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mmgen_jax.config.system import System
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
@@ -18,6 +19,8 @@ from mmgen_jax.networks.generators import tacotron as decoder
 from mmgen_jax.objectives import tacotron
 from mmgen_jax.objectives.parts.apply import apply
 from mmgen_jax.representations import identity
+from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.training import parallel
 
 LETTERS = tokenizer.build("abcd ", "character", open=False)
 TEXT = Modality("text", (8,), tokenizer=LETTERS)
@@ -183,6 +186,16 @@ def test_one_word_and_several_words_are_spoken_alike_alone_or_in_a_batch():
     assert not np.allclose(found[2], again[2])
     aligned = drawing("align")(params, BATCH, jax.random.key(0))
     assert aligned["mask"].sum(1).tolist() == [5, 2, 8]  # with the end
+
+
+def test_the_sampler_gives_the_attention_of_its_samples():
+    system = System(make(), {}, {"text": TEXT, "curve": CURVE}, ("text",), {}, None)
+    sampler = Sampler(system, parallel.create("jit", 2, num_devices=1), 2).load(*state())
+    found = sampler.align({"text": BATCH["text"]})  # in batches of two
+    alone = sampler.align({"text": BATCH["text"][2:]}, np.array([[0, 2]]))
+    for name, array in alone.items():
+        np.testing.assert_array_equal(found[name][2:], array)
+    assert found["weights"].shape == (3, FRAMES // REDUCTION, 8)
 
 
 def test_what_is_no_sequence_of_frames_is_refused():
