@@ -112,9 +112,10 @@ class Inference(Family):
             attention if kind == "attention" else None,
         )
 
-    def _each(self, networks) -> dict[str, nn.Module]:
-        of: Mapping[str, Any] = networks if isinstance(networks, Mapping) else dict.fromkeys(self.targets, networks)
-        return {name: of[name].clone() for name in self.targets}
+    def _each(self, networks: Any) -> dict[str, nn.Module]:
+        if isinstance(networks, Mapping):
+            return {name: networks[name].clone() for name in self.targets}
+        return {name: networks.clone() for name in self.targets}
 
     def init(self, rng: jax.Array, batch) -> dict[str, Any]:
         return {"generator": self.network.init(init_keys(rng), *self._arrays(batch), train=True)}
