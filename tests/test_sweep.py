@@ -292,7 +292,7 @@ def test_a_sweep_from_interruption_to_table(project, tmp_path, monkeypatch, capf
     monkeypatch.setattr(progress.Progress, "update", update)
     with pytest.raises(SweepError, match=rf"1 of 4 cells failed: {diverges.name} \(NotFinite: step"):
         sweep.run(file, runs)
-    assert "resuming at step 2" in capfd.readouterr().err
+    assert "resuming at step 3" in capfd.readouterr().err  # saved at the interruption
     about_mean, about_first, about_second = written(file)
 
     measured = json.loads((runs / second.name / evaluate.FILE).read_text())["metrics"]

@@ -5,12 +5,14 @@ import logging
 import os
 import random
 import shutil
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mmgen_jax import sweep
 from mmgen_jax.data.cache import arrays, disk
 from mmgen_jax.errors import CheckpointError, ConfigError, Unusable
 from mmgen_jax.evaluators.judges import files
@@ -164,6 +166,19 @@ def test_two_trainings_in_one_workdir_are_refused(tmp_path):
             pass
     with alone(tmp_path):
         pass
+
+
+def test_a_cell_that_another_sweep_runs_is_left_to_it(tmp_path, monkeypatch, capsys):
+    cells, ran = [types.SimpleNamespace(name="a"), types.SimpleNamespace(name="b")], []
+    monkeypatch.setattr(sweep, "load", lambda file: cells)
+    for name in ("check", "check_data"):
+        monkeypatch.setattr(sweep, name, lambda *_: None)
+    monkeypatch.setattr(sweep, "_run", lambda cell, *_: ran.append(cell.name))
+    with disk.lock(tmp_path / "runs" / ".a.lock"):
+        sweep.run(tmp_path / "sweep.py", tmp_path / "runs")
+    assert ran == ["b"] and f"a is run by process {os.getpid()} on " in capsys.readouterr().out
+    sweep.run(tmp_path / "sweep.py", tmp_path / "runs")
+    assert ran == ["b", "a", "b"]
 
 
 def test_a_damaged_cache_is_built_again(cache):
