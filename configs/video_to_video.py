@@ -65,9 +65,9 @@ def get_config(arg="moving_mnist"):
     unet = {"channels": (64, 96), "patch_size": (1, 4, 4) if effect else (2, 4, 4), "num_blocks": 1}
     if network == "conv_lstm":
         config.objective = {"name": "regression", "target": target, "error": "l2", "output": "linear"}
-        config.generator = {"name": "conv_lstm", "features": 32, "patch_size": 8, "num_motions": 4, "reach": 6}
+        config.generator = {"name": "conv_lstm", "features": 32, "patch_size": 4, "num_motions": 4, "reach": 6}
         adam["lr"] = 4e-3
-        config.train.steps = 1000
+        config.train.steps = 2500
     elif network == "unet":
         config.objective = {"name": "regression", "target": target, "error": "l1" if effect else "l2"}
         config.generator = {"name": "unet_translation", **unet}

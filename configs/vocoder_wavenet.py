@@ -65,6 +65,6 @@ def get_config(arg="digits"):
     }
     if large:
         size = {"generator.features": 128, "generator.skip_features": 256, "generator.num_stacks": 3}
-        size |= {"generator.num_layers": 10, "objective.segment": 64 * hop_length}
+        size |= {"generator.num_layers": 10, "objective.segment": 32 * hop_length}
         config = presets.enlarged(config, size | {"train.steps": 200_000, "train.batch_size": 16})
     return config

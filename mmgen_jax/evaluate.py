@@ -44,7 +44,7 @@ class Built:
         Such a judge may prefer copies of the shared examples: a copy of a training example can score above a true one.
         The two parts of a split (`config.data.part`) share no family of examples.
         """
-        names, part = (self.evaluator.target,), self.config.data.get("part")
+        names, part = (getattr(self.evaluator, "judged", self.evaluator.target),), self.config.data.get("part")
         if part and self.evaluator.data.get("part") == part:
             return False
         own = examples.whole(self.config.data.to_dict(), names, seed=self.config.seed)

@@ -3,6 +3,7 @@
     splits: tuple[str, ...]                        splits to evaluate where `mmgen evaluate` names none
     names: tuple[str, ...]                         modalities to read besides the model's own
     ability: str                                   optional: the ability that the model must have; default `sample`
+    judged: str                                    optional: the modality that the judge is trained on; default `target`
     of_set: str                                    optional: the only set, or kind of set, that it can measure
     suits(modalities, conditions)                  optional: raises for a target, a label or a model that does not fit
     check(batch, conditions)                       optional: raises for a split or conditions that cannot be measured

@@ -60,6 +60,10 @@ class Evaluator:
     def names(self) -> tuple[str, ...]:
         return (self.classes,)
 
+    @property
+    def judged(self) -> str:
+        return self.clips
+
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "target", needs.PICTURE, modalities)
         needs.modality(self, "classes", needs.LABEL, modalities)

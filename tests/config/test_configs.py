@@ -1,7 +1,9 @@
 """Every config of the project, with every argument, made small: one step, one sample."""
 
+import functools
 import re
 
+import jax
 import numpy as np
 import pytest
 from tiny import ROOT, Training, assert_sample, config_module, references, shrink
@@ -9,6 +11,8 @@ from tiny import ROOT, Training, assert_sample, config_module, references, shrin
 from mmgen_jax.config import loading
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs.sampler import Sampler
+from mmgen_jax.runs.workdir import create_state
+from mmgen_jax.train_step import train_step
 from mmgen_jax.training import parallel
 from mmgen_jax.training.state import averaged
 
@@ -16,7 +20,33 @@ FILES = sorted((ROOT / "configs").glob("*.py"))
 # Steps in bfloat16 take long to compile here: of the large sizes a GAN and a VAE stand for all. `test_large_configs.py`
 # traces the steps of the others.
 LARGE = ("configs/dcgan.py:large", "configs/text_to_image_vae.py:large")
-TRAINED = [reference for reference in references() if not reference.endswith(":large") or reference in LARGE]
+
+
+def networks(config):
+    """The names of all components and of the target: configs that agree in them compile programs of one structure."""
+    parts = ("objective", "representation", "target_encoder", "generator", "discriminator", "encoders", "fusion")
+
+    def names(fields):
+        return {
+            key: names(value) if hasattr(value, "items") else value for key, value in fields.items() if key in named
+        }
+
+    named = {"name", "of", "encoder", "decoder", "target", *config.encoders, *config.objective.get("targets", ())}
+    return repr([names(config.get(part) or {}) for part in parts])
+
+
+@functools.cache
+def structures():
+    """`{networks: the first reference that has them}` of all configs."""
+    found = {}
+    for reference in references():
+        if not reference.endswith(":large") or reference in LARGE:
+            found.setdefault((networks(loading.load(str(ROOT / reference))), reference in LARGE), reference)
+    return found
+
+
+TRAINED = list(structures().values())
+ALIKE = [r for r in references() if r not in TRAINED and not r.endswith(":large")]
 
 
 def few_clips(source, folder):
@@ -28,16 +58,44 @@ def few_clips(source, folder):
     return folder
 
 
+@pytest.fixture
+def shrunk(request, monkeypatch, tmp_path):
+    """A small `Training` of a config, on one device."""
+
+    def of(reference):
+        monkeypatch.chdir(ROOT)
+        config = shrink(loading.load(reference))
+        folder = None if config.data.name == "scenes" else request.getfixturevalue("mmgen_data")
+        with config.unlocked():
+            config.parallel.num_devices = 1
+            if config.data.name == "grid_s1":  # all 1,000 clips take half a minute to decode
+                config.data.directory = str(few_clips(folder / "grid_s1", tmp_path))
+        return Training(config)
+
+    return of
+
+
+@pytest.mark.parametrize("reference", ALIKE)
+def test_a_step_and_a_sample_fit_together(reference, shrunk):
+    """Traced, not compiled: the networks are those of a config that is trained below, the data is another."""
+    training = shrunk(reference)
+    objective, system = training.objective, training.system
+    batch = training.source.read(np.arange(8), np.zeros(8, np.int64))
+    state = jax.eval_shape(functools.partial(create_state, training.config, system))
+    step = functools.partial(train_step, objective=objective, optimizers=system.optimizers, seed=0)
+    step = functools.partial(step, players=objective.players, augment=system.augment)
+    after, metrics = jax.eval_shape(step, state, batch)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert {f"{player}/grad_norm" for player in objective.players} <= set(metrics)
+    if "sample" in objective.abilities:
+        for name, drawn in jax.eval_shape(objective.sample, *averaged(state), batch, jax.random.key(0)).items():
+            modality = system.modalities[name]
+            assert drawn.shape == (8, *modality.shape) and drawn.dtype == modality.dtype
+
+
 @pytest.mark.parametrize("reference", TRAINED)
-def test_one_step(reference, request, monkeypatch, tmp_path):
-    monkeypatch.chdir(ROOT)
-    config = shrink(loading.load(reference))
-    folder = None if config.data.name == "scenes" else request.getfixturevalue("mmgen_data")
-    with config.unlocked():
-        config.parallel.num_devices = 1
-        if config.data.name == "grid_s1":  # all 1,000 clips take half a minute to decode
-            config.data.directory = str(few_clips(folder / "grid_s1", tmp_path))
-    training = Training(config)
+def test_one_step(reference, shrunk):
+    training = shrunk(reference)
     state, metrics = training.run(1)
     for name, values in metrics.items():
         assert np.isfinite(values).all(), name

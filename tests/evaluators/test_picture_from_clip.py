@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from tiny import ROOT
 
-from mmgen_jax import lookup
+from mmgen_jax import evaluate, lookup
 from mmgen_jax.baselines import base
 from mmgen_jax.config import loading, override
-from mmgen_jax.config.system import open_source
+from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.data.transforms import at_place
 from mmgen_jax.data.transforms.downsample import bicubic
 from mmgen_jax.errors import ConfigError
@@ -127,6 +127,8 @@ def test_the_target_of_vgan_needs_both_inputs(mmgen_data, monkeypatch):
     batch = source.read(np.arange(200), np.zeros(200, int))
     assert 0.03 < np.mean(batch["reference_digit"] == batch["video_digit"]) < 0.2
     np.testing.assert_array_equal(batch["clip"], batch["video"][:, :7])
+    built = {one.name: one for one in evaluate.build(config, build_system(config, source.modalities))}
+    assert built["coherence"].shares_training_items  # the judge has seen the clips that the model learns from
     for i in range(20):
         where, later = at_place.centre(batch["drawn"][i]), at_place.centre(batch["later"][i])
         np.testing.assert_allclose(where, later, atol=0.8)
