@@ -231,7 +231,7 @@ def test_every_cell_is_checked_before_the_first_trains(project, monkeypatch, tmp
 
 
 def test_an_unknown_baseline_is_refused(project):
-    with pytest.raises(SweepError, match=r"one of class_matched, .*, got 'median'"):
+    with pytest.raises(SweepError, match=r"one of black, class_matched, .*, got 'median'"):
         sweep.check(load(project(entry(baseline="median"))))
 
 
