@@ -20,7 +20,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, check_batch
 from mmgen_jax.runs import bad_batch, init_from, samples
 from mmgen_jax.runs.sampler import Sampler
-from mmgen_jax.runs.workdir import alone, check_place, create_state, prepare_workdir
+from mmgen_jax.runs.workdir import check_place, create_state, prepared
 from mmgen_jax.train_step import active_players, steps, train_step
 from mmgen_jax.training import checkpoint, collapse, hosts, log_window, metric_writer, parallel, stopping
 from mmgen_jax.training.optimizers import check_stages, check_warmups
@@ -87,9 +87,8 @@ def train(config, workdir) -> TrainState:
     ready = prepare(config, begun=(workdir / "config.json").is_file())
     source, system, layout = ready.source, ready.system, ready.layout
     with contextlib.ExitStack() as stack:
-        hosts.first(lambda: stack.enter_context(alone(workdir)))
         batches = make_batches(source, config, layout, stack)
-        hosts.first(lambda: prepare_workdir(workdir, config, source))
+        hosts.first(lambda: stack.enter_context(prepared(workdir, config, source)))
         checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
         stack.enter_context(hosts.ending())  # before the other processes are waited for
         start, unreported = 0, None

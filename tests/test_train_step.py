@@ -202,9 +202,15 @@ def test_schedules_count_the_players_own_updates():
         rate = Optimizer(schedule=name, hold_steps=20, **fields).learning_rate
         np.testing.assert_allclose([rate(10), rate(29)], 2.0, atol=1e-6)
         np.testing.assert_allclose([rate(65), rate(100)], [half_way, last], atol=1e-6)
-    assert set(SCHEDULES) == set(held)
+    assert set(SCHEDULES) == {*held, "tripling"}  # tested below
     repeated = Optimizer(schedule="linear", interval=5, lr=1.0, total_steps=100).learning_rate
     np.testing.assert_allclose([repeated(0), repeated(10), repeated(20)], [1.0, 0.5, 0.0])
+
+
+def test_each_stage_of_tripling_is_three_times_as_long_as_the_stage_before():
+    rate = Optimizer(schedule="tripling", lr=1.0, total_steps=3280).learning_rate
+    for i, begin in enumerate((0, 1, 4, 13, 40, 121, 364, 1093)):  # (3^i - 1) / 2
+        np.testing.assert_allclose([rate(begin), rate(begin + 3**i - 1)], 10 ** (-i / 7), rtol=1e-5)
 
 
 def updates(optimizer, params, grads):

@@ -12,8 +12,8 @@ TASKS = {
         *("quickstart", "text_to_image_gan", "text_to_image_vae", "text_to_image_diffusion"),
         *("text_to_image_autoregressive", "text_to_image_families"),
     ),
-    "any modality to any other": ("any_to_any",),
-    "images from nothing": ("dcgan", "vae", "cae"),
+    "any modality to any other": ("any_to_any", "multimodal_vae"),
+    "images from nothing": ("dcgan", "vae", "cae", "mnist_likelihood"),
     "image to image": (
         *("image_translation", "image_translation_unpaired", "style_transfer", "inpainting", "completion_by_words"),
         "image_restoration",
@@ -22,7 +22,13 @@ TASKS = {
         *("video_to_video", "video_super_resolution", "video_gan", "text_to_video"),
         *("vgan", "video_to_image", "audio_to_video_vae"),
     ),
-    "image to text": ("image_captioning", "image_to_text_gan"),
+    "sound": (
+        *("text_to_speech", "text_to_audio", "image_to_audio", "video_to_audio", "audio_to_image"),
+        *("vocoder_wavenet", "vocoder_gan", "vocoder_flow"),
+    ),
+    "image or sound to text": (
+        *("image_captioning", "image_to_text_gan", "speech_recognition", "audio_captioning", "audio_to_lyrics"),
+    ),
     "retrieval": ("image_text_retrieval",),
     "recognition": ("image_recognition", "feature_fusion", "multi_task", "video_recognition"),
     "a folder of your own": ("folder",),

@@ -159,8 +159,15 @@ def check_given_again(config, saved, workdir: pathlib.Path) -> None:
         )
 
 
-def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
-    """Writes config, modalities and the data's fingerprint, or checks that the run in the workdir has the same."""
+@contextlib.contextmanager
+def prepared(workdir: pathlib.Path, config, source) -> Iterator[None]:
+    """Holds the lock of a workdir, with config, modalities and the data's fingerprint written, or those there the same.
+
+    A workdir that is refused is left as it is.
+
+    Raises:
+      ConfigError: a run of another config or of other data, other files, or another training that writes there.
+    """
     about = data.describe(source)
     if (workdir / "config.json").is_file():
         # The places of the data may change where a fingerprint can show that the data is the same.
@@ -175,11 +182,12 @@ def prepare_workdir(workdir: pathlib.Path, config, source) -> None:
             data.compare(workdir, config, about, source.modalities)
     else:
         check_free(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    # The config is written last: a folder with a config is complete.
-    disk.replace(workdir / "modalities.json", modalities_to_json(source.modalities))
-    disk.replace(workdir / data.FILE, json.dumps(about) + "\n")
-    disk.replace(workdir / "config.json", loading.to_json(config))
+    with alone(workdir):
+        # The config is written last: a folder with a config is complete.
+        disk.replace(workdir / "modalities.json", modalities_to_json(source.modalities))
+        disk.replace(workdir / data.FILE, json.dumps(about) + "\n")
+        disk.replace(workdir / "config.json", loading.to_json(config))
+        yield
 
 
 @contextlib.contextmanager

@@ -47,8 +47,8 @@ class Optimizer:
       b1, b2, epsilon: of Adam (Kingma & Ba, 2015).
       weight_decay: decoupled (Loshchilov & Hutter, 2019), only on parameters with at least 2 axes.
       schedule: of the learning rate after warm-up and hold: `constant`; `cosine` or `linear`, to 0 at the player's last
-        update; `step`, at once to a tenth of `lr`; `tripling`, in
-        eight stages to a tenth of `lr`, each three times as long as the stage before (Burda et al., 2016).
+        update; `step`, at once to a tenth of `lr`; `tripling`, in eight stages to a tenth of `lr`, each three times as
+        long as the stage before (Burda et al., 2016).
       warmup_steps: updates over which the learning rate rises linearly from 0 to `lr`.
       hold_steps: updates at `lr` between the warm-up and the schedule.
       clip_norm: largest global norm of the gradient; 0 does not clip.

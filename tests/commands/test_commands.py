@@ -144,7 +144,7 @@ def test_help_and_version():
     "words, expected",
     [
         (["mmgen", "comp"], {"compare", "completion"}),
-        (["mmgen", "train", "--"], {"--config=", "--workdir="}),
+        (["mmgen", "train", "--co"], {"--config=", "--coordinator="}),
         (["mmgen", "train", "--config", "=", "image_re"], {"image_recognition", "image_restoration"}),
         (["mmgen", "train", "--config", "="], set(shipped.names())),
         (["mmgen", "configs", "image_re"], {"image_recognition", "image_restoration"}),

@@ -51,6 +51,10 @@ def test_every_config_reads_own_data(reference, npz, capsys):
     config = loading.load(f"{reference}{behind}npz={npz}")
     said = capsys.readouterr().out.splitlines()
     assert config.data.name == "npz" and all(line.startswith(TOO_FEW) for line in said) and len(said) < 2
+    if config.get("derived", {}).get("mel", {}).get("sample_rate") == 8000:
+        with pytest.raises(ConfigError, match=r"8000 Hz, got 16000 Hz; .*set sample_rate to the sound's"):
+            open_source(config)
+        config = override.override(config, {"derived.mel.sample_rate": 16_000})
     source = open_source(config)
     system = build_system(tiny.shrink(config), source.modalities, label_preserving=())
     computed = set(config.get("derived", {}))

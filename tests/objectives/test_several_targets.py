@@ -153,7 +153,8 @@ def test_an_evaluator_names_its_target(run):
 
 def test_samples_of_every_target_are_written(run):
     workdir, *_ = run
-    assert {path.name for path in (workdir / "samples").iterdir()} == {"0000040_video.gif", "0000040_image.png"}
+    clip = {"0000040_video.gif", "0000040_video.mp4", "0000040_video_frames.png"}
+    assert {path.name for path in (workdir / "samples").iterdir()} == {*clip, "0000040_image.png"}
 
 
 def test_a_target_may_be_a_condition_of_another(family):
