@@ -15,7 +15,7 @@ from mmgen_jax.commands import help
 from mmgen_jax.config import declared, loading, schema, without_data
 from mmgen_jax.config.system import open_source
 from mmgen_jax.errors import MmgenError
-from mmgen_jax.runs.workdir import prepare_workdir
+from mmgen_jax.runs.workdir import prepared
 from mmgen_jax.training.optimizers import Optimizer
 
 CONFIG = """
@@ -76,7 +76,8 @@ def place(tmp_path, monkeypatch, cache):
     (tmp_path / "run.py").write_text(CONFIG)
     (tmp_path / "one.py").write_text("def cells():\n    return [{'config': 'run.py', 'seeds': (0,)}]\n")
     config = loading.load("run.py")
-    prepare_workdir(tmp_path / "run", config, open_source(config))
+    with prepared(tmp_path / "run", config, open_source(config)):
+        pass
     monkeypatch.setattr(train, "train", lambda config, workdir: train.prepare(config))
     monkeypatch.setattr(sweep, "_train", lambda *_: {"seconds": 1.0, "steps": 1, "metrics": {}})
     return tmp_path

@@ -108,7 +108,8 @@ def test_runs_on_other_modalities_of_the_same_data_are_told(changed, remark, tmp
         if changed and name == "two":
             media.picture(files / "0.png", np.zeros((8, 8, 3), np.uint8))
         source = folder.Source(directory=str(files), names=names, image_size=8)
-        workdir.prepare_workdir(tmp_path / name, tiny.config("vae"), source)
+        with workdir.prepared(tmp_path / name, tiny.config("vae"), source):
+            pass
     out = mmgen("compare", str(tmp_path / "one"), str(tmp_path / "two"))[1]
     assert remark in next(line for line in out.splitlines() if line.startswith("data "))
 

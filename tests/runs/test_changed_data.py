@@ -203,13 +203,15 @@ def test_a_run_without_a_fingerprint_goes_on_and_says_so(copied, monkeypatch):
 def test_what_changes_while_a_run_trains_changes_none_of_its_numbers(trained, copied, monkeypatch, tmp_path):
     folder, _ = copied
     whole = evaluate.read(trained[1])
-    write = train.prepare_workdir
+    prepared = train.prepared
 
+    @contextlib.contextmanager
     def changed_after_the_start(workdir, config, source):
-        write(workdir, config, source)
-        add_one(folder)
+        with prepared(workdir, config, source):
+            add_one(folder)
+            yield
 
-    monkeypatch.setattr(train, "prepare_workdir", changed_after_the_start)
+    monkeypatch.setattr(train, "prepared", changed_after_the_start)
     train.train(config_of(folder), tmp_path / "other")
     found = evaluate.read(tmp_path / "other")
     assert {k: v["value"] for k, v in found.items()} == pytest.approx(

@@ -13,7 +13,7 @@ from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality, check_batch
 from mmgen_jax.runs import pictures, tiles
-from mmgen_jax.runs.workdir import prepare_workdir
+from mmgen_jax.runs.workdir import prepared
 from mmgen_jax.training.checkpoint import Checkpointer
 
 RNG = np.random.default_rng(0)
@@ -305,8 +305,7 @@ def run(tmp_path_factory):
     config.objective = {"name": "adversarial", "target": "image", "hole": "mask", "known": "photo", "latent_dim": 4}
     config.optimizers = {"generator": {"lr": 1e-3}, "discriminator": {"lr": 1e-3}}
     workdir, training = tmp_path_factory.mktemp("run"), tiny.Training(tiny.shrink(config.lock()))
-    prepare_workdir(workdir, training.config, training.source)
-    with Checkpointer(workdir / "checkpoints") as checkpoints:
+    with prepared(workdir, training.config, training.source), Checkpointer(workdir / "checkpoints") as checkpoints:
         checkpoints.save(1, training.init(), {})
     return workdir
 
