@@ -46,6 +46,7 @@ def test_links_to_sections_lead_to_headings(page):
 
 def test_the_session_of_the_api_page_runs(tmp_path, monkeypatch):
     """Its blocks in their order, with small networks and few steps."""
+    from mmgen_jax.api import sources  # imported before the function that it imports is replaced
     from mmgen_jax.config import loading, override
 
     load = loading.load
@@ -57,9 +58,10 @@ def test_the_session_of_the_api_page_runs(tmp_path, monkeypatch):
 
     monkeypatch.setattr(loading, "load", small)
     change = override.override
-    monkeypatch.setattr(
-        override, "override", lambda config, changes, *a, **k: change(config, {**changes, "train.steps": 1}, *a, **k)
-    )
+    for module in (override, sources):
+        monkeypatch.setattr(
+            module, "override", lambda config, changes, *a, **k: change(config, {**changes, "train.steps": 1}, *a, **k)
+        )
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL):
