@@ -21,7 +21,9 @@ The target of `grid_s1` is the middle frame of a recording of 3 s, the clip is t
 second), and the reference is the last frame of the recording. Both are also given to the U-Net at the picture's own
 grid (`config.aligned`).
 
-Not run yet; `experiments/vgan` lists the runs, the large sizes have none.
+Expected of `digits` on one CPU core, seed 0, 7 minutes: the place is right in 0.679 [0.649, 0.707] of 1,000 test
+pictures (last frame: 0.190), the class in 0.106 (chance 0.105). By eye, blobs at the right place: the default size does
+not draw digits yet. The others: not run (`experiments/vgan`).
 
 For one accelerator: `large` or `<argument>_large`, 64 px, batches of 256.
 """
