@@ -22,10 +22,8 @@ def entries() -> dict[str, list[pathlib.Path]]:
         if not folder.is_dir() or folder.name.startswith("."):
             continue
         files = [file for file in folder.rglob("*") if file.is_file()]
-        if any(file.name == "meta.json" or file.suffix == ".npz" for file in files) or folder.name in (
-            "tfds",
-            "compiled",
-        ):
+        known = folder.name in ("tfds", "compiled")
+        if known or any(file.name == "meta.json" or file.suffix == ".npz" for file in files):
             found[folder.name] = files
     return found
 

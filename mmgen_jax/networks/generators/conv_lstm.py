@@ -32,7 +32,7 @@ State = tuple[jax.Array, jax.Array]  # (memory, output), each [B, h, w, features
 
 
 def conv(features: int, kernel_size: int, dtype: jnp.dtype, name: str) -> convolution.Conv:
-    # Inside a loop, XLA's CPU backend runs convolutions 7 times slower than the same matrix products.
+    # Inside a loop, XLA's CPU backend runs convolutions slower than the same matrix products.
     lowering = "matmul" if jax.default_backend() == "cpu" else "auto"
     return convolution.Conv(features, kernel_size, dtype=dtype, lowering=lowering, name=name)
 

@@ -38,7 +38,7 @@ def truncate(logits: jax.Array, temperature: float = 1.0, top_k: int = 0, top_p:
     before = jnp.cumsum(probabilities, axis=-1) - probabilities  # total probability of all more probable tokens
     kept = (before < top_p) & (jnp.arange(logits.shape[-1]) < (top_k or logits.shape[-1]))
     num_kept = jnp.sum(kept.at[..., 0].set(True), axis=-1, keepdims=True)
-    # A threshold in place of the order of the tokens: sorting values is several times faster than sorting indices.
+    # A threshold in place of the order of the tokens: values are sorted once, indices would be sorted twice.
     last = jnp.take_along_axis(largest, num_kept - 1, axis=-1)
     more, equal = logits > last, logits == last
     room = num_kept - jnp.sum(more, axis=-1, keepdims=True)  # of equally probable tokens, those with the lowest ids
