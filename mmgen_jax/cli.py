@@ -55,6 +55,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("num_processes", _number("JAX_NUM_PROCESSES"), "train: how many processes there are")
 flags.DEFINE_integer("process_id", _number("JAX_PROCESS_ID"), "train: the number of this process, from 0")
+flags.DEFINE_integer("profile", 0, "train: a step, after which a trace of a few steps is written", lower_bound=0)
 flags.DEFINE_string("shard", "0/1", "sweep: run the cells i of n, as i/n")
 
 
@@ -182,7 +183,7 @@ def _train(changes) -> None:
 
     hosts.connect(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     config, workdir = _config(changes), pathlib.Path(os.path.expanduser(FLAGS.workdir))
-    train.train(config, workdir)
+    train.train(config, workdir, FLAGS.profile)
     if not hosts.is_first():
         return
     for target in config.objective.get("targets") or (config.objective.target,):

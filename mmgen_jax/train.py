@@ -22,7 +22,7 @@ from mmgen_jax.runs import bad_batch, init_from, samples
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import check_place, create_state, prepared
 from mmgen_jax.train_step import active_players, steps, train_step
-from mmgen_jax.training import checkpoint, collapse, hosts, log_window, metric_writer, parallel, stopping
+from mmgen_jax.training import checkpoint, collapse, compiled, hosts, log_window, metric_writer, parallel, stopping
 from mmgen_jax.training.optimizers import check_stages, check_warmups
 from mmgen_jax.training.progress import Progress
 from mmgen_jax.training.state import TrainState, averaged
@@ -71,19 +71,24 @@ def prepare(config, begun: bool = False) -> Prepared:
 
 
 @hosts.ending()
-def train(config, workdir) -> TrainState:
+def train(config, workdir, profile: int = 0) -> TrainState:
     """Trains `config` to `config.train.steps`, from the newest checkpoint in `workdir` or from the start.
 
     On CPU, a run that was killed and started again ends in bitwise the same state as an uninterrupted run.
+
+    Args:
+      profile: a step after which a trace of a few steps is written to `workdir/profile`; 0: none.
 
     Returns:
       The state after the last step.
 
     Raises:
-      ConfigError, LookupFailed, BatchError: before anything is compiled or written.
+      ConfigError, LookupFailed, BatchError: before anything is compiled or written; of a `profile` that the run is past,
+        before its first step.
       NotFinite: at the first log step after a value became NaN or infinite; that state is not saved.
     """
     workdir, every = check_place(workdir, "--workdir"), config.train
+    compiled.check_profile(profile, 0, every.steps)
     ready = prepare(config, begun=(workdir / "config.json").is_file())
     source, system, layout = ready.source, ready.system, ready.layout
     with contextlib.ExitStack() as stack:
@@ -91,6 +96,7 @@ def train(config, workdir) -> TrainState:
         hosts.first(lambda: stack.enter_context(prepared(workdir, config, source)))
         checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
         stack.enter_context(hosts.ending())  # before the other processes are waited for
+        hosts.wait_at_most(schema.optional(config, "parallel", "wait_seconds"))
         start, unreported = 0, None
         if found := checkpoints.restore_newest(ready.abstract):
             start, state, data_state = found
@@ -118,6 +124,8 @@ def train(config, workdir) -> TrainState:
             skip_bad=skips > 0,
             rematerialise=schema.optional(config, "train", "rematerialise"),
         )
+        compiled.check_profile(profile, start, every.steps)
+        trace = compiled.Trace(workdir, profile)
         sampler = Sampler(system, layout, every.batch_size, config.seed)
         step, watch = start, collapse.Watch()
         window = log_window.LogWindow(every.steps_per_call, unreported, skips)
@@ -140,8 +148,12 @@ def train(config, workdir) -> TrainState:
         arm = stack.enter_context(stopping.handled())
         stack.enter_context(bad_batch.kept(workdir, source, config, progress.write))
         stack.enter_context(stopping.saved(save, checkpoints.wait, lambda: step, progress.write))
+        step_call = compiled.Compiled(layout.compile_step(step_fn, state, every.steps_per_call))
+        if start < every.steps:
+            players = active_players(start, system.optimizers, system.objective.players)
+            progress.write(step_call.costs(state, batches.peek(), players))
         loop = steps(
-            layout.compile_step(step_fn, state, every.steps_per_call),
+            step_call,
             state,
             batches,
             start=start,
@@ -153,6 +165,8 @@ def train(config, workdir) -> TrainState:
             if metrics is not None:
                 arm()
                 window.add(metrics)
+                if line := trace.after(step, metrics):
+                    progress.write(line)
                 if is_due(every.log_steps) or is_due(every.checkpoint_steps):
                     means = window.close(step, state, checkpoints.newest, batches.waited())
                     writer.write(step, means)
@@ -180,6 +194,8 @@ def train(config, workdir) -> TrainState:
                 if not known:
                     values = {name: entry["value"] for name, entry in results.items() if entry["value"] is not None}
                     writer.write(step, values)
+        if line := trace.close():
+            progress.write(line)
     return state
 
 

@@ -121,6 +121,19 @@ def folder_cases() -> list[Case]:
         files("a.png", "b/c.png")(directory)
         (directory / "d").symlink_to(directory)
 
+    def out(name, target):
+        def make(directory):
+            (outside := directory.parent / "outside").mkdir()
+            files("a.png", "a.txt")(outside)
+            files("b.png")(directory)
+            (directory / name).symlink_to(outside / target)
+
+        return make
+
+    def listed_out(directory):
+        out("c", ".")(directory)
+        (directory / "manifest.jsonl").write_text('{"image": "c/a.png"}')
+
     def silent(directory):
         media.clip(directory / "a.mp4")
         media.clip(directory / "b.mp4", samples=media.sine(16_000))
@@ -141,6 +154,11 @@ def folder_cases() -> list[Case]:
         "folder named like a file": (files("a.png", "b.wav/c.png"), ("b.wav: audio.file", "a folder")),
         "one damaged file": (lambda d: (files("b.png")(d), media.cut(d / "b.png")), ("b.png: image.content",)),
         "broken link": (lambda d: (d / "a.wav").symlink_to("b"), ("a.wav: audio.file", "No such file")),
+        "a picture by a link out": (out("a.png", "a.png"), ("a.png: image.path", "inside the folder", "outside/a.png")),
+        "a text by a link out": (out("b.txt", "a.txt"), ("b.txt: text.path", "inside the folder", "outside/a.txt")),
+        "a table by a link out": (out("labels.csv", "a.txt"), ("labels.csv: data.path", "outside/a.txt")),
+        "manifest: a link out": (out("manifest.jsonl", "a.txt"), ("manifest.jsonl: data.path", "outside/a.txt")),
+        "manifest: a path by a link out": (listed_out, ("manifest.jsonl:1: image.path", "outside/a.png")),
         "text of too many words": (write("a.txt", "cat " * 32), ("a.txt: text.length", "at most 31 words", "32")),
         "manifest: empty": (manifest(""), ("data.files", "an empty manifest.jsonl")),
         "manifest: not UTF-8": (write("manifest.jsonl", b'{"text": "\xff"}'), ("data.manifest", "UTF-8")),

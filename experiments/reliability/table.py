@@ -8,7 +8,7 @@ TITLE = "Faults"
 ABOUT = """
 Faults that were injected into small trainings on CPU, and what became of the runs after the same command was started
 again. *survived*: the run ends with the state, the data position, the lines of metrics, the samples and the evaluation
-of the uninterrupted run, bit for bit. *lost*: something is missing or differs. *hang*: no end within 300 s.
+of the uninterrupted run, bit for bit. *lost*: something is missing or differs. *hang*: no end within 900 s.
 *traceback*: an end without its one line. *wrong*: a run that ends well, with other numbers. Flipped bits and damaged
 files are those of a checkpoint: *survived* is the state that was saved, or that of the checkpoint before.
 """

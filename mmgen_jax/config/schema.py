@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from mmgen_jax.config import ranges
-from mmgen_jax.config.ranges import Count, Interval, NotNegative, Seed, Share, Size, Steps, TopShare
+from mmgen_jax.config.ranges import Count, Interval, NotNegative, Seconds, Seed, Share, Size, Steps, TopShare
 
 # An `ml_collections.ConfigDict`, whose fields are attributes of any type: `config.train.steps`.
 Config: TypeAlias = Any
@@ -95,6 +95,7 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
         "skip_bad_steps": 0,  # so many steps of a run may be NaN or infinite; they change nothing
         "rematerialise": False,  # compute activations again in the backward pass
     },
+    "parallel": {"wait_seconds": 600.0},  # how long processes wait for one of them before a step
 }
 
 
@@ -116,7 +117,7 @@ RANGES: Mapping[str, Mapping[str, Any]] = {
         "accumulate": Size,
         "skip_bad_steps": Steps,
     },
-    "parallel": {"fsdp": Size, "num_devices": Count},
+    "parallel": {"fsdp": Size, "num_devices": Count, "wait_seconds": Seconds},
     "data": {"fraction": TopShare},
     "fusion": {"modality_dropout": Share | Mapping[str, Share]},
 }

@@ -141,6 +141,7 @@ class Sampler:
         pieces = []
         for start in range(0, total, self.batch_size):
             stopping.check()
+            hosts.meet()
             rows = {k: _padded(v[start : start + self.batch_size], self.batch_size) for k, v in known.items()}
             drawn = rng if latent is None else _padded(latent[start : start + self.batch_size], self.batch_size)
             pieces.append(

@@ -2,7 +2,8 @@
 
 Every process runs the same calls in the same order, on its own devices and its own rows of each batch. Process 0 alone
 checks and writes the workdir and prints. An error in one process ends that process at once, without waiting for the
-others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a sign of life.
+others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a sign of life. A process
+that stands still although its signs of life go on, as in a data source that hangs, is missed at the next `meet`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 300
 
 _stopped = False  # whether all processes have agreed to stop
+_wait_seconds = 600.0  # how long `meet` waits, see `wait_at_most`
 
 
 def connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
@@ -75,6 +78,34 @@ def _meet() -> None:
     sharding = jax.sharding.NamedSharding(jax.sharding.Mesh(devices, "all"), jax.sharding.PartitionSpec("all"))
     ones = jax.make_array_from_callback(devices.shape, sharding, lambda index: np.ones(devices.shape)[index])
     jax.jit(jnp.sum)(ones).block_until_ready()
+
+
+def wait_at_most(seconds: float) -> None:
+    """Sets how long `meet` waits for the other processes."""
+    global _wait_seconds
+    _wait_seconds = seconds
+
+
+def meet() -> None:
+    """Waits on the host until every process is here: before a computation of all devices, whose wait has no end.
+
+    Raises:
+      MmgenError: a process is not here in time; the message has its number.
+    """
+    if not several():
+        return
+    from orbax.checkpoint import multihost  # the barrier of `jax.distributed`, for which JAX itself has no public call
+
+    try:
+        multihost.get_barrier_sync_fn()(key="mmgen_jax", timeout_ms=round(1000 * _wait_seconds))
+    except jax.errors.JaxRuntimeError as error:
+        late = re.search(r"timed out task names:\s*([\d\s,]+)", str(error))
+        if late is None:  # the connection broke
+            raise
+        raise MmgenError(
+            f"process {', '.join(late[1].replace(',', ' ').split())} has not come to the next step within "
+            f"parallel.wait_seconds={_wait_seconds:g}: look at its data source, disk and machine"
+        ) from error
 
 
 def several() -> bool:

@@ -40,6 +40,15 @@ def suffixes() -> str:
     return ", ".join(suffix for name in modalities() for suffix in kinds.find(name).suffixes)
 
 
+def link_out(path: pathlib.Path, directory: pathlib.Path) -> str:
+    """Where links lead `path` out of the folder; "" where the file lies inside it.
+
+    A folder of a stranger could show any file of the machine by a link. Links inside the folder are read.
+    """
+    target = path.resolve()
+    return "" if target.is_relative_to(directory.resolve()) else str(target)
+
+
 def order(name: str) -> tuple[int, str]:
     """The sort key of a modality."""
     return (FIRST.index(name) if name in FIRST else len(FIRST)), name

@@ -1,0 +1,98 @@
+"""The compiled step of a run: compiled once for each set of players, what it costs, and a trace of some of its calls."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from mmgen_jax.errors import ConfigError
+from mmgen_jax.training import hosts
+
+TRACED = 3  # calls of the step in a trace
+FOLDER = "profile"
+
+
+class Compiled:
+    """`(state, batch, players) -> (state, metrics)`, compiled ahead of its first call with these players.
+
+    A call moves no array between host and devices but those of its arguments that are there: a hidden transfer would
+    cost every step its time. JAX raises an error that names the array.
+
+    Args:
+      function: as `Parallel.compile_step` gives it.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        self._function, self._made = function, {}
+
+    def compile(self, state: Any, batch: Any, players: tuple[str, ...]) -> Any:
+        """The executable for `players`; arrays or abstract arrays of the shapes and shardings of a call will do."""
+        if players not in self._made:
+            self._made[players] = self._function.lower(state, batch, players).compile()
+        return self._made[players]
+
+    def __call__(self, state: Any, batch: Any, players: tuple[str, ...]) -> Any:
+        executable = self.compile(state, batch, players)
+        hosts.meet()
+        with jax.transfer_guard("disallow"):
+            return executable(state, batch)
+
+    def costs(self, state: Any, batch: Any, players: tuple[str, ...]) -> str:
+        """One line: memory and floating-point operations of a call on one device, as XLA counts them.
+
+        XLA counts the body of a loop once: with several steps a call, or a scan in a network, the operations are fewer
+        than those that run.
+        """
+        executable = self.compile(state, batch, players)
+        told = []
+        if (memory := executable.memory_analysis()) is not None:
+            own = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+            told.append(
+                f"memory {(own + memory.temp_size_in_bytes) / 2**20:,.1f} MiB a device (state, batch and results "
+                f"{own / 2**20:,.1f}, in between {memory.temp_size_in_bytes / 2**20:,.1f})"
+            )
+        costs = executable.cost_analysis() or {}
+        costs = costs[0] if isinstance(costs, list) else costs
+        if "flops" in costs:
+            told.append(f"{costs['flops'] / 1e9:,.3f} GFLOP a device")
+        return f"step of {', '.join(players)}: {'; '.join(told) or 'this device does not tell its costs'}"
+
+
+def check_profile(step: int, start: int, stop: int) -> None:
+    """Raises ConfigError where a run from `start` to `stop` does not pass the step of a trace; 0 is no trace."""
+    if step and not max(start, 1) <= step < stop:
+        raise ConfigError(f"--profile={step}: expected a step from {max(start, 1)} to {stop - 1}, where this run goes")
+
+
+class Trace:
+    """A trace of `TRACED` calls of the step, after `step` steps, in `workdir/profile` (for TensorBoard or Perfetto).
+
+    Args:
+      step: 0 for none.
+    """
+
+    def __init__(self, workdir: pathlib.Path, step: int):
+        self._folder, self._step, self._left, self._begun = workdir / FOLDER, step, TRACED, False
+
+    def after(self, step: int, metrics: Any) -> str:
+        """Called after every call of the step with its metrics; returns a line once the trace is written, else ""."""
+        if self._begun:
+            self._left -= 1
+            return self.close(metrics) if not self._left else ""
+        if self._left and 0 < self._step <= step:
+            jax.block_until_ready(metrics)  # the calls before are no part of the trace
+            jax.profiler.start_trace(str(self._folder))
+            self._begun = True
+        return ""
+
+    def close(self, metrics: Any = None) -> str:
+        """Ends a trace that has begun, and returns its line; "" where there is none."""
+        if not self._begun:
+            return ""
+        jax.block_until_ready(metrics)
+        self._begun = False
+        jax.profiler.stop_trace()
+        return f"trace: {self._folder}"
