@@ -83,8 +83,8 @@ def train(config, workdir, profile: int = 0) -> TrainState:
       The state after the last step.
 
     Raises:
-      ConfigError, LookupFailed, BatchError: before anything is compiled or written; of a `profile` that the run is past,
-        before its first step.
+      ConfigError, LookupFailed, BatchError: before anything is compiled or written; before the first step where the run
+        is past `profile`.
       NotFinite: at the first log step after a value became NaN or infinite; that state is not saved.
     """
     workdir, every = check_place(workdir, "--workdir"), config.train

@@ -1,4 +1,4 @@
-"""The compiled step of a run: compiled once for each set of players, what it costs, and a trace of some of its calls."""
+"""The compiled step of a run: one program for each set of players, its costs, and a trace of some of its calls."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 Every process runs the same calls in the same order, on its own devices and its own rows of each batch. Process 0 alone
 checks and writes the workdir and prints. An error in one process ends that process at once, without waiting for the
-others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a sign of life. A process
-that stands still although its signs of life go on, as in a data source that hangs, is missed at the next `meet`.
+others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a sign of life. A
+process that stands still although its signs of life go on, as in a data source that hangs, is missed at the next
+`meet`.
 """
 
 from __future__ import annotations
