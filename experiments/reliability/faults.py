@@ -49,6 +49,7 @@ from mmgen_jax.results import lines  # noqa: E402
 
 HANG = 900  # seconds
 STEPS = 12
+SHARD = [0, 1]  # of the families: number i of n
 TIMED = {"steps_per_second", "data_wait", "processor_seconds"}
 DEFAULTS = {"kill": 60, "signal": 20, "full": 10, "double": 4}
 
@@ -81,7 +82,7 @@ class Run:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 return None
-            time.sleep(0.01)
+            time.sleep(0.05)
         return self.code
 
     def send(self, number: int) -> None:
@@ -93,7 +94,7 @@ class Run:
         while newest_line(self.workdir) < step:
             if self.ended():
                 return False
-            time.sleep(0.002)
+            time.sleep(0.02)
         return True
 
     @property
@@ -160,7 +161,7 @@ def signals(count: int, folder: pathlib.Path):
 
 def _ended(count: int, folder: pathlib.Path, choose, codes):
     shares = [len(range(number, count, len(FAMILIES))) for number in range(len(FAMILIES))]
-    for family, share in zip(FAMILIES, shares):
+    for family, share in list(zip(FAMILIES, shares))[SHARD[0] :: SHARD[1]]:
         if not share:
             continue
         (here := folder / family.replace(" ", "_")).mkdir()
@@ -174,7 +175,7 @@ def _ended(count: int, folder: pathlib.Path, choose, codes):
                 if not run.reach(newest_line(workdir) + random.randint(1, 3)):
                     assert run.code == 0, run.printed
                     break  # the run was done before
-                time.sleep(random.uniform(0, 0.05))
+                time.sleep(random.uniform(0, 0.3))
                 run.send(number)
                 code = run.wait()
                 if code == 0:
@@ -300,6 +301,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=[*KINDS, "all"], required=True)
     parser.add_argument("--count", type=int, default=0, help="faults; 0 is the default of the kind")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shard", default="0/1", help="of kill and signal: the families i of n, as i/n")
     parser.add_argument("--append", action="store_true", help="append a line to results.jsonl")
     asked = parser.parse_args()
     if asked.kind == "all":  # each in a process of its own: this one may not use a device before it forks
@@ -309,12 +311,13 @@ def main() -> None:
             )
         return
     random.seed(asked.seed)
+    SHARD[:] = map(int, asked.shard.split("/"))
     counts, began = collections.Counter(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for what, result in KINDS[asked.kind](asked.count or DEFAULTS[asked.kind], pathlib.Path(folder)):
             counts[result] += 1
             print(f"{asked.kind}: {what}: {result}", flush=True)
-    line = {"kind": asked.kind, "injected": counts.total(), "seed": asked.seed}
+    line = {"kind": asked.kind, "injected": counts.total(), "seed": asked.seed, "shard": asked.shard}
     line |= {name: counts[name] for name in ("survived", "lost", "hang", "traceback", "wrong")}
     line |= {"seconds": round(time.monotonic() - began), "commit": lines.commit(), "hardware": lines.hardware()}
     print(json.dumps(line))

@@ -48,7 +48,8 @@ class Checkpointer:
         directory = pathlib.Path(directory).absolute()
         if not create and not directory.is_dir():
             raise CheckpointError(f"{directory}: no such folder of checkpoints; train first, or check --workdir")
-        hosts.first(functools.partial(damaged.set_aside_unopenable, directory, create))
+        if create:
+            hosts.first(functools.partial(damaged.set_aside_unopenable, directory))
         context = ocp.Context()
         # To write a replicated array in slices, one from each replica, is faster only between hosts: on 8 devices of
         # one host it takes three times as long.
@@ -57,21 +58,22 @@ class Checkpointer:
         # minutes later, at the timeout of the threads that wait for the folder.
         context.async_options.create_directories_asynchronously = False
         latest = ocp.training.preservation_policies.LatestN(keep)  # the default keeps everything
-        self._checkpointer = ocp.training.Checkpointer(
-            str(directory),
-            context=context,
-            preservation_policy=latest,  # pyright: ignore[reportArgumentType] Orbax types its protocol otherwise
-            cleanup_tmp_directories=create,
-        )
-        self._directory, self._owns = directory, create
+        self._checkpointer = None  # of a reader: Orbax would refuse a folder of which one checkpoint cannot be opened
+        if create:
+            self._checkpointer = ocp.training.Checkpointer(
+                str(directory),
+                context=context,
+                preservation_policy=latest,  # pyright: ignore[reportArgumentType] Orbax types its protocol otherwise
+                cleanup_tmp_directories=True,
+            )
+        self._directory, self._ocp, self._context = directory, ocp, context
         self._pending = None  # the save whose files are being written
         self.newest = self.latest_step() or 0  # the step of the newest checkpoint, one in progress included; 0: none
 
     def latest_step(self) -> int | None:
         """The newest step with a complete checkpoint, or None."""
         self.wait()
-        latest = self._checkpointer.latest
-        return None if latest is None else latest.step
+        return max(self._steps(), default=None)
 
     def save(self, step: int, state: Any, data_state: dict[str, Any]) -> None:
         """Saves at `step`. Returns once the caller may donate `state`; a thread writes the files.
@@ -86,6 +88,8 @@ class Checkpointer:
           TypeError: a leaf is no `jax.Array`, or `data_state` is not JSON.
         """
         self.wait()
+        checkpointer = self._checkpointer
+        assert checkpointer is not None, "a reader saves nothing"
         json.dumps(data_state)  # raises here rather than in the writing thread
         if step in self._steps():
             raise CheckpointError(f"{self._directory / str(step)}: step {step} is saved already; save each step once")
@@ -101,7 +105,7 @@ class Checkpointer:
         # view). `force` skips Orbax's policy of when to save. The guard is for callers that forbid implicit transfers.
         with jax.transfer_guard("allow"):
             self._pending = self._finish(
-                lambda: self._checkpointer.save_checkpointables_async(
+                lambda: checkpointer.save_checkpointables_async(
                     step,
                     {"state": {name: leaf for name, leaf in leaves.items() if leaf.size}},  # Orbax refuses size 0
                     force=True,
@@ -141,7 +145,8 @@ class Checkpointer:
         }
         stored = {names[name]: leaf for name, leaf in abstract.items() if leaf.size}
         try:
-            restored = self._checkpointer.load_checkpointables(step, {"state": stored})["state"]
+            with self._context:
+                restored = self._ocp.load_checkpointables(folder, {"state": stored})["state"]
         except Exception as error:  # of Orbax and TensorStore, of many types
             raise DamagedCheckpoint(f"{folder}: is damaged: {' '.join(str(error).split())[:300]}") from error
         found = digest.of(restored)
@@ -170,7 +175,8 @@ class Checkpointer:
             except DamagedCheckpoint as error:
                 failure = str(error).removeprefix(f"{self._directory / str(steps[-1])}: ")
             if hosts.any_process(restored is None):
-                self._checkpointer.reload()
+                if self._checkpointer is not None:
+                    self._checkpointer.reload()
                 if hosts.broadcast(steps[-1] not in self._steps()) and looks < LOOKS:
                     looks += 1
                 else:
@@ -180,11 +186,11 @@ class Checkpointer:
             state, data_state = restored
             for step, reason in broken.items():
                 aside = f"{self._directory / str(step)}.damaged"
-                if self._owns:
+                if self._checkpointer is not None:
                     hosts.first(functools.partial(damaged.move, self._directory / str(step), aside))
-                moved = f"; moved to {aside}" if self._owns else ""
+                moved = f"; moved to {aside}" if self._checkpointer is not None else ""
                 logging.warning("checkpoint %d %s%s; step %d is taken instead", step, reason, moved, steps[-1])
-            if broken and self._owns:
+            if broken and self._checkpointer is not None:
                 self._checkpointer.reload()
             self.newest = steps[-1]
             return steps[-1], state, data_state
@@ -194,12 +200,15 @@ class Checkpointer:
         return None
 
     def _steps(self) -> list[int]:
+        if self._checkpointer is None:
+            return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit())
         return [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
 
     def _metadata(self, step: int) -> Any:
         """The metadata of a checkpoint, None where they are missing or no JSON."""
         try:
-            return self._checkpointer.checkpointables_metadata(step).custom_metadata
+            with self._context:
+                return self._ocp.checkpointables_metadata(self._directory / str(step)).custom_metadata
         except Exception:  # of Orbax, which reads the files of the arrays too
             return None
 
@@ -223,7 +232,8 @@ class Checkpointer:
         try:
             self.wait()
         finally:
-            self._checkpointer.close()
+            if self._checkpointer is not None:
+                self._checkpointer.close()
 
     def __enter__(self) -> Checkpointer:
         return self

@@ -29,17 +29,17 @@ def move(folder: pathlib.Path, aside: str) -> None:
     folder.rename(aside)
 
 
-def set_aside_unopenable(directory: pathlib.Path, owns: bool) -> None:
+def set_aside_unopenable(directory: pathlib.Path) -> None:
     """Moves checkpoints aside whose metadata are damaged in a way that keeps Orbax from opening any checkpoint.
 
     Raises:
-      CheckpointError: there is no other checkpoint, or a reader, which moves nothing, finds one.
+      CheckpointError: there is no other checkpoint.
     """
     folders = [path for path in directory.glob("*") if path.name.isdigit() and path.is_dir()]
     bad = [folder for folder in folders if not _opens(folder / METADATA)]
-    if bad and (not owns or len(bad) == len(folders)):
-        advice = "train in a new --workdir" if owns else "mmgen train goes on from the one before, if there is one"
-        raise CheckpointError(f"{bad[0]}: is damaged: its metadata have changed since they were saved; {advice}")
+    if bad and len(bad) == len(folders):
+        reason = "is damaged: its metadata have changed since they were saved; train in a new --workdir"
+        raise CheckpointError(f"{bad[0]}: {reason}")
     for folder in bad:
         move(folder, f"{folder}.damaged")
         logging.warning("checkpoint %s is damaged: its metadata have changed; moved to %s.damaged", folder.name, folder)
