@@ -58,7 +58,9 @@ ENCODERS = {
     "video": {"name": "video.frame_lstm", "features": 64, "channels": (16, 32)},
 }
 PLAN = {"text": 3000, "image": 6000, "audio": 5000, "video": 3000}  # steps of a run with one stage
-WIDTH = {"image": 32, "audio": 32, "video": 16}  # channels of the finest grid; fewer for clips, whose grid is large
+# Channels of the finest grid: fewer for clips, whose grid is large; many for the sounds of scenes, whose overtones lie
+# in bands of their own.
+WIDTH = {"image": 32, "audio": 32, "video": 16, "sound of scenes": 128}
 CODES = {"image": (128, 8, 1500), "audio": (512, 16, 2500), "video": (512, 8, 2000)}  # size, length, tokenizer's steps
 # Of the encoder to codes or latents: the channels of its stages, and the residual blocks of each stage. Codes are of a
 # whole clip, latents of each frame.
@@ -126,7 +128,8 @@ def read(arg):
 
 def adversarial(config, data, target):
     """Projection discriminator and matching-aware loss, as in `text_to_image_gan.py`."""
-    width = {"width": WIDTH[target], "max_width": 4 * WIDTH[target]}
+    width = width_of(data, target)
+    width = {"width": width, "max_width": min(4 * width, 256)}
     config.generator = {"name": "conv", **width, "norm": "batch"}
     config.discriminator = {"name": "conv", **width, "norm": "batch"}
     config.objective.update({"name": "adversarial", "latent_dim": 64, "loss_type": "non_saturating"})
@@ -165,9 +168,9 @@ def adversarial_text(config, data, target):
 
 def variational(config, data, target):
     """Gaussian VAE; its latent holds the variation that the conditions do not determine."""
-    width = WIDTH[target]
+    width = width_of(data, target)
     config.target_encoder = {"name": "trunk", "features": 32, "channels": (width, 2 * width), "norm": "none"}
-    config.generator = {"name": "conv", "width": width, "max_width": 4 * width}
+    config.generator = {"name": "conv", "width": width, "max_width": min(4 * width, 256)}
     config.objective.update({"name": "variational", "latent_dim": 16, "beta": 2.0})
     if data == "digits" and target in ("image", "video"):
         config.objective.likelihood = "bernoulli"  # a Gaussian's tanh saturates on a background that is all black
@@ -180,14 +183,15 @@ def variational(config, data, target):
         config.train.steps = 4000
     if config.encoders:
         config.generator.conditions_at = "both"
-    config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
+    rate = 1e-3 if (data, target) == ("scenes", "audio") else 2e-3
+    config.optimizers = {"generator": {"lr": rate, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
 
 
 def reconstruction(config, data, target):
     """Autoencoder; new samples are decoded from a Gaussian fitted to its latents."""
-    width = WIDTH[target]
+    width = width_of(data, target)
     config.target_encoder = {"name": "trunk", "features": 32, "channels": (width, 2 * width), "norm": "none"}
-    config.generator = {"name": "conv", "width": width, "max_width": 4 * width}
+    config.generator = {"name": "conv", "width": width, "max_width": min(4 * width, 256)}
     config.objective.update({"name": "reconstruction", "latent_dim": 32})
     config.optimizers = {"generator": {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 100, "ema_decay": 0.995}}
 
@@ -238,6 +242,10 @@ def diffusion(config, data, target):
     config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
     config.optimizers.generator.start_step = begin
     config.train.steps = begin + (5000 if sound else 8000)
+
+
+def width_of(data, target):
+    return WIDTH["sound of scenes" if (data, target) == ("scenes", "audio") else target]
 
 
 def stacked(config, part, fields):

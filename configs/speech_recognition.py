@@ -43,8 +43,8 @@ def get_config(arg="grid_s1"):
             "channels": (16, 24),
             "num_layers": 2 if grid else 1,
             "dropout": 0.2,
-            "masked_frames": 12 if grid else 6,
-            "masked_bands": 12 if grid else 6,
+            "masked_frames": 6,
+            "masked_bands": 6,
         }
     }
     config.fusion = {"name": "concat", "features": 160 if grid else 128}
@@ -66,7 +66,7 @@ def get_config(arg="grid_s1"):
     }
     config.evaluators = {"errors": {"name": "error_rate"} | ({"outside": "pocketsphinx"} if grid else {})}
     config.train.batch_size = 16 if grid else 32
-    config.train.steps = 1200 if grid else 1000
+    config.train.steps = 4000 if grid else 1000
     config.train.sample_steps = 0
     if not large:
         return config

@@ -79,7 +79,7 @@ def digits(config, inputs):
     config.derived = {
         "clip": {"name": "frames", "of": "video", "stop": 7 / 8},
         "later": {"name": "frame", "of": "video", "at": 1.0},
-        "drawn": {"name": "at_place", "of": ("reference", "later"), "side": 16},
+        "drawn": {"name": "at_place", "of": ("reference", "later"), "side": 16, "cell": 8},
     }
     narrow = {"width": 16, "max_width": 64, "norm": "batch"}
     config.generator = {"name": "conv", **narrow, "conditions_at": "both", "batch_conditions": True}

@@ -103,6 +103,8 @@ def target_judges(dataset: str, target: str, conditions: tuple[str, ...]) -> dic
         return {"captions": {"name": name, "by": by}}
     fields = {} if conditions else {"from_target": True}
     if dataset == "scenes":
+        if target in ("audio", "video") and conditions and not {"audio", "video"} & set(conditions):
+            fields["told"] = ("shape", "color", "size")  # not told: motion by an image, or by every caption
         return {"coherence": {"name": "scenes_coherence", **fields}}
     label = LABELS[dataset]
     return {

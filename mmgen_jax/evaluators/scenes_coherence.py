@@ -31,10 +31,12 @@ JUDGED = {  # target -> the factors that it always shows
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Accuracy of every factor, and of all factors together.
+    """Accuracy of every factor, and of all told factors together.
 
     Args:
       target: the modality that the model draws: `image`, `video`, `audio` or `text`.
+      told: the factors that the conditions tell, which `all` counts; of the others, accuracy is at chance. Empty: every
+        factor that the target shows.
       from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy
         shows how many of the factors the tokenizer or autoencoder keeps.
       num_examples: at most this many examples of each split.
@@ -44,6 +46,7 @@ class Evaluator:
 
     of_set: ClassVar[str] = "scenes"
     target: str
+    told: tuple[str, ...] = ()
     from_target: bool = False
     num_examples: Amount = 1000
     sample_rate: Size = 8_000
@@ -53,6 +56,11 @@ class Evaluator:
         if self.target not in JUDGED:
             raise ConfigError(
                 f"scenes_coherence.target: no judge for {self.target!r}; there is one for: {', '.join(JUDGED)}"
+            )
+        if unknown := sorted(set(self.told) - set(JUDGED[self.target])):
+            raise ConfigError(
+                f"scenes_coherence.told: a target {self.target!r} shows no {unknown[0]!r}; expected some of "
+                f"{', '.join(JUDGED[self.target])}"
             )
 
     @property
@@ -102,8 +110,9 @@ class Evaluator:
         correct, judge_correct = np.concatenate(correct), np.concatenate(judge_correct)
         chance = np.array([1 / len(FACTORS[name]) for name in self.names])
         entries = {name: _entry(correct[:, i], judge_correct[:, i], chance[i]) for i, name in enumerate(self.names)}
-        whole, judge_whole = np.asarray(correct.all(axis=1)), np.asarray(judge_correct.all(axis=1))
-        return entries | {"all": _entry(whole, judge_whole, chance.prod())}
+        told = [i for i, name in enumerate(self.names) if not self.told or name in self.told]
+        whole, judge_whole = (np.asarray(right[:, told].all(axis=1)) for right in (correct, judge_correct))
+        return entries | {"all": _entry(whole, judge_whole, chance[told].prod()) | {"factors": len(told)}}
 
     def _judge(self, target: np.ndarray) -> np.ndarray:
         """`[B, factors] int32`."""

@@ -64,6 +64,16 @@ def test_a_picture_is_drawn_where_the_object_is(row, column):
     np.testing.assert_array_equal(given, blob(32, row, column))
 
 
+@pytest.mark.parametrize(("row", "column", "corner"), [(8, 20, (0, 16)), (15, 15, (8, 8)), (1, 30, (0, 16))])
+def test_a_picture_is_drawn_in_the_nearest_cells(row, column, corner):
+    picture = RNG.uniform(0, 1, (16, 16, 1)).astype(np.float32)  # its centre of ink is near the middle
+    given = build("at_place", side=16, cell=8)(picture, blob(32, row, column), rng=RNG)
+    top, left = corner
+    np.testing.assert_array_equal(given[top : top + 16, left : left + 16], picture)
+    given[top : top + 16, left : left + 16] = -1
+    assert (given == -1).all()
+
+
 def test_at_place_keeps_the_ink_and_a_black_scene_has_its_place_in_the_middle():
     reference = RNG.uniform(-1, 1, (28, 28, 1)).astype(np.float32)
     small = at_place.reduced(reference, 14)

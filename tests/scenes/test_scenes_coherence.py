@@ -169,3 +169,23 @@ def test_masked_and_surplus_examples_do_not_count():
 def test_unknown_target_is_named():
     with pytest.raises(ValueError, match="no judge for 'smell'"):
         scenes_coherence.Evaluator(target="smell")
+
+
+def test_factors_that_no_condition_tells_do_not_count_in_all():
+    true = batch(200, "audio", split="test")
+    quiet = dict(batch(200, "audio", split="test"))
+    still = scenes.audio.render(
+        {name: quiet[name] for name in NAMES} | {"motion": np.zeros(200, np.int32)},
+        factors.draws(factors.keys(0, "test", np.arange(200))),
+        factors.keys(0, "test", np.arange(200)),
+        quiet["audio"].shape[1],
+        8000,
+    )
+    every, told = (
+        scenes_coherence.Evaluator("audio", told=told, num_examples=200)(lambda _: {"audio": still}, [true])
+        for told in ((), ("shape", "color", "size"))
+    )
+    assert told["all"]["value"] >= 0.99 and told["all"]["factors"] == 3 and told["motion"] == every["motion"]
+    assert every["all"]["value"] == every["motion"]["value"] < 0.3 and every["all"]["factors"] == 4
+    with pytest.raises(ValueError, match="a target 'image' shows no 'motion'"):
+        scenes_coherence.Evaluator("image", told=("motion",))

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from mmgen_jax.config.ranges import Size
+from mmgen_jax.config.ranges import Count, Size
 from mmgen_jax.data.transforms.pictures import picture
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
@@ -26,6 +26,8 @@ class Transform:
 
     Args:
       side: of the drawn picture in px; at most the picture's own side.
+      cell: above 0: the nearest place at which the whole picture is inside of the scene, and its upper left corner on a
+        grid of cells of this many px.
 
     Raises:
       ConfigError: in `modality`: there is no scene, the numbers of channels differ, or the picture is no square of at
@@ -33,6 +35,7 @@ class Transform:
     """
 
     side: Size = 16
+    cell: Count = 0
 
     def modality(self, of: Modality, scene: Modality | None = None) -> Modality:
         height, width, channels = picture("at_place", of)
@@ -51,7 +54,11 @@ class Transform:
         small = reduced(x, self.side)
         # With a border of the picture's side, all of the picture fits wherever its centre of ink is in the scene.
         drawn = np.full([size + 2 * self.side for size in scene.shape[:2]] + [scene.shape[2]], -1, np.float32)
-        top, left = np.rint(np.subtract(centre(scene), centre(small))).astype(int) + self.side
+        corner = np.subtract(centre(scene), centre(small))
+        if self.cell:
+            last = np.subtract(scene.shape[:2], self.side) // self.cell
+            corner = np.clip(np.rint(corner / self.cell), 0, last) * self.cell
+        top, left = np.rint(corner).astype(int) + self.side
         drawn[top : top + self.side, left : left + self.side] = small
         return drawn[self.side : -self.side, self.side : -self.side]
 
