@@ -159,6 +159,7 @@ def folder_cases() -> list[Case]:
         "a table by a link out": (out("labels.csv", "a.txt"), ("labels.csv: data.path", "outside/a.txt")),
         "manifest: a link out": (out("manifest.jsonl", "a.txt"), ("manifest.jsonl: data.path", "outside/a.txt")),
         "manifest: a path by a link out": (listed_out, ("manifest.jsonl:1: image.path", "outside/a.png")),
+        "a pipe": (lambda d: os.mkfifo(d / "a.png"), ("a.png: image.path", "a pipe")),
         "text of too many words": (write("a.txt", "cat " * 32), ("a.txt: text.length", "at most 31 words", "32")),
         "manifest: empty": (manifest(""), ("data.files", "an empty manifest.jsonl")),
         "manifest: not UTF-8": (write("manifest.jsonl", b'{"text": "\xff"}'), ("data.manifest", "UTF-8")),

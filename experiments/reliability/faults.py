@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import jaxlib.version  # reads none of the variables below
 
@@ -41,24 +42,27 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-from systems import FAMILIES, config  # noqa: E402  (the variables above are read when jax is imported)
+import jax  # noqa: E402  (the variables above are read when jax is imported)
+from systems import FAMILIES, config  # noqa: E402
 
-from mmgen_jax import train  # noqa: E402
+from mmgen_jax import cli, train  # noqa: E402
 from mmgen_jax.errors import MmgenError  # noqa: E402
 from mmgen_jax.results import lines  # noqa: E402
 
 HANG = 900  # seconds
 STEPS = 12
 SHARD = [0, 1]  # of the families: number i of n
+COMPILATION = "/jax/core/compile/backend_compile_duration"
+MORE: dict[str, object] = {}  # figures of a kind beside its counts
 TIMED = {"steps_per_second", "data_wait", "processor_seconds"}
 DEFAULTS = {"kill": 60, "signal": 20, "full": 10, "double": 4}
 
 
-class Run:
-    """A training in a fork of this process; its output is in a file beside the workdir."""
+class Fork:
+    """A command in a fork of this process; its output is in a file."""
 
-    def __init__(self, family: str, workdir: pathlib.Path, output: pathlib.Path | None = None):
-        self.workdir, self.output = workdir, output or workdir.with_name(workdir.name + ".txt")
+    def __init__(self, action: Callable[[], object], output: pathlib.Path):
+        self.output, self.memory = output, 0  # bytes, of the command once it has ended
         self.code: int | None = None
         sys.stdout.flush()
         self.pid = os.fork()
@@ -66,12 +70,18 @@ class Run:
             with self.output.open("wb") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
-            os._exit(command(family, workdir))
+            code = 2
+            try:
+                code = answered(action)
+                sys.stdout.flush()
+            finally:  # what left this block would clean up after the parent
+                os._exit(code)
 
     def ended(self) -> bool:
         if self.code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.code = os.waitstatus_to_exitcode(status) if pid else None
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self.code, self.memory = os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024
         return self.code is not None
 
     def wait(self) -> int | None:
@@ -89,6 +99,20 @@ class Run:
         if not self.ended():
             os.kill(self.pid, number)
 
+    @property
+    def printed(self) -> str:
+        return self.output.read_text(errors="backslashreplace")
+
+
+class Run(Fork):
+    """A training."""
+
+    def __init__(self, family: str, workdir: pathlib.Path, output: pathlib.Path | None = None):
+        self.workdir = workdir
+        output = output or workdir.with_name(workdir.name + ".txt")
+        fields = {"checkpoint_steps": 3, "sample_steps": 6}
+        super().__init__(lambda: train.train(config(family, STEPS, **fields), workdir), output)
+
     def reach(self, step: int) -> bool:
         """Waits until a line of metrics has this step; False where the run ends before."""
         while newest_line(self.workdir) < step:
@@ -97,15 +121,12 @@ class Run:
             time.sleep(0.02)
         return True
 
-    @property
-    def printed(self) -> str:
-        return self.output.read_text()
 
-
-def command(family: str, workdir: pathlib.Path) -> int:
-    """What `mmgen train` does with errors."""
+def answered(action: Callable[[], object]) -> int:
+    """The exit code of a command: `mmgen` does the same with errors."""
     try:
-        train.train(config(family, STEPS, checkpoint_steps=3, sample_steps=6), workdir)
+        action()
+        return 0
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:
@@ -118,7 +139,6 @@ def command(family: str, workdir: pathlib.Path) -> int:
 
         traceback.print_exc()
         return 2
-    return 0
 
 
 def newest_line(workdir: pathlib.Path) -> int:
@@ -232,6 +252,74 @@ def double(count: int, folder: pathlib.Path):
         yield f"exit codes {codes}", "hang" if None in codes else "survived" if ok else "lost"
 
 
+def hostile(count: int, folder: pathlib.Path):
+    """Files and command lines of `hostile.py`: each is read, or refused by one line."""
+    import hostile as kinds
+
+    for number, case in enumerate(kinds.CASES[: count or None]):
+        (here := folder / str(number)).mkdir()
+        for arguments, _ in kinds.commands(case, here):
+            run = Fork(lambda arguments=arguments: mmgen(arguments), folder / "hostile.txt")
+            result = kinds.judged(case, here, run.wait(), run.printed, run.memory)
+            if result != "survived":
+                print(f"exit {run.code}, {run.memory / 2**20:.0f} MiB: {run.printed[-1500:]!r}")
+            yield case.name, result
+        shutil.rmtree(here)
+
+
+def mmgen(arguments: list[str]) -> None:
+    sys.argv = ["mmgen", *arguments]
+    cli.run()
+
+
+def long(count: int, folder: pathlib.Path):
+    """`count` steps of a small autoencoder: memory, open files, compilations and lines of metrics."""
+    workdir, every = folder / "long", max(count // 2000, 1)
+
+    def trained() -> None:
+        compiled_at = []  # the step of the newest line at each compilation
+        jax.monitoring.register_event_duration_secs_listener(
+            lambda event, *_, **__: compiled_at.append(newest_line(workdir)) if event == COMPILATION else None
+        )
+        train.train(small(count, every), workdir)
+        (folder / "compiled.json").write_text(json.dumps(compiled_at))
+
+    run, seen = Fork(trained, folder / "long.txt"), []
+    while not run.ended():
+        if step := newest_line(workdir):
+            with contextlib.suppress(OSError):  # it has just ended
+                status = pathlib.Path(f"/proc/{run.pid}/status").read_text()
+                kib = int(status.partition("VmRSS:")[2].split()[0])
+                seen.append((step, kib / 1024, len(os.listdir(f"/proc/{run.pid}/fd"))))
+        time.sleep(1)
+    assert run.code == 0, run.printed
+    warm = [(memory, files) for step, memory, files in seen if count // 10 <= step < count]
+    memory, files = [m for m, _ in warm], [f for _, f in warm]
+    later = [step for step in json.loads((folder / "compiled.json").read_text()) if 0 < step < count]
+    steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    MORE.update(
+        steps=count,
+        memory_mib=[round(m, 1) for m in (memory[0], min(memory), max(memory))],
+        open_files=[min(files), max(files)],
+        compilations_after_the_first_line=len(later),
+        lines=len(steps),
+    )
+    within = max(abs(m / memory[0] - 1) for m in memory) <= 0.02
+    yield f"memory of {memory[0]:.0f} MiB stays within 2 %", "survived" if within else "lost"
+    yield "the number of open files does not grow", "survived" if files[-1] <= files[0] else "lost"
+    yield "nothing is compiled after the first line", "lost" if later else "survived"
+    yield "every line of metrics is there", "survived" if steps == [*range(every, count + 1, every)] else "lost"
+
+
+def small(steps: int, every: int):
+    made = config("reconstruction", steps, log_steps=every, checkpoint_steps=steps // 10, batch_size=2)
+    made = made.copy_and_resolve_references().unlock()
+    made.data = {"name": "small_digits", "names": ("image",), "image_size": 16}
+    made.generator.norm = made.target_encoder.norm = "none"
+    made.train.num_samples, made.evaluators = 2, {}
+    return made.lock()
+
+
 def flips(count: int, folder: pathlib.Path):
     """One flipped bit in a random file of the newest checkpoint: the same state, or that of the checkpoint before."""
     yield from _damaged(count, folder, {"flip": _flip})
@@ -260,7 +348,6 @@ HARMS = {
 
 
 def _damaged(count: int, folder: pathlib.Path, harms):
-    import jax
     import jax.numpy as jnp
     import numpy as np
 
@@ -293,7 +380,8 @@ def _damaged(count: int, folder: pathlib.Path, harms):
 
 
 KINDS = {"flips": flips, "damage": damage, "kill": kill, "signal": signals, "double": double, "full": full}
-DEFAULTS |= {"flips": 100, "damage": 28}
+KINDS |= {"hostile": hostile, "long": long}
+DEFAULTS |= {"flips": 100, "damage": 28, "hostile": 0, "long": 20_000}  # of hostile: 0 is all; of long: steps
 
 
 def main() -> None:
@@ -319,7 +407,7 @@ def main() -> None:
             print(f"{asked.kind}: {what}: {result}", flush=True)
     line = {"kind": asked.kind, "injected": counts.total(), "seed": asked.seed, "shard": asked.shard}
     line |= {name: counts[name] for name in ("survived", "lost", "hang", "traceback", "wrong")}
-    line |= {"seconds": round(time.monotonic() - began), "commit": lines.commit(), "hardware": lines.hardware()}
+    line |= MORE | {"seconds": round(time.monotonic() - began), "commit": lines.commit(), "hardware": lines.hardware()}
     print(json.dumps(line))
     if asked.append:
         lines.append(pathlib.Path(__file__).with_name("results.jsonl"), line)

@@ -1,15 +1,12 @@
 """Two processes with two devices each, on loopback, are one process with four; they end together and resume exactly."""
 
 import json
-import os
-import pathlib
-import socket
-import subprocess
-import sys
+import re
 
 import numpy as np
 import pytest
 import tiny
+from several import ended, start
 
 from mmgen_jax import train
 from mmgen_jax.config import loading
@@ -17,104 +14,44 @@ from mmgen_jax.data import pipeline
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.training import hosts
 
-ENDS = 60  # seconds in which all processes have to end; the promise is 10, and a test machine may be busy
-CONFIG = f"""
-import os, signal, sys
-sys.path.insert(0, {str(pathlib.Path(__file__).parent.parent)!r})
-from tiny import config
-from mmgen_jax.data import scenes
 
-ARGUMENTS = ("",)
-read = scenes.Source.read
-
-def failing(self, indices, epochs):
-    if epochs.any() and os.environ["JAX_PROCESS_ID"] == "1":  # in the second call of the step
-        raise OSError(5, "Input/output error", "share/7.png")
-    return read(self, indices, epochs)
-
-def get_config(arg=""):
-    if os.environ.get("FAILS"):
-        scenes.Source.read = failing
-    made = config("autoencoder", steps=10, steps_per_call=5, log_steps=5, checkpoint_steps=5)
-    with made.unlocked():
-        made.parallel.fsdp = 4
-        made.parallel.num_devices = 4
-        made.evaluators = {{"pixels": {{"name": "reconstruction", "from_target": True}}}}
-    return made
-"""
-
-
-def start(workdir, processes=2, **environment):
-    """`mmgen train` in `processes` processes with four devices together."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    (file := workdir.with_suffix(".py")).write_text(CONFIG)
-    flags = os.environ["XLA_FLAGS"].replace("device_count=8", f"device_count={4 // processes}")
-    running = []
-    for number in range(processes):
-        several = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(processes)}
-        several |= {"JAX_PROCESS_ID": str(number)}
-        command = [sys.executable, "-m", "mmgen_jax", "train", f"--config={file}", f"--workdir={workdir}"]
-        running.append(
-            subprocess.Popen(
-                command,
-                env=os.environ
-                | {
-                    "XLA_FLAGS": flags,
-                    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-                    "PYTHONPATH": os.pathsep.join(sys.path),
-                }
-                | several
-                | environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
-    return running
-
-
-def ended(running, timeout=600):
-    """`[(exit code, what it printed)]`"""
-    try:
-        printed = [process.communicate(timeout=timeout)[0] for process in running]
-    finally:
-        for process in running:
-            process.kill()
-    return list(zip((process.returncode for process in running), printed))
-
-
-def curve(workdir):
-    return [
-        {k: v for k, v in line.items() if k.endswith(("/loss", "psnr"))} | {"step": line["step"]}
-        for line in tiny.metrics_lines(workdir)
-    ]
-
-
-def assert_same(workdir, expected):
-    got, want = curve(workdir), curve(expected)
-    assert [sorted(line) for line in got] == [sorted(line) for line in want]
-    for line, other in zip(got, want):
-        np.testing.assert_allclose(list(line.values()), [other[name] for name in line], rtol=1e-4)
-    entries = [json.loads((path / "evaluation.json").read_text())["metrics"] for path in (workdir, expected)]
-    assert {name: entry["n"] for name, entry in entries[0].items()} == {
-        name: entry["n"] for name, entry in entries[1].items()
-    }
+def losses(workdir):
+    return {line["step"]: line["generator/loss"] for line in tiny.metrics_lines(workdir) if "generator/loss" in line}
 
 
 def test_two_processes_are_one_and_end_together_and_resume(tmp_path):
-    """`fsdp` over both processes, 5 steps a call; an error in one, then 2 processes go on, and 1 again."""
-    results = ended(start(tmp_path / "two", FAILS="1"))
+    """`fsdp` over both processes, 5 steps a call; an error, SIGTERM and a data source that hangs, in one of them.
+
+    After each, the same command goes on: at last in one process, and in two again.
+    """
+    results = ended(start(tmp_path / "two", FAULT="raise"))
     assert all(code not in (0, None) for code, _ in results), results
     assert "process 1 of 2: OSError: [Errno 5] Input/output error: 'share/7.png'; all processes end" in results[1][1]
 
+    results = ended(start(tmp_path / "two", FAULT="SIGTERM", SLOW="0.5"))
+    assert [code for code, _ in results] == [143, 143], results
+    assert re.search(r"stopped at step \d+, saved; the same command goes on", results[0][1])
+
+    results = ended(start(tmp_path / "two", FAULT="hang"))
+    assert all(code not in (0, None) for code, _ in results), results
+    late = "process 1 has not come to the next step within parallel.wait_seconds=20: look at its data source"
+    assert f"process 0 of 2: MmgenError: {late}" in results[0][1]
+
+    ((code, printed),) = ended(start(tmp_path / "two", 1, "--config.train.steps=20"))
+    assert code == 0 and "resuming at step" in printed, printed
     results = ended(start(tmp_path / "two"))
     assert [code for code, _ in results] == [0, 0], results
     own = [line for line in results[1][1].splitlines() if not line.startswith("[Gloo]")]  # of the collectives
     assert not own and "4 × cpu in 2 processes" in results[0][1]
+
     train.train(loading.load(str(tmp_path / "two.py")), tmp_path / "one")
-    assert_same(tmp_path / "two", tmp_path / "one")
+    got, expected = losses(tmp_path / "two"), losses(tmp_path / "one")
+    assert list(got) == list(expected) == [5, 10, 15, 20, 25, 30]
+    np.testing.assert_allclose(list(got.values()), list(expected.values()), rtol=1e-4)
+    entries = [json.loads((tmp_path / name / "evaluation.json").read_text())["metrics"] for name in ("two", "one")]
+    assert {name: entry["n"] for name, entry in entries[0].items()} == {
+        name: entry["n"] for name, entry in entries[1].items()
+    }
 
 
 @pytest.mark.parametrize("steps", [1, 5])

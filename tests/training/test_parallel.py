@@ -65,13 +65,21 @@ def test_state_is_born_sharded_and_stays_so():
     assert held < 0.65 * sum(leaf.size for leaf in jax.tree.leaves(state))
 
 
-@pytest.mark.parametrize("family, changes", [("vae", {"parallel.fsdp": 2}), ("autoencoder", {"parallel.mode": "pmap"})])
-def test_a_checkpoint_of_8_devices_resumes_on_2(tmp_path, family, changes):
+@pytest.mark.parametrize(
+    "family, changes, devices",
+    [
+        ("vae", {"parallel.fsdp": 2}, 4),
+        ("vae", {"parallel.fsdp": 8}, 1),
+        ("autoencoder", {"parallel.mode": "pmap"}, 2),
+    ],
+)
+def test_a_checkpoint_of_8_devices_resumes_on_fewer(tmp_path, family, changes, devices):
     whole = override(config(family, steps=6, checkpoint_steps=3), {"parallel.num_devices": 8} | changes)
     train.train(whole, tmp_path)
     expected = metrics_lines(tmp_path)
     shutil.rmtree(tmp_path / "checkpoints" / "6")
-    train.train(override(whole, {"parallel.num_devices": 2}), tmp_path)
+    fsdp = min(whole.parallel.fsdp, devices)
+    train.train(override(whole, {"parallel.num_devices": devices, "parallel.fsdp": fsdp}), tmp_path)
     got = metrics_lines(tmp_path)
     assert [line["step"] for line in got] == [1, 2, 3, 4, 5, 6]
     assert got[:3] == expected[:3] and got[3:] != expected[3:]  # the first three are not run again

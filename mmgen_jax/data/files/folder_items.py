@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,13 +41,18 @@ def suffixes() -> str:
     return ", ".join(suffix for name in modalities() for suffix in kinds.find(name).suffixes)
 
 
-def link_out(path: pathlib.Path, directory: pathlib.Path) -> str:
-    """Where links lead `path` out of the folder; "" where the file lies inside it.
+def misplaced(path: pathlib.Path, directory: pathlib.Path) -> tuple[str, str, str] | None:
+    """`(expected, got, advice)` for what is no file of the folder: a link that leads out of it, a pipe, a device.
 
-    A folder of a stranger could show any file of the machine by a link. Links inside the folder are read.
+    A folder of a stranger could show any file of the machine by a link; a pipe would be waited for without end. Links
+    inside the folder are read.
     """
-    target = path.resolve()
-    return "" if target.is_relative_to(directory.resolve()) else str(target)
+    target = pathlib.Path(os.path.realpath(path))  # `resolve` raises where links go in a circle
+    if not target.is_relative_to(os.path.realpath(directory)):
+        return "a file inside the folder", f"a link to {target}", "put the file itself there"
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        return "a file", "a pipe, a socket or a device", "remove it"
+    return None
 
 
 def order(name: str) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from mmgen_jax.data.files import (
     folder_stems,
     folder_tables,
 )
-from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, is_text, link_out, suffixes, text_kind
+from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, is_text, misplaced, suffixes, text_kind
 from mmgen_jax.errors import DataError
 from mmgen_jax.modalities import kinds
 
@@ -119,7 +119,7 @@ def _by_names(directory: pathlib.Path, layout: str, listing: Listing) -> None:
 def _walk(directory: pathlib.Path, listing: Listing) -> Iterator[pathlib.Path]:
     """Every file under the folder except hidden files, in a fixed order; links to folders are not followed.
 
-    A link to a file outside of the folder is no file of the folder: it is among the bad files.
+    A link to a file outside of the folder, and a pipe, are among the bad files.
     """
 
     def unreadable(error: OSError) -> None:
@@ -138,10 +138,8 @@ def _walk(directory: pathlib.Path, listing: Listing) -> Iterator[pathlib.Path]:
                 listing.ignored.append(f"{path}: a link to a folder, not followed")
                 listing.warnings.append(f"{path}: a link to a folder is not followed; put the folder itself there")
         for path in (pathlib.Path(folder, name) for name in sorted(files) if not name.startswith(".")):
-            if target := path.is_symlink() and link_out(path, directory):
-                kind = kinds.of_file(path) or "data"
-                got, advice = f"a link to {target}", "put the file itself there"
-                listing.bad.append(DataError(path, kind, "path", "a file inside the folder", got, advice))
+            if (path.is_symlink() or not path.is_file()) and (problem := misplaced(path, directory)):
+                listing.bad.append(DataError(path, kinds.of_file(path) or "data", "path", *problem))
             else:
                 yield path
 

@@ -8,7 +8,7 @@ import pathlib
 import re
 from typing import Any
 
-from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, link_out, modalities, order, split_name
+from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, misplaced, modalities, order, split_name
 from mmgen_jax.data.files.folder_stems import with_tracks
 from mmgen_jax.errors import DataError, InputError
 from mmgen_jax.modalities import kinds
@@ -24,9 +24,8 @@ def read(directory: pathlib.Path, listing: Listing) -> set[str]:
     Lines with the same first file are one group, so that this file is not in two splits.
     """
     manifest, used, lacking = directory / NAME, {NAME}, []
-    if target := link_out(manifest, directory):
-        got, advice = f"a link to {target}", "put the file itself there"
-        listing.problems.append(DataError(manifest, "data", "path", "a file inside the folder", got, advice))
+    if problem := misplaced(manifest, directory):
+        listing.problems.append(DataError(manifest, "data", "path", *problem))
         return used
     try:
         lines = decoded(manifest.read_bytes()).split("\n")
@@ -126,11 +125,8 @@ def _file(directory: pathlib.Path, where: str, name: str, kind: str, value: str)
         expected = "a path inside the folder, relative to it"
         raise DataError(where, name, "path", expected, f"{value!r}", "move the file into the folder")
     path = directory / relative
-    if target := link_out(path, directory):
-        expected = "a path inside the folder, without links out of it"
-        raise DataError(
-            where, name, "path", expected, f"{value!r}, which leads to {target}", "put the file itself there"
-        )
+    if problem := misplaced(path, directory):
+        raise DataError(where, name, "path", problem[0], f"{value!r}, {problem[1]}", problem[2])
     holder = kinds.of_content(path)
     tracks = kinds.find(holder).tracks.items() if holder else ()
     has_track = any(track == kind and relative.suffix.lower() in suffixes for track, suffixes in tracks)

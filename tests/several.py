@@ -1,0 +1,83 @@
+"""`mmgen train` in several processes on loopback, with faults in one of them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+# In process 1, from the second call of the step on: the environment says what goes wrong.
+CONFIG = f"""
+import os, signal, sys, time
+sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
+from tiny import config
+from mmgen_jax.data import scenes
+
+ARGUMENTS = ("",)
+read = scenes.Source.read
+
+def failing(self, indices, epochs):
+    if epochs.any() and os.environ.get("JAX_PROCESS_ID") == "1":
+        match os.environ.pop("FAULT", ""):
+            case "raise":
+                raise OSError(5, "Input/output error", "share/7.png")
+            case "hang":
+                time.sleep(3600)
+            case "":
+                pass
+            case number:
+                os.kill(os.getpid(), getattr(signal, number))
+        time.sleep(float(os.environ.get("SLOW", "0")))
+    return read(self, indices, epochs)
+
+def get_config(arg=""):
+    scenes.Source.read = failing
+    made = config("autoencoder", steps=30, steps_per_call=5, log_steps=5, checkpoint_steps=5)
+    with made.unlocked():
+        made.parallel.fsdp = made.parallel.num_devices = 4
+        made.parallel.wait_seconds = 20.0
+        made.evaluators = {{"pixels": {{"name": "reconstruction", "from_target": True}}}}
+    return made
+"""
+
+
+def start(workdir: pathlib.Path, processes: int = 2, *changes: str, **environment: str) -> list[subprocess.Popen]:
+    """`mmgen train` in `processes` processes with four devices together."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    (file := workdir.with_suffix(".py")).write_text(CONFIG)
+    flags = os.environ["XLA_FLAGS"].split()
+    flags = [flag for flag in flags if "device_count" not in flag]
+    running = []
+    for number in range(processes):
+        several = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(processes)}
+        several |= {"JAX_PROCESS_ID": str(number)}
+        own = {
+            "XLA_FLAGS": " ".join([*flags, f"--xla_force_host_platform_device_count={4 // processes}"]),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        command = [sys.executable, "-m", "mmgen_jax", "train", f"--config={file}", f"--workdir={workdir}", *changes]
+        running.append(
+            subprocess.Popen(
+                command,
+                env=os.environ | own | (several if processes > 1 else {}) | environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    return running
+
+
+def ended(running: list[subprocess.Popen], timeout: float = 600) -> list[tuple[int, str]]:
+    """`[(exit code, what it printed)]`; -9 where a process had to be killed after `timeout` seconds."""
+    try:
+        printed = [process.communicate(timeout=timeout)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    return list(zip((process.returncode for process in running), printed))
