@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import sys
 
 from absl import app, flags
@@ -179,13 +178,14 @@ def _config(changes):
 def _train(changes) -> None:
     _need("config", "workdir")
     from mmgen_jax import evaluate, train
+    from mmgen_jax.runs import remote
     from mmgen_jax.training import hosts
 
     hosts.connect(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-    config, workdir = _config(changes), pathlib.Path(os.path.expanduser(FLAGS.workdir))
-    train.train(config, workdir, FLAGS.profile)
+    train.train(config := _config(changes), FLAGS.workdir, FLAGS.profile)
     if not hosts.is_first():
         return
+    workdir = remote.opened(FLAGS.workdir)
     for target in config.objective.get("targets") or (config.objective.target,):
         for newest in sorted((workdir / "samples").glob(f"*_{target}.*"))[-1:]:
             print(f"samples: {newest}")

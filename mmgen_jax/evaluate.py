@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.evaluators.judges import files
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import check_batch
-from mmgen_jax.runs import data
+from mmgen_jax.runs import data, remote
 from mmgen_jax.runs.workdir import changed, read_workdir, restore
 
 FILE = "evaluation.json"
@@ -182,7 +181,7 @@ def evaluate(
     Raises:
       ConfigError: nothing to measure, or the data differs from the data of the run; see also `restore`.
     """
-    workdir = pathlib.Path(os.path.expanduser(workdir))
+    workdir = remote.opened(workdir)
     config = changed(read_workdir(workdir)[0], changes or {})
     if not config.evaluators:
         raise ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
@@ -193,6 +192,7 @@ def evaluate(
     if set(changes or {}) - set(schema.places(config)):
         return metrics
     write(workdir, config, step, metrics)
+    remote.store(workdir)
     return metrics
 
 

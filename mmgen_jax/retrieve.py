@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.space import Discrete
-from mmgen_jax.runs import data
+from mmgen_jax.runs import data, remote
 from mmgen_jax.runs.prompts import named, read_given
 from mmgen_jax.runs.workdir import changed, check_out, read_workdir, restore
 
@@ -46,7 +45,7 @@ def retrieve(
         several texts, or a name that the model does not read; the data differs from the data of the run; see also
         `workdir.restore` and `prompts.read_given`.
     """
-    workdir, out = pathlib.Path(os.path.expanduser(workdir)), check_out(out, overwrite)
+    workdir, out = remote.opened(workdir), check_out(out, overwrite)
     data.check(workdir, changed(read_workdir(workdir)[0], changes or {}))
     config, system, sampler, _ = restore(workdir, changes=changes)
     if "embed_pair" not in system.objective.abilities:

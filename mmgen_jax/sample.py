@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from mmgen_jax.config.system import System, build_system
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX
-from mmgen_jax.runs import pictures
+from mmgen_jax.runs import pictures, remote
 from mmgen_jax.runs.prompts import common_length, named, read_given
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import changed, check_out, read_workdir, restore
@@ -52,7 +51,7 @@ def sample(
       TextError, DataError: a given value cannot be read.
     """
     check_numbers(num, seed, first)
-    workdir, out = pathlib.Path(os.path.expanduser(workdir)), check_out(out, overwrite)
+    workdir, out = remote.opened(workdir), check_out(out, overwrite)
     config, modalities = read_workdir(workdir)
     system = build_system(changed(config, changes or {}), modalities)
     if "sample" not in system.objective.abilities:

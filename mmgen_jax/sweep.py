@@ -110,8 +110,10 @@ def run(file: str | os.PathLike, workdir: str | os.PathLike, shard: str = "0/1")
     Raises:
       SweepError: before the first run where any cell of the sweep is wrong; at the end where some failed.
     """
+    from mmgen_jax.runs import remote
     from mmgen_jax.runs.workdir import check_place
 
+    remote.refuse(workdir, "mmgen sweep")
     file, workdir = pathlib.Path(os.path.expanduser(file)), check_place(workdir, "--workdir")
     part, parts = _shard(shard)
     cells = load(file)

@@ -18,7 +18,7 @@ from mmgen_jax.config.system import System, build_system, open_source
 from mmgen_jax.data import pipeline
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, check_batch
-from mmgen_jax.runs import bad_batch, init_from, samples
+from mmgen_jax.runs import bad_batch, init_from, remote, samples
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import check_place, create_state, prepared
 from mmgen_jax.train_step import active_players, steps, train_step
@@ -87,14 +87,15 @@ def train(config, workdir, profile: int = 0) -> TrainState:
         is past `profile`.
       NotFinite: at the first log step after a value became NaN or infinite; that state is not saved.
     """
-    workdir, every = check_place(workdir, "--workdir"), config.train
+    workdir, every = check_place(remote.opened(workdir), "--workdir"), config.train
     compiled.check_profile(profile, 0, every.steps)
     ready = prepare(config, begun=(workdir / "config.json").is_file())
     source, system, layout = ready.source, ready.system, ready.layout
     with contextlib.ExitStack() as stack:
         batches = make_batches(source, config, layout, stack)
         hosts.first(lambda: stack.enter_context(prepared(workdir, config, source)))
-        checkpoints = stack.enter_context(checkpoint.Checkpointer(workdir / "checkpoints"))
+        checkpoints = stack.enter_context(checkpoint.Checkpointer(remote.checkpoints(workdir)))
+        stack.callback(remote.store, workdir)
         stack.enter_context(hosts.ending())  # before the other processes are waited for
         hosts.wait_at_most(schema.optional(config, "parallel", "wait_seconds"))
         start, unreported = 0, None
@@ -106,7 +107,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
             state = init_from.load(layout.init(ready.create), system.init_from)
         writer = stack.enter_context(metric_writer.MetricWriter(workdir, start, hosts.is_first()))
         progress = stack.enter_context(Progress(every.steps, start, hosts.output()))
-        progress.write(summary(config, state, layout, start))
+        progress.write(compiled.summary(config, state, layout, start))
         for line in check_data.notes(source, "layout_found"):
             progress.write(f"data: {line}")
         for line in check_data.notes(source, "warnings"):
@@ -138,6 +139,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
             if step > checkpoints.newest:
                 window.check(step, state, checkpoints.newest)
                 unreported = window.get_state(batches.waited())
+                remote.store(workdir)
                 checkpoints.save(step, state, {**batches.get_state(), **unreported})
                 minutes.restart()
 
@@ -236,14 +238,3 @@ def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.Ex
         check=functools.partial(check_batch, modalities=source.modalities),
     )
     return stack.enter_context(contextlib.closing(pipeline.prefetch_to_device(batches, put)))
-
-
-def summary(config, state, layout: parallel.Parallel, start: int) -> str:
-    """The first line of a run: config, parameters of each player, devices, and the step of a resumed run."""
-    sizes = {p: sum(leaf.size for leaf in jax.tree.leaves(tree)) for p, tree in state.params.items()}
-    count = ", ".join(f"{player} {size / 1e6:.2f} M" for player, size in sizes.items())
-    held = layout.bytes_held(state) / 2**20
-    processes = f" in {jax.process_count()} processes" if hosts.several() else ""
-    where = f"{layout.num_devices} × {jax.devices()[0].platform}{processes}, {layout.mode}"
-    resumed = f"; resuming at step {start}" if start else ""
-    return f"{config.reference or 'config'}: parameters {count}; state {held:,.1f} MiB a device; on {where}{resumed}"

@@ -52,6 +52,9 @@ from mmgen_jax.results import lines  # noqa: E402
 HANG = 900  # seconds
 STEPS = 12
 SHARD = [0, 1]  # of the families: number i of n
+SIGNALLED = tuple(FAMILIES)[
+    :6
+]  # a signal meets the loop, which knows no family; a SIGKILL meets all of a family's state
 COMPILATION = "/jax/core/compile/backend_compile_duration"
 MORE: dict[str, object] = {}  # figures of a kind beside its counts
 TIMED = {"steps_per_second", "data_wait", "processor_seconds"}
@@ -176,12 +179,12 @@ def kill(count: int, folder: pathlib.Path):
 def signals(count: int, folder: pathlib.Path):
     """SIGTERM, SIGINT and SIGHUP at random moments after the first step."""
     numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-    yield from _ended(count, folder, lambda: random.choice(numbers), lambda number: (128 + number,))
+    yield from _ended(count, folder, lambda: random.choice(numbers), lambda number: (128 + number,), SIGNALLED)
 
 
-def _ended(count: int, folder: pathlib.Path, choose, codes):
-    shares = [len(range(number, count, len(FAMILIES))) for number in range(len(FAMILIES))]
-    for family, share in list(zip(FAMILIES, shares))[SHARD[0] :: SHARD[1]]:
+def _ended(count: int, folder: pathlib.Path, choose, codes, families=tuple(FAMILIES)):
+    shares = [len(range(number, count, len(families))) for number in range(len(families))]
+    for family, share in list(zip(families, shares))[SHARD[0] :: SHARD[1]]:
         if not share:
             continue
         (here := folder / family.replace(" ", "_")).mkdir()
@@ -270,6 +273,51 @@ def hostile(count: int, folder: pathlib.Path):
 def mmgen(arguments: list[str]) -> None:
     sys.argv = ["mmgen", *arguments]
     cli.run()
+
+
+def processes(count: int, folder: pathlib.Path):
+    """Two processes of two devices, one of which fails in a different way each time; then one, two and four processes.
+
+    Two processes share the state by `fsdp`, 5 steps a call; four have all of it, one step a call.
+
+    After every fault the same command is started again, in the same workdir. A fault counts as survived where all
+    processes end, those that were not hit with a message, and the run at last has the losses of one process.
+    """
+    import several
+
+    workdir, results = folder / "two", {}
+    for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang")[: count or None]:
+        running = several.start(workdir, 2, FAULT=fault, SLOW="0.5")
+        waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
+        began = time.monotonic()
+        try:
+            ends = several.ended(waited, HANG)
+        except subprocess.TimeoutExpired:
+            ends = [(-9, "")]
+        for process in running:
+            process.kill()
+        expected = ends[0][0] == 143 if fault == "SIGTERM" else ends[0][0] not in (0, -9)
+        results[fault] = "" if expected and ends[0][1].strip() else "hang" if ends[0][0] == -9 else "wrong"
+        print(f"{fault}: exit {[code for code, _ in ends]} after {time.monotonic() - began:.0f} s: {ends[0][1][-300:]}")
+    last = [several.ended(several.start(workdir, 1, "--config.train.steps=20"))]
+    last += [several.ended(several.start(workdir, 2))]
+    last += [several.ended(several.start(folder / "1", 1))]
+    plain = "--config.parallel.fsdp=1", "--config.train.steps_per_call=1"
+    last += [several.ended(several.start(folder / "4", 4, *plain))]
+    assert all(code == 0 for ends in last for code, _ in ends), last
+    losses = {}
+    for name in ("two", "1", "4"):
+        told = [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
+        losses[name] = {line["step"]: line["generator/loss"] for line in told if "generator/loss" in line}
+    same = {name: same_curve(losses[name], losses["1"]) for name in losses}
+    for fault, result in results.items():
+        yield f"{fault} to one of two processes", result or ("survived" if same["two"] else "lost")
+    yield "two processes, one, and two again", "survived" if same["two"] else "lost"
+    yield "four processes", "survived" if same["4"] else "lost"
+
+
+def same_curve(got: dict[int, float], expected: dict[int, float]) -> bool:
+    return list(got) == list(expected) and all(abs(got[s] / expected[s] - 1) < 1e-4 for s in expected)
 
 
 def long(count: int, folder: pathlib.Path):
@@ -380,8 +428,8 @@ def _damaged(count: int, folder: pathlib.Path, harms):
 
 
 KINDS = {"flips": flips, "damage": damage, "kill": kill, "signal": signals, "double": double, "full": full}
-KINDS |= {"hostile": hostile, "long": long}
-DEFAULTS |= {"flips": 100, "damage": 28, "hostile": 0, "long": 20_000}  # of hostile: 0 is all; of long: steps
+KINDS |= {"hostile": hostile, "long": long, "processes": processes}
+DEFAULTS |= {"flips": 100, "damage": 28, "hostile": 0, "long": 20_000, "processes": 0}  # 0: all; of long: steps
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The table of results.jsonl, one row for each kind of fault: its newest line."""
+"""The table of results.jsonl, one row for each kind of fault: the newest lines of one commit."""
 
 import pathlib
 
@@ -10,7 +10,9 @@ Faults that were injected into small trainings on CPU, and what became of the ru
 again. *survived*: the run ends with the state, the data position, the lines of metrics, the samples and the evaluation
 of the uninterrupted run, bit for bit. *lost*: something is missing or differs. *hang*: no end within 900 s.
 *traceback*: an end without its one line. *wrong*: a run that ends well, with other numbers. Flipped bits and damaged
-files are those of a checkpoint: *survived* is the state that was saved, or that of the checkpoint before.
+files are those of a checkpoint: *survived* is the state that was saved, or that of the checkpoint before. A hostile
+input survives where it is read, or refused by one line. On 20,000 steps, memory stays within 2 % of its value after
+2,000 steps, the number of open files does not grow, nothing is compiled after the first line, and every line is there.
 """
 OUTCOMES = ("injected", "survived", "lost", "hang", "traceback", "wrong")
 NAMES = {
@@ -20,18 +22,25 @@ NAMES = {
     "damage": "a file of a checkpoint cut, emptied, removed, longer, zeros or noise",
     "full": "a full disk",
     "double": "a second training in the workdir",
+    "hostile": "a hostile file, folder, config, workdir or command line",
+    "long": "20,000 steps: memory, open files, compilations, lines of metrics",
+    "processes": "a fault in one of two processes; one, two and four processes",
 }
 
 
 def tables() -> str:
-    newest = {line["kind"]: line for line in read(pathlib.Path(__file__).parent / FILE)}
+    every = read(pathlib.Path(__file__).parent / FILE)
     rows = [["fault", *OUTCOMES, "commit"], ["---"] + ["---:"] * (len(OUTCOMES) + 1)]
+    shown = []
     for kind, name in NAMES.items():
-        if kind in newest:
-            rows.append([name, *(str(newest[kind][outcome]) for outcome in OUTCOMES), newest[kind]["commit"]])
-        else:
-            rows.append([name, *["not run"] * len(OUTCOMES), ""])
-    hardware = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
+        lines = [line for line in every if line["kind"] == kind]
+        # A kind may have run in parts, each with its line.
+        lines = [line for line in lines if line["commit"] == lines[-1]["commit"]]
+        parts = {line.get("shard", "0/1"): line for line in lines}
+        shown += parts.values()
+        sums = [str(sum(line[outcome] for line in parts.values())) for outcome in OUTCOMES]
+        rows.append([name, *sums, lines[-1]["commit"]] if lines else [name, *["not run"] * len(OUTCOMES), ""])
+    hardware = ", ".join(dict.fromkeys(line["hardware"] for line in shown))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\nHardware: {hardware}."
 
 

@@ -26,7 +26,7 @@ from mmgen_jax.config import loading, override, ranges
 from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import InputError
 from mmgen_jax.modalities.modality import Batch
-from mmgen_jax.runs import pictures
+from mmgen_jax.runs import pictures, remote
 from mmgen_jax.runs.sampler import Sampler, check_named
 from mmgen_jax.runs.workdir import check_place, restore
 from mmgen_jax.training.state import TrainState
@@ -56,10 +56,11 @@ def train(
       names: the modalities that the source's fields are, `{"img": "image"}`, or one name for each place of a tuple.
         None leaves out a field or a split, `{"meta": None, "unsupervised": None}`.
     """
-    workdir = check_place(workdir, "--workdir")
     config = loading.load(os.fspath(config)) if isinstance(config, (str, os.PathLike)) else config
     if source is None:
         return _train.train(override.override(config, changes or {}, say=print), workdir)
+    remote.refuse(workdir, "a run on data of your own")
+    workdir = check_place(workdir, "--workdir")
     return _train.train(sources.attach(config, source, workdir, names, changes, check=_train.prepare), workdir)
 
 

@@ -52,6 +52,8 @@ class _Run:
     """What a workdir says of its config and metrics."""
 
     def __init__(self, workdir: pathlib.Path):
+        if str(workdir).startswith(("gs:", "s3:", "file:")):
+            raise ConfigError(f"{workdir}: mmgen compare reads folders of a file system; copy the workdir to one")
         if not (workdir / "config.json").is_file():
             raise ConfigError(f"{workdir}: expected the workdir of a run, got one without config.json")
         config = loading.from_json((workdir / "config.json").read_text(encoding="utf-8"))

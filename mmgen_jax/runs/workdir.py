@@ -17,7 +17,7 @@ from mmgen_jax.config.system import System, build_system
 from mmgen_jax.data.cache import disk
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import modalities_from_json, modalities_to_json
-from mmgen_jax.runs import data
+from mmgen_jax.runs import data, remote
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import checkpoint, parallel
 from mmgen_jax.training.state import TrainState, averaged, create
@@ -39,11 +39,11 @@ def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[st
         make.
       CheckpointError: the workdir has no folder of checkpoints, or the checkpoint does not match the config.
     """
-    workdir = pathlib.Path(os.path.expanduser(workdir))
+    workdir = remote.opened(workdir)
     config, modalities = read_workdir(workdir)
     config = changed(config, changes or {})
     system = build_system(config, modalities)
-    with checkpoint.Checkpointer(workdir / "checkpoints", create=False) as checkpoints:
+    with checkpoint.Checkpointer(remote.checkpoints(workdir), create=False) as checkpoints:
         layout = parallel.create("jit", batch_size=0)
         found = checkpoints.restore_newest(layout.abstract(lambda: create_state(config, system)))
         if found is None:
@@ -83,7 +83,7 @@ def _decoding_fields(fields, where: str = "representation") -> list[str]:
 
 def read_workdir(workdir: pathlib.Path):
     """The config and the modalities that a run saved."""
-    workdir = pathlib.Path(os.path.expanduser(workdir))
+    workdir = remote.opened(workdir)
     if not workdir.is_dir():
         raise ConfigError(f"--workdir={workdir}: no such folder; expected one that mmgen train made")
     for file in ("config.json", "modalities.json"):
@@ -199,7 +199,7 @@ def alone(workdir: pathlib.Path) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(disk.lock(workdir / ".lock"))
+            stack.enter_context(disk.lock(remote.lock_file(workdir)))
         except disk.Busy as error:
             raise ConfigError(
                 f"--workdir={workdir}: another training writes to it ({error}); wait for it, or use another --workdir"

@@ -34,7 +34,8 @@ class Checkpointer:
     """Saves and restores `(state, data_state)`; the caller decides when to save.
 
     Args:
-      directory: the folder of all checkpoints; created if `create`, otherwise the folder must exist.
+      directory: the folder of all checkpoints, a string or a path of `pathlib` or `etils.epath` (of an object store);
+        created if `create`, otherwise the folder must exist.
       keep: how many of the newest checkpoints stay; None keeps all.
       create: False for a reader, which creates and removes no folder, so that it can read from a run in training.
 
@@ -42,10 +43,10 @@ class Checkpointer:
       CheckpointError: not `create`, and the directory does not exist.
     """
 
-    def __init__(self, directory: str | pathlib.Path, keep: int | None = 2, create: bool = True):
+    def __init__(self, directory: Any, keep: int | None = 2, create: bool = True):
         from orbax.checkpoint import v1 as ocp  # takes 0.4 s, and commands without checkpoints import this file too
 
-        directory = pathlib.Path(directory).absolute()
+        directory = pathlib.Path(directory).absolute() if isinstance(directory, (str, pathlib.Path)) else directory
         if not create and not directory.is_dir():
             raise CheckpointError(f"{directory}: no such folder of checkpoints; train first, or check --workdir")
         if create:
@@ -185,10 +186,10 @@ class Checkpointer:
             assert restored is not None
             state, data_state = restored
             for step, reason in broken.items():
-                aside = f"{self._directory / str(step)}.damaged"
+                folder = self._directory / str(step)
                 if self._checkpointer is not None:
-                    hosts.first(functools.partial(damaged.move, self._directory / str(step), aside))
-                moved = f"; moved to {aside}" if self._checkpointer is not None else ""
+                    hosts.first(functools.partial(damaged.move, folder))
+                moved = f"; moved to {damaged.aside(folder)}" if self._checkpointer is not None else ""
                 logging.warning("checkpoint %d %s%s; step %d is taken instead", step, reason, moved, steps[-1])
             if broken and self._checkpointer is not None:
                 self._checkpointer.reload()
@@ -259,7 +260,7 @@ def _spec(leaf: Any) -> str:
     return f"{leaf.dtype}{list(leaf.shape)}"
 
 
-def _check_leaves(folder: pathlib.Path, expected: dict[str, Any], saved: dict[str, str]) -> None:
+def _check_leaves(folder: Any, expected: dict[str, Any], saved: dict[str, str]) -> None:
     for name in [*expected, *saved]:
         want, got = _spec(expected[name]) if name in expected else "no such leaf", saved.get(name, "no such leaf")
         if want != got:

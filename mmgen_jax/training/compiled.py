@@ -1,4 +1,4 @@
-"""The compiled step of a run: one program for each set of players, its costs, and a trace of some of its calls."""
+"""The size of a run, and its compiled step: one program for each set of players, its costs, a trace of some calls."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from typing import Any
 import jax
 
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.training import hosts
+from mmgen_jax.training import hosts, parallel
 
 TRACED = 3  # calls of the step in a trace
 FOLDER = "profile"
+
+
+def summary(config, state, layout: parallel.Parallel, start: int) -> str:
+    """The first line of a run: config, parameters of each player, devices, and the step of a resumed run."""
+    sizes = {p: sum(leaf.size for leaf in jax.tree.leaves(tree)) for p, tree in state.params.items()}
+    count = ", ".join(f"{player} {size / 1e6:.2f} M" for player, size in sizes.items())
+    held = layout.bytes_held(state) / 2**20
+    processes = f" in {jax.process_count()} processes" if hosts.several() else ""
+    where = f"{layout.num_devices} × {jax.devices()[0].platform}{processes}, {layout.mode}"
+    resumed = f"; resuming at step {start}" if start else ""
+    return f"{config.reference or 'config'}: parameters {count}; state {held:,.1f} MiB a device; on {where}{resumed}"
 
 
 class Compiled:

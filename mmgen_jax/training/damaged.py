@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pathlib
 import shutil
 from typing import Any
 
@@ -23,13 +22,19 @@ def sha256(metadata: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def move(folder: pathlib.Path, aside: str) -> None:
-    """Moves a checkpoint to `aside`, in the place of an earlier one of the same step."""
-    shutil.rmtree(aside, ignore_errors=True)
-    folder.rename(aside)
+def aside(folder: Any) -> Any:
+    """Where a damaged checkpoint is moved to."""
+    return folder.with_name(f"{folder.name}.damaged")
 
 
-def set_aside_unopenable(directory: pathlib.Path) -> None:
+def move(folder: Any) -> None:
+    """Moves a checkpoint aside, in the place of an earlier one of the same step; a path of `pathlib` or `epath`."""
+    if (place := aside(folder)).exists():
+        place.rmtree() if hasattr(place, "rmtree") else shutil.rmtree(place)
+    folder.rename(place)
+
+
+def set_aside_unopenable(directory: Any) -> None:
     """Moves checkpoints aside whose metadata are damaged in a way that keeps Orbax from opening any checkpoint.
 
     Raises:
@@ -41,11 +46,11 @@ def set_aside_unopenable(directory: pathlib.Path) -> None:
         reason = "is damaged: its metadata have changed since they were saved; train in a new --workdir"
         raise CheckpointError(f"{bad[0]}: {reason}")
     for folder in bad:
-        move(folder, f"{folder}.damaged")
-        logging.warning("checkpoint %s is damaged: its metadata have changed; moved to %s.damaged", folder.name, folder)
+        move(folder)
+        logging.warning("checkpoint %s is damaged: its metadata have changed; moved to %s", folder.name, aside(folder))
 
 
-def _opens(file: pathlib.Path) -> bool:
+def _opens(file: Any) -> bool:
     """Whether Orbax can open a folder with these metadata; without metadata or with no JSON it can."""
     try:
         found = json.loads(file.read_text())
