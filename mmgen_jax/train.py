@@ -147,6 +147,10 @@ def train(config, workdir, profile: int = 0) -> TrainState:
             """Whether an action that repeats every `interval` steps (0: never) is due; all are due at the last step."""
             return step > 0 and (step >= every.steps or (interval > 0 and step % interval == 0))
 
+        def look(drawn) -> None:
+            for line in watch.of_samples(step, drawn, ready.shown or {}):
+                progress.write(line)
+
         arm = stack.enter_context(stopping.handled())
         stack.enter_context(bad_batch.kept(workdir, source, config, progress.write))
         stack.enter_context(stopping.saved(save, checkpoints.wait, lambda: step, progress.write))
@@ -185,7 +189,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
 
             if is_due(every.sample_steps) and not (step == start and sampled):
                 window.check(step, state, checkpoints.newest)
-                paths = samples.save_all(workdir, step, ready.shown, sampler.load(*averaged(state)))
+                paths = samples.save_all(workdir, step, ready.shown, sampler.load(*averaged(state)), look)
                 writer.write_samples(step, paths)
             # A finished run that is started again is evaluated again: the config's evaluators may have changed.
             known = step == start and measured

@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import tarfile
+import zipfile
 from collections.abc import Callable
 
 import bad_media_inputs
@@ -74,13 +75,14 @@ def pickled(folder: pathlib.Path) -> None:
         def __reduce__(self):
             return pathlib.Path.write_text, (folder / "RAN", "code of a file ran")
 
-    np.save(folder / "good0.npy", np.array([Runs()], dtype=object), allow_pickle=True)
+    np.savez(folder / "d.npz", image=np.array(64 * [Runs()], dtype=object))
 
 
 def huge_npy(folder: pathlib.Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**12,)})
-    (folder / "good0.npy").write_bytes(header.getvalue() + bytes(64))
+    with zipfile.ZipFile(folder / "d.npz", "w") as file:
+        file.writestr("image.npy", header.getvalue() + bytes(64))
 
 
 def tar(folder: pathlib.Path) -> None:
@@ -105,6 +107,7 @@ def _config(body: str) -> Callable[[pathlib.Path], object]:
 
 SVG = '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/hostname">]><svg>&x;</svg>'
 TRAIN = ("train", "--config={0}/c.py", "--workdir={0}/run")
+ARRAYS = ("train", "--config=vae:npz={0}/d.npz", "--workdir={0}/run")
 QUICK = ("train", "--config=quickstart", "--workdir={0}/run")
 RUN = {"config.json": '{"seed": 0}', "modalities.json": "{}"}
 
@@ -152,8 +155,6 @@ FILES = [
     Case("a text of NUL", write("a.txt", b"a\0b"), "text.encoding"),
     Case("a text of 10 MB", write("a.txt", "word " * 2_000_000), "text."),
     Case("a text of 70 lines of 1,000 letters", write("a.txt", ("x" * 1000 + "\n") * 70), "either"),
-    Case("a pickle that runs code", pickled, "good0.npy"),
-    Case("an array whose header says 4 TB", huge_npy, "good0.npy"),
     Case("a shard with members that leave it", tar, "either"),
     Case("a shard that is cut off", both(tar, lambda folder: media.cut(folder / "shard.tar")), "either"),
     Case("a name with ESC", write("\x1b[2Ja.png", b"no picture"), "image."),
@@ -166,6 +167,9 @@ FILES = [
     Case("one name in two Unicode forms", lambda f: [media.picture(f / n) for n in ("é.png", "é.png")], "either"),
 ]
 WORDS = [
+    Case("a pickle that runs code", pickled, "d.npz", ARRAYS),
+    Case("an array whose header says 4 TB", huge_npy, "d.npz", ARRAYS),
+    Case("an .npz that is no archive", write("d.npz", b"PK\x03\x04 no"), "d.npz", ARRAYS),
     field("train.batch_size", "1000000000000", "train.batch_size"),
     field("train.steps", "-1", "train.steps"),
     field("optimizers.generator.lr", "nan", "lr"),

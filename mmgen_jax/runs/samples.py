@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+from collections.abc import Callable
 
 import numpy as np
 from absl import logging
@@ -47,11 +48,20 @@ def choose(source: contracts.Source, num: int, seed: int) -> np.ndarray:
     return drawn[np.lexsort((classes, turns))][:num]
 
 
-def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sampler) -> list[pathlib.Path]:
+def save_all(
+    workdir: pathlib.Path,
+    step: int,
+    batch: Batch | None,
+    sampler: Sampler,
+    look: Callable[[dict[str, np.ndarray]], None] = lambda drawn: None,
+) -> list[pathlib.Path]:
     """Saves samples for a batch, with their alignments and reconstructions where the objective has them.
 
     The files are written in a hidden folder and then moved, so that `are_saved` sees all of them or none. Where they
     cannot be written, as on a full disk, a warning says so: samples stop no training.
+
+    Args:
+      look: called with the samples.
 
     Returns:
       The files' paths. An alignment is a picture of the attention, tokens upwards and steps to the right.
@@ -63,7 +73,7 @@ def save_all(workdir: pathlib.Path, step: int, batch: Batch | None, sampler: Sam
     named = {name: system.modalities[name] for name in system.conditions}
     size = len(next(iter(batch.values())))
     prompts = [save.describe(batch, named, i) for i in range(size)] if conditions else None
-    drawn = sampler(batch)
+    look(drawn := sampler(batch))
     aligned = _alignments(batch, size, sampler) if sampler.supports("align") else None
     again = sampler.reconstruct(batch) if sampler.supports("reconstruct") else {}
     if not hosts.is_first():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 LINES = 3  # lines of metrics in a row that have to show it
 # {last part of a metric's name: (it warns below this value, what that means)}
 LOW = {
@@ -11,11 +13,12 @@ LOW = {
     "kl": (1e-2, "in nats an example: the codes hold nothing of the target; lower the weight of the KL"),
     "kl_per_element": (1e-5, "in nats: the codes hold nothing of the target; lower the weight of the KL"),
 }
+VARIETY = 0.05  # of the held-out examples': samples that differ less are of one kind
 SATURATED = (1e-4, "it tells real from fake without an error, and its gradient vanishes; weaken or regularise it")
 
 
 class Watch:
-    """Looks at every line of metrics."""
+    """Looks at every line of metrics, and at the samples."""
 
     def __init__(self):
         self._seen: dict[str, int] = {}  # lines in a row that show it, by the metric's name
@@ -34,4 +37,27 @@ class Watch:
             if self._seen[name] == LINES and name not in self._said:
                 self._said.add(name)
                 said.append(f"WARNING step {step}: {name} is {value:.3g}, below {low:g}: {meaning}")
+        return said
+
+    def of_samples(self, step: int, drawn: Mapping[str, np.ndarray], held_out: Mapping[str, np.ndarray]) -> list[str]:
+        """A warning for each target `[B, …]` of numbers whose samples hardly differ from each other, twice in a row.
+
+        The variety is the standard deviation over the examples, averaged over the elements, relative to the variety of
+        the held-out examples.
+        """
+        said = []
+        for name, samples in drawn.items():
+            if name not in held_out or len(samples) < 2 or not np.issubdtype(samples.dtype, np.floating):
+                continue
+            expected = float(np.std(held_out[name], axis=0).mean())
+            ratio = float(np.std(samples, axis=0).mean()) / expected if expected else 1.0
+            key = f"samples of {name}"
+            self._seen[key] = self._seen.get(key, 0) + 1 if ratio < VARIETY else 0
+            if self._seen[key] == 2 and key not in self._said:
+                self._said.add(key)
+                said.append(
+                    f"WARNING step {step}: {key} differ by {ratio:.3g} of what held-out examples differ by, below "
+                    f"{VARIETY:g}: the model draws one kind of {name}; lower the discriminator's rate, or wait if the "
+                    "training has just begun"
+                )
         return said

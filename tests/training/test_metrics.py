@@ -124,3 +124,13 @@ def test_a_collapse_is_told_once_and_only_if_it_lasts():
     assert len(told) == 1 and told[0].startswith(
         "WARNING step 6: d/loss is 1e-05, below 0.0001: it tells real from fake"
     )
+
+
+def test_samples_that_hardly_differ_are_told_once():
+    rng, watch = np.random.default_rng(0), collapse.Watch()
+    held_out = {"image": rng.standard_normal((8, 4, 4, 3)), "text": rng.integers(0, 9, (8, 5))}
+    alike = {"image": 0.5 + 0.01 * held_out["image"], "text": np.zeros((8, 5), np.int32)}
+    assert not watch.of_samples(10, held_out, held_out) and not watch.of_samples(20, alike, held_out)
+    (line,) = watch.of_samples(30, alike, held_out)
+    assert line.startswith("WARNING step 30: samples of image differ by 0.01 of what held-out examples differ by")
+    assert not watch.of_samples(40, alike, held_out)
