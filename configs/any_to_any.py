@@ -13,7 +13,8 @@ default), and, separated by commas, all in any order:
     conditions=text       the conditions, joined by `+`; default: text, or image where the target is text
 
 The values above are the defaults; `conditions=` with nothing behind it is a model without conditions.
-`--config.fusion.name=gated`, for example, fuses several conditions in another way. A sound is modelled as its log-mel
+Any of several conditions may be missing: training drops each with a probability of one half, and evaluation measures
+every subset. `--config.fusion.name=gated`, for example, fuses them in another way. A sound is modelled as its log-mel
 spectrogram and decoded by Griffin-Lim. `autoregressive` models codes of the target, `diffusion` latents of a sound or
 of each frame of a clip; the VQ-VAE or KL autoencoder is trained in the first stage. Refused: a text target for
 `variational`, `reconstruction` and `diffusion`, which model continuous values (with a text target, `adversarial` is the
@@ -76,6 +77,8 @@ def get_config(arg="scenes"):
     if conditions:
         config.encoders = {name: ENCODERS[name] for name in conditions}
         config.fusion = {"name": "concat", "features": 64}
+    if len(conditions) > 1:
+        config.fusion.modality_dropout = 0.5  # any of them may be missing
     if target == "audio":
         config.representation = {"name": "log_mel"}
     config.objective = {"target": target}
@@ -89,6 +92,10 @@ def get_config(arg="scenes"):
         "diffusion": diffusion,
     }[family](config, data, target)
     config.evaluators = presets.target_judges(data, target, conditions)
+    if len(conditions) > 1:
+        for name in set(config.evaluators) - {"controls"}:
+            measure = config.evaluators[name].to_dict()
+            config.evaluators[name] = {"name": "subsets", "conditions": conditions, "evaluator": measure}
     return config
 
 

@@ -84,10 +84,10 @@ def digits(config, inputs):
     narrow = {"width": 16, "max_width": 64, "norm": "batch"}
     config.generator = {"name": "conv", **narrow, "conditions_at": "both", "batch_conditions": True}
     config.discriminator = {"name": "projection", **narrow}
-    config.objective = {"name": "adversarial", "target": "drawn", "latent_dim": 16, "l1": 50.0}
+    config.objective = {"name": "adversarial", "target": "drawn", "latent_dim": 16, "l2": 100.0}
     config.objective["loss_type"] = "non_saturating"
-    adam = {"lr": 1e-3, "b1": 0.5, "schedule": "cosine", "warmup_steps": 50}
-    config.optimizers = {"discriminator": adam | {"lr": 4e-4}, "generator": adam | {"ema_decay": 0.99}}
+    adam = {"lr": 2e-3, "b1": 0.5, "schedule": "cosine", "warmup_steps": 50}
+    config.optimizers = {"discriminator": adam | {"lr": 2e-4}, "generator": adam | {"ema_decay": 0.99}}
     config.evaluators = {
         "error": {"name": "picture_from_clip"},
         "coherence": {"name": "class_and_place", "classes": "reference_digit"},

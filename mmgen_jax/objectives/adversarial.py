@@ -38,7 +38,9 @@ class Objective(Completes, Segmented, WithDiscriminator):
     Args:
       generator: `(noise [B, latent_dim], condition, train) -> [B, *space.shape]`, unbounded.
       latent_dim: length of the noise vector; 0: the conditions alone determine the sample.
-      l1: weight of the absolute error of the generator's output, averaged over its elements; 100 in pix2pix.
+      l1: weight of the absolute error of the generator's output, averaged over its elements; 100 in pix2pix. Where a
+        pixel is black in most targets, the absolute error alone asks for black; `l2` asks for their mean.
+      l2: weight of the squared error, averaged likewise (Pathak et al., 2016).
       mel: weight of the error of the sound's log-mel spectrogram (`spectral.mel_error`); 45 in HiFi-GAN.
       feature_matching: weight of the absolute error of the discriminator's features, averaged over the elements of each
         layer and over layers (Larsen et al., 2016). HiFi-GAN has weight 2 of the sum over layers.
@@ -52,6 +54,7 @@ class Objective(Completes, Segmented, WithDiscriminator):
     generator: nn.Module
     latent_dim: Count = 128
     l1: NotNegative = 0.0
+    l2: NotNegative = 0.0
     mel: NotNegative = 0.0
     feature_matching: NotNegative = 0.0
     output: str = "tanh"
@@ -110,10 +113,11 @@ class Objective(Completes, Segmented, WithDiscriminator):
         fake = self.completed(batch, ranged(output, self.output, self.code.space.bounded))
         if player == "generator":
             loss, metrics = self._generator_loss(params, collections, batch, fake, dropout[1])
-            if self.l1:
-                error = losses.per_example(jnp.abs(fake - self.encode_target(params, collections, batch)))
-                metrics["l1"] = jnp.mean(example_weights(batch, self.target) * error) / fake[0].size
-                loss += self.l1 * metrics["l1"]
+            for name, norm in (("l1", jnp.abs), ("l2", jnp.square)):
+                if weight := getattr(self, name):
+                    error = losses.per_example(norm(fake - self.encode_target(params, collections, batch)))
+                    metrics[name] = jnp.mean(example_weights(batch, self.target) * error) / fake[0].size
+                    loss += weight * metrics[name]
             for name, error in self._errors(params, collections, batch, fake, dropout[1]).items():
                 metrics[name] = jnp.mean(example_weights(batch, self.target) * error)
                 loss += getattr(self, name) * metrics[name]

@@ -46,6 +46,11 @@ MISFITS = {
     "sound_fidelity": ("vae", {"sample_rate": 8000}, "target: expected a sound, got 'image' "),
     "style": ("image_captioning", {"photo": "image", "style": "image", **SHAPE}, "target: expected a picture"),
     "translation_accuracy": ("vae", {"source": "photo"}, "no set 'photo' in config.data"),
+    "subsets": (
+        "vae",
+        {"conditions": "('video',)", "evaluator.name": "scenes_coherence"},
+        "conditions: the model has no condition 'video'; expected some of audio, text",
+    ),
     "video_frechet": ("image_captioning", {}, "target: expected a clip, got 'text' "),
     "view_coherence": (
         "vae",

@@ -1,0 +1,88 @@
+"""Another evaluator, once for each subset of the conditions; the model does not see the others.
+
+A model that was trained with `fusion.modality_dropout` draws its target from any subset. What a subset is worth, and
+whether several conditions together are worth more than the best of them, is one table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mmgen_jax import lookup
+from mmgen_jax.errors import ConfigError
+from mmgen_jax.modalities.modality import Batch, Modality
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """The metrics of `evaluator` for each subset, as `text/accuracy`, `image+text/accuracy`, ….
+
+    Args:
+      conditions: every subset of these but the empty one; the model's other conditions are always given.
+      evaluator: the fields of another evaluator, as in `config.evaluators`, which draws samples.
+      target, data, derived, seed, sample_rate: what `evaluator` reads; given by the run.
+    """
+
+    conditions: tuple[str, ...]
+    evaluator: Mapping[str, Any]
+    target: str
+    data: Mapping[str, Any]
+    derived: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    sample_rate: int = 0
+
+    def __post_init__(self):
+        if not self.conditions or len(set(self.conditions)) < len(self.conditions):
+            raise ConfigError(f"subsets.conditions: expected different conditions, got {self.conditions!r}; name some")
+        if getattr(self._inner, "ability", "sample") != "sample":
+            raise ConfigError(
+                f"subsets.evaluator: expected an evaluator of samples, got {self.evaluator['name']!r}; choose another"
+            )
+
+    @property
+    def _inner(self):
+        context = {"target": self.target, "data": self.data, "derived": self.derived, "seed": self.seed}
+        context |= {"sample_rate": self.sample_rate} if self.sample_rate else {}
+        return lookup.build("evaluators", self.evaluator, "subsets.evaluator", **context)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._inner.names
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return self._inner.splits
+
+    def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
+        if unknown := sorted(set(self.conditions) - set(conditions)):
+            raise ConfigError(
+                f"conditions: the model has no condition {unknown[0]!r}; expected some of {', '.join(conditions)}"
+            )
+        if hasattr(inner := self._inner, "suits"):
+            inner.suits(modalities, conditions)
+
+    def __call__(self, sample_fn: Callable[[Batch], Batch], batches: Iterable[Batch]) -> dict[str, dict[str, Any]]:
+        """Every subset draws for the same examples."""
+        unread, seen = iter(batches), []
+
+        def again() -> Iterator[Batch]:
+            """The batches from the first on; the evaluator may stop early, and a split may be larger than memory."""
+            yield from seen
+            for batch in unread:
+                seen.append(batch)
+                yield batch
+
+        entries = {}
+        for size in range(1, len(self.conditions) + 1):
+            for subset in itertools.combinations(self.conditions, size):
+                hidden = set(self.conditions) - set(subset)
+
+                def draw(batch: Batch, hidden=hidden) -> Batch:
+                    return sample_fn({key: x for key, x in batch.items() if key.partition("/")[0] not in hidden})
+
+                found = self._inner(draw, again())
+                entries |= {f"{'+'.join(subset)}/{metric}": entry for metric, entry in found.items()}
+        return entries
