@@ -158,6 +158,7 @@ FILES = [
     Case("a shard with members that leave it", tar, "either"),
     Case("a shard that is cut off", both(tar, lambda folder: media.cut(folder / "shard.tar")), "either"),
     Case("a name with ESC", write("\x1b[2Ja.png", b"no picture"), "image."),
+    Case("a name with ESC, of no data", write("\x1b[2J\n.xyz", b"no data"), "read"),
     Case("a name with a new line", write("a\nb.png", b"no picture"), "image."),
     Case("a name that is no UTF-8", lambda f: media.picture(f / "ok.png").rename(f"{f}/\udcff.png"), "either"),
     Case("a name of 255 bytes", lambda folder: media.picture(folder / ("n" * 251 + ".png")), "read"),
