@@ -13,16 +13,16 @@ Argument: the data, then in any order the inputs and the encoder of the clip, se
 `--config.fusion.name=gated`, for example, fuses the two in another way. The discriminator sees the conditions too.
 
 The target of `digits` is the reference's handwritten digit, at half its size, at the place that the moving digit of the
-clip will have one frame after the clip's end, rounded to the nearest of 3 x 3 places. The classes of the two are unrelated. So the clip alone tells the place
-(by the motion of its 7 frames), and neither class nor handwriting; the reference alone tells class and handwriting, and
-no place. The condition reaches the generator as one vector.
+clip will have one frame after the clip's end, rounded to the nearest of 3 x 3 places. The classes of the two are
+unrelated. So the clip alone tells the place (by the motion of its 7 frames), and neither class nor handwriting; the
+reference alone tells class and handwriting, and no place. The condition reaches the generator as one vector.
 
 The target of `grid_s1` is the middle frame of a recording of 3 s, the clip is the 6 frames before it (5.3 frames a
 second), and the reference is the last frame of the recording. Both are also given to the U-Net at the picture's own
 grid (`config.aligned`).
 
-A pixel is black in most targets, so that the absolute error of pix2pix would ask for black; the error of `digits` is the
-squared error.
+A pixel is black in most targets, so that the absolute error of pix2pix would ask for black; the error of `digits` is
+the squared error.
 
 Expected: not run (`experiments/vgan`).
 
