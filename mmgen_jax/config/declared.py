@@ -70,6 +70,7 @@ def placed(path: Sequence[str]) -> dict[str, Any]:
     own = {
         "encoders": dict(schema.PLACEMENT),
         "fusion": {"modality_dropout": 0.0},
+        "generator": {"init_from": ""},
         "derived": dict(derived.PLACEMENT),
         "data": {"fraction": 1.0, "part": ""},
         "representation": {key: {} for key in ("of", *schema.REPRESENTATION_PACKAGES)},
