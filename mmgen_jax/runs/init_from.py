@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,7 +40,7 @@ def load(state: TrainState, system: System) -> TrainState:
     """
     for place, reference in system.init_from.items():
         workdir, _, module = reference.partition(":")
-        _, other, sampler, _ = restore(pathlib.Path(workdir))
+        _, other, sampler, _ = restore(workdir)
         where, name = f"{place}.init_from={reference}", place.replace(".", "_", 1)
         wanted = (module,) if module else (name, "target_encoder")[: 1 if place == "generator" else 2]
         match = functools.partial(_matched, where=where)

@@ -8,7 +8,6 @@ sounds to draw; their parameters do not depend on the length.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,7 @@ from mmgen_jax.config.system import System, build_system
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.networks.features import audio
-from mmgen_jax.runs import workdir
+from mmgen_jax.runs import remote, workdir
 
 SEED = 0  # of the noise that a vocoder starts from
 SETTINGS = ("sample_rate", "n_fft", "hop_length", "n_mels", "floor", "ceiling")
@@ -56,7 +55,7 @@ def check(place: str, wanted: Mapping[str, Any]) -> str:
     """
     where = "representation 'log_mel': vocoder"
     try:
-        config, modalities = workdir.read_workdir(pathlib.Path(place))
+        config, modalities = workdir.read_workdir(remote.opened(place))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     target, aligned, derived = config.objective.get("target"), config.get("aligned", ()), config.get("derived", {})
