@@ -104,9 +104,9 @@ class Block(nn.Module):
         drop = functools.partial(self.drop, deterministic=not train)
         h = self.self_norm(x)
         memory, kept = self.self_attention.remember(h), past is not None
-        if kept:
-            write = jax.lax.dynamic_update_slice_in_dim
-            memory = tuple(write(old, new, position, axis) for old, new, axis in zip(past, keep(memory), (3, 2)))
+        if past is not None:
+            write, (key, value) = jax.lax.dynamic_update_slice_in_dim, keep(memory)
+            memory = write(past[0], key, position, axis=3), write(past[1], value, position, axis=2)
         x = x + drop(self.self_attention(h, memory, allowed, kept))
         if context is not None:
             x = x + drop(self.cross_attention(self.cross_norm(x), context, context_allowed, kept))
