@@ -1,6 +1,8 @@
 """Prints the tables of results.jsonl in Markdown: python experiments/benchmarks/table.py"""
 
+import math
 import pathlib
+import statistics
 
 from mmgen_jax.results.lines import FILE, read
 
@@ -9,8 +11,11 @@ ABOUT = """
 First table: a DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, in
 milliseconds of processor time with the ratio to `xla`; a column for each program that can run the convolutions. Then
 single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
-the share of the training time that is spent waiting for data, for each pass over the data. Last tables: seconds from a
-command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages.
+the share of the training time that is spent waiting for data, for each pass over the data. Then seconds from a
+command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages. Last
+table: steps and samplers beside the same networks in PyTorch, in milliseconds of processor time; the ratio is PyTorch's
+best time to ours, above 1 where ours is faster. The machine had other work, so processor times also hold cache misses
+of this work, on both sides.
 """
 FOLDER = pathlib.Path(__file__).parent
 LAYER_PROGRAMS = ("xla", "exchange", "matmul", "frames", "auto")
@@ -85,8 +90,31 @@ def starts() -> str:
     return f"{_markdown(times)}\n\n{_markdown(pages)}\n\nHardware: {hardware}."
 
 
+def peers() -> str:
+    """The tables of our steps beside PyTorch's, one for each machine, from the newest line of each row."""
+    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/peers"}
+    newest.pop("product", None)
+    tables = []
+    for machine in dict.fromkeys(line["hardware"] for line in newest.values()):
+        head = ("row", "ours, ms", "PyTorch, ms", "program of PyTorch", "ratio", "ours, GFLOP/s", "load", "commit")
+        rows, ratios = [head, ["---", "---:", "---:", "---", *["---:"] * 4]], []
+        for name, line in newest.items():
+            if line["hardware"] != machine:
+                continue
+            entry, kind = line["metrics"], "processor_ms"
+            best = min((key for key in entry if key.startswith("torch") and key.endswith(kind)), key=entry.get)
+            ours, ratio = entry[f"ours/{kind}"], entry["processor_ratio"]
+            ratios.append(ratio)
+            numbers = (f"{ours:.1f}", f"{entry[best]:.1f}", best.split("/")[0].removeprefix("torch "), f"{ratio:.2f}")
+            rows.append([f"`{name}`", *numbers, f"{1e3 * entry['gigaflop'] / ours:.1f}", str(entry["load_average"])])
+            rows[-1].append(line["commit"])
+        mean = math.exp(statistics.fmean(map(math.log, ratios)))
+        tables.append(f"{_markdown(rows)}\n\nGeometric mean of the ratios: {mean:.2f}. Hardware: {machine}.")
+    return "\n\n".join(tables)
+
+
 def tables() -> str:
-    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts())))
+    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts(), peers())))
 
 
 def _markdown(rows) -> str:

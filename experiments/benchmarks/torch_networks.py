@@ -369,7 +369,7 @@ class Transformer(Peer):
             given, without = logits.chunk(2)
             logits = without + objective.guidance * (given - without)
             logits[:, 0] = LOWEST
-            token = logits.argmax(-1) if not objective.temperature else nucleus(logits, objective.top_p)
+            token = logits.argmax(-1) if not objective.get("temperature", 1.0) else nucleus(logits, objective.top_p)
             ids.append(token)
         m = self.nets["tokenizer"]
         codes = self.codebook(m)[torch.stack(ids, 1) - 1]
