@@ -104,7 +104,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
             unreported = data_state.pop(log_window.KEY, None)
             batches.set_state(data_state)
         else:
-            state = init_from.load(layout.init(ready.create), system.init_from)
+            state = init_from.load(layout.init(ready.create), system)
         writer = stack.enter_context(metric_writer.MetricWriter(workdir, start, hosts.is_first()))
         progress = stack.enter_context(Progress(every.steps, start, hosts.output()))
         progress.write(compiled.summary(config, state, layout, start))

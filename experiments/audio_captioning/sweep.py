@@ -8,6 +8,9 @@ CONFIGS = {
 }
 
 
+SHAKESPEARE = "Shakespeare, transformer"
+
+
 def cells():
     for label, config in CONFIGS.items():
         yield {
@@ -30,3 +33,10 @@ def cells():
             "baseline": "nearest_condition",
             "seeds": (0,),
         }
+    yield {"label": SHAKESPEARE, "config": "configs/audio_to_lyrics.py:shakespeare", "seeds": SEEDS}
+    yield {
+        "label": "hymns, transformer that begins with Shakespeare",
+        "config": CONFIGS["hymns"],
+        "overrides": {"generator.init_from": f"cell:{SHAKESPEARE}"},
+        "seeds": SEEDS,
+    }

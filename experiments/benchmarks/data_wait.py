@@ -1,4 +1,5 @@
-"""Does the loader keep up? The share of time that real configs wait for data, for each pass over the data.
+"""Does the loader keep up, and what does the loop add? The share of time that real configs wait for data, for each
+pass over the data, and the processor time of a step in the loop beside the compiled step alone.
 
     python experiments/benchmarks/data_wait.py --append
 
@@ -11,19 +12,23 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import pathlib
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 
 import jax
+import numpy as np
 
 from mmgen_jax import train
 from mmgen_jax.config import loading, override
 from mmgen_jax.config.system import open_source
 from mmgen_jax.data.cache import arrays
 from mmgen_jax.results.lines import FILE, append, commit, hardware
+from mmgen_jax.train_step import active_players, train_step
 from mmgen_jax.training import metric_writer
 
 FOLDER = pathlib.Path(__file__).parent
@@ -33,7 +38,11 @@ DECODED_AT_ONCE = ("prepared", "tfds")  # folders of `mmgen prepare-data` in the
 
 
 def measure(reference: str, epochs: int) -> dict[str, float]:
-    """`epoch_<i>/{data_wait, wait_s, step_ms}`, `decoding_s` and `load_average` of a run of `epochs` passes."""
+    """`epoch_<i>/{data_wait, wait_s, step_ms}`, `decoding_s` and `load_average` of a run of `epochs` passes.
+
+    Also milliseconds of processor time of a step, `loop/processor_ms` in the last pass, with the reading of its batch,
+    and `bare/processor_ms` alone.
+    """
     with tempfile.TemporaryDirectory() as folder, _fresh_cache(pathlib.Path(folder) / "cache") as cache:
         config = loading.load(str(FOLDER.parent.parent / reference))
         began = time.monotonic()
@@ -46,14 +55,35 @@ def measure(reference: str, epochs: int) -> dict[str, float]:
             config.evaluators = {}
         _forget(cache)
         train.train(config, pathlib.Path(folder) / "run")
+        bare = bare_step(config)
         lines = [line for line in metric_writer.read(pathlib.Path(folder) / "run") if "data_wait" in line]
     measured = {"decoding_s": round(decoding, 1), "load_average": round(os.getloadavg()[0], 2)}
+    measured["bare/processor_ms"] = round(bare, 2)
+    measured["loop/processor_ms"] = round(1000 * lines[-1]["processor_seconds"] / steps, 2)
     for epoch, line in enumerate(lines, 1):
         seconds = 1 / line["steps_per_second"]
         measured[f"epoch_{epoch}/data_wait"] = round(line["data_wait"], 5)
         measured[f"epoch_{epoch}/wait_s"] = round(line["data_wait"] * seconds * steps, 3)
         measured[f"epoch_{epoch}/step_ms"] = round(1000 * seconds, 1)
     return measured
+
+
+def bare_step(config, rounds: int = 7, repeats: int = 20) -> float:
+    """Milliseconds of processor time of the compiled step on one batch that stays on the device; median of rounds."""
+    ready = train.prepare(config)
+    state, size = ready.layout.init(ready.create), config.train.batch_size
+    batch = ready.layout.put(ready.source.read(np.arange(size), np.zeros(size, int)))
+    fields = {"objective": ready.system.objective, "optimizers": ready.system.optimizers}
+    step = functools.partial(train_step, **fields, seed=config.seed, augment=ready.system.augment)
+    step, found = ready.layout.compile_step(step, state), []
+    players = active_players(0, ready.system.optimizers, ready.system.objective.players)
+    for _ in range(rounds + 1):  # the first compiles
+        began = time.process_time()
+        for _ in range(repeats):
+            state, metrics = step(state, batch, players)
+        jax.block_until_ready((state, metrics))
+        found.append(1000 * (time.process_time() - began) / repeats)
+    return statistics.median(found[1:])
 
 
 @contextlib.contextmanager

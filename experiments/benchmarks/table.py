@@ -1,6 +1,8 @@
 """Prints the tables of results.jsonl in Markdown: python experiments/benchmarks/table.py"""
 
+import math
 import pathlib
+import statistics
 
 from mmgen_jax.results.lines import FILE, read
 
@@ -9,8 +11,11 @@ ABOUT = """
 First table: a DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, in
 milliseconds of processor time with the ratio to `xla`; a column for each program that can run the convolutions. Then
 single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
-the share of the training time that is spent waiting for data, for each pass over the data. Last tables: seconds from a
-command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages.
+the share of the training time that is spent waiting for data, for each pass over the data; *loop* is what a step in the
+loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then seconds from a
+command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages. Last
+table: steps and samplers beside the same networks in PyTorch, in milliseconds of processor time; the ratio is PyTorch's
+best time to ours, above 1 where ours is faster. *load* is the load average: other work on the machine slows both sides.
 """
 FOLDER = pathlib.Path(__file__).parent
 LAYER_PROGRAMS = ("xla", "exchange", "matmul", "frames", "auto")
@@ -50,14 +55,27 @@ def _times(what: str, lines, programs) -> str:
 def waits() -> str:
     """The table of waiting times, from the newest line of each config."""
     newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/data_wait"}
-    head = ("config", "step, ms", "first pass, cold", "second pass", "last pass", "decoding, s", "load", "commit")
+    head = (
+        "config",
+        "step, ms",
+        "first pass, cold",
+        "second pass",
+        "last pass",
+        "decoding, s",
+        "loop",
+        "load",
+        "commit",
+    )
     rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for reference, line in newest.items():
         entry = line["metrics"]
         last = max(int(key.split("/")[0].removeprefix("epoch_")) for key in entry if "/" in key)
         shares = [f"{100 * entry[f'epoch_{epoch}/data_wait']:.2f} %" for epoch in (1, 2, last)]
         shares[0] += f" ({entry['epoch_1/wait_s']:.2f} s)"
-        cells = [f"`{reference}`", entry[f"epoch_{last}/step_ms"], *shares, entry["decoding_s"], entry["load_average"]]
+        loop, bare = (entry.get(f"{part}/processor_ms") for part in ("loop", "bare"))  # older lines have neither
+        added = f"{loop / bare - 1:+.1%}" if loop and bare else "–"
+        cells = [f"`{reference}`", entry[f"epoch_{last}/step_ms"], *shares, entry["decoding_s"], added]
+        cells.append(entry["load_average"])
         rows.append([*map(str, cells), line["commit"]])
     hardware = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
     return _markdown(rows) + f"\n\nHardware: {hardware}."
@@ -85,8 +103,31 @@ def starts() -> str:
     return f"{_markdown(times)}\n\n{_markdown(pages)}\n\nHardware: {hardware}."
 
 
+def peers() -> str:
+    """The tables of our steps beside PyTorch's, one for each machine, from the newest line of each row."""
+    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/peers"}
+    newest.pop("product", None)
+    tables = []
+    for machine in dict.fromkeys(line["hardware"] for line in newest.values()):
+        head = ("row", "ours, ms", "PyTorch, ms", "program of PyTorch", "ratio", "ours, GFLOP/s", "load", "commit")
+        rows, ratios = [head, ["---", "---:", "---:", "---", *["---:"] * 4]], []
+        for name, line in newest.items():
+            if line["hardware"] != machine:
+                continue
+            entry, kind = line["metrics"], "processor_ms"
+            best = min((key for key in entry if key.startswith("torch") and key.endswith(kind)), key=entry.get)
+            ours, ratio = entry[f"ours/{kind}"], entry["processor_ratio"]
+            ratios.append(ratio)
+            numbers = (f"{ours:.1f}", f"{entry[best]:.1f}", best.split("/")[0].removeprefix("torch "), f"{ratio:.2f}")
+            rows.append([f"`{name}`", *numbers, f"{1e3 * entry['gigaflop'] / ours:.1f}", str(entry["load_average"])])
+            rows[-1].append(line["commit"])
+        mean = math.exp(statistics.fmean(map(math.log, ratios)))
+        tables.append(f"{_markdown(rows)}\n\nGeometric mean of the ratios: {mean:.2f}. Hardware: {machine}.")
+    return "\n\n".join(tables)
+
+
 def tables() -> str:
-    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts())))
+    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts(), peers())))
 
 
 def _markdown(rows) -> str:

@@ -1,4 +1,4 @@
-"""What a command sets for its process before JAX is loaded: huge pages, and a cache of compiled programs.
+"""What a command sets for its process before JAX is loaded: huge pages, a cache of programs, XLA's convolutions.
 
 Imports nothing but the standard library, because the process may start a second time.
 """
@@ -11,17 +11,24 @@ import pathlib
 import platform
 import sys
 from collections.abc import MutableMapping
+from importlib import metadata, util
 
 COMPUTING = ("train", "evaluate", "sample", "retrieve", "sweep")
 HUGE_PAGES = "glibc.malloc.hugetlb"
 MODES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+# On the CPU, jaxlib hands single convolutions to the library YNNPACK. XLA's own convolutions are faster, and the same
+# function (experiments/benchmarks/peers.py compares both with PyTorch). XLA ends a process that sets a flag which the
+# release does not know, so the flag is set for releases with which it was tried.
+CONVOLUTIONS = "--xla_cpu_experimental_ynn_fusion_type"
+TRIED = ("0.10.2",)
 
 
 def prepare(argv: list[str], environment: MutableMapping[str, str] = os.environ, restart=os.execve) -> None:
     """Of a command that computes, sets the variables that are not set; restarts the process where malloc reads one.
 
     `MMGEN_COMPILED` is the folder of compiled programs (default: `compiled` in `$MMGEN_CACHE`), empty for none;
-    `JAX_COMPILATION_CACHE_DIR` goes before it. `MMGEN_HUGE_PAGES=0` leaves the pages as they are.
+    `JAX_COMPILATION_CACHE_DIR` goes before it. `MMGEN_HUGE_PAGES=0` leaves the pages as they are,
+    `MMGEN_XLA_CONVOLUTIONS=0` the convolutions.
     """
     if not set(COMPUTING) & set(argv[1:2]):
         return
@@ -29,6 +36,9 @@ def prepare(argv: list[str], environment: MutableMapping[str, str] = os.environ,
     if folder and "JAX_COMPILATION_CACHE_DIR" not in environment:
         environment["JAX_COMPILATION_CACHE_DIR"] = folder
         environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    flags = environment.get("XLA_FLAGS", "")
+    if environment.get("MMGEN_XLA_CONVOLUTIONS") != "0" and CONVOLUTIONS not in flags and flag_is_known():
+        environment["XLA_FLAGS"] = f"{flags} {CONVOLUTIONS}=-individual_convolution".strip()
     tunables = environment.get("GLIBC_TUNABLES", "")
     if environment.get("MMGEN_HUGE_PAGES") == "0" or HUGE_PAGES in tunables or not huge_pages_on_request():
         return
@@ -48,6 +58,15 @@ def huge_pages_on_request(modes: pathlib.Path = MODES) -> bool:
         return name == "glibc" and numbers >= (2, 35) and "[madvise]" in modes.read_text()
     except OSError:
         return False
+
+
+def flag_is_known() -> bool:
+    """Whether the flag was tried with the installed jaxlib, and no plugin of an accelerator reads the flags too."""
+    try:
+        release = metadata.version("jaxlib")
+    except metadata.PackageNotFoundError:
+        return False
+    return release in TRIED and not any(util.find_spec(name) for name in ("jax_plugins", "libtpu"))
 
 
 def compiled_dir(environment: MutableMapping[str, str] = os.environ) -> str:

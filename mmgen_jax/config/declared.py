@@ -29,6 +29,8 @@ def package(path: Sequence[str], node: Config | None = None) -> str | None:
         return schema.REPRESENTATION_PACKAGES.get(path[-1], "representations")
     if is_set(path):
         return "data"
+    if len(path) == 3 and (path[0], path[2]) == ("evaluators", "evaluator"):
+        return "evaluators"  # the one inside of `subsets`
     depth = 2 if path and path[0] in GROUPED else 1
     if path and path[0] in schema.NETWORKS and len(path) == 2:
         return schema.NETWORKS[path[0]] if node is not None and "name" in node else None
@@ -68,6 +70,7 @@ def placed(path: Sequence[str]) -> dict[str, Any]:
     own = {
         "encoders": dict(schema.PLACEMENT),
         "fusion": {"modality_dropout": 0.0},
+        "generator": {"init_from": ""},
         "derived": dict(derived.PLACEMENT),
         "data": {"fraction": 1.0, "part": ""},
         "representation": {key: {} for key in ("of", *schema.REPRESENTATION_PACKAGES)},

@@ -15,6 +15,8 @@ from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.space import Discrete
 
+INIT_FROM = "init_from"  # the field of `config.generator` that names the run whose generator it starts from
+
 
 def is_per_target(fields: Any) -> bool:
     """Whether the fields of a part are a group for each target; a group that is one component has a `name`."""
@@ -48,7 +50,8 @@ def build(package: str, config: Config, part: str, facts: Mapping[str, Mapping[s
     if not fields:
         return None
     if not is_per_target(fields):
-        return lookup.build(package, fields, f"config.{part}", **next(iter(facts.values())))
+        own = {key: value for key, value in fields.items() if key != INIT_FROM}
+        return lookup.build(package, own, f"config.{part}", **next(iter(facts.values())))
     if set(fields) != set(facts):
         raise ConfigError(
             f"config.{part}: expected one component, or one for each target ({', '.join(facts)}), got "
@@ -61,3 +64,11 @@ def build(package: str, config: Config, part: str, facts: Mapping[str, Mapping[s
             known = {**known, "shape": (space.length, space.size)}
         built[name] = lookup.build(package, fields[name], f"config.{part}.{name}", **known)
     return built
+
+
+def init_from(config: Config) -> dict[str, str]:
+    """`{place: reference}` of the networks that start from another run: `encoders.text`, `generator`."""
+    places = {f"encoders.{name}": encoder for name, encoder in config.encoders.items()}
+    if config.get("generator") and not is_per_target(config.generator):
+        places["generator"] = config.generator
+    return {place: fields[INIT_FROM] for place, fields in places.items() if fields.get(INIT_FROM)}

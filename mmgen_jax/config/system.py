@@ -30,7 +30,7 @@ class System:
 
     Args:
       conditions: the modalities that an encoder or an aligned source reads.
-      init_from: `{encoder: "workdir:module"}`, the parameters that an encoder starts from.
+      init_from: `{"encoders.text": "workdir:module", "generator": "workdir"}`, the parameters that networks start from.
       augment: of the training batches, `(batch, keys) -> batch`.
     """
 
@@ -155,7 +155,7 @@ def build_system(
         _optimizers(config, objective.players),
         modalities,
         conditions,
-        {name: encoder.init_from for name, encoder in config.encoders.items() if encoder.get("init_from")},
+        networks.init_from(config),
         Augmentation(config.augment, modalities, label_preserving)
         if config.augment and label_preserving is not None
         else None,

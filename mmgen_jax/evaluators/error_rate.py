@@ -59,7 +59,7 @@ class Evaluator:
         needs.modality(self, "target", needs.TEXT, modalities)
         needs.conditions(conditions)
         if self.outside:
-            check_judge(self, "outside", self.outside)
+            check_judge("outside", self.outside)
             needs.modality(self, "audio", needs.SOUND, modalities)
             grammar_of(self, "outside")
 
@@ -131,10 +131,10 @@ def sample_rate_of(evaluator, source) -> int:
     return whole(evaluator.data, (evaluator.audio,), seed=0).modalities[evaluator.audio].sample_rate
 
 
-def check_judge(evaluator: Any, field: str, name: str) -> None:
-    """Raises ConfigError for a judge that does not exist or is not installed."""
+def check_judge(field: str, name: str, *others: str) -> None:
+    """Raises ConfigError for a judge that is not pocketsphinx, or not installed; `others`: further choices."""
     if name != "pocketsphinx":
-        raise ConfigError(f"{field}: expected pocketsphinx, got {name!r}")
+        raise ConfigError(f"{field}: expected {' or '.join(('pocketsphinx', *others))}, got {name!r}")
     pocketsphinx.check()
 
 

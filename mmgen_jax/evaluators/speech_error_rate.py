@@ -11,9 +11,11 @@ import numpy as np
 from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.error_rate import check_judge, grammar_of, rates
-from mmgen_jax.evaluators.judges import pocketsphinx
+from mmgen_jax.evaluators.judges import files, pocketsphinx, recogniser
 from mmgen_jax.evaluators.measures.examples import collect, whole
 from mmgen_jax.modalities.modality import Modality
+
+OWN = "recogniser"  # the judge that is trained on the data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +23,14 @@ class Evaluator:
     """Word and character error rates of the transcripts of drawn sounds, and the share without an error.
 
     Args:
-      data: the source, as in `config.data`, whose texts have a grammar.
+      data: the source, as in `config.data`.
       target: the sound that the model draws.
       text: the text that the sound should say.
-      judge: the recogniser; `pocketsphinx`, which was trained on other speech.
+      judge: the recogniser: `pocketsphinx`, which was trained on other speech and needs texts of a grammar, or
+        `recogniser`, which is trained on the training split of the data (`judges/recogniser.py`).
       num_examples: at most this many examples of each split.
       splits: splits to evaluate.
+      training: how the judge `recogniser` is trained.
       seed: of the shuffled references and the bootstrap.
     """
 
@@ -36,9 +40,10 @@ class Evaluator:
     judge: str = "pocketsphinx"
     num_examples: Amount = 200
     splits: tuple[str, ...] = ("test",)
+    training: recogniser.Training = recogniser.Training()
     seed: Seed = 0
 
-    of_set: ClassVar[str] = "texts of a grammar"
+    of_set: ClassVar[str] = "texts of a grammar"  # which the default judge needs
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,7 +53,9 @@ class Evaluator:
         needs.modality(self, "target", needs.SOUND, modalities)
         needs.modality(self, "text", needs.TEXT, modalities)
         needs.conditions(conditions)
-        check_judge(self, "judge", self.judge)
+        if self.judge == OWN:
+            return files.check_splits(self.data)
+        check_judge("judge", self.judge, OWN)
         grammar_of(self, "judge")
 
     def __call__(
@@ -63,7 +70,7 @@ class Evaluator:
         read = list(batches)
         samples, true = collect(sample_fn, read, self.target, (self.target, self.text), self.num_examples)
         source = whole(self.data, (self.target, self.text), seed=self.seed).modalities
-        judge = pocketsphinx.Judge(grammar_of(self, "judge"))
+        judge = self._judge()
         references = [source[self.text].tokenizer.decode(ids) for ids in true[self.text]]
         others = np.roll(np.random.default_rng(self.seed).permutation(len(references)), 1)
 
@@ -80,3 +87,8 @@ class Evaluator:
             copies, _ = collect(sample_fn.reconstruct, read, self.target, (self.target, self.text), self.num_examples)
             texts["copy_synthesis"] = references, heard(copies)
         return {name: entry | judge.identity for name, entry in rates(texts, self.seed).items()}
+
+    def _judge(self) -> pocketsphinx.Judge | recogniser.Recogniser:
+        if self.judge == OWN:
+            return recogniser.load(self.data, self.target, self.text, self.training)
+        return pocketsphinx.Judge(grammar_of(self, "judge"))

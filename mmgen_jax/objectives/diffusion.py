@@ -18,7 +18,7 @@ noise in between, so that the generated values agree with the known values (RePa
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -51,6 +51,14 @@ MAX_LATENT = 5.0
 # Lower bound for s in the loss of predicted data (as in Li & He, 2025): the loss divides by s, and s is 0 at time 1.
 # Sampling has a much lower bound, so that the last Euler step of the linear path ends at the predicted data.
 MIN_S = 0.05
+
+
+class Noisy(NamedTuple):
+    """Data on its path from `noise`: `z` at `time [B]`."""
+
+    z: jax.Array
+    time: jax.Array
+    noise: jax.Array
 
 
 class Network(nn.Module):
@@ -150,19 +158,27 @@ class Objective(Completes):
             return self.code_loss(player, params, collections, batch, rng)
         time_rng, noise_rng, condition_rng, dropout_rng, modality_rng = jax.random.split(rng, 5)
         weights, x = example_weights(batch, self.target), self.encode_target(params, collections, batch)
-        time = self._times(time_rng, len(x))
-        noise = randomness.normal(noise_rng, len(x), x.shape[1:])
+        noisy = self.noisy(time_rng, noise_rng, x)
         batch = drop_some_conditions(self, batch, condition_rng)
-        a, s, da, ds = self._path(time, x)
         rngs = {"dropout": dropout_rng, "modality_dropout": modality_rng}
         prediction, collections = apply_train(
-            self.network, "generator", params, collections, batch, a * x + s * noise, time, rngs=rngs
+            self.network, "generator", params, collections, batch, noisy.z, noisy.time, rngs=rngs
         )
+        return jnp.mean(weights * self.error(prediction, x, noisy)), (collections, {})
+
+    def noisy(self, time_rng: jax.Array, noise_rng: jax.Array, x: jax.Array) -> Noisy:
+        """The data `x [B, ...]` at random times of its path."""
+        time = self._times(time_rng, len(x))
+        noise = randomness.normal(noise_rng, len(x), x.shape[1:])
+        a, s, *_ = self._path(time, x)
+        return Noisy(a * x + s * noise, time, noise)
+
+    def error(self, prediction: jax.Array, x: jax.Array, noisy: Noisy) -> jax.Array:
+        """The squared error `[B]` of the network's output for `noisy`, mean over the elements of the data `x`."""
+        a, s, da, ds = self._path(noisy.time, x)
         if self.prediction == "data":
-            error = _mean((prediction - x) * (da - ds * a / jnp.maximum(s, MIN_S)))
-        else:
-            error = _mean(prediction - (noise if self.prediction == "noise" else da * x + ds * noise))
-        return jnp.mean(weights * error), (collections, {})
+            return _mean((prediction - x) * (da - ds * a / jnp.maximum(s, MIN_S)))
+        return _mean(prediction - (noisy.noise if self.prediction == "noise" else da * x + ds * noisy.noise))
 
     def _times(self, rng, size: int) -> jax.Array:
         """Training times, `[size]` in [0, 1)."""

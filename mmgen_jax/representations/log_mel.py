@@ -1,4 +1,4 @@
-"""The log-mel spectrogram of a sound, inverted by Griffin-Lim; nothing is learned.
+"""The log-mel spectrogram of a sound, inverted by Griffin-Lim or by another run's vocoder; nothing is learned.
 
 `encode` loses the phase, and the detail within mel bands. `decode` finds a power spectrogram with the given mel bands
 (`features.audio.mel_to_spectrogram`), then phases that fit the spectrogram (Griffin and Lim 1984, "Signal estimation
@@ -7,12 +7,15 @@ Søndergaard 2013).
 
 Departs from both papers: the number of iterations is fixed; the initial phases are random, but the same for every
 example, so that the sound of a code does not depend on the batch.
+
+With `vocoder`, `decode` is that run's vocoder (`runs/vocoder.py`) in place of both.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+import functools
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -44,9 +47,11 @@ class Representation:
       floor, ceiling: range in dB.
       num_iterations: iterations of Griffin-Lim.
       momentum: α of the fast Griffin-Lim algorithm, in [0, 1); 0 is the algorithm of 1984.
+      vocoder: workdir of a run of a vocoder that reads the same spectrograms; "": Griffin-Lim.
 
     Raises:
-      ConfigError: the modality is no sound, `of` is another representation, or a field is out of range.
+      ConfigError: the modality is no sound, `of` is another representation, a field is out of range, or `vocoder` is no
+        vocoder of these spectrograms.
       InputError: a mel band without a frequency bin.
     """
 
@@ -59,10 +64,11 @@ class Representation:
     ceiling: Real = 30.0
     num_iterations: Count = 32
     momentum: Rate = 0.99
+    vocoder: str = ""
 
     players: ClassVar[tuple[str, ...]] = ()
     # The fields that only `decode` reads.
-    sampling: ClassVar[tuple[str, ...]] = ("num_iterations", "momentum")
+    sampling: ClassVar[tuple[str, ...]] = ("num_iterations", "momentum", "vocoder")
 
     def __post_init__(self):
         if not self.modality.sample_rate:
@@ -82,6 +88,8 @@ class Representation:
         audio.mel_filters(
             self.modality.sample_rate, self._sizes.n_fft, self.n_mels
         )  # refuses a band without a frequency
+        if self.vocoder:
+            _ = self._mel
 
     @property
     def _sizes(self) -> audio.FrameSizes:
@@ -91,6 +99,21 @@ class Representation:
     def space(self) -> Continuous:
         num_frames = 1 + self.modality.shape[0] // self._sizes.hop_length
         return Continuous((-(-num_frames // MULTIPLE) * MULTIPLE, self.n_mels))
+
+    @functools.cached_property
+    def _mel(self) -> str:
+        """The modality that the vocoder reads."""
+        from mmgen_jax.runs import vocoder  # a run is made of representations
+
+        scale = {"floor": self.floor, "ceiling": self.ceiling}
+        wanted = {"sample_rate": self.modality.sample_rate} | self._sizes._asdict() | scale
+        return vocoder.check(self.vocoder, wanted)
+
+    @functools.cached_property
+    def _vocoder(self) -> Any:
+        from mmgen_jax.runs import vocoder
+
+        return vocoder.load(self.vocoder, self._mel, self.modality, self.space.shape)
 
     @property
     def _padded_length(self) -> int:
@@ -114,6 +137,8 @@ class Representation:
 
     def decode(self, params, collections, code: jax.Array) -> jax.Array:
         """`[B, T, n_mels]`, clipped to [-1, 1], to a waveform `[B, S]` in [-1, 1]; not meant for gradients."""
+        if self.vocoder:
+            return self._vocoder(jnp.clip(code.astype(jnp.float32), -1.0, 1.0))
         half = (self.ceiling - self.floor) / 2.0
         decibels = (jnp.clip(code.astype(jnp.float32), -1.0, 1.0) + 1.0) * half + self.floor
 

@@ -65,6 +65,7 @@ KNOWN_AS = {
     "style_transfer": "AdaIN, Gram matrices",
     "recognition": "classes",
     "flow": "normalising flow",
+    "matcha": "flow matching, durations",
     "multimodal_vae": "MVAE, MoPoE, …",
 }
 

@@ -1,4 +1,4 @@
-"""What a command sets before JAX is loaded: a cache of compiled programs, and huge pages by starting once more."""
+"""What a command sets before JAX is loaded: a cache of programs, XLA's convolutions, huge pages by a second start."""
 
 import os
 import subprocess
@@ -43,6 +43,26 @@ def test_the_process_starts_once_more_with_huge_pages_and_the_tunables_that_were
 @pytest.mark.parametrize("given", [{"MMGEN_HUGE_PAGES": "0"}, {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=0"}], ids=str)
 def test_pages_stay_as_they_are_where_it_is_asked(given):
     assert prepared(dict(given))[1] == []
+
+
+FLAG = "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
+
+
+def test_convolutions_are_those_of_xla_beside_the_flags_that_were_set(monkeypatch):
+    monkeypatch.setattr(process, "flag_is_known", lambda: True)
+    environment, _ = prepared({"XLA_FLAGS": "--xla_cpu_enable_fast_math=false"})
+    assert environment["XLA_FLAGS"] == f"--xla_cpu_enable_fast_math=false {FLAG}"
+    again, _ = prepared(dict(environment))
+    assert again["XLA_FLAGS"] == environment["XLA_FLAGS"]
+    assert "XLA_FLAGS" not in prepared({"MMGEN_XLA_CONVOLUTIONS": "0"})[0]
+
+
+@pytest.mark.parametrize("release, plugin, known", [("0.10.2", None, True), ("0.9", None, False), ("0.10.2", 1, False)])
+def test_the_flag_is_for_releases_with_which_it_was_tried_and_no_accelerator(monkeypatch, release, plugin, known):
+    monkeypatch.setattr(process.metadata, "version", lambda name: release)
+    monkeypatch.setattr(process.util, "find_spec", lambda name: plugin)
+    assert process.flag_is_known() is known
+    assert ("XLA_FLAGS" in prepared({})[0]) is known
 
 
 @pytest.mark.parametrize("command", ["configs", "cache", "--help"])

@@ -81,7 +81,7 @@ def test_copies_have_no_errors_and_beat_the_controls():
 
 def test_a_judge_that_does_not_fit_is_refused():
     sound = {"audio": Modality("audio", (100,), sample_rate=16000), "text": Modality("text", (6,))}
-    with pytest.raises(ConfigError, match="judge: expected pocketsphinx, got 'nobody'"):
+    with pytest.raises(ConfigError, match="judge: expected pocketsphinx or recogniser, got 'nobody'"):
         speech_error_rate.Evaluator(data=DATA, target="audio", judge="nobody").suits(sound, ("text",))
     if importlib.util.find_spec("pocketsphinx"):
         with pytest.raises(ConfigError, match="texts of a grammar, and those of 'scenes' have none"):

@@ -49,7 +49,7 @@ MISFITS = {
     "subsets": (
         "vae",
         {"conditions": "('video',)", "evaluator.name": "scenes_coherence"},
-        "conditions: the model has no condition 'video'; expected some of audio, text",
+        "conditions: the model has no condition 'video'; expected some of text",
     ),
     "video_frechet": ("image_captioning", {}, "target: expected a clip, got 'text' "),
     "view_coherence": (

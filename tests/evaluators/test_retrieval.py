@@ -11,7 +11,7 @@ from mmgen_jax import evaluate, lookup
 from mmgen_jax.config import loading, override, own_data, presets
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.evaluators import retrieval_recall
-from mmgen_jax.evaluators.judges import retriever
+from mmgen_jax.evaluators.judges import fitted, retriever
 
 RNG = np.random.default_rng(0)
 
@@ -137,7 +137,7 @@ def captioned(tmp_path):
 
 def test_pairs_are_the_examples_that_have_both(captioned):
     source = lookup.build("data", {"name": "npz", "file": str(captioned)}, split="train")
-    pairs = retriever.Pairs(source, ("image", "text"))
+    pairs = fitted.Pairs(source, ("image", "text"))
     batch = pairs.read(np.arange(len(pairs)), np.zeros(len(pairs), int))
     present = source.read(np.arange(len(source)), np.zeros(len(source), int))["text/mask"]
     assert len(pairs) == present.sum() < len(source) and (batch["text"] != 0).any(axis=1).all()

@@ -38,6 +38,7 @@ CASES = {
     "adversarial_text": (lambda: reference("image_to_text_gan.py:scenes"), {"sample"}),
     "ctc": (lambda: reference("speech_recognition.py:spoken_digits"), {"sample"}),
     "tacotron": (lambda: reference("text_to_speech.py:spoken_digits"), {"sample", "reconstruct", "align"}),
+    "matcha": (lambda: reference("text_to_speech.py:spoken_digits_flow"), {"sample", "reconstruct", "align"}),
     "contrastive": (lambda: reference("image_text_retrieval.py:scenes"), {"embed", "embed_pair"}),
     "cycle_adversarial": (lambda: unpaired(), {"sample", "reconstruct"}),
     "cycle_semantic": (lambda: unpaired("digits_labelled"), {"sample", "reconstruct"}),

@@ -1,4 +1,4 @@
-"""Encoders that start from another run's, and frozen ones."""
+"""Encoders and text decoders that start from another run's, and frozen encoders."""
 
 import shutil
 
@@ -43,7 +43,7 @@ def autoencoder(tmp_path_factory):
 
 def loaded(config):
     training = tiny.Training(config)
-    return init_from.load(training.run(0)[0], training.system.init_from)
+    return init_from.load(training.run(0)[0], training.system)
 
 
 def encoder(params, name="pretrained"):
@@ -138,3 +138,61 @@ def test_what_cannot_be_loaded_is_told(autoencoder, tmp_path):
             loaded(recognition(workdir, **fields))
     with pytest.raises(ConfigError, match="no such folder"):
         loaded(recognition(tmp_path / "nowhere"))
+
+
+def decoder(data, *encoders, **fields):
+    """A transformer of the texts of `data`, alone or given a picture."""
+    config = schema.base()
+    config.data = data
+    config.encoders = {name: {"name": "image.mlp", "features": 8} for name in encoders}
+    if encoders:
+        config.fusion = {"name": "concat", "features": 8}
+    config.generator = {
+        "name": "transformer",
+        "features": 8,
+        "num_layers": 1,
+        "num_heads": 2,
+        "attend": "cross",
+    } | fields
+    config.objective = {"name": "autoregressive", "target": "text"}
+    config.optimizers = {"generator": {"lr": 1e-2, "ema_decay": 0.9}}
+    config.train.update({"steps": 1, "batch_size": 8, "sample_steps": 0, "eval_steps": 0, "checkpoint_steps": 1})
+    config.parallel.num_devices = 1
+    return config.lock()
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """A trained decoder of other texts: its workdir, its averaged parameters, its vocabulary."""
+    folder = tmp_path_factory.mktemp("texts")
+    np.savez(folder / "texts.npz", text=np.array(["the green star", "a moon above the star", "so red a star"] * 8))
+    config = decoder({"name": "npz", "file": str(folder / "texts.npz"), "text_length": 12})
+    state = train.train(config, folder / "run")
+    vocabulary = restore(folder / "run")[1].modalities["text"].tokenizer.vocabulary
+    return folder / "run", jax.device_get(state.ema["generator"]["params"]["generator"]), vocabulary
+
+
+def test_a_decoder_starts_from_another_of_another_vocabulary_and_without_conditions(words):
+    workdir, other, theirs = words
+    data = {"name": "scenes", "names": ("image", "text"), "image_size": 16, "num_train": 16, "text_length": 12}
+    config = decoder(data, "image", init_from=str(workdir))
+    state, (fresh, _) = loaded(config), tiny.Training(config).run(0)
+    mine = tiny.Training(config).system.modalities["text"].tokenizer.vocabulary
+    for params in (state.params["generator"], state.ema["generator"]["params"]):
+        own, new = params["generator"], fresh.params["generator"]["generator"]
+        assert equal(own["positions"], other["positions"]) and equal(own["norm"], other["norm"])
+        assert equal(own["blocks_0"]["self_attention"], other["blocks_0"]["self_attention"])
+        assert equal(own["blocks_0"]["cross_attention"], new["blocks_0"]["cross_attention"])
+        assert equal(params["conditioner"], fresh.params["generator"]["conditioner"])
+        known = [word for word in mine if word in theirs]
+        assert "star" in known and len(known) < len(mine)
+        for word in mine:
+            here, there = 3 + mine.index(word), 3 + theirs.index(word) if word in theirs else None
+            source, row = (new, here) if there is None else (other, there)
+            assert equal(own["embed"]["embedding"][here], source["embed"]["embedding"][row])
+            assert equal(own["head"]["kernel"][:, here], source["head"]["kernel"][:, row])
+            assert equal(own["head"]["bias"][here], source["head"]["bias"][row])
+    with pytest.raises(ConfigError, match=r"generator.init_from=.*expected .*, got .*; give the generator the fields"):
+        loaded(decoder(data, "image", init_from=str(workdir), features=16))
+    two = decoder(data, "image", init_from=str(workdir), attend="prefix")
+    assert equal(loaded(two).params["generator"]["generator"]["norm"], other["norm"])

@@ -8,32 +8,25 @@ are comparable only where the hash is the same. Its objective is `objectives.con
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 
 from mmgen_jax.config import schema
 from mmgen_jax.config.schema import Config
 from mmgen_jax.config.system import System, build_system
-from mmgen_jax.data import pipeline
-from mmgen_jax.errors import ConfigError, InputError
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import retrieval_recall
-from mmgen_jax.evaluators.judges import files
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
+from mmgen_jax.evaluators.judges import files, fitted
+from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, PADDING, UNKNOWN
-from mmgen_jax.runs import sampler, workdir
-from mmgen_jax.train_step import steps, train_step
-from mmgen_jax.training import parallel
-from mmgen_jax.training.state import averaged
+from mmgen_jax.runs import sampler
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
-BATCH_SIZE = 200  # of the judge when it embeds samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +81,7 @@ class Retriever:
 
     @functools.cached_property
     def _sampler(self) -> sampler.Sampler:
-        layout = parallel.create("jit", BATCH_SIZE, num_devices=1)
-        collections = {player: {} for player in self.params}  # none of its networks has batch statistics
-        return sampler.Sampler(self.system, layout, BATCH_SIZE).load(self.params, collections)
+        return fitted.sampler_of(self.system, self.params)
 
     def embed(self, images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unit vectors `[N, D]` of images `[N, H, W, C]` in [-1, 1], and of texts `[N, L]`."""
@@ -147,56 +138,12 @@ def _known(data: Mapping[str, Any], text: str) -> np.ndarray:
 
 def train(source_train, source_test, image: str, text: str, training: Training = Training()) -> Retriever:
     """A judge trained on `source_train` and measured on all of `source_test`; deterministic from `training.seed`."""
-    source_train, source_test = (Pairs(source, (image, text)) for source in (source_train, source_test))
+    source_train, source_test = (fitted.Pairs(source, (image, text)) for source in (source_train, source_test))
     config = _config(image, text, source_train.modalities, training)
-    system = build_system(config, source_train.modalities, label_preserving=())
-    size = min(training.batch_size, len(source_train))
-    layout = parallel.create("jit", size, num_devices=1)
-    state = layout.init(functools.partial(workdir.create_state, config, system))
-    step = functools.partial(
-        train_step,
-        objective=system.objective,
-        optimizers=system.optimizers,
-        seed=training.seed,
-        augment=system.augment,
-    )
-    compiled = layout.compile_step(step, state)
-    batches = map(layout.put, pipeline.batches(source_train, batch_size=size, seed=training.seed, num_threads=0))
-    loop = steps(compiled, state, batches, stop=training.steps, players=lambda _: system.objective.players)
-    _, state, _ = collections.deque(loop, maxlen=1)[0]
-
-    judge = Retriever(system, image, text, jax.device_get(averaged(state)[0]))
-    indices = np.arange(len(source_test))
-    batch = source_test.read(indices, np.zeros_like(indices))
+    system, params = fitted.fit(config, source_train, training.batch_size)
+    judge, batch = Retriever(system, image, text, params), source_test.all()
     found = retrieval_recall.recalls(*judge.embed(batch[image], batch[text]), (1,))[1]
     return dataclasses.replace(judge, accuracy=float(found.mean()), num_test=len(source_test))
-
-
-class Pairs:
-    """The examples of a source that have all of `names`; all examples of a source without masks.
-
-    Raises:
-      InputError: there is none.
-    """
-
-    def __init__(self, source, names: tuple[str, ...]):
-        self.source, self.modalities = source, source.modalities
-        rows = np.arange(len(source))
-        masks = [name + MASK_SUFFIX for name in names if name + MASK_SUFFIX in source.read(rows[:1], rows[:1])]
-        if masks:
-            parts = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
-            batches = [source.read(part, np.zeros_like(part)) for part in parts]
-            rows = rows[np.concatenate([np.all([batch[mask] for mask in masks], axis=0) for batch in batches])]
-        if not len(rows):
-            raise InputError(f"judge: expected examples with {' and '.join(names)}, got none; add some")
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def read(self, indices: np.ndarray, epochs: np.ndarray) -> dict[str, np.ndarray]:
-        batch = self.source.read(self._rows[np.asarray(indices)], epochs)
-        return {name: values for name, values in batch.items() if not name.endswith(MASK_SUFFIX)}
 
 
 def _config(image: str, text: str, modalities: Mapping[str, Modality], training: Training) -> Config:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from mmgen_jax.config.ranges import Depth, Rate, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
-from mmgen_jax.networks.layers.attention import attend, heads_first
+from mmgen_jax.networks.layers.attention import attend, attend_kept, heads_first
 from mmgen_jax.networks.layers.blocks import MLP, embed
 
 
@@ -45,10 +45,22 @@ class Attention(nn.Module):
         """Keys and values `[B, heads, S, D / heads]` of `context [B, S, E]`."""
         return heads_first(self.key(context)), heads_first(self.value(context))
 
-    def __call__(self, x: jax.Array, memory: tuple[jax.Array, jax.Array], allowed: jax.Array) -> jax.Array:
-        """`x [B, T, D]` attends to the keys and values `memory`; `allowed` broadcasts to `[B, 1, T, S]`."""
-        y = self.output(heads_first(attend(heads_first(self.query(x)), *memory, allowed)))
+    def __call__(
+        self, x: jax.Array, memory: tuple[jax.Array, jax.Array], allowed: jax.Array, kept: bool = False
+    ) -> jax.Array:
+        """`x [B, T, D]` attends to the keys and values `memory`; `allowed` broadcasts to `[B, 1, T, S]`.
+
+        `kept`: the memory comes from `keep`.
+        """
+        y = (attend_kept if kept else attend)(heads_first(self.query(x)), *memory, allowed)
+        y = self.output(heads_first(y))
         return jnp.where(jnp.any(allowed, axis=-1)[:, 0, :, None], y, 0)
+
+
+def keep(memory: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """Keys and values of `Attention.remember` in the layout of the cache: `[B, heads, D, S]` and `[B, heads, S, D]`."""
+    key, value = memory
+    return jnp.swapaxes(key, 2, 3), value
 
 
 class Block(nn.Module):
@@ -86,18 +98,18 @@ class Block(nn.Module):
         """Returns the new `x [B, T, D]`, and keys and values.
 
         Without `past`, the keys and values are those of `x`. With `past`, they are a copy of `past`, in which the keys
-        and values of `x` are written from `position` on. `allowed` and `context_allowed` as in `Attention`.
+        and values of `x` are written from `position` on; `past` and `context` are then from `keep`. `allowed` and
+        `context_allowed` as in `Attention`.
         """
         drop = functools.partial(self.drop, deterministic=not train)
         h = self.self_norm(x)
-        memory = self.self_attention.remember(h)
+        memory, kept = self.self_attention.remember(h), past is not None
         if past is not None:
-            memory = jax.tree.map(
-                lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, position, axis=2), past, memory
-            )
-        x = x + drop(self.self_attention(h, memory, allowed))
+            write, (key, value) = jax.lax.dynamic_update_slice_in_dim, keep(memory)
+            memory = write(past[0], key, position, axis=3), write(past[1], value, position, axis=2)
+        x = x + drop(self.self_attention(h, memory, allowed, kept))
         if context is not None:
-            x = x + drop(self.cross_attention(self.cross_norm(x), context, context_allowed))
+            x = x + drop(self.cross_attention(self.cross_norm(x), context, context_allowed, kept))
         return x + drop(self.mlp(self.mlp_norm(x), train)), memory
 
 
@@ -152,7 +164,8 @@ class Generator(nn.Module):
         prefix, mask, context, context_allowed = self._conditions(condition, batch_size)
         before, total = mask.shape[1], mask.shape[1] + self.shape[0]
         room = jnp.zeros((batch_size, self.num_heads, total, self.features // self.num_heads), self.dtype)
-        blocks = [(room, room)] * self.num_layers
+        blocks = [keep((room, room))] * self.num_layers
+        context = [keep(memory) for memory in context] if context else None
         if before:  # the prefix does not attend to the sequence, so its keys and values are computed once
             allowed = jnp.pad(mask, ((0, 0), (0, total - before)))[:, None, None]
             _, blocks = self._run(prefix, allowed, None, None, blocks, 0)

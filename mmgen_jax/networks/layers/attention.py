@@ -3,6 +3,8 @@
 With `[B, heads, T, D]` every head of an example is one matrix, so the products need no transposition. On the CPU,
 `jax.nn.dot_product_attention` transposes its arrays `[B, T, heads, D]`. Other backends use
 `jax.nn.dot_product_attention`, which may choose a fused kernel.
+
+A cache of decoding keeps its keys as `[B, heads, D, S]`, the layout of `attend_kept`.
 """
 
 from __future__ import annotations
@@ -37,3 +39,17 @@ def attend(query: jax.Array, key: jax.Array, value: jax.Array, allowed: jax.Arra
     if allowed is not None:
         logits = jnp.where(allowed, logits, MASKED)
     return jnp.einsum("bhts,bhsd->bhtd", jax.nn.softmax(logits, axis=-1).astype(value.dtype), value)
+
+
+def attend_kept(query: jax.Array, key: jax.Array, value: jax.Array, allowed: jax.Array) -> jax.Array:
+    """As `attend`, with the keys of a cache, `[B, heads, D, S]`.
+
+    On the CPU, one query per head gives `B · heads` products of a matrix and a vector, too small to be called one by
+    one. They are written as sums over an axis before the last axis, which run over whole vectors for all heads at once.
+    """
+    if query.shape[2] > 1 or jax.default_backend() != "cpu":
+        return attend(query, jnp.swapaxes(key, 2, 3), value, allowed)
+    query = jnp.swapaxes(query.astype(jnp.float32), 2, 3) * (1 / math.sqrt(query.shape[-1]))  # [B, heads, D, 1]
+    logits = jnp.sum(query * key, axis=2, keepdims=True)  # [B, heads, 1, S]
+    weights = jax.nn.softmax(jnp.where(allowed, logits, MASKED), axis=-1)
+    return jnp.sum(jnp.swapaxes(weights, 2, 3) * value, axis=2, keepdims=True).astype(value.dtype)
