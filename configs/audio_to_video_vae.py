@@ -9,7 +9,11 @@ the scene that it describes) or `grid_s1` (speech to the speaker's face, 16 fram
 The latent holds what the sound does not tell: of `digits` the handwriting and the path, of `grid_s1` the pose. The
 latent's prior depends on the sound. A frame is drawn from the code of its time step (`generators/temporal.py`).
 
-Not run yet; `experiments/audio_to_video` lists the runs, the large sizes have none.
+Expected of `digits` on one CPU core, seed 0, 17 minutes: the spoken digit is recognised in 0.252 [0.226, 0.280] of
+1,000 clips (chance 0.1; real clips of the same digits 0.984). By eye, blurred shapes that move like the real digits,
+and only some of which are digits: it does not work yet.
+`any_to_any.py:digits,target=video,family=diffusion,conditions=audio` is the same task by diffusion. The others: not run
+(`experiments/audio_to_video`).
 
 For one accelerator: `large` (digits) or `<argument>_large`, 64 px, batches of 256.
 """

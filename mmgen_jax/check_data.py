@@ -12,7 +12,7 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.config.schema import Config
-from mmgen_jax.errors import MmgenError
+from mmgen_jax.errors import MmgenError, printable
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
 from mmgen_jax.runs import samples
@@ -94,7 +94,7 @@ def check_source(
             found = source_class.examine(**fields)
             ignored, layout, warnings = found.ignored, dict.fromkeys(found.layout), dict.fromkeys(found.warnings)
             problems, skipped = list(map(str, found.problems)), found.bad
-            print("".join(f"layout: {line}\n" for line in layout), end="")
+            _say(*(f"layout: {line}" for line in layout))
         for split in source_class.splits if not problems else ():
             source = opened(split) if opened else source_class(split=split, **fields)
             _check_split(split, source, out, num_pictured, fields.get("seed", 0), max_examples, problems)
@@ -103,17 +103,23 @@ def check_source(
     except (MmgenError, OSError) as error:
         problems.append(str(error))
     lines = [f"layout: {line}" for line in more] + [f"WARNING {line}" for line in warnings]
-    print("".join(f"{line}\n" for line in [*lines, *(f"SKIPPED {error}" for error in skipped)]), end="")
+    _say(*lines, *(f"SKIPPED {error}" for error in skipped))
     if ignored:
         print(f"{len(ignored)} files are not used:")
-        print("\n".join(f"  {line}" for line in ignored[:LISTED]))
+        _say(*(f"  {line}" for line in ignored[:LISTED]))
         if len(ignored) > LISTED:
             print(f"  … and {len(ignored) - LISTED} more")
     if problems:
-        print("\n".join(f"PROBLEM {line}" for line in problems))
+        _say(*(f"PROBLEM {line}" for line in problems))
     else:
         print(f"nothing stops training; warnings: {len(warnings)}" if warnings else "no problems with the data")
     return int(bool(problems))
+
+
+def _say(*lines: str) -> None:
+    """Prints lines that may hold names of files; a control character of a name does not reach the terminal."""
+    for line in lines:
+        print(printable(line.replace("\n", "\\n")))
 
 
 def notes(source: Any, method: str) -> list[str]:
@@ -143,7 +149,7 @@ def _check_split(split: str, source, out, num_pictured: int, seed: int, max_exam
         prompts = [_prompt(batch, source.modalities, i) for i in range(len(indices))]
         save.save_samples(pathlib.Path(out) / split, None, few, source.modalities, prompts)
     for name, count in counts.items():
-        print(f"  {name:<10}{count}")
+        print(printable(f"  {name:<10}{count}"))
 
 
 def _prompt(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:

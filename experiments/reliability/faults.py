@@ -335,7 +335,7 @@ def long(count: int, folder: pathlib.Path):
     run, seen = Fork(trained, folder / "long.txt"), []
     while not run.ended():
         if step := newest_line(workdir):
-            with contextlib.suppress(OSError):  # it has just ended
+            with contextlib.suppress(OSError, IndexError):  # it has just ended
                 status = pathlib.Path(f"/proc/{run.pid}/status").read_text()
                 kib = int(status.partition("VmRSS:")[2].split()[0])
                 seen.append((step, kib / 1024, len(os.listdir(f"/proc/{run.pid}/fd"))))

@@ -108,8 +108,9 @@ def _config(body: str) -> Callable[[pathlib.Path], object]:
 SVG = '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/hostname">]><svg>&x;</svg>'
 TRAIN = ("train", "--config={0}/c.py", "--workdir={0}/run")
 ARRAYS = ("train", "--config=vae:npz={0}/d.npz", "--workdir={0}/run")
+COMPARE = ("compare", "{0}/run", "{0}/run")
 QUICK = ("train", "--config=quickstart", "--workdir={0}/run")
-RUN = {"config.json": '{"seed": 0}', "modalities.json": "{}"}
+RUN = {"config.json": '{"data": {}, "objective": {}, "train": {}}', "modalities.json": "{}"}
 
 
 def run_of(**files: str) -> Callable[[pathlib.Path], None]:
@@ -158,6 +159,7 @@ FILES = [
     Case("a shard with members that leave it", tar, "either"),
     Case("a shard that is cut off", both(tar, lambda folder: media.cut(folder / "shard.tar")), "either"),
     Case("a name with ESC", write("\x1b[2Ja.png", b"no picture"), "image."),
+    Case("a name with ESC, of no data", write("\x1b[2J\n.xyz", b"no data"), "read"),
     Case("a name with a new line", write("a\nb.png", b"no picture"), "image."),
     Case("a name that is no UTF-8", lambda f: media.picture(f / "ok.png").rename(f"{f}/\udcff.png"), "either"),
     Case("a name of 255 bytes", lambda folder: media.picture(folder / ("n" * 251 + ".png")), "read"),
@@ -189,6 +191,8 @@ WORDS = [
     Case("a run whose config.json is cut off", run_of(config_json='{"seed"'), "config.json", QUICK),
     Case("a run whose config.json is a list", run_of(config_json="[1]"), "config.json", QUICK),
     Case("a run whose config.json is 100,000 lists deep", run_of(config_json="[" * 100_000), "config.json", QUICK),
+    Case("a run whose config.json has no parts", run_of(config_json='{"seed": 0}'), "config.json", QUICK),
+    Case("comparing a run whose config.json is cut off", run_of(config_json="{"), "is damaged", COMPARE),
     Case("a run whose modalities.json is null", run_of(modalities_json="null"), ".json", QUICK),
     Case("sampling from a folder that is no run", lambda folder: None, "", ("sample", "--workdir={0}", "--out={0}/o")),
 ]

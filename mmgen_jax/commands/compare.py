@@ -56,6 +56,13 @@ class _Run:
             raise ConfigError(f"{workdir}: mmgen compare reads folders of a file system; copy the workdir to one")
         if not (workdir / "config.json").is_file():
             raise ConfigError(f"{workdir}: expected the workdir of a run, got one without config.json")
+        try:
+            self._read(workdir)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:100]
+            raise ConfigError(f"{workdir}: a file of this run is damaged ({reason}); restore it from a copy") from error
+
+    def _read(self, workdir: pathlib.Path) -> None:
         config = loading.from_json((workdir / "config.json").read_text(encoding="utf-8"))
         self.fields = override.flatten(json.loads(loading.to_json(config)))
         file = workdir / EVALUATION

@@ -29,7 +29,11 @@ def describe(source: Any) -> dict[str, Any]:
 def read(workdir: pathlib.Path) -> dict[str, Any]:
     """The content of `FILE` in a workdir; empty for a run from before version 0.2."""
     file = workdir / FILE
-    return json.loads(file.read_text()) if file.is_file() else {}
+    try:
+        return dict(json.loads(file.read_text())) if file.is_file() else {}
+    except (ValueError, TypeError, RecursionError) as error:
+        advice = "restore it from a copy, or remove it: shapes, classes and vocabularies alone are then compared"
+        raise ConfigError(f"{file}: is damaged ({' '.join(str(error).split())[:100]}); {advice}") from error
 
 
 def check(workdir: pathlib.Path, config) -> str:

@@ -91,8 +91,10 @@ def read_workdir(workdir: pathlib.Path):
             raise ConfigError(f"--workdir={workdir}: no {file} in it; expected a folder that mmgen train made")
     try:
         config = loading.from_json((file := workdir / "config.json").read_text())
+        if lost := sorted({"data", "objective", "train"} - set(config)):
+            raise KeyError(f"no {lost[0]}")
         return config, modalities_from_json((file := workdir / "modalities.json").read_text())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"{file}: is damaged ({' '.join(str(error).split())[:100]}); restore it from a copy or from a run of the "
             "same config and data, or train in a new --workdir"

@@ -1,4 +1,4 @@
-"""Checkpoints of the train state and the data position; the only file that uses Orbax.
+"""Checkpoints of the train state and the data position, by Orbax (elsewhere, only `hosts.meet` uses Orbax).
 
 A checkpoint is a folder `<directory>/<step>/` that appears by a single rename. A process that is killed while it writes
 leaves a folder `<step>.orbax-checkpoint-tmp`, which is never read and is removed by the next run that saves. The state

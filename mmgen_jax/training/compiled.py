@@ -37,7 +37,7 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any]):
-        self._function, self._made = function, {}
+        self._function, self._made, self._called = function, {}, set()
 
     def compile(self, state: Any, batch: Any, players: tuple[str, ...]) -> Any:
         """The executable for `players`; arrays or abstract arrays of the shapes and shardings of a call will do."""
@@ -47,7 +47,8 @@ class Compiled:
 
     def __call__(self, state: Any, batch: Any, players: tuple[str, ...]) -> Any:
         executable = self.compile(state, batch, players)
-        hosts.meet()
+        hosts.meet(compiled=players not in self._called)
+        self._called.add(players)
         with jax.transfer_guard("disallow"):
             return executable(state, batch)
 

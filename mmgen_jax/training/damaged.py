@@ -55,7 +55,7 @@ def _opens(file: Any) -> bool:
     try:
         found = json.loads(file.read_text())
         times = [found[name] for name in TIMES if name in found]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return True
     known = set(found) <= KEYS or "custom_metadata" not in found
     return known and all(isinstance(time, int) and 0 < time < 2**62 for time in times)

@@ -27,6 +27,7 @@ from mmgen_jax.errors import ConfigError, MmgenError
 AUTO = "auto"
 HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 300
+COMPILE_SECONDS = 1800  # for a large step on a slow host
 
 _stopped = False  # whether all processes have agreed to stop
 _wait_seconds = 600.0  # how long `meet` waits, see `wait_at_most`
@@ -87,8 +88,12 @@ def wait_at_most(seconds: float) -> None:
     _wait_seconds = seconds
 
 
-def meet() -> None:
+def meet(compiled: bool = False) -> None:
     """Waits on the host until every process is here: before a computation of all devices, whose wait has no end.
+
+    Args:
+      compiled: whether the processes have just compiled a program, which one may have to do and another has in its
+        cache; they then wait for `COMPILE_SECONDS` at least.
 
     Raises:
       MmgenError: a process is not here in time; the message has its number.
@@ -97,15 +102,16 @@ def meet() -> None:
         return
     from orbax.checkpoint import multihost  # the barrier of `jax.distributed`, for which JAX itself has no public call
 
+    seconds = max(_wait_seconds, COMPILE_SECONDS) if compiled else _wait_seconds
     try:
-        multihost.get_barrier_sync_fn()(key="mmgen_jax", timeout_ms=round(1000 * _wait_seconds))
+        multihost.get_barrier_sync_fn()(key="mmgen_jax", timeout_ms=round(1000 * seconds))
     except jax.errors.JaxRuntimeError as error:
         late = re.search(r"timed out task names:\s*([\d\s,]+)", str(error))
         if late is None:  # the connection broke
             raise
         raise MmgenError(
             f"process {', '.join(late[1].replace(',', ' ').split())} has not come to the next step within "
-            f"parallel.wait_seconds={_wait_seconds:g}: look at its data source, disk and machine"
+            f"{seconds:g} s (parallel.wait_seconds={_wait_seconds:g}): look at its data source, disk and machine"
         ) from error
 
 

@@ -162,17 +162,18 @@ def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
     """The lines of `workdir/metrics.jsonl` in order, without an incomplete last line (still being written).
 
     Raises:
-      InputError: a complete line is not JSON.
+      InputError: a complete line is no JSON object with a `step`.
     """
     path = pathlib.Path(workdir) / FILE
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
     parsed = []
     for number, line in enumerate(lines, 1):
         try:
-            parsed.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            parsed.append(dict(json.loads(line)))
+            int(parsed[-1]["step"])
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(
-                f"{path}:{number}: expected one JSON object a line, got {line[:80]!r}; remove it"
+                f"{path}:{number}: expected one JSON object with a step a line, got {line[:80]!r}; remove it"
             ) from error
     return parsed
 

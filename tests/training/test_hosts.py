@@ -34,7 +34,7 @@ def test_two_processes_are_one_and_end_together_and_resume(tmp_path):
 
     results = ended(start(tmp_path / "two", FAULT="hang"))
     assert all(code not in (0, None) for code, _ in results), results
-    late = "process 1 has not come to the next step within parallel.wait_seconds=20: look at its data source"
+    late = "process 1 has not come to the next step within 30 s (parallel.wait_seconds=30): look at its"
     assert f"process 0 of 2: MmgenError: {late}" in results[0][1]
 
     ((code, printed),) = ended(start(tmp_path / "two", 1, "--config.train.steps=20"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -73,6 +74,10 @@ class Columns:
     def _array(self, key: str) -> np.ndarray:
         try:
             array = self._arrays[key]
+        except (MemoryError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(
+                self._file, key, "array", "a whole array that fits in memory", error, "save it again"
+            ) from error
         except ValueError as error:
             advice = "save strings as numpy strings: np.array(texts, dtype=str)"
             raise DataError(self._file, key, "dtype", "numbers or strings", error, advice) from error
