@@ -9,7 +9,8 @@ ms; `--config.generator.reduction=2` gives finer steps, at twice the time. A pro
 sound ends at the stop token, at the latest after the 2.5 s (0.75 s) of the training sounds.
 
 `grid_s1_flow` and `spoken_digits_flow`: a duration for each character, then all frames at once by flow matching
-(Matcha-TTS). `mmgen sample --config.objective.length_scale=1.2` speaks more slowly.
+(Matcha-TTS). `mmgen sample --config.objective.length_scale=1.2` speaks more slowly. Of any of the models,
+`--config.representation.vocoder=runs/vocoder` speaks by the vocoder of another run (`configs/vocoder_gan.py`).
 
 Expected on a CPU core, seed 0: not run.
 

@@ -9,7 +9,8 @@ Argument: how the log-mel spectrogram of a GRID sentence is drawn from the frame
     adversarial     beside the error, against a discriminator of patches of the spectrogram (pix2pix)
 
 The clip lies on the grid of the spectrogram (`config.aligned`): each of its frames is read at the time of its own. The
-sound is the spectrogram's, by Griffin-Lim. Dubbed digits and scenes, whose clip tells only what to say and not when,
+sound is the spectrogram's, by Griffin-Lim, or with `--config.representation.vocoder=runs/vocoder` by the vocoder of
+another run (`configs/vocoder_gan.py`). Dubbed digits and scenes, whose clip tells only what to say and not when,
 are `any_to_any.py:digits,target=audio,conditions=video`.
 
 Expected: not run.

@@ -8,7 +8,9 @@ guidance are those of `objectives/diffusion.py`.
 
 Departs from the papers: the text is characters, not phonemes. The last token, the text's end, lasts to the end of the
 target, so that all frames count in the loss and the length of a sound needs no mask. The flow is given the tokens
-beside their means. A drawn duration is rounded to the nearest number of frames, and not up.
+beside their means. The predictor has the loss of a Poisson distribution, whose best prediction is the mean duration,
+and its durations are rounded to the nearest number of frames. The papers' squared error of logarithms gives the
+geometric mean, which is shorter, and they round up.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import jax.numpy as jnp
 from mmgen_jax.config.ranges import NotNegative, Positive, Rate, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
-from mmgen_jax.networks.conditioning.tokens import Condition
+from mmgen_jax.networks.conditioning.tokens import Condition, Tokens, tokens_of
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.networks.layers.convolution import Conv
 from mmgen_jax.objectives import diffusion
@@ -72,8 +74,8 @@ class Network(nn.Module):
         Args:
           dropped: `[B] bool`, the examples whose text the denoiser does not see.
         """
-        condition = self._tokens(batch, train)
-        mean, mask = self._mean(condition), condition.mask
+        tokens = self._tokens(batch, train)
+        mean, mask = self._mean(tokens), tokens.mask
         count = mask.sum(axis=1)
         # log N(frame; mean, 1) up to a constant.
         distance = jnp.einsum("btm,bnm->btn", frames, mean) - jnp.square(mean).sum(axis=-1)[:, None] / 2
@@ -82,51 +84,52 @@ class Network(nn.Module):
         own = path.max(axis=-1)  # 0 everywhere for an example without a text, else 1
         prior = losses.per_example(jnp.square(frames - path @ mean) * own[..., None]) / (2 * frames[0].size)
         spoken = jnp.arange(mask.shape[1]) < count[:, None] - 1
-        logs = self.predictor(jax.lax.stop_gradient(condition.tokens), mask, train)
-        wrong = jnp.square(logs - jnp.log(jnp.maximum(found, 1)))
+        logs = jnp.minimum(self.predictor(jax.lax.stop_gradient(tokens.values), mask, train), MAX_LOG_DURATION)
+        wrong = jnp.exp(logs) - found + found * (jnp.log(jnp.maximum(found, 1)) - logs)
         wrong = jnp.where(spoken, wrong, 0.0).sum(axis=1) / jnp.maximum(count - 1, 1)
-        aligned = jnp.where(dropped[:, None, None], 0.0, self._aligned(condition, mean, path))
+        aligned = jnp.where(dropped[:, None, None], 0.0, self._aligned(tokens, mean, path))
         return self.predict(z, time, Condition(None, None, None, {"text": aligned}), train), prior, wrong
 
     def encode_conditions(self, batch, train: bool = False) -> Condition:
         """The tokens and their means `[B, T, D + M]`, each repeated for its predicted duration."""
-        condition, path = self.spoken(batch)
-        return Condition(None, None, None, {"text": self._aligned(condition, self._mean(condition), path)})
+        tokens, path = self.spoken(batch)
+        return Condition(None, None, None, {"text": self._aligned(tokens, self._mean(tokens), path)})
 
-    def spoken(self, batch) -> tuple[Condition, jax.Array]:
-        """`(condition, path [B, T, N])`, the tokens and the frames that each lasts for by its predicted duration."""
-        condition = self._tokens(batch, False)
-        logs = jnp.minimum(self.predictor(condition.tokens, condition.mask, False), MAX_LOG_DURATION)
+    def spoken(self, batch) -> tuple[Tokens, jax.Array]:
+        """`(tokens, path [B, T, N])`, the tokens and the frames that each lasts for by its predicted duration."""
+        tokens = self._tokens(batch, False)
+        logs = jnp.minimum(self.predictor(tokens.values, tokens.mask, False), MAX_LOG_DURATION)
         frames = jnp.maximum(jnp.round(jnp.exp(logs) * self.length_scale), 1).astype(jnp.int32)
-        found = durations.filled(frames, condition.mask.sum(axis=1), self.shape[0])
-        return condition, durations.assign(found, self.shape[0])
+        found = durations.filled(frames, tokens.mask.sum(axis=1), self.shape[0])
+        return tokens, durations.assign(found, self.shape[0])
 
     def predict(self, z, time, condition: Condition, train: bool = False) -> jax.Array:
         return self.generator(z, time, condition, train=train).astype(jnp.float32)
 
-    def _tokens(self, batch, train: bool) -> Condition:
-        condition = self.conditioner(batch, train=train)
-        if condition.tokens.shape[1] > self.shape[0]:
+    def _tokens(self, batch, train: bool) -> Tokens:
+        values, mask = tokens_of(self.conditioner(batch, train=train))
+        assert values is not None and mask is not None  # there is an encoder
+        if values.shape[1] > self.shape[0]:
             raise ConfigError(
-                f"objective 'matcha': each of the {condition.tokens.shape[1]} tokens of a text needs a frame, and the "
+                f"objective 'matcha': each of the {values.shape[1]} tokens of a text needs a frame, and the "
                 f"target has {self.shape[0]}; use longer sounds, a smaller representation.hop_length or shorter texts"
             )
-        return condition
+        return Tokens(values, mask)
 
-    def _mean(self, condition: Condition) -> jax.Array:
-        return self.mean(condition.tokens).astype(jnp.float32)
+    def _mean(self, tokens: Tokens) -> jax.Array:
+        return self.mean(tokens.values).astype(jnp.float32)
 
-    def _aligned(self, condition: Condition, mean: jax.Array, path: jax.Array) -> jax.Array:
-        return path @ jnp.concatenate([condition.tokens.astype(jnp.float32), mean], axis=-1)
+    def _aligned(self, tokens: Tokens, mean: jax.Array, path: jax.Array) -> jax.Array:
+        return path @ jnp.concatenate([tokens.values.astype(jnp.float32), mean], axis=-1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(diffusion.Objective):
-    """Squared errors of the flow, of the tokens' mean frames, and of the logarithms of the durations.
+    """Squared errors of the flow and of the tokens' mean frames, and half the Poisson deviance of the durations.
 
     Args:
       prior_weight: weight of the squared error of the mean frames.
-      duration_weight: weight of the squared error of the logarithms of the durations.
+      duration_weight: weight of the loss of the durations.
       duration_features: width of the predictor of durations.
       duration_dropout: its dropout.
       length_scale: factor of the drawn durations; above 1 the speech is slower.
@@ -192,7 +195,7 @@ class Objective(diffusion.Objective):
 
         `steps [B]`: the number of frames before the last token; `mask [B, N]` of the tokens.
         """
-        condition, path = apply(self.network, "generator", params, collections, batch, method="spoken")
-        last = jax.nn.one_hot(condition.mask.sum(axis=1) - 1, path.shape[-1])  # [B, N]
+        tokens, path = apply(self.network, "generator", params, collections, batch, method="spoken")
+        last = jax.nn.one_hot(tokens.mask.sum(axis=1) - 1, path.shape[-1])  # [B, N]
         weights = path * (1.0 - last[:, None])
-        return {"weights": weights, "steps": weights.sum(axis=(1, 2)).astype(jnp.int32), "mask": condition.mask}
+        return {"weights": weights, "steps": weights.sum(axis=(1, 2)).astype(jnp.int32), "mask": tokens.mask}

@@ -13,7 +13,7 @@ from layer_inputs import apply, compile_fast, init, key, random
 from tiny import mapped_by
 
 from mmgen_jax.errors import MmgenError
-from mmgen_jax.networks.layers import blocks, convolution, recurrent
+from mmgen_jax.networks.layers import attention, blocks, convolution, recurrent
 
 
 def test_upsample_repeats_and_downsample_averages():
@@ -166,6 +166,21 @@ def test_attention_is_its_definition_and_exactly_zero_with_nothing_to_attend_to(
     assert not np.any(gradient[~mask])
     changed = jnp.where(mask[..., None], context, 1e3)
     np.testing.assert_array_equal(apply(module, variables, x, changed, mask), y)
+
+
+@pytest.mark.parametrize("num_queries", [1, 3])
+def test_attention_to_a_cache_is_attention_with_its_gradients(num_queries):
+    shapes = (2, 2, num_queries, 4), (2, 2, 5, 4), (2, 2, 5, 4)
+    arrays = [random(key(i), shape) for i, shape in enumerate(shapes)]
+    allowed = jnp.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0]], bool)[:, None, None]  # the second example has no key
+
+    def values_and_gradients(function):
+        return compile_fast(jax.value_and_grad(lambda q, k, v: jnp.sum(jnp.sin(function(q, k, v))), (0, 1, 2)))(*arrays)
+
+    usual = values_and_gradients(lambda q, k, v: attention.attend(q, k, v, allowed))
+    kept = values_and_gradients(lambda q, k, v: attention.attend_kept(q, jnp.swapaxes(k, 2, 3), v, allowed))
+    for one, other in zip(jax.tree.leaves(usual), jax.tree.leaves(kept), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_attention_refuses_a_width_that_the_heads_do_not_divide():
