@@ -287,7 +287,7 @@ def processes(count: int, folder: pathlib.Path):
 
     workdir, results = folder / "two", {}
     for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang")[: count or None]:
-        running = several.start(workdir, 2, FAULT=fault, SLOW="0.5")
+        running = several.start(workdir, 2, FAULT=fault, SLOW="5")
         waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
         began = time.monotonic()
         try:

@@ -28,7 +28,7 @@ def test_two_processes_are_one_and_end_together_and_resume(tmp_path):
     assert all(code not in (0, None) for code, _ in results), results
     assert "process 1 of 2: OSError: [Errno 5] Input/output error: 'share/7.png'; all processes end" in results[1][1]
 
-    results = ended(start(tmp_path / "two", FAULT="SIGTERM", SLOW="0.5"))
+    results = ended(start(tmp_path / "two", FAULT="SIGTERM", SLOW="5"))
     assert [code for code, _ in results] == [143, 143], results
     assert re.search(r"stopped at step \d+, saved; the same command goes on", results[0][1])
 
