@@ -101,7 +101,7 @@ def target_judges(dataset: str, target: str, conditions: tuple[str, ...]) -> dic
         by = next(name for name in conditions if name != "text")
         name = "captions" if dataset == "digits" else "scenes_captions"
         return {"captions": {"name": name, "by": by}}
-    fields = {} if conditions else {"from_target": True}
+    fields: dict[str, Any] = {} if conditions else {"from_target": True}
     if dataset == "scenes":
         if target in ("audio", "video") and conditions and not {"audio", "video"} & set(conditions):
             fields["told"] = ("shape", "color", "size")  # not told: motion by an image, or by every caption

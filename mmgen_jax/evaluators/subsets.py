@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmgen_jax import lookup
+from mmgen_jax.config.ranges import Count, Seed
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, Modality
 
@@ -31,8 +32,8 @@ class Evaluator:
     target: str
     data: Mapping[str, Any]
     derived: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    seed: int = 0
-    sample_rate: int = 0
+    seed: Seed = 0
+    sample_rate: Count = 0
 
     def __post_init__(self):
         if not self.conditions or len(set(self.conditions)) < len(self.conditions):
