@@ -184,7 +184,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
                         save()
                 else:
                     progress.update(step)
-                if hosts.stop_at(step):
+                if hosts.stop_now():
                     raise SystemExit(128 + signal.SIGTERM)
 
             if is_due(every.sample_steps) and not (step == start and sampled):

@@ -30,6 +30,7 @@ CONNECT_SECONDS = 300
 COMPILE_SECONDS = 1800  # for a large step on a slow host
 
 _stopped = False  # whether all processes have agreed to stop
+turn = 0  # of the training loop, see `stop_now`
 _wait_seconds = 600.0  # how long `meet` waits, see `wait_at_most`
 
 
@@ -169,13 +170,17 @@ def any_process(flag: bool) -> bool:
     return bool(np.any(multihost_utils.process_allgather(np.int32(flag))))
 
 
-def stop_at(step: int) -> bool:
-    """Whether all processes stop at this step, because SIGTERM reached one of them; called in every step."""
-    global _stopped
+def stop_now() -> bool:
+    """Whether all processes stop now, because SIGTERM reached one of them; called once in each turn of the loop.
+
+    The processes agree on the turn after the latest of theirs. A turn may have several steps, so turns are counted.
+    """
+    global _stopped, turn
     if several():
         from jax.experimental import multihost_utils
 
-        _stopped = multihost_utils.reached_preemption_sync_point(step)
+        turn += 1
+        _stopped = multihost_utils.reached_preemption_sync_point(turn)
     return _stopped
 
 

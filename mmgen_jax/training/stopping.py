@@ -29,7 +29,7 @@ def handled() -> Iterator[Callable[[], None]]:
 
     A run calls `arm` after its first step. Before, there is nothing to save, and compiled code, which takes long to
     make, would delay the handler. Outside of the main thread, where Python allows no handlers, `arm` does nothing.
-    Of several processes, SIGTERM is JAX's, which has all processes stop at one step (`hosts.stop_at`).
+    Of several processes, SIGTERM is JAX's, which has all processes stop at one step (`hosts.stop_now`).
     """
     global _first, _interrupted
     _first, _interrupted = 0, False

@@ -32,7 +32,7 @@ def test_two_processes_are_one_and_end_together_and_resume(tmp_path):
     assert [code for code, _ in results] == [143, 143], results
     assert re.search(r"stopped at step \d+, saved; the same command goes on", results[0][1])
 
-    results = ended(start(tmp_path / "two", FAULT="hang"))
+    results = ended(start(tmp_path / "two", FAULT="hang", EPOCH="3"))  # not in the first call, which has more time
     assert all(code not in (0, None) for code, _ in results), results
     late = "process 1 has not come to the next step within 30 s (parallel.wait_seconds=30): look at its"
     assert f"process 0 of 2: MmgenError: {late}" in results[0][1]
