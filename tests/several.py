@@ -37,7 +37,7 @@ def get_config(arg=""):
     made = config("autoencoder", steps=30, steps_per_call=5, log_steps=5, checkpoint_steps=5)
     with made.unlocked():
         made.parallel.fsdp = made.parallel.num_devices = 4
-        made.parallel.wait_seconds = 30.0
+        made.parallel.wait_seconds = 15.0
         made.evaluators = {{"pixels": {{"name": "reconstruction", "from_target": True}}}}
     return made
 """

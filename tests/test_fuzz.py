@@ -78,7 +78,7 @@ def place(tmp_path, monkeypatch, cache):
     config = loading.load("run.py")
     with prepared(tmp_path / "run", config, open_source(config)):
         pass
-    monkeypatch.setattr(train, "train", lambda config, workdir: train.prepare(config))
+    monkeypatch.setattr(train, "train", lambda config, workdir, profile=0: train.prepare(config))
     monkeypatch.setattr(sweep, "_train", lambda *_: {"seconds": 1.0, "steps": 1, "metrics": {}})
     return tmp_path
 
