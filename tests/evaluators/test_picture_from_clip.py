@@ -131,6 +131,6 @@ def test_the_target_of_vgan_needs_both_inputs(mmgen_data, monkeypatch):
     assert built["coherence"].shares_training_items  # the judge has seen the clips that the model learns from
     for i in range(20):
         where, later = at_place.centre(batch["drawn"][i]), at_place.centre(batch["later"][i])
-        np.testing.assert_allclose(where, later, atol=0.8)
+        np.testing.assert_allclose(where, later, atol=4.8)  # the nearest of places 8 px apart
         small = at_place.reduced(batch["reference"][i], 16)
         np.testing.assert_allclose((batch["drawn"][i] + 1).sum(), (small + 1).sum(), rtol=0.02)
