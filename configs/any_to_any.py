@@ -93,7 +93,7 @@ def get_config(arg="scenes"):
     }[family](config, data, target)
     config.evaluators = presets.target_judges(data, target, conditions)
     if len(conditions) > 1:
-        for name in set(config.evaluators) - {"controls"}:
+        for name in [name for name in config.evaluators if name != "controls"]:
             measure = config.evaluators[name].to_dict()
             config.evaluators[name] = {"name": "subsets", "conditions": conditions, "evaluator": measure}
     return config

@@ -11,8 +11,8 @@ ABOUT = """
 Digits. Rows are the modalities given, columns the modality drawn; one model for each column, trained with a random
 subset of the other three. A cell has the share of samples in which a judge recognises the digit, and its 95 % interval
 (Wilson); of texts, the share that is one of the true captions. The judges are classifiers trained on MNIST, on spoken
-digits and on moving digits; `real` is their share on the true targets. Texts are drawn by the transformer or LSTM of
-`autoregressive` in every matrix. `mean` and `worst` are of the cells of a matrix. One seed.
+digits and on moving digits; `real` is their share on the true targets. Texts are drawn by the LSTM of `autoregressive`
+in every matrix. `mean` and `worst` are of the cells of a matrix. One seed.
 """
 KINDS = ("text", "image", "audio", "video")
 FAMILIES = ("diffusion", "autoregressive", "variational", "adversarial")

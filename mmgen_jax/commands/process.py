@@ -11,7 +11,6 @@ import pathlib
 import platform
 import sys
 from collections.abc import MutableMapping
-from importlib import metadata, util
 
 COMPUTING = ("train", "evaluate", "sample", "retrieve", "sweep")
 HUGE_PAGES = "glibc.malloc.hugetlb"
@@ -62,6 +61,8 @@ def huge_pages_on_request(modes: pathlib.Path = MODES) -> bool:
 
 def flag_is_known() -> bool:
     """Whether the flag was tried with the installed jaxlib, and no plugin of an accelerator reads the flags too."""
+    from importlib import metadata, util  # only for a command that computes
+
     try:
         release = metadata.version("jaxlib")
     except metadata.PackageNotFoundError:

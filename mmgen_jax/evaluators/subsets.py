@@ -7,6 +7,7 @@ whether several conditions together are worth more than the best of them, is one
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -43,7 +44,7 @@ class Evaluator:
                 f"subsets.evaluator: expected an evaluator of samples, got {self.evaluator['name']!r}; choose another"
             )
 
-    @property
+    @functools.cached_property
     def _inner(self):
         context = {"target": self.target, "data": self.data, "derived": self.derived, "seed": self.seed}
         context |= {"sample_rate": self.sample_rate} if self.sample_rate else {}

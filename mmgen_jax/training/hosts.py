@@ -30,7 +30,7 @@ CONNECT_SECONDS = 300
 COMPILE_SECONDS = 1800  # for a large step on a slow host
 
 _stopped = False  # whether all processes have agreed to stop
-turn = 0  # of the training loop, see `stop_now`
+_turn = 0  # of the training loop, see `stop_now`
 _wait_seconds = 600.0  # how long `meet` waits, see `wait_at_most`
 
 
@@ -175,12 +175,12 @@ def stop_now() -> bool:
 
     The processes agree on the turn after the latest of theirs. A turn may have several steps, so turns are counted.
     """
-    global _stopped, turn
+    global _stopped, _turn
     if several():
         from jax.experimental import multihost_utils
 
-        turn += 1
-        _stopped = multihost_utils.reached_preemption_sync_point(turn)
+        _turn += 1
+        _stopped = multihost_utils.reached_preemption_sync_point(_turn)
     return _stopped
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import metadata, util
 
 import pytest
 
@@ -59,8 +60,8 @@ def test_convolutions_are_those_of_xla_beside_the_flags_that_were_set(monkeypatc
 
 @pytest.mark.parametrize("release, plugin, known", [("0.10.2", None, True), ("0.9", None, False), ("0.10.2", 1, False)])
 def test_the_flag_is_for_releases_with_which_it_was_tried_and_no_accelerator(monkeypatch, release, plugin, known):
-    monkeypatch.setattr(process.metadata, "version", lambda name: release)
-    monkeypatch.setattr(process.util, "find_spec", lambda name: plugin)
+    monkeypatch.setattr(metadata, "version", lambda name: release)
+    monkeypatch.setattr(util, "find_spec", lambda name: plugin)
     assert process.flag_is_known() is known
     assert ("XLA_FLAGS" in prepared({})[0]) is known
 

@@ -24,10 +24,7 @@ from mmgen_jax.evaluators.judges import files, fitted
 from mmgen_jax.evaluators.measures import error_rate
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
-OF_TEXT = (
-    "text_unit",
-    "text_length",
-)  # fields of `config.data` that say how a model reads texts; the judge has its own
+OF_TEXT = ("text_unit", "text_length")  # fields of `config.data` by which a model reads texts; the judge has its own
 
 
 @dataclasses.dataclass(frozen=True)
