@@ -15,9 +15,9 @@ from collections.abc import MutableMapping
 COMPUTING = ("train", "evaluate", "sample", "retrieve", "sweep")
 HUGE_PAGES = "glibc.malloc.hugetlb"
 MODES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
-# On the CPU, jaxlib hands single convolutions to the library YNNPACK. XLA's own convolutions are faster, and the same
-# function (experiments/benchmarks/peers.py compares both with PyTorch). XLA ends a process that sets a flag which the
-# release does not know, so the flag is set for releases with which it was tried.
+# On the CPU, jaxlib hands single convolutions to the library YNNPACK. XLA's own convolutions are the same function, and
+# were faster in a trial of single layers (docs/performance.md). XLA ends a process that sets a flag which the release
+# does not know, so the flag is set for releases with which it was tried.
 CONVOLUTIONS = "--xla_cpu_experimental_ynn_fusion_type"
 TRIED = ("0.10.2",)
 
