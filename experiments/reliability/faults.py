@@ -8,16 +8,14 @@ data, the lines of metrics, the samples and the evaluation of the uninterrupted 
 what happened: `lost` (something differs or is missing), `hang` (no end within `HANG` seconds), `traceback` (an end
 without its one line), `wrong` (an end that claims success with other numbers).
 
-A training (`systems.py`: one of every family) is a fork of this process, which has imported all and used no device; XLA
-does not optimise, so that a program compiles fast. A disk that is full is a small file system in memory; that kind
-needs the right to mount one. `hostile` and `processes` have their cases in files of their own.
+A training (`systems.py`: one of every family) is a fork of this process (`forks.py`). A disk that is full is a small
+file system in memory; that kind needs the right to mount one. `hostile`, `long` and `processes` have files of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
 import json
 import os
 import pathlib
@@ -28,147 +26,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 
-import jaxlib.version  # reads none of the variables below
+import forks  # sets the variables that jax reads when it is imported
+import jax
+from forks import Fork, Run, content, mmgen, newest_line, whole
+from long import long
+from processes import processes
+from systems import FAMILIES
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-os.environ["JAX_PLATFORMS"] = "cpu"
-FLAGS = " --xla_force_host_platform_device_count=1 --xla_backend_optimization_level=0"
-if jaxlib.version.__version_info__[:2] == (0, 10):  # XLA stops at a flag that it does not know
-    FLAGS += " --xla_cpu_use_fusion_emitters=false"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+from mmgen_jax.results import lines
 
-import jax  # noqa: E402  (the variables above are read when jax is imported)
-from systems import FAMILIES, config  # noqa: E402
-
-from mmgen_jax import cli, train  # noqa: E402
-from mmgen_jax.errors import MmgenError  # noqa: E402
-from mmgen_jax.results import lines  # noqa: E402
-
-HANG = 900  # seconds
-STEPS = 12
 SHARD = [0, 1]  # of the families: number i of n
-SIGNALLED = tuple(FAMILIES)[
-    :6
-]  # a signal meets the loop, which knows no family; a SIGKILL meets all of a family's state
-COMPILATION = "/jax/core/compile/backend_compile_duration"
-MORE: dict[str, object] = {}  # figures of a kind beside its counts
-TIMED = {"steps_per_second", "data_wait", "processor_seconds"}
-DEFAULTS = {"kill": 60, "signal": 20, "full": 10, "double": 4}
-
-
-class Fork:
-    """A command in a fork of this process; its output is in a file."""
-
-    def __init__(self, action: Callable[[], object], output: pathlib.Path):
-        self.output, self.memory = output, 0  # bytes, of the command once it has ended
-        self.code: int | None = None
-        sys.stdout.flush()
-        self.pid = os.fork()
-        if not self.pid:
-            with self.output.open("wb") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
-            code = 2
-            try:
-                code = answered(action)
-                sys.stdout.flush()
-            finally:  # what left this block would clean up after the parent
-                os._exit(code)
-
-    def ended(self) -> bool:
-        if self.code is None:
-            pid, status, used = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                self.code, self.memory = os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024
-        return self.code is not None
-
-    def wait(self) -> int | None:
-        """The exit code, minus the signal where one ended it; None where the run hangs."""
-        deadline = time.monotonic() + HANG
-        while not self.ended():
-            if time.monotonic() > deadline:
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
-                return None
-            time.sleep(0.05)
-        return self.code
-
-    def send(self, number: int) -> None:
-        if not self.ended():
-            os.kill(self.pid, number)
-
-    @property
-    def printed(self) -> str:
-        return self.output.read_text(errors="backslashreplace")
-
-
-class Run(Fork):
-    """A training."""
-
-    def __init__(self, family: str, workdir: pathlib.Path, output: pathlib.Path | None = None):
-        self.workdir = workdir
-        output = output or workdir.with_name(workdir.name + ".txt")
-        fields = {"checkpoint_steps": 3, "sample_steps": 6}
-        super().__init__(lambda: train.train(config(family, STEPS, **fields), workdir), output)
-
-    def reach(self, step: int) -> bool:
-        """Waits until a line of metrics has this step; False where the run ends before."""
-        while newest_line(self.workdir) < step:
-            if self.ended():
-                return False
-            time.sleep(0.02)
-        return True
-
-
-def answered(action: Callable[[], object]) -> int:
-    """The exit code of a command: `mmgen` does the same with errors."""
-    try:
-        action()
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    except SystemExit as end:
-        return int(end.code or 0)
-    except (MmgenError, OSError) as error:
-        print(f"mmgen: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-        return 1
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        return 2
-
-
-def newest_line(workdir: pathlib.Path) -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return json.loads((workdir / "metrics.jsonl").read_text().split("\n")[-2])["step"]
-    return 0
-
-
-def content(workdir: pathlib.Path) -> dict:
-    """All that a finished run is, without times."""
-    metadata = json.loads((workdir / "checkpoints" / str(STEPS) / "_CHECKPOINT_METADATA").read_text())[
-        "custom_metadata"
-    ]
-    told = [
-        {k: v for k, v in json.loads(line).items() if k not in TIMED}
-        for line in (workdir / "metrics.jsonl").read_text().splitlines()
-    ]
-    files = {path.name: path.read_bytes() for path in sorted((workdir / "samples").glob("0*"))}
-    measured = json.loads(file.read_text()) if (file := workdir / "evaluation.json").is_file() else {}
-    return {"digests": metadata["digests"], "data": metadata["data_state"], "lines": told, "samples": files} | measured
-
-
-def whole(family: str, folder: pathlib.Path) -> dict:
-    """The content of the uninterrupted run."""
-    run = Run(family, folder / "whole")
-    assert run.wait() == 0, run.printed
-    return content(folder / "whole")
+# A signal meets the loop, which knows no family; a SIGKILL meets all of a family's state.
+SIGNALLED = tuple(FAMILIES)[:6]
 
 
 def kill(count: int, folder: pathlib.Path):
@@ -270,104 +140,6 @@ def hostile(count: int, folder: pathlib.Path):
         shutil.rmtree(here)
 
 
-def mmgen(arguments: list[str]) -> None:
-    sys.argv = ["mmgen", *arguments]
-    cli.run()
-
-
-def processes(count: int, folder: pathlib.Path):
-    """Two processes of two devices, one of which fails in a different way each time; then one, two and four processes.
-
-    Two processes share the state by `fsdp`, 5 steps a call; four have all of it, one step a call.
-
-    After every fault the same command is started again, in the same workdir. A fault counts as survived where all
-    processes end, those that were not hit with a message, and the run at last has the losses of one process.
-    """
-    import several
-
-    workdir, results = folder / "two", {}
-    for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang")[: count or None]:
-        running = several.start(workdir, 2, FAULT=fault, SLOW="5")
-        waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
-        began = time.monotonic()
-        try:
-            ends = several.ended(waited, HANG)
-        except subprocess.TimeoutExpired:
-            ends = [(-9, "")]
-        for process in running:
-            process.kill()
-        expected = ends[0][0] == 143 if fault == "SIGTERM" else ends[0][0] not in (0, -9)
-        results[fault] = "" if expected and ends[0][1].strip() else "hang" if ends[0][0] == -9 else "wrong"
-        print(f"{fault}: exit {[code for code, _ in ends]} after {time.monotonic() - began:.0f} s: {ends[0][1][-300:]}")
-    last = [several.ended(several.start(workdir, 1, "--config.train.steps=20"))]
-    last += [several.ended(several.start(workdir, 2))]
-    last += [several.ended(several.start(folder / "1", 1))]
-    plain = "--config.parallel.fsdp=1", "--config.train.steps_per_call=1"
-    last += [several.ended(several.start(folder / "4", 4, *plain))]
-    assert all(code == 0 for ends in last for code, _ in ends), last
-    losses = {}
-    for name in ("two", "1", "4"):
-        told = [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
-        losses[name] = {line["step"]: line["generator/loss"] for line in told if "generator/loss" in line}
-    same = {name: same_curve(losses[name], losses["1"]) for name in losses}
-    for fault, result in results.items():
-        yield f"{fault} to one of two processes", result or ("survived" if same["two"] else "lost")
-    yield "two processes, one, and two again", "survived" if same["two"] else "lost"
-    yield "four processes", "survived" if same["4"] else "lost"
-
-
-def same_curve(got: dict[int, float], expected: dict[int, float]) -> bool:
-    return list(got) == list(expected) and all(abs(got[s] / expected[s] - 1) < 1e-4 for s in expected)
-
-
-def long(count: int, folder: pathlib.Path):
-    """`count` steps of a small autoencoder: memory, open files, compilations and lines of metrics."""
-    workdir, every = folder / "long", max(count // 2000, 1)
-
-    def trained() -> None:
-        compiled_at = []  # the step of the newest line at each compilation
-        jax.monitoring.register_event_duration_secs_listener(
-            lambda event, *_, **__: compiled_at.append(newest_line(workdir)) if event == COMPILATION else None
-        )
-        train.train(small(count, every), workdir)
-        (folder / "compiled.json").write_text(json.dumps(compiled_at))
-
-    run, seen = Fork(trained, folder / "long.txt"), []
-    while not run.ended():
-        if step := newest_line(workdir):
-            with contextlib.suppress(OSError, IndexError):  # it has just ended
-                status = pathlib.Path(f"/proc/{run.pid}/status").read_text()
-                kib = int(status.partition("VmRSS:")[2].split()[0])
-                seen.append((step, kib / 1024, len(os.listdir(f"/proc/{run.pid}/fd"))))
-        time.sleep(1)
-    assert run.code == 0, run.printed
-    warm = [(memory, files) for step, memory, files in seen if count // 10 <= step < count]
-    memory, files = [m for m, _ in warm], [f for _, f in warm]
-    later = [step for step in json.loads((folder / "compiled.json").read_text()) if 0 < step < count]
-    steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    MORE.update(
-        steps=count,
-        memory_mib=[round(m, 1) for m in (memory[0], min(memory), max(memory))],
-        open_files=[min(files), max(files)],
-        compilations_after_the_first_line=len(later),
-        lines=len(steps),
-    )
-    within = max(abs(m / memory[0] - 1) for m in memory) <= 0.02
-    yield f"memory of {memory[0]:.0f} MiB stays within 2 %", "survived" if within else "lost"
-    yield "the number of open files does not grow", "survived" if files[-1] <= files[0] else "lost"
-    yield "nothing is compiled after the first line", "lost" if later else "survived"
-    yield "every line of metrics is there", "survived" if steps == [*range(every, count + 1, every)] else "lost"
-
-
-def small(steps: int, every: int):
-    made = config("reconstruction", steps, log_steps=every, checkpoint_steps=steps // 10, batch_size=2)
-    made = made.copy_and_resolve_references().unlock()
-    made.data = {"name": "small_digits", "names": ("image",), "image_size": 16}
-    made.generator.norm = made.target_encoder.norm = "none"
-    made.train.num_samples, made.evaluators = 2, {}
-    return made.lock()
-
-
 def flips(count: int, folder: pathlib.Path):
     """One flipped bit in a random file of the newest checkpoint: the same state, or that of the checkpoint before."""
     yield from _damaged(count, folder, {"flip": _flip})
@@ -429,7 +201,8 @@ def _damaged(count: int, folder: pathlib.Path, harms):
 
 KINDS = {"flips": flips, "damage": damage, "kill": kill, "signal": signals, "double": double, "full": full}
 KINDS |= {"hostile": hostile, "long": long, "processes": processes}
-DEFAULTS |= {"flips": 100, "damage": 28, "hostile": 0, "long": 20_000, "processes": 0}  # 0: all; of long: steps
+DEFAULTS = {"flips": 100, "damage": 28, "kill": 60, "signal": 20, "double": 4, "full": 10}
+DEFAULTS |= {"hostile": 0, "long": 20_000, "processes": 0}  # 0: all; of long: steps
 
 
 def main() -> None:
@@ -455,7 +228,11 @@ def main() -> None:
             print(f"{asked.kind}: {what}: {result}", flush=True)
     line = {"kind": asked.kind, "injected": counts.total(), "seed": asked.seed, "shard": asked.shard}
     line |= {name: counts[name] for name in ("survived", "lost", "hang", "traceback", "wrong")}
-    line |= MORE | {"seconds": round(time.monotonic() - began), "commit": lines.commit(), "hardware": lines.hardware()}
+    line |= forks.FIGURES | {
+        "seconds": round(time.monotonic() - began),
+        "commit": lines.commit(),
+        "hardware": lines.hardware(),
+    }
     print(json.dumps(line))
     if asked.append:
         lines.append(pathlib.Path(__file__).with_name("results.jsonl"), line)

@@ -1,0 +1,54 @@
+"""Faults in one of two processes, and one, two and four processes of one training."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import time
+
+import several
+from forks import HANG
+
+
+def processes(count: int, folder: pathlib.Path):
+    """Two processes of two devices, one of which fails in a different way each time; then one, two and four processes.
+
+    Two processes share the state by `fsdp`, 5 steps a call; four have all of it, one step a call.
+
+    After every fault the same command is started again, in the same workdir. A fault counts as survived where all
+    processes end, those that were not hit with a message, and the run at last has the losses of one process.
+    """
+    workdir, results = folder / "two", {}
+    for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang")[: count or None]:
+        running = several.start(workdir, 2, FAULT=fault, SLOW="5")
+        waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
+        began = time.monotonic()
+        try:
+            ends = several.ended(waited, HANG)
+        except subprocess.TimeoutExpired:
+            ends = [(-9, "")]
+        for process in running:
+            process.kill()
+        expected = ends[0][0] == 143 if fault == "SIGTERM" else ends[0][0] not in (0, -9)
+        results[fault] = "" if expected and ends[0][1].strip() else "hang" if ends[0][0] == -9 else "wrong"
+        print(f"{fault}: exit {[code for code, _ in ends]} after {time.monotonic() - began:.0f} s: {ends[0][1][-300:]}")
+    last = [several.ended(several.start(workdir, 1, "--config.train.steps=20"))]
+    last += [several.ended(several.start(workdir, 2))]
+    last += [several.ended(several.start(folder / "1", 1))]
+    plain = "--config.parallel.fsdp=1", "--config.train.steps_per_call=1"
+    last += [several.ended(several.start(folder / "4", 4, *plain))]
+    assert all(code == 0 for ends in last for code, _ in ends), last
+    losses = {}
+    for name in ("two", "1", "4"):
+        told = [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
+        losses[name] = {line["step"]: line["generator/loss"] for line in told if "generator/loss" in line}
+    same = {name: same_curve(losses[name], losses["1"]) for name in losses}
+    for fault, result in results.items():
+        yield f"{fault} to one of two processes", result or ("survived" if same["two"] else "lost")
+    yield "two processes, one, and two again", "survived" if same["two"] else "lost"
+    yield "four processes", "survived" if same["4"] else "lost"
+
+
+def same_curve(got: dict[int, float], expected: dict[int, float]) -> bool:
+    return list(got) == list(expected) and all(abs(got[s] / expected[s] - 1) < 1e-4 for s in expected)
