@@ -9,7 +9,7 @@ what happened: `lost` (something differs or is missing), `hang` (no end within `
 without its one line), `wrong` (an end that claims success with other numbers).
 
 A training (`systems.py`: one of every family) is a fork of this process (`forks.py`). A disk that is full is a small
-file system in memory; that kind needs the right to mount one. `hostile`, `long` and `processes` have files of their own.
+file system in memory; that kind needs the right to mount one. `hostile`, `long` and `processes` have their own files.
 """
 
 from __future__ import annotations
