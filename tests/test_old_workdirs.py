@@ -52,8 +52,8 @@ def test_an_old_run_goes_on_as_it_would_have_then(name, resumed):
     for line, old in zip(lines, expected):
         assert set(old) <= set(line)
         for metric, value in old.items():
-            # Rounding depends on the order of sums, so on the processor (1.01e-4 was seen in the norm of a gradient), and
-            # evaluators read 8 bits of what is drawn.
+            # Rounding depends on the order of sums, so on the processor (1.01e-4 was seen in the norm of a gradient).
+            # Evaluators read 8 bits of what is drawn.
             np.testing.assert_allclose(
                 line[metric], value, rtol=1e-5 if metric.endswith("loss") else 1e-3, err_msg=metric
             )

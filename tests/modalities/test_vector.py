@@ -215,8 +215,10 @@ def drawing(files, family):
     return tiny.shrink(config.lock())
 
 
-@pytest.mark.parametrize("family", ["variational", "adversarial", "reconstruction"])
-@pytest.mark.parametrize("shape", [(6,), (2, 3)])
+@pytest.mark.parametrize(
+    "family, shape",
+    [("variational", (6,)), ("variational", (2, 3)), ("adversarial", (2, 3)), ("reconstruction", (6,))],
+)
 def test_a_folder_of_vectors_trains_and_samples(files, tmp_path, family, shape):
     for file in files.glob("*.npy"):
         np.save(file, np.load(file).reshape(shape))

@@ -88,6 +88,7 @@ def moving_boxes(rng, num, frames=6, side=12, box=4):
     return clips
 
 
+@pytest.mark.slow
 def test_a_hundred_steps_are_better_than_the_last_frame_and_black_at_every_horizon():
     rng = np.random.default_rng(0)
     module = Generator((3, 12, 12, 1), features=16, num_motions=4, reach=3)

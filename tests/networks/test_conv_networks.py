@@ -86,6 +86,7 @@ def test_masked_words_and_the_order_of_words_do_not_count():
         module.apply(variables, pictures, None)
 
 
+@pytest.mark.slow
 def test_a_gan_trains_with_words_and_regions():
     config = tiny.config("gan", steps=2)
     with config.unlocked():

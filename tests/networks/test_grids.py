@@ -229,6 +229,7 @@ def test_nearest_upsampling_draws_no_checkerboard():
     assert spread["nearest"] < 1e-5 < 1e-3 < spread["transposed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", SHAPES)
 def test_with_nearest_upsampling_gradient_reaches_every_parameter_and_source(rank):
     generator = network("generators", "grid", rank, upsampling="nearest")

@@ -121,6 +121,7 @@ def test_the_loss_of_an_example_is_the_mean_of_its_patches():
     np.testing.assert_allclose(loss, -fake, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_gan_from_an_aligned_source_alone():
     """A still picture to a clip: every parameter moves, and the sample follows the source."""
     config = schema.base()

@@ -73,6 +73,7 @@ def test_a_word_is_one_hot_and_its_gradient_that_of_the_softmax():
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_texts_are_drawn_from_the_captioner_and_end(generator):
     objective, (params, collections) = make(generator), initial(generator)

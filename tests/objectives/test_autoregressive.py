@@ -202,6 +202,7 @@ def test_losses_do_not_depend_on_how_the_batch_is_spread(player):
         np.testing.assert_allclose(jnp.mean(got, axis=0), expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_captions_are_learnt_and_drawn_in_their_form():
     objective = captioning()
     state, metrics = fit(objective, BATCH, 200, ("generator",), lr=0.01)
@@ -221,6 +222,7 @@ def test_captions_are_learnt_and_drawn_in_their_form():
         assert np.all(ids[:end] > END) and np.all(ids[end + 1 :] == PADDING)
 
 
+@pytest.mark.slow
 def test_an_image_is_drawn_by_its_codes():
     objective = drawing(condition_dropout=0.2)
     batch = {"image": PICTURES, "class": CLASSES}

@@ -56,6 +56,7 @@ def of_type(training, state, loss_type):
     return objective, dataclasses.replace(state, params=params)
 
 
+@pytest.mark.slow
 def test_a_scale_at_its_limit_stays_there_and_can_come_down():
     training, state, batch, _ = started()
 
@@ -127,6 +128,7 @@ def test_negatives_and_gradients_are_of_the_global_batch_under_pmap(loss_type):
         np.testing.assert_allclose(a[0], b, rtol=2e-3, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_the_caption_of_a_scene_and_back():
     training = Training(config(steps=100, batch_size=64))
     state, metrics = training.run(100)

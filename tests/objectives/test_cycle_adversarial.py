@@ -119,6 +119,7 @@ def two_steps():
     return tiny.Training(config()).run(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "num_devices"), [("jit", 4), ("pmap", 4)])
 def test_every_layout_keeps_the_same_pool(two_steps, mode, num_devices):
     state, metrics = two_steps
@@ -135,6 +136,7 @@ def test_every_layout_keeps_the_same_pool(two_steps, mode, num_devices):
         assert np.abs(buffers[0]["pool"][name]).min() > 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_pool_of_one_that_was_not_stopped(two_steps, tmp_path):
     once, halves = tmp_path / "once", tmp_path / "halves"
     train.train(config(), once)
@@ -205,6 +207,7 @@ def test_refusals_of_channels_and_of_grids_that_are_halved_too_often():
     assert dataclasses.is_dataclass(training.objective)
 
 
+@pytest.mark.slow
 def test_the_command_names_the_samples_of_both_targets(tmp_path):
     file = tmp_path / "pair.py"
     file.write_text(

@@ -61,6 +61,7 @@ def cross_entropy(objective, initial, name, pictures, labels):
     return np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
 
 
+@pytest.mark.slow
 def test_translations_are_compared_with_the_class_of_their_source(initial):
     objective = tiny.Training(config()).objective
     drawn = objective.sample(*initial, jax.random.key(0))
@@ -98,6 +99,7 @@ def test_classifiers_learn_first():
         check_stages(system.optimizers, system.objective.stages, steps + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "num_devices"), [("jit", 4), ("pmap", 4)])
 def test_every_layout_trains_the_same(mode, num_devices):
     _, metrics = tiny.Training(config()).run(2)

@@ -129,6 +129,7 @@ def trained():
     return params, {"generator": {}}, values
 
 
+@pytest.mark.slow
 def test_training_raises_the_likelihood_and_keeps_the_inverse():
     params, collections, values = trained()
     assert values[-5:].mean() < values[:5].mean() - 0.1

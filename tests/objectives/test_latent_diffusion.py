@@ -51,6 +51,7 @@ def test_pixels_have_nothing_to_reconstruct_from():
     assert "reconstruct" in latent().abilities and "reconstruct" not in make().abilities
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("player", ["autoencoder", "generator"])
 def test_the_loss_does_not_depend_on_the_number_of_devices(player):
     batch = BATCH | {"image/mask": PRESENT}
@@ -67,6 +68,7 @@ def test_the_loss_does_not_depend_on_the_number_of_devices(player):
         np.testing.assert_allclose(both[0], one, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_one_run_trains_the_autoencoder_and_then_the_diffusion_of_its_latents():
     config = schema.base()
     config.data = {"name": "scenes", "names": ("text", "image")}

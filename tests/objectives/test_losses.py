@@ -131,6 +131,7 @@ class Critic(nn.Module):
         return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", ["gradient_penalty", "r1"])
 @pytest.mark.parametrize("grid,left_out", [((8, 8), {"frames"}), ((4, 4, 4), set())], ids=["images", "clips"])
 def test_penalties_have_the_same_gradient_in_every_lowering(penalty, grid, left_out):

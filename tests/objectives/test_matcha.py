@@ -111,6 +111,7 @@ def test_frames_from_durations():
     np.testing.assert_array_equal(filled, [[1, 2, 3], [4, 2, 0], [0, 0, 0]])
 
 
+@pytest.mark.slow
 def test_the_durations_of_a_curve_are_found_and_learned():
     _, metrics = trained()
     assert metrics["prior"] < 0.01 and metrics["durations"] < 0.02

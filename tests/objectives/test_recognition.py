@@ -194,6 +194,7 @@ def test_what_recognition_cannot_do_is_refused():
             _ = make().system
 
 
+@pytest.mark.slow
 def test_it_learns_the_class_and_evaluators_find_it(trained):
     training, sampler, metrics = trained
     assert np.mean(metrics["classifier/accuracy"][-10:]) > 0.9 > 0.5 > metrics["classifier/accuracy"][0]

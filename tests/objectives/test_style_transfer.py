@@ -107,6 +107,7 @@ def draw(**fields):
 BATCH = {"photo": pictures(2), "style": pictures(2, seed=5)}
 
 
+@pytest.mark.slow
 def test_a_missing_style_is_no_style():
     masked = BATCH | {"style/mask": np.array([False, True])}
     none, full, absent = draw(alpha=0.0)(BATCH), draw()(BATCH), draw()({"photo": BATCH["photo"]})
