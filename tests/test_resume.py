@@ -88,7 +88,9 @@ def bits(tree) -> dict[str, tuple]:
     return {jax.tree_util.keystr(path): (leaf.dtype, leaf.shape, np.asarray(leaf).tobytes()) for path, leaf in leaves}
 
 
-@pytest.mark.parametrize("family", ["gan", "vae", "autoencoder"])
+@pytest.mark.parametrize(
+    "family", ["gan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vae", "autoencoder"))]
+)
 def test_killed_twice_and_started_again_is_bitwise_the_uninterrupted_run(family, tmp_path):
     (tmp_path / "config.py").write_text(CONFIG)
     reference = f"{tmp_path / 'config.py'}:{family}"
