@@ -113,6 +113,7 @@ class Mnist:
         return {"image": (self.images[indices] / 127.5 - 1).astype(np.float32), "digit": self.labels[indices]}
 
 
+@pytest.mark.slow
 def test_judge_of_handwritten_digits_is_good(mmgen_data):
     sources = [Mnist(mmgen_data / "tfds" / "mnist", part) for part in ("train", "t10k")]
     judge = classifier.train(*sources, "image", "digit", image.Training(steps=350))  # the default's 1400: 99.4 %

@@ -143,6 +143,7 @@ class Spoken:
         return {"audio": self.sounds[indices], "digit": self.labels[indices]}
 
 
+@pytest.mark.slow
 def test_judge_of_spoken_digits_is_good_and_hears_what_a_log_mel_leaves(mmgen_data):
     sources = [Spoken(mmgen_data / "tfds" / "spoken_digit", part) for part in ("train", "test")]
     judge = classifier.train(*sources, "audio", "digit", audio.Training(steps=120))  # the default's 600: 99 %
@@ -155,6 +156,7 @@ def test_judge_of_spoken_digits_is_good_and_hears_what_a_log_mel_leaves(mmgen_da
         assert (judge.classify(nothing) == test["digit"]).mean() < 0.25
 
 
+@pytest.mark.slow
 def test_judge_of_moving_digits_is_good(mmgen_data):
     sources = []
     for split, part in (("train", "train"), ("test", "t10k")):

@@ -63,6 +63,7 @@ def captioner():
     return Training(config)
 
 
+@pytest.mark.slow
 def test_the_likelihoods_of_all_continuations_add_up(captioner):
     """Of all texts that begin alike, where every position but one is fixed: the last step's probabilities sum to 1."""
     objective, state = captioner.objective, captioner.init()

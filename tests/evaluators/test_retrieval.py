@@ -57,6 +57,7 @@ SCENES = {"name": "scenes", "names": ("text", "image"), "num_train": 2000, "num_
 SHORT = retriever.Training(steps=80, batch_size=32, lr=5e-3, crop=0)
 
 
+@pytest.mark.slow
 def test_the_judge_tells_own_captions_from_others_and_is_cached(cache, monkeypatch):
     judge = retriever.load(SCENES, "image", "text", SHORT)
     source = lookup.build("data", SCENES, split="test")

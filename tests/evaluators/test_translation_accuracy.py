@@ -32,6 +32,7 @@ def cache_of_its_own(tmp_path_factory):
         yield
 
 
+@pytest.mark.slow
 def test_the_truth_is_of_the_domain_and_keeps_the_digit():
     entries = measured(lambda batch: batch["moved"])  # in the test split of one set, the other side is the truth
     assert set(entries) == {"domain", "kept"}
