@@ -43,7 +43,7 @@ def assert_same_curves(got, expected):
             np.testing.assert_allclose(got[name], values, rtol=1e-2, atol=1e-3, err_msg=name)
 
 
-@pytest.mark.parametrize("family", ["gan", "vae"])
+@pytest.mark.parametrize("family", ["gan", pytest.param("vae", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("layout", list(LAYOUTS)[1:])
 def test_every_layout_gives_the_losses_of_one_device(family, layout):
     (expected_state, expected), (state, got) = run(family, "1 device"), run(family, layout)
@@ -69,8 +69,8 @@ def test_state_is_born_sharded_and_stays_so():
     "family, changes, devices",
     [
         ("vae", {"parallel.fsdp": 2}, 4),
-        ("vae", {"parallel.fsdp": 8}, 1),
-        ("autoencoder", {"parallel.mode": "pmap"}, 2),
+        pytest.param("vae", {"parallel.fsdp": 8}, 1, marks=pytest.mark.slow),
+        pytest.param("autoencoder", {"parallel.mode": "pmap"}, 2, marks=pytest.mark.slow),
     ],
 )
 def test_a_checkpoint_of_8_devices_resumes_on_fewer(tmp_path, family, changes, devices):
