@@ -70,6 +70,7 @@ FAMILIES = {
         "reconstruction",
     ),
     "flow": ("vocoder_flow.py:digits", scenes("audio"), {}, ""),
+    "matcha": ("text_to_speech.py:spoken_digits_flow", scenes("text", "audio"), {}, ""),
     "multimodal_vae, 3 steps a call": ("multimodal_vae.py:captioned_shapes", {}, {"train.steps_per_call": 3}, ""),
     "recognition": ("multi_task.py:scenes", {}, {}, ""),
     "regression": ("video_super_resolution.py:scenes,x2,frame", {}, {}, "reconstruction"),

@@ -89,6 +89,7 @@ def test_a_value_of_a_rule_out_of_its_range_is_refused(name, field, value, expec
         build("generator", {"name": name, field: value}, **SURROUNDINGS)
 
 
+@pytest.mark.slow
 def test_a_run_with_two_rules_is_saved_and_goes_on(tmp_path):
     changes = {"optimizers.generator.name": "muon", "optimizers.discriminator.name": "adafactor"}
     changes |= {"optimizers.discriminator.clip_norm": 1.0, "parallel.num_devices": 2, "parallel.fsdp": 2}
