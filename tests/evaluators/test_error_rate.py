@@ -92,6 +92,7 @@ def test_the_grammar_has_the_alternatives_of_each_place():
     assert pocketsphinx.jsgf([("a", "b"), ("c",)]).splitlines()[-1] == "public <text> = ( a | b ) ( c );"
 
 
+@pytest.mark.slow
 @installed
 def test_the_outside_recogniser_reads_true_clips_and_no_noise(mmgen_data):
     source = grid_s1.Source(split="test", names=("text", "audio"), directory=str(mmgen_data / "grid_s1"))

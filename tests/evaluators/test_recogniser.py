@@ -46,6 +46,7 @@ def data(cache, tmp_path):
     return {"name": "npz", "file": str(tmp_path / "tones.npz")}
 
 
+@pytest.mark.slow
 def test_the_judge_reads_drawn_sounds_in_words_and_is_cached(data, monkeypatch):
     judge = recogniser.load(data, "audio", "text", SHORT)
     assert judge.word_error_rate < 0.2 and judge.num_test == 12 and judge.trained_on["examples"] == 96

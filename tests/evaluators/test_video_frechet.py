@@ -29,6 +29,7 @@ def measured(tmp_path_factory):
         yield judge, lookup.build("evaluators", fields), source.read(np.arange(96), np.zeros(96, int))
 
 
+@pytest.mark.slow
 def test_the_judge_sees_the_order_and_is_cached(measured, monkeypatch):
     judge, _, test = measured
     assert judge.classes == motion.ORDERS and judge.accuracy > 0.75

@@ -27,6 +27,7 @@ def drawn(seen=None, latent=LATENT):
     return generator, variables, generator.apply(variables, latent, seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip", [True, False])
 def test_a_frame_sees_its_own_time_of_an_aligned_clip(clip):
     seen = condition(clip)
@@ -52,6 +53,7 @@ def test_frames_differ_and_examples_do_not_see_each_other():
     np.testing.assert_array_equal(changed, [False, True, False])
 
 
+@pytest.mark.slow
 def test_gradient_reaches_every_parameter():
     seen = condition()
     generator, variables, _ = drawn(seen)

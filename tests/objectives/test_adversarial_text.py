@@ -117,6 +117,7 @@ def test_pretraining_is_the_autoregressive_objective():
     assert np.any(without != sample(objective, params, collections))
 
 
+@pytest.mark.slow
 def test_each_phase_trains_its_own_player():
     objective, (params, collections) = make(mismatch=0.5, likelihood_weight=0.5), initial()
 

@@ -44,6 +44,7 @@ def test_one_weighted_sample_is_the_elbo_in_expectation():
     assert abs(float(log_w.mean()) - plain["elbo"]) < 5 * float(log_w.std()) / len(log_w) ** 0.5 + 0.05
 
 
+@pytest.mark.slow
 def test_the_weighted_loss_is_minus_the_bound_and_averages_several_bounds():
     state = initial_one(make_one(variational), {"sound": X})
     loss, metrics = loss_of(make_one(variational, importance_samples=4), {"sound": X}, state=state)

@@ -114,6 +114,7 @@ def test_any_subset_in_any_out(name):
     assert latent.shape == (6, LATENT + 2 * objective.private_dim)
 
 
+@pytest.mark.slow
 def test_one_example_and_one_sample():
     one = {name: x[:1] for name, x in BATCH.items()}
     objective = make(**MODELS["mmvae, dreg"] | {"importance_samples": 1})

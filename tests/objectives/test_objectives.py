@@ -14,6 +14,7 @@ from mmgen_jax.objectives.parts.masks import example_weights, zero_masked
 # What every family promises
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gan", "vae", "autoencoder"])
 def test_a_sample_does_not_depend_on_the_target_in_the_batch(family):
     training = Training(config(family))

@@ -75,6 +75,7 @@ def test_examples_without_weight_leave_no_trace():
     assert float(got[0]) != float(representation.loss("autoencoder", *state, X, ONES, KEY)[0])
 
 
+@pytest.mark.slow
 def test_loss_and_statistics_do_not_depend_on_the_number_of_devices():
     representation = latents()
     state = initial(representation, X)

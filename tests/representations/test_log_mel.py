@@ -96,6 +96,7 @@ def log_spectral_distance(a: np.ndarray, b: np.ndarray, half_range: float = 55.0
     return float(np.sqrt(np.mean((half_range * (a - b)) ** 2, axis=-1)).mean())
 
 
+@pytest.mark.slow
 def test_real_speech_through_it_and_back(speech):
     """Measured: 1.0 dB over all bands and frames, silence included; without momentum 1.2 dB."""
     distances = {}

@@ -108,6 +108,7 @@ def test_masked_examples_leave_no_trace():
         assert np.abs(state["codebook"]["sums"]).max() < 10
 
 
+@pytest.mark.slow
 def test_the_codebook_does_not_depend_on_how_the_batch_is_spread():
     usage = np.array([0.3, 0.3, 0.3, 0.1, 0.0, 0.01], np.float32)
     (_, _, expected), whole = train(codebook(CODES, usage))

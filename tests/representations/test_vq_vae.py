@@ -62,6 +62,7 @@ class Grid(nn.Module):
         return nn.Dense(3)(tokens).reshape(len(tokens), 2, 2, 3)
 
 
+@pytest.mark.slow
 def test_it_can_stand_on_latents():
     """Its loss is the autoencoder's for that player; a code leads to latents, which lead to a picture."""
     inner = latents()

@@ -219,6 +219,7 @@ def test_what_changes_while_a_run_trains_changes_none_of_its_numbers(trained, co
     )
 
 
+@pytest.mark.slow
 def test_retrieval_refuses_other_data(tmp_path, cache):
     folder = pets(tmp_path / "pets")
     config = config_of(folder).copy_and_resolve_references().unlock()

@@ -161,6 +161,7 @@ def test_each_of_several_texts_is_drawn_num_times(run, tmp_path):
     assert not np.allclose(drawn[2:4], alone, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_two_conditions_of_one_kind_are_given_by_name(tmp_path):
     config = tiny.config("gan", steps=1)
     with config.unlocked():

@@ -30,7 +30,10 @@ def workdir(tmp_path_factory):
     return of
 
 
-@pytest.mark.parametrize("family", ["vae", "gan", "latent_diffusion", "autoregressive"])
+@pytest.mark.parametrize(
+    "family",
+    ["vae", "gan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("latent_diffusion", "autoregressive"))],
+)
 def test_a_sample_does_not_depend_on_what_is_drawn_beside_it(family, workdir):
     sampler = restore(workdir(family), batch_size=8)[2]
     every = api.sample(sampler, TEXT, num=20, seed=3)["image"]

@@ -310,6 +310,7 @@ def run(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_a_trained_model_completes_a_photo(run, tmp_path):
     """By the command and from Python; with a prompt, of a size that is no multiple of anything."""
     pixels, hole = noise(301, 187, 3), blob(301, 187)

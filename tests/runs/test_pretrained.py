@@ -82,6 +82,7 @@ def test_a_frozen_encoder_stays_through_training_and_another_does_not(autoencode
         assert not equal(encoder(after.params["classifier"], name), encoder(before.params["classifier"], name))
 
 
+@pytest.mark.slow
 def test_a_readout_over_a_frozen_encoder_is_trained_and_keeps_the_layout(autoencoder, tmp_path):
     """Without it, the mean over the cells of a grid is the same whatever the order of the cells."""
     config = recognition(autoencoder[0], readout=16)
@@ -114,6 +115,7 @@ def test_a_run_goes_on_and_is_sampled_without_the_run_it_started_from(autoencode
     assert step == 3 and sampler(batch)["color"].shape == (8,)
 
 
+@pytest.mark.slow
 def test_an_encoder_may_start_from_one_of_its_name_or_from_a_module_that_is_named(autoencoder, tmp_path):
     first = recognition(autoencoder[0])
     state = train.train(first, tmp_path / "first")
@@ -172,6 +174,7 @@ def words(tmp_path_factory):
     return folder / "run", jax.device_get(state.ema["generator"]["params"]["generator"]), vocabulary
 
 
+@pytest.mark.slow
 def test_a_decoder_starts_from_another_of_another_vocabulary_and_without_conditions(words):
     workdir, other, theirs = words
     data = {"name": "scenes", "names": ("image", "text"), "image_size": 16, "num_train": 16, "text_length": 12}

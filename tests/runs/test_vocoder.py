@@ -31,6 +31,7 @@ def made(vocoder, modality, **fields):
     return lookup.build("representations", {"name": "log_mel", "vocoder": str(vocoder), **fields}, modality=modality)
 
 
+@pytest.mark.slow
 def test_a_spectrogram_becomes_the_vocoders_sound_at_any_length(vocoder):
     _, system, sampler, _ = restore(vocoder)
     modality = system.modalities["audio"]

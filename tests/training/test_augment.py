@@ -91,6 +91,7 @@ def test_an_example_depends_on_its_own_key_alone(augmented):
         np.testing.assert_allclose(alone[name], values[5:6], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_layout_over_devices_changes_nothing(augmented):
     function = augment.Augmentation(EVERYTHING, MODALITIES, INVARIANT)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))

@@ -33,7 +33,9 @@ def stepped(accumulate=1, rematerialise=False):
     return jax.tree.map(np.asarray, (state, metrics))
 
 
-@pytest.mark.parametrize("fields", [{"accumulate": 2}, {"accumulate": 4}, {"rematerialise": True}])
+@pytest.mark.parametrize(
+    "fields", [{"accumulate": 2}, pytest.param({"accumulate": 4}, marks=pytest.mark.slow), {"rematerialise": True}]
+)
 def test_it_is_the_plain_step(fields):
     (state, metrics), (expected_state, expected) = stepped(**fields), stepped()
     assert metrics.keys() == expected.keys()
