@@ -68,6 +68,7 @@ def test_a_config_may_be_named_by_its_file(kind, workdir, monkeypatch):
         api.train(kind("configs/quickstart.py"), workdir)
 
 
+@pytest.mark.slow
 def test_conditions_are_encoded_where_the_family_embeds(workdir, tmp_path, monkeypatch):
     monkeypatch.chdir(tiny.ROOT)
     config = tiny.shrink(loading.load("configs/image_text_retrieval.py:scenes"))

@@ -265,6 +265,7 @@ def test_a_run_keeps_its_data(tmp_path, monkeypatch):
     assert moved == evaluate.read(tmp_path / "run") and "test/reconstruction/psnr" in moved
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_on_its_own_data_alone(tmp_path):
     """Without it the message says how the data is given; the file in the workdir is enough, here and in a command."""
     changes = CHANGES | {"optimizers.generator.schedule": "constant"}

@@ -44,6 +44,7 @@ def test_links_to_sections_lead_to_headings(page):
         )
 
 
+@pytest.mark.slow
 def test_the_session_of_the_api_page_runs(tmp_path, monkeypatch):
     """Its blocks in their order, with small networks and few steps."""
     from mmgen_jax.api import sources  # imported before the function that it imports is replaced

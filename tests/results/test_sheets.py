@@ -45,6 +45,7 @@ def test_a_sheet_shows_what_each_model_draws(run):
             np.testing.assert_array_equal(sheet[top : top + height, left : left + width], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target,columns", [("audio", 1), ("video", sheets.MAX_FRAMES)])
 def test_a_sound_is_shown_as_its_spectrogram_and_a_clip_as_a_contact_sheet(tmp_path, target, columns):
     config = tiny.shrink(loading.load(f"configs/any_to_any.py:scenes,target={target},family=variational"))
@@ -156,6 +157,7 @@ def test_the_first_finished_run_of_each_row(tmp_path):
     assert sheets.first_runs(tmp_path / "sweep.py", tmp_path / "runs") == {"VAE": tmp_path / "runs" / cells[2].name}
 
 
+@pytest.mark.slow
 def test_samples_are_written_beside_the_script(run, tmp_path, monkeypatch):
     monkeypatch.setattr(sheets, "first_runs", lambda *_: {"a": run, "b": run, "c": run})
     whole = np.asarray(PIL.Image.open(sheets.write(tmp_path / "sheet.py", "runs", PROMPTS, num=1)).convert("RGB"))
