@@ -66,7 +66,7 @@ def get_config(arg="grid_s1"):
     }
     config.evaluators = {"errors": {"name": "error_rate"} | ({"outside": "pocketsphinx"} if grid else {})}
     config.train.batch_size = 16 if grid else 32
-    config.train.steps = 4000 if grid else 1000
+    config.train.steps = 8000 if grid else 1000
     config.train.sample_steps = 0
     if not large:
         return config
