@@ -29,7 +29,7 @@ class Watch:
         said = []
         for name, value in metrics.items():
             player, _, last = name.rpartition("/")
-            judges = last == "loss" and f"{player}/logits_real" in metrics
+            judges = last == "loss" and any(key.startswith(f"{player}/logits_real") for key in metrics)
             low, meaning = SATURATED if judges else LOW.get(last, (None, ""))
             if low is None:
                 continue
@@ -40,17 +40,17 @@ class Watch:
         return said
 
     def of_samples(self, step: int, drawn: Mapping[str, np.ndarray], held_out: Mapping[str, np.ndarray]) -> list[str]:
-        """A warning for each target `[B, …]` of numbers whose samples hardly differ from each other, twice in a row.
+        """A warning for each target `[B, …]` whose samples hardly differ from each other, twice in a row.
 
-        The variety is the standard deviation over the examples, averaged over the elements, relative to the variety of
-        the held-out examples.
+        The variety of numbers is the standard deviation over the examples, averaged over the elements; of ids, such as
+        texts, the number of different examples less one. Both are relative to those of the held-out examples.
         """
         said = []
         for name, samples in drawn.items():
-            if name not in held_out or len(samples) < 2 or not np.issubdtype(samples.dtype, np.floating):
+            if name not in held_out or len(samples) < 2:
                 continue
-            expected = float(np.std(held_out[name], axis=0).mean())
-            ratio = float(np.std(samples, axis=0).mean()) / expected if expected else 1.0
+            expected = variety(held_out[name])
+            ratio = variety(samples) / expected if expected else 1.0
             key = f"samples of {name}"
             self._seen[key] = self._seen.get(key, 0) + 1 if ratio < VARIETY else 0
             if self._seen[key] == 2 and key not in self._said:
@@ -61,3 +61,9 @@ class Watch:
                     "training has just begun"
                 )
         return said
+
+
+def variety(examples: np.ndarray) -> float:
+    if np.issubdtype(examples.dtype, np.floating):
+        return float(np.std(examples, axis=0).mean())
+    return float(len(np.unique(examples, axis=0)) - 1)

@@ -50,7 +50,8 @@ def structures():
 # Every cell of any to any is quick enough; a step of the others takes 10 seconds and more.
 CELL = "configs/any_to_any.py:scenes"
 TRAINED = [r if r.startswith(CELL) else pytest.param(r, marks=pytest.mark.slow) for r in structures().values()]
-TRACED = [r for r in references() if not r.startswith(CELL) and not r.endswith(":large")]
+OTHERS = [r for r in references() if not r.startswith(CELL) and not r.endswith(":large")]
+TRACED = [r if r in structures().values() else pytest.param(r, marks=pytest.mark.slow) for r in OTHERS]
 
 
 def few_clips(source, folder):

@@ -66,6 +66,7 @@ def test_another_data_set_or_training_is_another_judge(cached_judge, monkeypatch
         classifier.load(SCENES, "image", "color", image.Training(steps=121, batch_size=64))
 
 
+@pytest.mark.slow
 def test_a_run_on_a_fraction_of_another_seed_is_measured_by_the_same_judge(cached_judge, monkeypatch):
     judge = cached_judge[0]
     monkeypatch.setattr(classifier, "train", None)  # it is in the cache
@@ -85,6 +86,7 @@ def test_a_run_on_a_fraction_of_another_seed_is_measured_by_the_same_judge(cache
     assert entry["shares_training_items"] is None  # seed 7 renders other pictures: none of those compared is shared
 
 
+@pytest.mark.slow
 def test_training_is_deterministic_from_its_seed():
     sources = [lookup.build("data", SCENES | {"split": s, "names": ("image", "color")}) for s in ("train", "test")]
     hashes = [

@@ -156,6 +156,7 @@ def test_too_few_captioned_pictures_are_said():
     assert len(said) == 1
 
 
+@pytest.mark.slow
 def test_a_model_of_own_captions_is_asked_whether_pictures_show_them(captioned, cache, monkeypatch):
     config = loading.load(f"quickstart:npz={captioned}")
     assert config.evaluators.to_dict() == {"adherence": {"name": "retrieval_judge", "ranks": (1, 5, 10)}}

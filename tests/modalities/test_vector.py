@@ -215,9 +215,12 @@ def drawing(files, family):
     return tiny.shrink(config.lock())
 
 
+SLOW = [("variational", (2, 3)), ("adversarial", (2, 3)), ("reconstruction", (6,))]
+
+
 @pytest.mark.parametrize(
     "family, shape",
-    [("variational", (6,)), ("variational", (2, 3)), ("adversarial", (2, 3)), ("reconstruction", (6,))],
+    [("variational", (6,)), *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)],
 )
 def test_a_folder_of_vectors_trains_and_samples(files, tmp_path, family, shape):
     for file in files.glob("*.npy"):

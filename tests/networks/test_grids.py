@@ -116,7 +116,7 @@ def test_shapes_with_conditions_of_every_kind(package, name, rank):
         assert output.shape == expected and output.dtype == jnp.float32, (tokens, aligned)
 
 
-@pytest.mark.parametrize("rank", SHAPES)
+@pytest.mark.parametrize("rank", [2, *(pytest.param(rank, marks=pytest.mark.slow) for rank in (1, 3))])
 @pytest.mark.parametrize("package, name", NETWORKS)
 def test_gradient_reaches_every_parameter_and_every_condition_counts(package, name, rank):
     evaluate, arrays, given = evaluated(package, name, rank)

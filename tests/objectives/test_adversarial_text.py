@@ -97,6 +97,7 @@ def test_texts_are_drawn_from_the_captioner_and_end(generator):
         np.testing.assert_array_equal(row[:drawn], likeliest[:drawn])
 
 
+@pytest.mark.slow
 def test_pretraining_is_the_autoregressive_objective():
     objective, (params, collections) = make(), initial()
     shared = {"generator": objective.generator, "modality": TEXT, "target": "text"}
@@ -150,6 +151,7 @@ def test_each_phase_trains_its_own_player():
     assert not np.allclose(optax.global_norm(first), norms["discriminator"])
 
 
+@pytest.mark.slow
 def test_the_generator_learns_what_the_discriminator_wants():
     """Against one that likes texts of the one word `d`."""
     objective, (params, collections) = make(likelihood_weight=0.0), initial()

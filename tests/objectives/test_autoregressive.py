@@ -183,6 +183,7 @@ SPREAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("player", SPREAD)
 def test_losses_do_not_depend_on_how_the_batch_is_spread(player):
     objective, batch = SPREAD[player]

@@ -55,7 +55,7 @@ def trained(name):
     return training, sampler.load(*averaged(state))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["regression", "adversarial", pytest.param("diffusion", marks=pytest.mark.slow)])
 def test_what_is_known_is_kept_bit_for_bit(name):
     training, sampler = trained(name)
     assert training.system.conditions == ("photo", "mask")

@@ -109,6 +109,7 @@ def test_what_stands_in_masked_examples_does_not_matter(loss_type):
     assert abs(gradients["log_scale"]) > 1e-6 and ("logit_bias" not in gradients or abs(gradients["logit_bias"]) > 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss_type", LOSSES)
 def test_negatives_and_gradients_are_of_the_global_batch_under_pmap(loss_type):
     training, state, batch, _ = started()

@@ -86,6 +86,7 @@ def test_classifiers_learn_from_real_pictures_alone(initial):
     np.testing.assert_allclose([terms["cross_entropy_a"], terms["cross_entropy_b"], total], [a, b, a + b], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_classifiers_learn_first():
     steps = 60
     start = {"lr": 1e-3, "start_step": steps}

@@ -73,7 +73,7 @@ def test_truncation():
 
 
 @pytest.mark.parametrize("fields", [{}, {"top_k": 2}, {"temperature": 0.7, "top_p": 0.8}], ids=str)
-@pytest.mark.parametrize("end", [END, None])
+@pytest.mark.parametrize("end", [END, pytest.param(None, marks=pytest.mark.slow)])
 def test_frequencies_are_the_models_probabilities(end, fields):
     num = 4000
     draw = functools.partial(decoding.draw, step, length=LENGTH, end=end, **fields)

@@ -37,6 +37,7 @@ def test_it_models_the_latents_and_gives_pictures():
     assert loss == expected and set(metrics) == {"error_per_element", "kl_per_element"}
 
 
+@pytest.mark.slow
 def test_the_diffusion_does_not_train_the_autoencoder():
     objective = latent()
     params, collections = initial(objective)
@@ -101,6 +102,7 @@ def test_one_run_trains_the_autoencoder_and_then_the_diffusion_of_its_latents():
     assert "autoencoder" not in states[-1].ema
 
 
+@pytest.mark.slow
 def test_the_unet_takes_latents():
     generator = unet.Generator(channels=(16,), patch_size=1, features=16)
     objective = latent(sampling_steps=2)

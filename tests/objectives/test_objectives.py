@@ -94,7 +94,10 @@ def test_settings_that_do_not_exist_are_refused(family, fields, expected):
 OPTIONS = [("wasserstein", {"gradient_penalty": 10.0}), ("hinge", {"r1": 1.0, "mismatch": 0.5})]
 
 
-@pytest.mark.parametrize("loss_type, fields", [*((loss_type, {}) for loss_type in losses.ADVERSARIAL), *OPTIONS])
+@pytest.mark.parametrize(
+    "loss_type, fields",
+    [*(pytest.param(loss_type, {}, marks=pytest.mark.slow) for loss_type in losses.ADVERSARIAL), *OPTIONS],
+)
 def test_every_adversarial_loss_gives_both_players_a_gradient_of_their_own(loss_type, fields):
     objective = make(adversarial, conditional=True, loss_type=loss_type, **fields)
     batch = {"sound": X, "digit": np.arange(6, dtype=np.int32) % 3}

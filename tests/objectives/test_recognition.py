@@ -83,6 +83,7 @@ def test_loss_is_the_smoothed_cross_entropy_of_the_examples_that_have_the_label(
     assert metrics["accuracy"] == pytest.approx(right[mask].mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_several_encoders_of_one_modality_all_get_gradients():
     training, state, batch = started()
     assert training.system.conditions == ("image",)
@@ -109,6 +110,7 @@ def test_dropout_is_of_training_alone():
     np.testing.assert_array_equal(given, expected)
 
 
+@pytest.mark.slow
 def test_mixup_is_the_loss_of_mixed_pictures_and_mixed_labels():
     training, state, batch = started()
     objective = dataclasses.replace(training.objective, mixup=0.4, label_smoothing=0.1)

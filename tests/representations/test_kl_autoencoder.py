@@ -33,6 +33,7 @@ def test_latents_are_normalised_by_channel_and_decode_to_what_they_came_from():
     np.testing.assert_allclose(representation.decode(params, collections, encoded), np.tanh(decoded), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_with_clip_the_loss_sees_the_linear_output_and_decode_clips_it():
     representation = latents(output="clip", kl_weight=0.0)
     params, collections = initial(representation, X)

@@ -130,6 +130,7 @@ class Patches(nn.Module):
         return Tokens(nn.Dense(4)(values), jnp.broadcast_to(mask[:, None], values.shape[:2]))
 
 
+@pytest.mark.slow
 def test_an_image_through_its_tokens_and_back():
     network = VQVAE(Patches(), grid.Generator((4, 4, 1), width=4, max_width=4), num_codes=K, code_dim=D)
     images = RNG.uniform(-1, 1, (8, 4, 4, 1)).astype(np.float32)

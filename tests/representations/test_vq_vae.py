@@ -26,6 +26,7 @@ def trained():
     return representation, params, collections
 
 
+@pytest.mark.slow
 def test_a_picture_is_a_row_of_codes_and_back():
     representation, params, collections = trained()
     assert representation.players == ("tokenizer",) and representation.space == Discrete(4, 24)

@@ -167,6 +167,7 @@ def test_training_does_not_go_on_with_other_data(copied):
             train.train(config, workdir)
 
 
+@pytest.mark.slow
 def test_data_that_has_moved_is_given_again(copied, tmp_path):
     folder, workdir = copied
     before = evaluate.read(workdir)

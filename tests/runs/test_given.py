@@ -133,6 +133,7 @@ def run(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_a_label_draws_by_the_command(run, tmp_path):
     code, printed, errors = tiny.mmgen(
         "sample", f"--workdir={run}", f"--out={tmp_path / 'out'}", "--given.color=2", "--num=3"

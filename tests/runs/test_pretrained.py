@@ -67,6 +67,7 @@ def test_the_encoder_starts_as_the_other_runs_average_and_nothing_else_changes(a
     assert equal(state.params["classifier"]["head"], fresh.params["classifier"]["head"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_frozen_encoder_stays_through_training_and_another_does_not(autoencoder, tmp_path, frozen):
     workdir, expected = autoencoder

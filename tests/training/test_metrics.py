@@ -112,9 +112,10 @@ def test_summarise_finds_the_first_value_that_is_not_finite():
     assert metric_writer.summarise([]) == ({}, None)
 
 
-def test_a_collapse_is_told_once_and_only_if_it_lasts():
+@pytest.mark.parametrize("real", ["d/logits_real", "d/logits_real_photo"])
+def test_a_collapse_is_told_once_and_only_if_it_lasts(real):
     watch = collapse.Watch()
-    low = {"tokenizer/codebook_perplexity": 1.2, "d/loss": 1e-5, "d/logits_real": 9.0, "g/loss": 1e-5, "g/kl": 3.0}
+    low = {"tokenizer/codebook_perplexity": 1.2, "d/loss": 1e-5, real: 9.0, "g/loss": 1e-5, "g/kl": 3.0}
     assert [watch.warnings(step, low) for step in (1, 2)] == [[], []]
     assert watch.warnings(3, low | {"d/loss": 0.7}) == [
         "WARNING step 3: tokenizer/codebook_perplexity is 1.2, below 2: nearly all vectors get one code; lower the "
@@ -131,6 +132,7 @@ def test_samples_that_hardly_differ_are_told_once():
     held_out = {"image": rng.standard_normal((8, 4, 4, 3)), "text": rng.integers(0, 9, (8, 5))}
     alike = {"image": 0.5 + 0.01 * held_out["image"], "text": np.zeros((8, 5), np.int32)}
     assert not watch.of_samples(10, held_out, held_out) and not watch.of_samples(20, alike, held_out)
-    (line,) = watch.of_samples(30, alike, held_out)
-    assert line.startswith("WARNING step 30: samples of image differ by 0.01 of what held-out examples differ by")
+    pictures, texts = watch.of_samples(30, alike, held_out)
+    assert pictures.startswith("WARNING step 30: samples of image differ by 0.01 of what held-out examples differ by")
+    assert texts.startswith("WARNING step 30: samples of text differ by 0 of what held-out examples differ by")
     assert not watch.of_samples(40, alike, held_out)
