@@ -16,6 +16,7 @@ from mmgen_jax.modalities.grid import save_contact_sheet, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
+MAX_CLIP_PIXELS = 2**36  # of all frames: 22 minutes of full HD at 25 frames a second, minutes of decoding
 MAX_FRAME_PIXELS = 2**25  # 8K; every frame is decoded, and a GIF of few bytes may have a vast canvas
 CLOCK = 1e-3  # seconds; Matroska rounds the times of a frame and of the clip's end, each by up to half a millisecond
 SHOWN_RATE = 8.0  # frames a second of a written sample whose modality has no frame rate
@@ -158,12 +159,15 @@ def _frames(path, modality: str) -> Iterator[tuple[float, float, Any]]:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"  # frame threads report errors late: the message would name a later frame
         rate = float(stream.average_rate or 25)
+        most = min(MAX_FRAMES, MAX_CLIP_PIXELS // max(stream.width * stream.height, 1))
         for index, frame in enumerate(streams.decoded(path, modality, container, stream)):
-            if frame.is_corrupt or index >= MAX_FRAMES:
-                got = "damaged data" if frame.is_corrupt else f"more than {MAX_FRAMES} frames"
+            if frame.is_corrupt:
                 raise DataError(
-                    path, modality, f"frame {index}", "a whole frame", got, "encode it again or leave it out"
+                    path, modality, f"frame {index}", "a whole frame", "damaged data", "encode it again or leave it out"
                 )
+            if index >= most:
+                got = f"more frames of {stream.width} x {stream.height} pixels"
+                raise DataError(path, modality, "frames", f"at most {most}", got, "cut it, or encode it smaller")
             start = index / rate if frame.time is None else frame.time
             yield start, start + (float(frame.duration * frame.time_base) if frame.duration else 1 / rate), frame
 

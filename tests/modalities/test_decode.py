@@ -99,6 +99,15 @@ def test_frames_at_a_rate_follow_the_clock_and_hold_the_last(tmp_path):
     np.testing.assert_allclose(decoded, np.array([0, 2, 4, 6, 8, 9, 9, 9]) * 50 / 255 - 1, atol=0.03)
 
 
+def test_all_frames_together_have_a_bound(tmp_path, monkeypatch):
+    path = media.clip(tmp_path / "a.mp4", np.zeros((10, 32, 32, 3), np.uint8))
+    monkeypatch.setattr(video, "MAX_CLIP_PIXELS", 10 * 32 * 32)
+    assert video.read(path, (4, 8, 8, 1)).shape == (4, 8, 8, 1)
+    monkeypatch.setattr(video, "MAX_CLIP_PIXELS", 10 * 32 * 32 - 1)
+    with pytest.raises(DataError, match="expected at most 9, got more frames of 32 x 32 pixels"):
+        video.read(path, (4, 8, 8, 1))
+
+
 def test_a_gif_is_divided_by_time(tmp_path):
     black, white = (PIL.Image.new("L", (16, 16), shade) for shade in (0, 255))
     black.save(tmp_path / "a.gif", save_all=True, append_images=[white], duration=[900, 100])
