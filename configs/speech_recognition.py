@@ -11,7 +11,8 @@ search (CTC) or beam search (attention) in place of greedy decoding. With
 
 Expected on one CPU core, seed 0: `spoken_digits` names 0.972 [0.943, 0.986] of the 250 official test recordings after
 27 s of training (0.976 with a beam of 8). `grid_s1` has a word error rate of 0.014 [0.006, 0.023] on 111 test
-sentences, greedily and with a beam of 8, after 22 minutes; pocketsphinx has 0.120. The others: not run.
+sentences, greedily and with a beam of 8, after 22 minutes of processor time; pocketsphinx, which was not trained on the
+speaker, has 0.120. The others: not run.
 
 For one accelerator: `large` (grid_s1), `spoken_digits_large` and the same with attention; not measured.
 """

@@ -23,7 +23,7 @@ def tables() -> str:
     folder = pathlib.Path(__file__).parent
     by_hash = {line["config_hash"]: line for line in lines.read(folder / lines.FILE)}
     found = {cell.label: by_hash.get(cell.config_hash) for cell in load(folder / "sweep.py")}
-    run = {label.partition(", ")[2] for label, line in found.items() if line and not label.startswith("text")}
+    run = {label.partition(", ")[2] for label, line in found.items() if line}
     parts = [
         f"{family.capitalize()}\n\n{matrix(found, family) if family in run else 'Not run.'}" for family in FAMILIES
     ]
@@ -60,9 +60,9 @@ def shown(entry) -> str:
 
 
 def real(line) -> float | None:
-    return next(
-        (entry["reference"] for entry in (line or {"metrics": {}})["metrics"].values() if "reference" in entry), None
-    )
+    metrics = line["metrics"] if line else {}
+    shares = (entry for name, entry in metrics.items() if name.endswith(("/exact", "/accuracy")))
+    return next((entry["reference"] for entry in shares if "reference" in entry), None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Commands in forks of this process, and what a finished training is: of them the faults are made.
+"""Runs a command in a fork of this process, and reads what a finished training wrote; the faults use both.
 
 The process that forks has imported all and used no device. XLA does not optimise, so that a program compiles fast.
 """

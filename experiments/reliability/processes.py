@@ -21,8 +21,8 @@ def processes(count: int, folder: pathlib.Path):
     """
     workdir, results = folder / "two", {}
     for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang")[: count or None]:
-        # Not in the first call, for which the others wait longer.
-        running = several.start(workdir, 2, FAULT=fault, SLOW="5", EPOCH="3" if fault == "hang" else "1")
+        epoch = "3" if fault == "hang" else "1"  # for the first call, the others wait longer
+        running = several.start(workdir, 2, FAULT=fault, SLOW="5", EPOCH=epoch)
         waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
         began = time.monotonic()
         try:

@@ -11,9 +11,9 @@ again. *survived*: the run ends with the state, the data position, the lines of 
 of the uninterrupted run, bit for bit. *lost*: something is missing or differs. *hang*: no end within 900 s.
 *traceback*: an end without its one line. *wrong*: a run that ends well, with other numbers. Flipped bits and damaged
 files are those of a checkpoint: *survived* is the state that was saved, or that of the checkpoint before. A hostile
-input survives where it is read, or refused by one line. On 20,000 steps, the median memory of no later tenth of
-the steps is more than 2 % above that of the second tenth, the number of open files does not grow, nothing is compiled
-after the first line, and every line is there.
+input survives where it is read, or refused by one line. Of 20,000 steps: in each later tenth the median
+memory is at most 2 % above that of the second tenth, no more files are open, nothing is compiled after the first line,
+and every line is there.
 """
 OUTCOMES = ("injected", "survived", "lost", "hang", "traceback", "wrong")
 NAMES = {

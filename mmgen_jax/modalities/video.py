@@ -16,7 +16,7 @@ from mmgen_jax.modalities.grid import save_contact_sheet, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
 MAX_FRAMES = 2**16  # of one clip: 43 minutes at 25 frames a second
-MAX_CLIP_PIXELS = 2**36  # of all frames: 22 minutes of full HD at 25 frames a second, minutes of decoding
+MAX_CLIP_PIXELS = 2**36  # of all frames: 22 minutes of full HD at 25 frames a second
 MAX_FRAME_PIXELS = 2**25  # 8K; every frame is decoded, and a GIF of few bytes may have a vast canvas
 CLOCK = 1e-3  # seconds; Matroska rounds the times of a frame and of the clip's end, each by up to half a millisecond
 SHOWN_RATE = 8.0  # frames a second of a written sample whose modality has no frame rate
@@ -167,7 +167,7 @@ def _frames(path, modality: str) -> Iterator[tuple[float, float, Any]]:
                 )
             if index >= most:
                 got = f"more frames of {stream.width} x {stream.height} pixels"
-                raise DataError(path, modality, "frames", f"at most {most}", got, "cut it, or encode it smaller")
+                raise DataError(path, modality, "frames", f"at most {most}", got, "cut it")
             start = index / rate if frame.time is None else frame.time
             yield start, start + (float(frame.duration * frame.time_base) if frame.duration else 1 / rate), frame
 

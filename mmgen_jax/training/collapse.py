@@ -57,8 +57,8 @@ class Watch:
                 self._said.add(key)
                 said.append(
                     f"WARNING step {step}: {key} differ by {ratio:.3g} of what held-out examples differ by, below "
-                    f"{VARIETY:g}: the model draws one kind of {name}; lower the discriminator's rate, or wait if the "
-                    "training has just begun"
+                    f"{VARIETY:g}: the model draws one kind of {name}; wait if the training has just begun, else lower "
+                    "the learning rate (of a GAN, the discriminator's)"
                 )
         return said
 
