@@ -67,6 +67,7 @@ def test_large_is_larger_and_its_state_leaves_room_on_one_accelerator(small, lar
     assert 12 * parameters < size < SMALLEST_ACCELERATOR / 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_of_the_large_size_fits_together(name, request):
     """Traced in its full size: shapes and dtypes of every loss, gradient and update."""
