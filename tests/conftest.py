@@ -7,11 +7,11 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import jaxlib.version  # reads none of these variables
 
 # Compiling takes longer than running here. Without optimisation it takes a third of the time, and with the older
-# emitters of fused loops two thirds of the rest; a program in one piece saves a tenth more. XLA stops at a flag that it
-# does not know, so flags of one release of jaxlib are set for this release alone.
+# emitters of fused loops two thirds of the rest. XLA stops at a flag that it does not know, so a flag of one release of
+# jaxlib is set for this release alone.
 FLAGS = " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 if jaxlib.version.__version_info__[:2] == (0, 10):
-    FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    FLAGS += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parent.parent / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
