@@ -54,9 +54,8 @@ def test_an_old_run_goes_on_as_it_would_have_then(name, resumed):
         for metric, value in old.items():
             # Rounding depends on the order of sums, so on the processor (1.01e-4 was seen in the norm of a gradient).
             # Evaluators read 8 bits of what is drawn.
-            np.testing.assert_allclose(
-                line[metric], value, rtol=1e-5 if metric.endswith("loss") else 1e-3, err_msg=metric
-            )
+            rtol = 1e-5 if metric.endswith("loss") else 1e-3 if metric.endswith("grad_norm") else 1e-4
+            np.testing.assert_allclose(line[metric], value, rtol=rtol, err_msg=metric)
 
 
 @pytest.mark.parametrize("name", NAMES)

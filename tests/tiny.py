@@ -34,8 +34,7 @@ MAX_VALUE = {
     **dict.fromkeys(
         ("features", "width", "max_width", "hidden", "hidden_features", "channels", "latent_dim", "private_dim"), 16
     ),
-    **dict.fromkeys(("num_queries", "num_bottlenecks"), 2),
-    **dict.fromkeys(("num_layers", "space_layers", "time_layers", "num_blocks"), 1),
+    **dict.fromkeys(("num_layers", "space_layers", "time_layers", "num_blocks", "num_queries", "num_bottlenecks"), 2),
     **{"num_train": 64, "num_test": 16, "num_compositional": 16, "num_frames": 4, "audio_seconds": 0.25},
     "segment": 1024,
 }

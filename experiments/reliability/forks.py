@@ -26,8 +26,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-import jax  # noqa: E402, F401  (the variables above are read when jax is imported)
-from systems import config  # noqa: E402
+from systems import config  # noqa: E402  (imports jax, which reads the variables above)
 
 from mmgen_jax import cli, train  # noqa: E402
 from mmgen_jax.errors import MmgenError  # noqa: E402

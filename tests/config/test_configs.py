@@ -12,6 +12,7 @@ from mmgen_jax.config import loading
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import create_state
+from mmgen_jax.train_step import train_step
 from mmgen_jax.training import parallel
 from mmgen_jax.training.state import averaged
 
@@ -22,11 +23,8 @@ LARGE = ("configs/dcgan.py:large", "configs/text_to_image_vae.py:large")
 
 
 def networks(config):
-    """The names of the objective, its targets and its networks: configs that agree in them have steps of one structure.
-
-    Encoders and fusions are left out: `tests/networks` has the gradients of each.
-    """
-    parts = ("objective", "representation", "generator", "discriminator")
+    """The names of all components and of the target: configs that agree in them compile programs of one structure."""
+    parts = ("objective", "representation", "target_encoder", "generator", "discriminator", "encoders", "fusion")
 
     def names(fields):
         return {
@@ -47,12 +45,16 @@ def structures():
     return found
 
 
-# Every cell of any to any is quick enough; a step of the others takes 10 seconds and more.
-CELL = "configs/any_to_any.py:scenes"
-TRAINED = [r if r.startswith(CELL) else pytest.param(r, marks=pytest.mark.slow) for r in structures().values()]
-CELLS = [r for r in structures().values() if r.startswith(CELL)]
+def quick_first(chosen, quick):
+    """All of `chosen`, those that are not `quick` marked as slow."""
+    return [r if r in quick else pytest.param(r, marks=pytest.mark.slow) for r in chosen]
+
+
+# A step of a cell of any to any is quick; of the others it takes 10 seconds and more. One of each file is traced too.
+STRUCTURES = list(structures().values())
+CELLS = [r for r in STRUCTURES if r.startswith("configs/any_to_any.py:scenes") and "conditions" not in r]
 OTHERS = [r for r in references() if r not in CELLS and not r.endswith(":large")]
-TRACED = [r if r in structures().values() else pytest.param(r, marks=pytest.mark.slow) for r in OTHERS]
+FIRST = {r.partition(":")[0]: r for r in reversed(OTHERS)}.values()
 
 
 def few_clips(source, folder):
@@ -81,25 +83,25 @@ def shrunk(request, monkeypatch, tmp_path):
     return of
 
 
-@pytest.mark.parametrize("reference", TRACED)
+@pytest.mark.parametrize("reference", quick_first(OTHERS, FIRST))
 def test_a_step_and_a_sample_fit_together(reference, shrunk):
-    """Traced, not compiled."""
+    """Traced, not compiled: every loss, gradient and update, and the sample."""
     training = shrunk(reference)
     objective, system = training.objective, training.system
     batch = training.source.read(np.arange(8), np.zeros(8, np.int64))
     state = jax.eval_shape(functools.partial(create_state, training.config, system))
-    averages = averaged(state)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    for player in objective.players:
-        loss, _ = jax.eval_shape(functools.partial(objective.loss, player), *averages, batch, key, state.step)
-        assert (loss.shape, loss.dtype) == ((), np.float32)
+    step = functools.partial(train_step, objective=objective, optimizers=system.optimizers, seed=0)
+    step = functools.partial(step, players=objective.players, augment=system.augment)
+    after, metrics = jax.eval_shape(step, state, batch)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert {f"{player}/grad_norm" for player in objective.players} <= set(metrics)
     if "sample" in objective.abilities:
-        for name, drawn in jax.eval_shape(objective.sample, *averages, batch, key).items():
+        for name, drawn in jax.eval_shape(objective.sample, *averaged(state), batch, jax.random.key(0)).items():
             modality = system.modalities[name]
             assert drawn.shape == (8, *modality.shape) and drawn.dtype == modality.dtype
 
 
-@pytest.mark.parametrize("reference", TRAINED)
+@pytest.mark.parametrize("reference", quick_first(STRUCTURES, CELLS))
 def test_one_step(reference, shrunk):
     training = shrunk(reference)
     state, metrics = training.run(1)

@@ -51,8 +51,7 @@ def test_real_clips_are_nearer_than_every_control(measured):
     controls = distance["controls"]
     assert set(controls) == {"real", "blur", "noise", "mean", "repeated", "frozen", "shuffled"}
     assert all(controls["real"] < controls[name] for name in ("frozen", "shuffled", "noise"))
-    # `reference` is of half as many clips, which makes a distance larger; the control `real` is of as many as drawn.
-    assert worse["value"] > 1.1 * controls["real"]
+    assert worse["value"] > max(1.5 * controls["real"], distance["reference"])
     assert worse["interval"][0] <= worse["value"] <= worse["interval"][1]
     assert entries["kernel_distance"]["value"] < frozen["kernel_distance"]["value"]
     json.dumps(entries, allow_nan=False)

@@ -128,13 +128,13 @@ def test_the_terms_of_the_discriminator_add_up():
 
     plain, metrics = value()
     # `atol`: the difference of two logits of about 0.1 is 40 times smaller than each.
-    np.testing.assert_allclose(plain, metrics["logits_fake"] - metrics["logits_real"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(plain, metrics["logits_fake"] - metrics["logits_real"], rtol=1e-5, atol=1e-7)
     for name, weight in (("gradient_penalty", 10.0), ("r1", 3.0)):
         total, metrics = value(**{name: weight})
-        np.testing.assert_allclose(total, plain + weight * metrics[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(total, plain + weight * metrics[name], rtol=1e-5, atol=1e-7)
     total, metrics = value(mismatch=0.25)
     wrong = metrics["logits_wrong"] - metrics["logits_real"]
-    np.testing.assert_allclose(total, 0.75 * plain + 0.25 * wrong, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(total, 0.75 * plain + 0.25 * wrong, rtol=1e-4)
 
 
 def test_the_wrong_pairs_are_another_examples_conditions():
