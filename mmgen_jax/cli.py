@@ -8,7 +8,7 @@ import sys
 from absl import app, flags
 
 from mmgen_jax import __version__
-from mmgen_jax.commands import help
+from mmgen_jax.commands import help, process
 from mmgen_jax.commands.help import COMMANDS, OPERANDS
 from mmgen_jax.errors import MmgenError, printable
 from mmgen_jax.lookup import nearest
@@ -83,7 +83,8 @@ def run() -> None:
         return
     sys.path.append(os.getcwd())  # a component may be in a package of the user's own
     FLAGS.verbosity = -1  # show warnings, but no progress messages of the libraries
-    app.run(lambda argv: _main(argv, changes, given), argv=arguments, flags_parser=_parse)
+    with process.leaving_what_hangs():
+        app.run(lambda argv: _main(argv, changes, given), argv=arguments, flags_parser=_parse)
 
 
 def _help(command: str = "") -> str:
@@ -169,10 +170,10 @@ def _need(*names: str) -> None:
             _fail(f"this command needs --{name.replace('_', '-')}")
 
 
-def _config(changes):
+def _config(changes, say=print):
     from mmgen_jax.config import loading, override
 
-    return override.override(loading.load(FLAGS.config), changes, say=print)
+    return override.override(loading.load(FLAGS.config), changes, say=say)
 
 
 def _train(changes) -> None:
@@ -182,7 +183,8 @@ def _train(changes) -> None:
     from mmgen_jax.training import hosts
 
     hosts.connect(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-    train.train(config := _config(changes), FLAGS.workdir, FLAGS.profile)
+    config = _config(changes, print if hosts.is_first() else lambda line: None)
+    train.train(config, FLAGS.workdir, FLAGS.profile)
     if not hosts.is_first():
         return
     workdir = remote.opened(FLAGS.workdir)

@@ -215,9 +215,16 @@ def _finished(workdir: pathlib.Path, config) -> bool:
     from mmgen_jax import evaluate
 
     measured, saved = workdir / evaluate.FILE, workdir / "config.json"
-    if not (measured.is_file() and saved.is_file() and saved.read_text() == loading.to_json(config)):
+    if not (measured.is_file() and saved.is_file() and saved.read_bytes() == loading.to_json(config).encode()):
         return False
-    return json.loads(measured.read_text())["checkpoint_step"] == config.train.steps
+    return _read(measured).get("checkpoint_step") == config.train.steps
+
+
+def _read(file: pathlib.Path) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise SweepError(f"{file}: expected JSON, got a damaged file; remove it") from error
 
 
 def _measure(cell: Cell) -> dict[str, Any]:
@@ -256,7 +263,7 @@ def _origins(workdir: pathlib.Path, now: dict[str, str]) -> dict[str, str]:
     record = workdir.with_name(workdir.name + ".json")
     checkpoints = workdir / "checkpoints"
     resumed = checkpoints.is_dir() and any(folder.name.isdigit() for folder in checkpoints.iterdir())
-    before = json.loads(record.read_text()) if resumed and record.is_file() else []
+    before = _read(record) if resumed and record.is_file() else []
     starts = [start for start in before if start != now] + [now]
     workdir.parent.mkdir(parents=True, exist_ok=True)
     disk.replace(record, json.dumps(starts) + "\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -108,6 +107,8 @@ def train(config, workdir, profile: int = 0) -> TrainState:
         writer = stack.enter_context(metric_writer.MetricWriter(workdir, start, hosts.is_first()))
         progress = stack.enter_context(Progress(every.steps, start, hosts.output()))
         progress.write(compiled.summary(config, state, layout, start))
+        if line := writer.gap(every.log_steps):
+            progress.write(line)
         for line in check_data.notes(source, "layout_found"):
             progress.write(f"data: {line}")
         for line in check_data.notes(source, "warnings"):
@@ -184,8 +185,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
                         save()
                 else:
                     progress.update(step)
-                if hosts.stop_now():
-                    raise SystemExit(128 + signal.SIGTERM)
+                stopping.check_together()
 
             if is_due(every.sample_steps) and not (step == start and sampled):
                 window.check(step, state, checkpoints.newest)
@@ -241,4 +241,4 @@ def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.Ex
         steps=steps,
         check=functools.partial(check_batch, modalities=source.modalities),
     )
-    return stack.enter_context(contextlib.closing(pipeline.prefetch_to_device(batches, put)))
+    return stack.enter_context(contextlib.closing(pipeline.prefetch_to_device(batches, put, waiting=stopping.check)))

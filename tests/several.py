@@ -8,12 +8,17 @@ import socket
 import subprocess
 import sys
 
-# In process 1, from epoch `EPOCH` on, the environment says what goes wrong.
+# In process 1, from epoch `EPOCH` on, the environment says what goes wrong. `IN_EVALUATION` is a signal that process 1
+# gets in its first evaluation; with `JUDGE`, an evaluation begins with a judge, trained where the cache lacks it.
 CONFIG = f"""
 import os, signal, sys, time
 sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
 from tiny import config
+import numpy as np
 from mmgen_jax.data import scenes
+from mmgen_jax.evaluators import reconstruction
+from mmgen_jax.evaluators.judges import retriever
+from mmgen_jax.evaluators import reconstruction
 
 ARGUMENTS = ("",)
 read = scenes.Source.read
@@ -32,8 +37,34 @@ def failing(self, indices, epochs):
         time.sleep(float(os.environ.get("SLOW", "0")))
     return read(self, indices, epochs)
 
+def signalled(self, sampler, batches, call=reconstruction.Evaluator.__call__):
+    batches = list(batches)
+    if os.environ.get("JAX_PROCESS_ID") == "1":
+        os.kill(os.getpid(), getattr(signal, os.environ["IN_EVALUATION"]))
+    for _ in range(100):  # the processes agree within a few batches
+        entries = call(self, sampler.rewind(), batches)
+        time.sleep(0.1)
+    return entries
+
+def judged(self, sampler, batches, call=reconstruction.Evaluator.__call__):
+    batches = list(batches)
+    if os.environ.get("JUDGE"):
+        data = {{"name": "scenes", "num_train": 64, "num_test": 16, "image_size": 16}}
+        judge = retriever.load(data, "image", "text", retriever.Training(steps=2, batch_size=8))
+        zeros = [np.zeros((4, *judge.system.modalities[n].shape), t) for n, t in (("image", "f4"), ("text", "i4"))]
+        print("embeddings", judge.embed(*zeros)[0].shape)
+    number = os.environ.pop("IN_EVALUATION", "")
+    if number and os.environ.get("JAX_PROCESS_ID") == "1":
+        os.kill(os.getpid(), getattr(signal, number))
+    for _ in range(100 if number else 1):  # the processes agree within a few batches
+        entries = call(self, sampler.rewind(), batches)
+        time.sleep(0.1 if number else 0)
+    return entries
+
 def get_config(arg=""):
-    scenes.Source.read = failing
+    scenes.Source.read, reconstruction.Evaluator.__call__ = failing, judged
+    if "IN_EVALUATION" in os.environ:
+        reconstruction.Evaluator.__call__ = signalled
     made = config("autoencoder", steps=30, steps_per_call=5, log_steps=5, checkpoint_steps=5)
     with made.unlocked():
         made.parallel.fsdp = made.parallel.num_devices = 4
@@ -44,7 +75,11 @@ def get_config(arg=""):
 
 
 def start(workdir: pathlib.Path, processes: int = 2, *changes: str, **environment: str) -> list[subprocess.Popen]:
-    """`mmgen train` in `processes` processes with four devices together."""
+    """`mmgen train` in `processes` processes with four devices together.
+
+    Args:
+      environment: further variables. With `SLURM_JOB_ID`, the processes find each other as tasks of SLURM.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -55,12 +90,16 @@ def start(workdir: pathlib.Path, processes: int = 2, *changes: str, **environmen
     for number in range(processes):
         several = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(processes)}
         several |= {"JAX_PROCESS_ID": str(number)}
+        if "SLURM_JOB_ID" in environment:
+            several = {"SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": str(processes), "SLURM_LOCALID": str(number)}
+            several |= {"SLURM_PROCID": str(number)}
         own = {
             "XLA_FLAGS": " ".join([*flags, f"--xla_force_host_platform_device_count={4 // processes}"]),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
         command = [sys.executable, "-m", "mmgen_jax", "train", f"--config={file}", f"--workdir={workdir}", *changes]
+        command += ["--coordinator=auto"] if "SLURM_JOB_ID" in environment else []
         running.append(
             subprocess.Popen(
                 command,

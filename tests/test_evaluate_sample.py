@@ -202,6 +202,16 @@ def test_evaluation_file(run):
     assert logged[0]["test/pixels/psnr"] == metrics["test/pixels/psnr"]["value"]
 
 
+def test_what_was_measured_is_printed_although_it_cannot_be_written(run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", str(run[0] / evaluate.FILE))
+
+    monkeypatch.setattr(evaluate, "write", full)
+    code, printed, errors = tiny.mmgen("evaluate", f"--workdir={run[0]}", "--split=test")
+    assert code == 1 and "test/pixels/psnr" in printed
+    assert errors.splitlines()[-1] == f"mmgen: {run[0] / evaluate.FILE}: No space left on device"
+
+
 def test_evaluating_again_gives_the_same_numbers(run):
     workdir, _ = run
     before = evaluate.read(workdir)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import collections
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -28,7 +27,7 @@ import tempfile
 import time
 
 import forks  # sets the variables that jax reads when it is imported
-import jax
+from damage import damage, flips
 from forks import Fork, Run, content, mmgen, newest_line, whole
 from long import long
 from processes import processes
@@ -112,8 +111,35 @@ def full(count: int, folder: pathlib.Path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+SWEPT = """
+import pathlib
+HERE = pathlib.Path(__file__).parent
+CONFIG = "from systems import config\\n\\ndef get_config(arg=''):\\n    return config('variational', 12)\\n"
+
+def cells():
+    (HERE / "small.py").write_text(CONFIG)
+    return [{"label": "small", "config": str(HERE / "small.py"), "seeds": (0, 1, 2)}]
+"""
+
+
 def double(count: int, folder: pathlib.Path):
-    """Two trainings in one workdir: the second is refused, the first is not disturbed."""
+    """Two trainings in one workdir: the second is refused, the first is not disturbed.
+
+    Then half as many times two sweeps over the same cells: each cell is run once, and has one line.
+    """
+    for number in range(count // 2):
+        (there := folder / f"sweep{number}").mkdir()
+        (there / "sweep.py").write_text(SWEPT)
+        command = ["sweep", f"--sweep={there / 'sweep.py'}", f"--workdir={there / 'runs'}"]
+        first = Fork(lambda command=command: mmgen(command), folder / "first.txt")
+        time.sleep(random.uniform(0, 3))
+        second = Fork(lambda command=command: mmgen(command), folder / "second.txt")
+        codes = first.wait(), second.wait()
+        made = [json.loads(line)["seed"] for line in (there / "results.jsonl").read_text().splitlines()]
+        ok = codes == (0, 0) and sorted(made) == [0, 1, 2]
+        if not ok:
+            print(made, first.printed[-800:], second.printed[-800:])
+        yield f"two sweeps, exit codes {codes}", "hang" if None in codes else "survived" if ok else "wrong"
     expected = whole("variational", folder)
     for number in range(count):
         (workdir := folder / str(number)).mkdir()
@@ -140,69 +166,10 @@ def hostile(count: int, folder: pathlib.Path):
         shutil.rmtree(here)
 
 
-def flips(count: int, folder: pathlib.Path):
-    """One flipped bit in a random file of the newest checkpoint: the same state, or that of the checkpoint before."""
-    yield from _damaged(count, folder, {"flip": _flip})
-
-
-def damage(count: int, folder: pathlib.Path):
-    """Files of the newest checkpoint cut off, emptied, removed, exchanged, or filled with noise."""
-    yield from _damaged(count, folder, HARMS)
-
-
-def _flip(file: pathlib.Path) -> None:
-    data = bytearray(file.read_bytes())
-    if data:
-        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
-        file.write_bytes(data)
-
-
-HARMS = {
-    "cut": lambda file: file.write_bytes(file.read_bytes()[: random.randrange(max(file.stat().st_size, 1))]),
-    "empty": lambda file: file.write_bytes(b""),
-    "remove": lambda file: file.unlink(),
-    "noise": lambda file: file.write_bytes(os.urandom(file.stat().st_size)),
-    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),
-    "longer": lambda file: file.write_bytes(file.read_bytes() + b"0" * 100),
-}
-
-
-def _damaged(count: int, folder: pathlib.Path, harms):
-    import jax.numpy as jnp
-    import numpy as np
-
-    from mmgen_jax.training.checkpoint import Checkpointer
-
-    def state(step):
-        return {"w": jnp.arange(3000, dtype=jnp.float32) * step, "b": jnp.full(7, step, jnp.bfloat16)}
-
-    with Checkpointer(folder / "saved") as checkpoints:
-        for step in (10, 20):
-            checkpoints.save(step, state(step), {"next_index": step})
-    abstract = jax.eval_shape(lambda: state(1))
-    for number in range(count):
-        copy = shutil.copytree(folder / "saved", folder / "copy", dirs_exist_ok=False)
-        name = list(harms)[number % len(harms)]
-        file = random.choice([path for path in (copy / "20").rglob("*") if path.is_file()])
-        harms[name](file)
-        try:
-            with Checkpointer(copy) as checkpoints:
-                found = checkpoints.restore_newest(abstract)
-            assert found is not None
-            step, tree, data_state = found
-            same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), tree, state(step))
-            right = all(jax.tree.leaves(same)) and data_state == {"next_index": step}
-            yield f"{name} {file.name}", "survived" if right else "wrong"
-        except Exception as error:
-            print(f"{name} {file.name}: {type(error).__name__}: {error}")
-            yield f"{name} {file.name}", "lost"
-        shutil.rmtree(copy)
-
-
 KINDS = {"flips": flips, "damage": damage, "kill": kill, "signal": signals, "double": double, "full": full}
 KINDS |= {"hostile": hostile, "long": long, "processes": processes}
-DEFAULTS = {"flips": 100, "damage": 28, "kill": 60, "signal": 20, "double": 4, "full": 10}
-DEFAULTS |= {"hostile": 0, "long": 20_000, "processes": 0}  # 0: all; of long: steps
+DEFAULTS = {"flips": 100, "damage": 0, "kill": 60, "signal": 20, "double": 4, "full": 10}
+DEFAULTS |= {"hostile": 0, "long": 20_000, "processes": 0}  # 0, of damage too: all; of long: steps
 
 
 def main() -> None:

@@ -86,11 +86,11 @@ class Fork:
 class Run(Fork):
     """A training."""
 
-    def __init__(self, family: str, workdir: pathlib.Path, output: pathlib.Path | None = None):
+    def __init__(self, family: str, workdir: pathlib.Path, output: pathlib.Path | None = None, steps: int = STEPS):
         self.workdir = workdir
         output = output or workdir.with_name(workdir.name + ".txt")
         fields = {"checkpoint_steps": 3, "sample_steps": 6}
-        super().__init__(lambda: train.train(config(family, STEPS, **fields), workdir), output)
+        super().__init__(lambda: train.train(config(family, steps, **fields), workdir), output)
 
     def reach(self, step: int) -> bool:
         """Waits until a line of metrics has this step; False where the run ends before."""
@@ -118,6 +118,11 @@ def answered(action: Callable[[], object]) -> int:
 
         traceback.print_exc()
         return 2
+
+
+def one_line(printed: str) -> bool:
+    """Whether a command ended by its line for an error."""
+    return "Traceback" not in printed and printed.rstrip().splitlines()[-1].startswith("mmgen: ")
 
 
 def newest_line(workdir: pathlib.Path) -> int:

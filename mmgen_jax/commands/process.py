@@ -1,16 +1,19 @@
 """What a command sets for its process before JAX is loaded: huge pages, a cache of programs, XLA's convolutions.
 
+Also the end of the process.
+
 Imports nothing but the standard library, because the process may start a second time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pathlib
 import platform
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 
 COMPUTING = ("train", "evaluate", "sample", "retrieve", "sweep")
 HUGE_PAGES = "glibc.malloc.hugetlb"
@@ -83,3 +86,17 @@ def _processor() -> str:
         return platform.platform() + platform.processor()
     kept = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
     return platform.machine() + "".join(sorted(set(kept)))
+
+
+@contextlib.contextmanager
+def leaving_what_hangs() -> Iterator[None]:
+    """Ends the process at once where its exit would wait for a data source that does not answer."""
+    try:
+        yield
+    except SystemExit as end:
+        pipeline = sys.modules.get("mmgen_jax.data.pipeline")  # loaded by the commands that read data
+        if pipeline is not None and pipeline.is_hanging():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        raise

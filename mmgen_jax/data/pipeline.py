@@ -21,6 +21,10 @@ import numpy as np
 
 from mmgen_jax.errors import BatchError, InputError
 
+CLOSE_SECONDS = 5  # how long the end of a run waits for the batch that is being read
+
+_hanging: list[futures.Future] = []  # batches whose reading had not ended when their iterator was closed
+
 
 def batches(
     source: Any,
@@ -197,18 +201,21 @@ class prefetch_to_device:
 
     The state counts the batches that `next` has returned. `grain.experimental.device_put` is not used: it runs in a
     daemon thread, which may be inside JAX when the interpreter shuts down. Here each batch is a task of an executor,
-    and Python waits for the executor at exit.
+    and Python waits for the executor at exit; see `is_hanging`.
 
     Args:
       iterator: of host batches, with `get_state`, `set_state` and `close`.
       put: host batch to device batch, e.g. `lambda batch: jax.device_put(batch, sharding)`.
       size: number of batches put ahead, at least 1; each takes device memory.
+      waiting: called a few times a second while `next` waits for a batch; its exception ends the wait.
     """
 
-    def __init__(self, iterator: Any, put: Callable[[Any], Any], size: int = 2):
+    def __init__(
+        self, iterator: Any, put: Callable[[Any], Any], size: int = 2, waiting: Callable[[], None] = lambda: None
+    ):
         if size < 1:
             raise InputError(f"prefetch_to_device: size: expected at least 1, got {size}")
-        self._iterator, self._put, self._size = iterator, put, size
+        self._iterator, self._put, self._size, self._waiting = iterator, put, size, waiting
         self._state = iterator.get_state()
         self._waited = 0.0
         self._pending: collections.deque[futures.Future] = collections.deque()
@@ -237,8 +244,12 @@ class prefetch_to_device:
     def peek(self) -> Any:
         """The batch that `next` will return."""
         self._fill()
+        first = self._pending[0]
+        while not first.done():
+            futures.wait([first], timeout=0.2)
+            self._waiting()
         try:
-            return self._pending[0].result()[0]
+            return first.result()[0]
         except Exception:  # StopIteration included
             self.set_state(self._state)
             raise
@@ -247,11 +258,13 @@ class prefetch_to_device:
         while len(self._pending) < self._size:
             self._pending.append(self._executor.submit(self._produce))
 
-    def _drain(self) -> None:
+    def _drain(self, timeout: float | None = None) -> set[futures.Future]:
+        """Forgets the batches read ahead; returns those whose reading has not ended after `timeout` seconds."""
         for future in self._pending:
             future.cancel()
-        futures.wait(self._pending)
+        unread = futures.wait(self._pending, timeout).not_done
         self._pending.clear()
+        return unread
 
     def get_state(self) -> dict[str, Any]:
         return dict(self._state)
@@ -262,7 +275,14 @@ class prefetch_to_device:
         self._state = self._iterator.get_state()
 
     def close(self) -> None:
-        """Ends the thread, once its current batch is put, and closes `iterator`."""
-        self._drain()
-        self._executor.shutdown()
-        self._iterator.close()
+        """Ends the thread, once its current batch is put, and closes `iterator`; a source that hangs is left alone."""
+        unread = self._drain(CLOSE_SECONDS)
+        _hanging.extend(unread)
+        self._executor.shutdown(wait=not unread)
+        if not unread:
+            self._iterator.close()
+
+
+def is_hanging() -> bool:
+    """Whether a thread still reads a batch for an iterator that is closed; the interpreter's exit would wait for it."""
+    return any(not future.done() for future in _hanging)

@@ -127,6 +127,7 @@ class Objective(Inference):
         whole = {name: jnp.sum((rows.shares * values)[: rows.num_whole], axis=0) for name, values in nll.items()}
         metrics = {f"nll_{name}": jnp.mean(example_weights(batch, name) * values) for name, values in whole.items()}
         metrics |= {"kl": jnp.mean(weights * kl), "elbo": -jnp.mean(weights * (sum(whole.values()) + kl))}
+        metrics["active_dimensions"] = losses.active_dimensions(mixture.kl_of_dimensions(), weights)
         unimodal = jnp.zeros_like(kl)
         if self.unimodal_kl or self.total_correlation:
             for i in range(len(self.targets)):

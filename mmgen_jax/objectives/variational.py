@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from mmgen_jax.config.ranges import NotNegative, Positive, Size, Steps
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.layers import mapped, randomness
-from mmgen_jax.objectives.parts import importance, likelihoods
+from mmgen_jax.objectives.parts import importance, likelihoods, losses
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.latent_network import Network
@@ -151,8 +151,11 @@ class Objective(Family):
             rate = jnp.mean(weights * jnp.sum(kl, axis=-1))
         warmup = jnp.minimum(1.0, (step + 1.0) / self.warmup_steps) if self.warmup_steps else 1.0
         loss = jnp.mean(weights * distortion) + self.beta * warmup * rate
-        kl, distortion = jnp.mean(weights * jnp.sum(kl, axis=-1)), jnp.mean(weights * distortion)
-        return loss, (collections, {"distortion": distortion, "kl": kl, "elbo": -(distortion + kl)})
+        rate, distortion = jnp.mean(weights * jnp.sum(kl, axis=-1)), jnp.mean(weights * distortion)
+        metrics = {"distortion": distortion, "kl": rate, "elbo": -(distortion + rate)}
+        if self.prior != "mixture":  # whose KL has no part for each dimension
+            metrics["active_dimensions"] = losses.active_dimensions(kl, weights)
+        return loss, (collections, metrics)
 
     def _weighted_loss(self, params, collections, batch, target, rng, rngs):
         """Minus the mean of the importance-weighted bounds; the metric `elbo` is the mean of the log-weights."""

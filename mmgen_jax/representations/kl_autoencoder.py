@@ -120,6 +120,8 @@ class Representation(Learned):
         )
         output = self.in_range(output)
         error = jnp.mean(weights * (losses.per_example((output - grid) ** 2) / grid[0].size))
-        kl = jnp.mean(weights * losses.per_example(losses.kl_standard_normal(mean, log_var)) / mean[0].size)
+        of_each = losses.kl_standard_normal(mean, log_var)
+        kl = jnp.mean(weights * losses.per_example(of_each) / mean[0].size)
         metrics = {"error_per_element": error, "kl_per_element": kl}
+        metrics["active_dimensions"] = losses.active_dimensions(of_each, weights)
         return error + self.kl_weight * kl, (collections, metrics)

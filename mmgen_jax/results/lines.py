@@ -30,7 +30,8 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
       ResultsError: a line that is no JSON object.
     """
     lines = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n") if path.exists() else [], 1):
+    content = path.read_text(encoding="utf-8", errors="backslashreplace") if path.exists() else ""
+    for number, text in enumerate(content.split("\n"), 1):
         try:
             if text.strip():
                 lines.append(dict(json.loads(text)))

@@ -30,7 +30,7 @@ class Sampler:
     def __init__(self, system: System, layout: parallel.Parallel, batch_size: int, seed: int = 0):
         self.system, self.layout, self.seed = system, layout.global_view(), seed
         self.batch_size = -(-batch_size // layout.num_devices) * layout.num_devices
-        self._compiled = {}
+        self._compiled, self._called = {}, set()
 
     def load(self, params, collections) -> Sampler:
         self._variables = params, collections
@@ -127,7 +127,7 @@ class Sampler:
         if key not in self._compiled:
             function = functools.partial(getattr(self.system.objective, method), **static)
             # Of several processes, each gets all rows: the evaluators measure every example once in each.
-            shardings = self.layout.replicated if hosts.several() else None
+            shardings = self.layout.replicated if self.layout.spans_processes else None
             self._compiled[key] = jax.jit(functools.partial(_numbered, function), out_shardings=shardings)
         known = {k: np.asarray(v) for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self._names}
         total = len(next(iter(known.values())))
@@ -136,12 +136,16 @@ class Sampler:
             self._count += total
         known[NUMBERS] = numbers.astype(np.int32)
         rng = jax.random.fold_in(jax.random.key(self.seed), 0)
-        if hosts.several():
+        if self.layout.spans_processes:
             rng = jax.random.wrap_key_data(self.layout.everywhere(np.asarray(jax.random.key_data(rng))))
         pieces = []
         for start in range(0, total, self.batch_size):
-            stopping.check()
-            hosts.meet()
+            if self.layout.spans_processes:
+                hosts.meet(long=key not in self._called)
+                stopping.check_together()
+            else:
+                stopping.check()
+            self._called.add(key)
             rows = {k: _padded(v[start : start + self.batch_size], self.batch_size) for k, v in known.items()}
             drawn = rng if latent is None else _padded(latent[start : start + self.batch_size], self.batch_size)
             pieces.append(

@@ -12,6 +12,7 @@ LOW = {
     "codebook_perplexity": (2.0, "nearly all vectors get one code; lower the learning rate or the commitment"),
     "kl": (1e-2, "in nats an example: the codes hold nothing of the target; lower the weight of the KL"),
     "kl_per_element": (1e-5, "in nats: the codes hold nothing of the target; lower the weight of the KL"),
+    "active_dimensions": (0.1, "the share of the latent's dimensions in use; lower the weight of the KL"),
 }
 VARIETY = 0.05  # of the held-out examples': samples that differ less are of one kind
 SATURATED = (1e-4, "it tells real from fake without an error, and its gradient vanishes; weaken or regularise it")

@@ -47,7 +47,7 @@ class Compiled:
 
     def __call__(self, state: Any, batch: Any, players: tuple[str, ...]) -> Any:
         executable = self.compile(state, batch, players)
-        hosts.meet(compiled=players not in self._called)
+        hosts.meet(long=players not in self._called)
         self._called.add(players)
         with jax.transfer_guard("disallow"):
             return executable(state, batch)

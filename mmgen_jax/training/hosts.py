@@ -4,7 +4,7 @@ Every process runs the same calls in the same order, on its own devices and its 
 checks and writes the workdir and prints. An error in one process ends that process at once, without waiting for the
 others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a sign of life. A
 process that stands still although its signs of life go on, as in a data source that hangs, is missed at the next
-`meet`.
+`meet`. Whatever waits for the other processes meets them first, so no wait is without an end.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any, TextIO
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
 from mmgen_jax.errors import ConfigError, MmgenError
 
 AUTO = "auto"
 HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 300
-COMPILE_SECONDS = 1800  # for a large step on a slow host
+LONG_SECONDS = 1800  # for work that one process may have to do alone: to compile, prepare data, train a judge
 
 _stopped = False  # whether all processes have agreed to stop
 _turn = 0  # of the training loop, see `stop_now`
@@ -67,6 +68,8 @@ def connect(coordinator: str, num_processes: int | None, process_id: int | None)
         )
         if several():
             _meet()
+        if not is_first():
+            logging.set_verbosity(logging.ERROR)  # the first process prints
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"--coordinator={coordinator}: the processes could not connect: {reason}") from error
@@ -89,12 +92,12 @@ def wait_at_most(seconds: float) -> None:
     _wait_seconds = seconds
 
 
-def meet(compiled: bool = False) -> None:
+def meet(long: bool = False) -> None:
     """Waits on the host until every process is here: before a computation of all devices, whose wait has no end.
 
     Args:
-      compiled: whether the processes have just compiled a program, which one may have to do and another has in its
-        cache; they then wait for `COMPILE_SECONDS` at least.
+      long: whether one process may have had work that another has done before: a program to compile, data to prepare, a
+        judge to train. The processes then wait for `LONG_SECONDS` at least.
 
     Raises:
       MmgenError: a process is not here in time; the message has its number.
@@ -103,7 +106,7 @@ def meet(compiled: bool = False) -> None:
         return
     from orbax.checkpoint import multihost  # the barrier of `jax.distributed`, for which JAX itself has no public call
 
-    seconds = max(_wait_seconds, COMPILE_SECONDS) if compiled else _wait_seconds
+    seconds = max(_wait_seconds, LONG_SECONDS) if long else _wait_seconds
     try:
         multihost.get_barrier_sync_fn()(key="mmgen_jax", timeout_ms=round(1000 * seconds))
     except jax.errors.JaxRuntimeError as error:
@@ -141,6 +144,7 @@ def first(action: Callable[[], Any]) -> None:
             action()
         except Exception as error:
             failure = error
+    meet(long=True)
     message = broadcast("" if failure is None else f"{type(failure).__name__}: {failure}")
     if failure is not None:
         raise failure
@@ -154,6 +158,7 @@ def broadcast(value: Any) -> Any:
         return value
     from jax.experimental import multihost_utils
 
+    meet()
     data = np.frombuffer(json.dumps(value if is_first() else None).encode(), np.uint8)
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
     padded = np.zeros(size, np.uint8)
@@ -167,13 +172,15 @@ def any_process(flag: bool) -> bool:
         return flag
     from jax.experimental import multihost_utils
 
+    meet(long=True)  # after a checkpoint is read, from disks that need not be equally fast
     return bool(np.any(multihost_utils.process_allgather(np.int32(flag))))
 
 
 def stop_now() -> bool:
-    """Whether all processes stop now, because SIGTERM reached one of them; called once in each turn of the loop.
+    """Whether all processes stop now, because SIGTERM reached one of them.
 
-    The processes agree on the turn after the latest of theirs. A turn may have several steps, so turns are counted.
+    The processes call it at the same places of the program: in each turn of the train loop and of the sampler. They
+    agree on the turn after the latest of theirs. A turn may have several steps, so turns are counted.
     """
     global _stopped, _turn
     if several():
@@ -206,4 +213,10 @@ def ending() -> Iterator[None]:
         where = f"process {jax.process_index()} of {jax.process_count()}"
         print(f"mmgen: {where}: {type(error).__name__}: {text}; all processes end", file=sys.stderr, flush=True)
         sys.stdout.flush()
-        os._exit(1)
+        os._exit(_exit_code(error))
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1

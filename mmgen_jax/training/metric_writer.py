@@ -36,13 +36,14 @@ class MetricWriter:
     """
 
     def __init__(self, workdir: str | os.PathLike, start_step: int, writes: bool = True):
-        self._writes, self._evaluated = writes, set()
+        self._writes, self._evaluated, self._start, self._newest = writes, set(), start_step, start_step
         if not writes:
             return
         workdir = pathlib.Path(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         self._path = workdir / FILE
         lines = read(workdir)
+        self._newest = max((line["step"] for line in lines if "steps_per_second" in line), default=0)
         if self._path.exists():
             kept = [line for line in lines if line["step"] <= start_step]
             disk.replace(self._path, "".join(json.dumps(line) + "\n" for line in kept))
@@ -74,6 +75,12 @@ class MetricWriter:
         summary_pb2 = _proto("summary_pb2")
         scalars = [summary_pb2.Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._events.add(step, lambda: summary_pb2.Summary(value=scalars))
+
+    def gap(self, log_steps: int) -> str:
+        """A warning where the file lacks lines of before the step at which the run resumes, or ""."""
+        if self._newest > self._start - log_steps:
+            return ""
+        return f"WARNING {FILE} ends at step {self._newest}, and the run goes on from {self._start}: lines are missing"
 
     def has_evaluation(self, step: int) -> bool:
         """Whether the file already had the line of an evaluation at `step` when the run started or resumed."""
@@ -165,7 +172,8 @@ def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
       InputError: a complete line is no JSON object with a `step`.
     """
     path = pathlib.Path(workdir) / FILE
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+    text = path.read_text(encoding="utf-8", errors="backslashreplace") if path.exists() else ""
+    lines = text.split("\n")[:-1]
     parsed = []
     for number, line in enumerate(lines, 1):
         try:

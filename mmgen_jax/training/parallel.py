@@ -41,6 +41,11 @@ class Parallel:
     def num_devices(self) -> int:
         return self.mesh.size
 
+    @property
+    def spans_processes(self) -> bool:
+        """Whether devices of other processes belong to the layout, so that all have to make the same calls."""
+        return len({device.process_index for device in self.mesh.devices.flat}) > 1
+
     def batch_sharding(self, steps_axis: bool = False) -> NamedSharding:
         """The sharding of an array `[B, ...]`, or with `steps_axis` of `[steps, B, ...]`."""
         return NamedSharding(self.mesh, PartitionSpec(*([None] if steps_axis else []), BATCH_AXES))
@@ -126,7 +131,7 @@ class Parallel:
         if self.mode == "pmap":
             axis, local = int(steps_axis), self.num_devices
             batch = {k: v.reshape(*v.shape[:axis], local, -1, *v.shape[axis + 1 :]) for k, v in batch.items()}
-        if jax.process_count() == 1:
+        if not self.spans_processes:
             return jax.device_put(dict(batch), sharding)
         if whole:
             rows = {k: np.asarray(v) for k, v in batch.items()}
@@ -198,5 +203,13 @@ def create(mode: str, batch_size: int, fsdp: int = 1, num_devices: int = 0) -> P
         raise ConfigError(f"parallel.fsdp: expected a divisor of the {len(devices)} devices, got {fsdp}")
     if batch_size % len(devices):
         raise ConfigError(f"train.batch_size: expected a multiple of the {len(devices)} devices, got {batch_size}")
-    mesh = Mesh(np.asarray(devices).reshape(-1, fsdp), BATCH_AXES, axis_types=(AxisType.Auto,) * 2)
-    return Parallel(mode, mesh)
+    return Parallel(mode, _mesh(devices, fsdp))
+
+
+def local() -> Parallel:
+    """The layout of one device of this process: for the judges, which any process may train or apply by itself."""
+    return Parallel("jit", _mesh(jax.local_devices()[:1], 1))
+
+
+def _mesh(devices: list[jax.Device], fsdp: int) -> Mesh:
+    return Mesh(np.asarray(devices).reshape(-1, fsdp), BATCH_AXES, axis_types=(AxisType.Auto,) * 2)

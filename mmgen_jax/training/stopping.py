@@ -1,7 +1,8 @@
 """Stops by signal: the first signal sets a flag that loops read between two steps, the second interrupts at once.
 
 A stop then never falls between an update and its bookkeeping, and no callback of a library can swallow it. Code in a
-loop that takes long calls `check`: the loop core `steps` (the judges train by it too), and the sampler.
+loop that takes long calls `check`: the loop core `steps` (the judges train by it too) and the wait for a batch; or
+`check_together`, where all processes are at the same place: the train loop and the sampler.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def handled() -> Iterator[Callable[[], None]]:
 
     A run calls `arm` after its first step. Before, there is nothing to save, and compiled code, which takes long to
     make, would delay the handler. Outside of the main thread, where Python allows no handlers, `arm` does nothing.
-    Of several processes, SIGTERM is JAX's, which has all processes stop at one step (`hosts.stop_now`).
+    Of several processes, SIGTERM is JAX's, which has all processes stop at one place (`hosts.stop_now`); the other
+    signals are passed on to it. A second Ctrl-C or SIGHUP interrupts as in one process, a second SIGTERM does not.
     """
     global _first, _interrupted
     _first, _interrupted = 0, False
@@ -78,9 +80,19 @@ def saved(save: Callable[[], None], wait: Callable[[], None], step: Callable[[],
 
 
 def check() -> None:
-    """Raises what ends the process where a signal has asked for it: KeyboardInterrupt, or SystemExit 128 + signal."""
-    if _first:
+    """Raises what ends the process where a signal has asked for it: KeyboardInterrupt, or SystemExit 128 + signal.
+
+    Of several processes, no process ends by itself: see `check_together`.
+    """
+    if _first and hosts.all_stop():
         _raise(_first)
+
+
+def check_together() -> None:
+    """`check`, called by all processes at the same place of the program: a signal to one of them ends all there."""
+    if hosts.stop_now():
+        _raise(_first or signal.SIGTERM)
+    check()
 
 
 def interrupted() -> bool:
@@ -95,13 +107,12 @@ def _numbers() -> list[int]:
 
 def _handle(number: int, _) -> None:
     global _first, _interrupted
-    if hosts.several():
-        signal.raise_signal(signal.SIGTERM)
-        return
     if _first:
         _interrupted = True
         _raise(number)
     _first = number
+    if hosts.several():
+        signal.raise_signal(signal.SIGTERM)
     if number == signal.SIGINT and sys.stderr.isatty():
         os.write(2, b"\nstopping after this step; Ctrl-C again stops at once, without saving\n")
 

@@ -59,6 +59,15 @@ def test_batches_keep_to_their_modalities_and_partners_are_those_of_the_stem(mix
         assert abs(batch["audio"][i].std() * np.sqrt(2) - amplitude) < 0.05
 
 
+def test_clips_with_sound_may_come_after_many_without(tmp_path, cache):
+    """More than are decoded at a time (64)."""
+    frames = np.stack([media.pixels(16, 16, seed=t) for t in range(2)])
+    for i in range(68):
+        media.clip(tmp_path / f"{i:02d}.mp4", frames, samples=media.sine(8000, 0.1) if i >= 66 else None)
+    source = Source(directory=str(tmp_path), test_fraction=0.0, validation_fraction=0.0, **SMALL)
+    assert read_all(source)["audio/mask"].tolist() == [False] * 66 + [True] * 2
+
+
 def test_splits_are_disjoint_complete_and_fixed(mixed):
     numbers = {}
     for split in Source.splits:

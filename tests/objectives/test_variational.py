@@ -91,6 +91,16 @@ def test_free_bits_pay_for_no_dimension_below_them():
         np.testing.assert_allclose(loss, parts["distortion"] + np.maximum(of_dimension, free_bits).sum(), rtol=1e-5)
 
 
+def test_a_dimension_is_active_where_its_kl_over_the_examples_is_not_next_to_nothing():
+    objective = make(variational)
+    params, collections = initial(objective, {"sound": X})
+    for means, expected in (([0.0, 0.0], 0.0), ([0.1, 0.2], 0.5), ([0.2, 0.2], 1.0)):  # a KL of mean² / 2
+        bias = np.concatenate([means, np.zeros(LATENT)])
+        state = with_dense(params, posterior=(np.zeros((SIZE, 2 * LATENT)), bias)), collections
+        _, metrics = loss_of(objective, {"sound": X}, state=state)
+        assert metrics["active_dimensions"] == expected
+
+
 def test_a_conditional_prior_is_what_the_posterior_pays_for_and_samples_are_drawn_from():
     objective = make(variational, conditional=True, prior="conditional", scale=0.5)
     batch = {"sound": X, "digit": np.arange(6, dtype=np.int32) % 3}

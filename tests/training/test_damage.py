@@ -14,8 +14,9 @@ import pytest
 
 from mmgen_jax import sweep
 from mmgen_jax.data.cache import arrays, disk
-from mmgen_jax.errors import CheckpointError, ConfigError, Unusable
+from mmgen_jax.errors import CheckpointError, ConfigError, MmgenError, Unusable
 from mmgen_jax.evaluators.judges import files
+from mmgen_jax.results import lines
 from mmgen_jax.runs.workdir import alone
 from mmgen_jax.training import digest
 from mmgen_jax.training.checkpoint import Checkpointer
@@ -247,3 +248,39 @@ def test_tensorboard_without_space_stops_nothing_and_metrics_say_what_is_missing
         ) as error:
             writer.write(20, {"loss": 1.0})
     assert error.value.filename == str(tmp_path / "metrics.jsonl")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("write: No space left [14]")])
+def test_a_checkpoint_without_space_says_what_is_missing(error, tmp_path, monkeypatch):
+    """Orbax writes in a thread of its own, and raises TensorStore's error, which quotes the system's."""
+
+    def full(*_):
+        raise error
+
+    with Checkpointer(tmp_path) as checkpoints:
+        checkpoints.save(10, state(10), {})
+        checkpoints.save(20, state(20), {})
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints._pending, "result", full)
+            with pytest.raises(CheckpointError, match="no space left for the checkpoint: .* MiB are to be written"):
+                checkpoints.wait()
+
+
+def test_missing_lines_of_metrics_are_told(tmp_path):
+    with MetricWriter(tmp_path, 0) as writer:
+        assert not writer.gap(10)
+        for step in (10, 20):
+            writer.write(step, {"loss": 1.0, "steps_per_second": 1.0})
+    for start, missing in ((20, False), (29, False), (30, True)):
+        with MetricWriter(tmp_path, start) as writer:
+            told = writer.gap(10)
+        assert told == (
+            "WARNING metrics.jsonl ends at step 20, and the run goes on from 30: lines are missing" * missing
+        )
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "results.jsonl"])
+def test_noise_in_place_of_lines_is_one_line(name, tmp_path):
+    (tmp_path / name).write_bytes(b"{\xf2\xff\n")
+    with pytest.raises(MmgenError, match=f"{name}:1: expected"):
+        read(tmp_path) if name == "metrics.jsonl" else lines.read(tmp_path / name)

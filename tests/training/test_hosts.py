@@ -1,7 +1,9 @@
 """Two processes with two devices each, on loopback, are one process with four; they end together and resume exactly."""
 
 import json
+import random
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -53,6 +55,38 @@ def test_two_processes_are_one_and_end_together_and_resume(tmp_path):
     assert {name: entry["n"] for name, entry in entries[0].items()} == {
         name: entry["n"] for name, entry in entries[1].items()
     }
+
+
+@pytest.mark.slow
+def test_two_processes_without_fsdp_end_as_one_that_is_killed_stopped_or_interrupted(tmp_path):
+    """`jit` with the state in each device; a signal meets a step, or the evaluation. The run ends like one process.
+
+    At last the processes are tasks of SLURM, and train a judge.
+    """
+    plain = "--config.parallel.fsdp=1", "--config.train.steps_per_call=1", "--config.train.eval_steps=10"
+
+    killed = ended(start(tmp_path / "two", 2, *plain, FAULT="SIGKILL"))
+    assert killed[1][0] == -signal.SIGKILL and killed[0][0] not in (0, None) and killed[0][1].strip(), killed
+
+    running = start(tmp_path / "two", 2, *plain, FAULT="SIGSTOP")
+    try:
+        ((code, printed),) = ended(running[:1])  # the process that stands still does not end
+        assert code not in (0, None) and printed.strip(), printed
+    finally:
+        running[1].kill()
+
+    results = ended(start(tmp_path / "two", 2, *plain, IN_EVALUATION="SIGINT"))
+    assert [code for code, _ in results] == [143, 130], results
+    step = re.search(r"stopped at step (\d+), saved; the same command goes on", results[0][1])
+    assert step and int(step[1]) % 10 == 0, results[0][1]
+
+    cache, job = str(tmp_path / "cache"), str(random.randint(1, 60_000))  # a port follows from the job's number
+    results = ended(start(tmp_path / "two", 2, *plain, JUDGE="1", MMGEN_CACHE=cache, SLURM_JOB_ID=job))
+    assert all(code == 0 and "embeddings (4, " in printed for code, printed in results), results
+    assert ended(start(tmp_path / "one", 1, *plain))[0][0] == 0
+    got, expected = losses(tmp_path / "two"), losses(tmp_path / "one")
+    assert list(got) == list(expected) == [5, 10, 15, 20, 25, 30]
+    np.testing.assert_allclose(list(got.values()), list(expected.values()), rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 5])

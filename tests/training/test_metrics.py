@@ -116,6 +116,7 @@ def test_summarise_finds_the_first_value_that_is_not_finite():
 def test_a_collapse_is_told_once_and_only_if_it_lasts(real):
     watch = collapse.Watch()
     low = {"tokenizer/codebook_perplexity": 1.2, "d/loss": 1e-5, real: 9.0, "g/loss": 1e-5, "g/kl": 3.0}
+    low |= {"g/active_dimensions": 0.5}
     assert [watch.warnings(step, low) for step in (1, 2)] == [[], []]
     assert watch.warnings(3, low | {"d/loss": 0.7}) == [
         "WARNING step 3: tokenizer/codebook_perplexity is 1.2, below 2: nearly all vectors get one code; lower the "
@@ -125,6 +126,8 @@ def test_a_collapse_is_told_once_and_only_if_it_lasts(real):
     assert len(told) == 1 and told[0].startswith(
         "WARNING step 6: d/loss is 1e-05, below 0.0001: it tells real from fake"
     )
+    told = [line for step in range(20, 25) for line in watch.warnings(step, low | {"g/active_dimensions": 0.05})]
+    assert len(told) == 1 and "g/active_dimensions is 0.05, below 0.1: the share of the latent's dimensions" in told[0]
 
 
 def test_samples_that_hardly_differ_are_told_once():

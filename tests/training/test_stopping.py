@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ import tiny
 
 from mmgen_jax import evaluate, train
 from mmgen_jax.config.override import override
-from mmgen_jax.data import scenes
+from mmgen_jax.data import pipeline, scenes
 from mmgen_jax.training import checkpoint, stopping
 from mmgen_jax.training.progress import Progress
 
@@ -119,6 +120,29 @@ def test_an_error_of_the_data_loses_no_step(whole, tmp_path, monkeypatch, capsys
             train.train(config(), tmp_path)
     step = newest(tmp_path)
     assert step and f"stopped at step {step}, saved; the same command goes on" in capsys.readouterr().err
+    assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
+
+
+def test_a_signal_ends_a_run_whose_data_source_hangs(whole, tmp_path, monkeypatch, capsys):
+    """The thread that reads cannot be ended; the command ends without it (`commands.process.leaving_what_hangs`)."""
+    read, taken, answer = scenes.Source.read, [], threading.Event()
+
+    def hanging(self, indices, epochs):
+        if threading.current_thread() is not threading.main_thread():  # not a check before the run
+            taken.append(1)
+        if len(taken) > 4:
+            answer.wait(600)
+        return read(self, indices, epochs)
+
+    monkeypatch.setattr(pipeline, "CLOSE_SECONDS", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(scenes.Source, "read", hanging)
+        at_step(patch, 3, threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start)
+        with pytest.raises(SystemExit):
+            train.train(config(), tmp_path)
+    step, hung = newest(tmp_path), pipeline.is_hanging()
+    answer.set()
+    assert hung and f"stopped at step {step}, saved; the same command goes on" in capsys.readouterr().err
     assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
 
 

@@ -22,6 +22,7 @@ from mmgen_jax.data.cache import arrays
 from mmgen_jax.data.subset import OTHER
 from mmgen_jax.errors import InputError, Unusable
 from mmgen_jax.evaluators.measures import examples
+from mmgen_jax.training import hosts
 
 WHOLE = 4096  # examples; the fingerprint of a set up to this size covers all of them
 FINGERPRINT_EXAMPLES = 1024  # examples that the fingerprint of a larger set covers
@@ -138,8 +139,14 @@ def read(file: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def cached(file: pathlib.Path, make: Callable[[], None]) -> tuple[dict[str, Any], dict[str, Any]]:
     """`(about, variables)` of a file in the cache; where it is absent or damaged, `make` writes it first.
 
-    One process of a host makes a file, and the others wait for it.
+    One process of a host makes a file, and the others wait for it; of several hosts, those that have it wait too.
     """
+    made = _cached(file, make)
+    hosts.meet(long=True)
+    return made
+
+
+def _cached(file: pathlib.Path, make: Callable[[], None]) -> tuple[dict[str, Any], dict[str, Any]]:
     with contextlib.suppress(Unusable):
         return read(file)
     with arrays.building(file):

@@ -59,7 +59,7 @@ def fit(config: Config, source: Pairs, batch_size: int) -> tuple[System, Mapping
     """The config's system and its averaged parameters, NumPy arrays; deterministic from `config.seed`."""
     system = build_system(config, source.modalities, label_preserving=())
     size = min(batch_size, len(source))
-    layout = parallel.create("jit", size, num_devices=1)
+    layout = parallel.local()
     state = layout.init(functools.partial(workdir.create_state, config, system))
     step = functools.partial(
         train_step,
@@ -77,5 +77,4 @@ def fit(config: Config, source: Pairs, batch_size: int) -> tuple[System, Mapping
 
 def sampler_of(system: System, params: Mapping[str, Any]) -> sampler.Sampler:
     """The sampler of a fitted judge without batch statistics."""
-    layout = parallel.create("jit", BATCH_SIZE, num_devices=1)
-    return sampler.Sampler(system, layout, BATCH_SIZE).load(params, {player: {} for player in params})
+    return sampler.Sampler(system, parallel.local(), BATCH_SIZE).load(params, {player: {} for player in params})

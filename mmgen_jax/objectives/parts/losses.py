@@ -9,6 +9,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.networks.layers import mapped
+
+ACTIVE_KL = 0.01  # nats an example; a dimension of a latent with less holds next to nothing
+
 
 def per_example(x: jax.Array) -> jax.Array:
     """Sums over all axes but the batch axis: `[B, ...] -> [B]`."""
@@ -58,6 +62,19 @@ def r1(critic, real: jax.Array) -> jax.Array:
 def kl_standard_normal(mean: jax.Array, log_var: jax.Array) -> jax.Array:
     """KL(N(mean, exp(log_var)) || N(0, 1)) for each dimension, in nats."""
     return 0.5 * (jnp.exp(log_var) + mean**2 - 1.0 - log_var)
+
+
+def active_dimensions(kl: jax.Array, weights: jax.Array) -> jax.Array:
+    """The share, in [0, 1], of the latent's dimensions with a KL above `ACTIVE_KL`: the others are as in the prior.
+
+    A dimension's KL is its mean over the examples of the global batch, and over the positions of a grid.
+
+    Args:
+      kl: `[B, ..., D]`, in nats.
+      weights: `[B]`, of the examples, with mean 1.
+    """
+    of_examples = jnp.mean(kl.reshape(len(kl), -1, kl.shape[-1]), axis=1)
+    return jnp.mean(mapped.mean_over_batch(weights[:, None] * of_examples) > ACTIVE_KL)
 
 
 def kl_normal(mean: jax.Array, log_var: jax.Array, prior_mean: jax.Array, prior_log_var: jax.Array) -> jax.Array:

@@ -64,6 +64,11 @@ class Mixture(NamedTuple):
             of_each = losses.kl_normal(self.mean, self.log_var, means[:, None], log_vars[:, None])
         return jnp.sum(jnp.exp(self.log_weights) * jnp.sum(of_each, axis=-1), axis=-1)
 
+    def kl_of_dimensions(self) -> jax.Array:
+        """`kl` to the standard normal by dimension, `[B, Z]`."""
+        of_each = losses.kl_standard_normal(self.mean, self.log_var)
+        return jnp.sum(jnp.exp(self.log_weights)[..., None] * of_each, axis=1)
+
     def component(self, index: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean and log-variance `[…, B, Z]` of the components `index [..., B]`."""
         rows = jnp.arange(index.shape[-1])
