@@ -9,8 +9,10 @@ ABOUT = """
 Faults that were injected into small trainings on CPU, and what became of the runs after the same command was started
 again. *survived*: the run ends with the state, the data position, the lines of metrics, the samples and the evaluation
 of the uninterrupted run, bit for bit. *lost*: something is missing or differs. *hang*: no end within 900 s.
-*traceback*: an end without its one line. *wrong*: a run that ends well, with other numbers. Flipped bits and damaged
-files are those of a checkpoint: *survived* is the state that was saved, or that of the checkpoint before. A hostile
+*traceback*: an end without its one line. *wrong*: a run that ends well, with other numbers. Flipped bits
+and damaged files of a checkpoint: *survived* is the state that was saved, or that of the checkpoint before. Damaged
+files of a workdir: the run of before, a line that names the file and what to do, or, of `metrics.jsonl`, a warning of
+the lines that are missing. A damaged cache or judge: made again. A hostile
 input survives where it is read, or refused by one line. Of 20,000 steps: in each later tenth the median
 memory is at most 2 % above that of the second tenth, no more files are open, nothing is compiled after the first line,
 and every line is there.
@@ -20,9 +22,9 @@ NAMES = {
     "kill": "SIGKILL at a random moment",
     "signal": "SIGTERM, SIGINT or SIGHUP at a random moment",
     "flips": "one flipped bit in a checkpoint",
-    "damage": "a file of a checkpoint cut, emptied, removed, longer, zeros or noise",
+    "damage": "a file of a checkpoint, workdir, cache or judge cut, emptied, removed, longer, zeros or noise",
     "full": "a full disk",
-    "double": "a second training in the workdir",
+    "double": "a second training in the workdir, a second sweep over the cells",
     "hostile": "a hostile file, folder, config, workdir or command line",
     "long": "20,000 steps: memory, open files, compilations, lines of metrics",
     "processes": "a fault in one of two processes; one, two and four processes",
