@@ -246,6 +246,7 @@ def test_arrays_are_not_written_beside_other_files(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_data(tmp_path, monkeypatch):
     """Trained from arrays; measured and gone on with later, without them; other data is refused."""
     monkeypatch.setenv("HOME", str(tmp_path))

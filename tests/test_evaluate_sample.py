@@ -224,6 +224,7 @@ def test_evaluating_again_gives_the_same_numbers(run):
         assert name in printed
 
 
+@pytest.mark.slow
 def test_one_split_keeps_the_others_entries_of_the_same_checkpoint(run):
     workdir, _ = run
     file = workdir / "evaluation.json"

@@ -132,6 +132,7 @@ def elsewhere(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_a_component_from_another_package_is_trained_and_restored(elsewhere, tmp_path):
     changes = {"fusion.name": "their_package.fusion", "fusion.scale": "0.25"}
     config = override.override(tiny.config("vae"), changes)

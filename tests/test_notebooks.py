@@ -48,6 +48,7 @@ def test_quickstart(executed):
     assert "test/coherence/shape" in printed and "compositional/coherence/color" in printed
 
 
+@pytest.mark.slow
 def test_inspect_model(executed):
     shown, printed = executed("inspect_model")
     assert sum("image/png" in data for data in shown) == 4  # pictures, reconstructed, the way, the one that was found

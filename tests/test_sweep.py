@@ -180,6 +180,7 @@ def test_what_sampling_cannot_change_is_refused_before_a_run(project):
         sweep.check(cells)
 
 
+@pytest.mark.slow
 def test_a_run_is_sampled_in_another_way_without_a_step_of_training(project, tmp_path, monkeypatch):
     (tmp_path / "configs" / "flow.py").write_text(FLOW)
     model = entry((0, 1), config="configs/flow.py", label="model", overrides={"optimizers.generator.lr": 2e-3})

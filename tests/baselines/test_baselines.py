@@ -147,6 +147,7 @@ def test_of_strengths_as_good_the_strongest_is_taken():
     assert linear_probe.choose_strength(x, labels, 2, seed=0) == linear_probe.STRENGTHS[0]
 
 
+@pytest.mark.slow
 def test_a_probe_is_measured_as_a_model_is():
     """The whole way, against scikit-learn on the training split that the probe should have read."""
     from sklearn import linear_model

@@ -66,6 +66,7 @@ def test_two_folders_are_given_as_the_message_says(name, folders, monkeypatch):
     assert check_data.check(small(config)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_sets_are_replaced_one_by_one_as_the_message_says(name, folders, tmp_path, capsys):
     """From Python, and under a config of the user's own, which need not know the sets of the user's data."""
@@ -123,6 +124,7 @@ def trained(folders, tmp_path):
     return config, tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_sets_that_have_moved_are_given_again(trained, folders, tmp_path):
     config, workdir = trained
     before = evaluate.read(workdir)

@@ -45,6 +45,7 @@ def test_the_truth_is_of_the_domain_and_keeps_the_digit():
     assert kept["judge"] != domain["judge"]
 
 
+@pytest.mark.slow
 def test_no_translation_and_exchanged_digits_are_found():
     untouched = measured(lambda batch: batch["plain"])
     assert untouched["domain"]["value"] == untouched["domain"]["baseline"] < 0.05

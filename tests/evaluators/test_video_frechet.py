@@ -41,6 +41,7 @@ def test_the_judge_sees_the_order_and_is_cached(measured, monkeypatch):
     assert motion.load(DATA, "video", "", TRAINING).hash == judge.hash
 
 
+@pytest.mark.slow
 def test_real_clips_are_nearer_than_every_control(measured):
     _, evaluator, test = measured
     entries = evaluator(lambda batch: {"video": np.roll(batch["video"], 1, axis=0)}, batches(test))

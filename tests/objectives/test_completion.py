@@ -109,6 +109,7 @@ def test_the_absolute_error_is_added_to_the_adversarial_loss():
     np.testing.assert_allclose(loss, alone + 10.0 * metrics["l1"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_masked_path_ends_at_the_posterior_of_a_gaussian():
     """Of a correlated pair of values, the model of whose velocity is exact: the free value follows the known one."""
     training, _ = trained("diffusion")

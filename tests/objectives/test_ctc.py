@@ -183,6 +183,7 @@ def test_a_sample_is_a_text_with_one_end(beam_size):
     np.testing.assert_array_equal(ids, objective.sample(*state, other, jax.random.key(1))["text"])
 
 
+@pytest.mark.slow
 def test_a_few_steps_on_three_texts_are_learned():
     objective, batch = make(beam_size=4), batch_of("a b", "a a", "b")
     batch["curve"] = np.eye(3, dtype=np.float32)[[[0, 0, 1, 1], [0, 2, 0, 2], [2, 1, 1, 2]]]

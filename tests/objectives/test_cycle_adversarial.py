@@ -153,6 +153,7 @@ def test_a_resumed_run_has_the_pool_of_one_that_was_not_stopped(two_steps, tmp_p
     np.testing.assert_allclose(kept, two_steps[0].buffers["discriminator"]["buffers"]["pool"]["a"], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_each_target_is_drawn_from_the_other(two_steps):
     training = tiny.Training(config())
     system = training.system

@@ -77,6 +77,7 @@ def test_translations_are_compared_with_the_class_of_their_source(initial):
     assert {name.partition("_")[0] for name in others} == {"adversarial", "cycle", "semantic"}
 
 
+@pytest.mark.slow
 def test_classifiers_learn_from_real_pictures_alone(initial):
     objective = tiny.Training(config()).objective
     batch, keep = initial[2], np.array([0, 1, 3, 4, 6, 7])

@@ -123,6 +123,7 @@ def test_the_durations_of_a_curve_are_found_and_learned():
     assert np.abs(drawn - BATCH["curve"]).mean() < 0.1 < np.abs(drawn[::-1] - BATCH["curve"]).mean()
 
 
+@pytest.mark.slow
 def test_speech_is_slower_by_the_length_scale_and_never_longer_than_the_target():
     once, twice, much = (np.asarray(run("align", BATCH, length_scale=s)["steps"]) for s in (1.0, 2.0, 100.0))
     np.testing.assert_array_equal(twice, np.minimum(2 * once, FRAMES))

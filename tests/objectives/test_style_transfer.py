@@ -118,6 +118,7 @@ def test_a_missing_style_is_no_style():
     assert float(jnp.abs(full[0] - none[0]).max()) > 1e-3
 
 
+@pytest.mark.slow
 def test_roughness_is_of_neighbouring_pixels_and_counts_in_the_loss():
     board = np.indices((6, 8)).sum(0)[None, ..., None] % 2 * np.ones(3, np.float32)  # 0 and 1 take turns both ways
     assert float(style.roughness(board)[0]) == 2.0 and float(style.roughness(np.ones((1, 5, 5, 3)))[0]) == 0.0

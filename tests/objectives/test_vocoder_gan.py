@@ -50,6 +50,7 @@ def test_logits_of_all_discriminators_and_each_example_alone():
     np.testing.assert_allclose(DISCRIMINATOR.apply(variables, WAVES[1:, :, None], None), logits[1:], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_frames_act_on_their_own_place():
     seen = Condition(None, None, None, {"mel": jnp.asarray(BATCH["mel"])})
     variables = GENERATOR.init(jax.random.key(0), None, seen)

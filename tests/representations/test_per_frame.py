@@ -53,6 +53,7 @@ def test_codes_of_the_frames_follow_each_other():
     assert representation.decode(params, collections, code).shape == CLIPS.shape
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_mean_over_frames_whatever_the_number_of_devices():
     representation = of(latents(kl_weight=0.0))
     state = initial(representation, CLIPS)

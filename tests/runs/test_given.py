@@ -153,6 +153,7 @@ def test_a_label_draws_by_the_command(run, tmp_path):
     assert code == 1 and errors == "mmgen: --given.color: is for mmgen sample and mmgen retrieve\n"
 
 
+@pytest.mark.slow
 def test_each_of_several_texts_is_drawn_num_times(run, tmp_path):
     (tmp_path / "prompts.txt").write_text("a red star\na blue circle\na small ring\n")
     drawn = api.sample(run, {"text": f"@{tmp_path / 'prompts.txt'}", "color": 1}, num=2)["image"]

@@ -104,6 +104,7 @@ def test_copying_scores_one_and_guessing_scores_chance(target):
     assert entries["all"]["chance"] == pytest.approx(np.prod([entries[name]["chance"] for name in evaluator.names]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target, least", [("audio", 0.95), ("video", 0.98)])
 def test_what_a_sampler_gives_is_judged_as_the_renders_are(target, least):
     """Values in float32 from compiled functions: a sound through its log-mel, and what an untrained model draws."""
