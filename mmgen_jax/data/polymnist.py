@@ -93,15 +93,27 @@ class Source:
         order, starts = self._by_class
         labels = self._labels[indices]
         other = order[starts[labels] + (draw[:, 2] * (starts[labels + 1] - starts[labels])).astype(int)]
-        ink = self._mnist.read(np.where(views == 0, indices, other), np.zeros_like(indices))["image"] > 0
+        ink = np.repeat(self._ink[np.where(views == 0, indices, other)], 3, axis=2).astype(np.float32)
         place = (draw[:, :2] * (PHOTO_SIDE - SIDE + 1)).astype(int)
-        rows, columns = (place[:, axis, None] + np.arange(SIDE) for axis in (0, 1))
-        crop = photos()[views[:, None, None], rows[:, :, None], columns[:, None, :]]
-        return np.where(ink, -crop, crop)
+        pictures = photos().reshape(NUM_VIEWS, PHOTO_SIDE, 3 * PHOTO_SIDE)
+        for i, (view, (top, left)) in enumerate(
+            zip(views.tolist(), place.tolist())
+        ):  # faster than by arrays of indices
+            ink[i] *= pictures[view, top : top + SIDE, 3 * left : 3 * (left + SIDE)]
+        return ink.reshape(len(ink), SIDE, SIDE, 3)
 
     @functools.cached_property
     def _mnist(self) -> digits.Source:
         return digits.Source(self.split, ("image", "digit"))
+
+    @functools.cached_property
+    def _ink(self) -> np.ndarray:
+        """`[N, 28, 28] int8`: -1 where an MNIST image is brighter than a half, 1 elsewhere."""
+        ink = np.empty((len(self._mnist), SIDE, SIDE), np.int8)
+        for start in range(0, len(ink), 1000):
+            rows = np.arange(start, min(start + 1000, len(ink)))
+            ink[rows] = np.where(self._mnist.read(rows, np.zeros_like(rows))["image"][..., 0] > 0, -1, 1)
+        return ink
 
     @functools.cached_property
     def _labels(self) -> np.ndarray:
