@@ -42,6 +42,7 @@ def get_config(arg="regression"):
     config.evaluators = {
         "fidelity": {"name": "sound_fidelity", "num_examples": 111},
         "frechet": {"name": "frechet_audio", "num_examples": 111},
+        "errors": {"name": "speech_error_rate", "num_examples": 111},
     }
     if way == "adversarial":
         config.objective = {"name": "adversarial", "target": "audio", "latent_dim": 0, "l1": 100.0}

@@ -25,6 +25,7 @@ REPORTING |= {"train.checkpoint_steps", "train.checkpoint_minutes"}
 # Config fields that the numbers of every baseline depend on, and further fields for single baselines.
 MEASURED = {"seed", "data", "derived", "evaluators", "objective.target"}
 MEASURED_BY = {"linear_probe": {"encoders"}, "nearest_condition": {"encoders", "aligned"}}
+MEASURED_BY |= {"mean_code": {"representation"}}
 
 
 @dataclasses.dataclass(frozen=True)
