@@ -2,6 +2,7 @@
 
 import pathlib
 
+from mmgen_jax.results import lines
 from mmgen_jax.results.tables import table
 
 TITLE = "Five views of a digit"
@@ -23,8 +24,42 @@ COLUMNS |= {
 }
 
 
+FOLDER = pathlib.Path(__file__).parent
+METHODS = {"mvae": "MVAE", "mmvae": "MMVAE", "mopoe": "MoPoE", "mvtcae": "MVTCAE", "mmvae_plus": "MMVAE+"}
+PEER = "multivae 1.0.3"
+
+
 def tables() -> str:
-    return table(pathlib.Path(__file__).parent, COLUMNS)
+    return f"{table(FOLDER, COLUMNS)}\n\n{beside_multivae()}"
+
+
+def beside_multivae() -> str:
+    """The lines of `multivae_peer.py` beside our lines of the same method and seed."""
+    ours = {(line["config"].rpartition("=")[2], line["seed"]): line for line in lines.read(FOLDER / lines.FILE)}
+    heading = ["", "seed", *(f"given {k} ↑" for k in range(1, 5)), "examples a second", "ratio"]
+    rows = [heading, ["---", *["---:"] * (len(heading) - 1)]]
+    theirs = lines.read(FOLDER / "multivae.jsonl")
+    speeds = {line["method"]: line for line in theirs if line["kind"] == "throughput"}
+    for line in theirs:
+        if line["kind"] != "coherence":
+            continue
+        speed = speeds.get(line["method"], {})
+        for name, found, prefix in (
+            (METHODS[line["method"]], ours.get((line["method"], line["seed"])), "test/coherence/"),
+            (f"{METHODS[line['method']]}, {PEER}", line, ""),
+        ):
+            cells = [shown(found["metrics"][f"{prefix}given_{k}"]) if found else "not run" for k in range(1, 5)]
+            rate = speed.get("examples_per_second", {}).get("multivae" if found is line else "ours")
+            ratio = "" if found is line or not speed else f"{speed['ratio']:.2f}"
+            rows.append([name, str(line["seed"]), *cells, "not run" if rate is None else f"{rate:,.0f}", ratio])
+    text = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    about = ", ".join(dict.fromkeys(f"{line['commit']} ({line['hardware']})" for line in theirs))
+    return f"{text}\n\nSame views, networks, first weights and number of steps. Commit: {about or 'none'}."
+
+
+def shown(entry) -> str:
+    low, high = entry["interval"]
+    return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 if __name__ == "__main__":

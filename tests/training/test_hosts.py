@@ -22,7 +22,7 @@ def losses(workdir):
 
 
 def test_two_processes_are_one_and_end_together_and_resume(tmp_path):
-    """`fsdp` over both processes, 5 steps a call; an error in one of them. The run goes on in one process, then in two."""
+    """`fsdp` over both processes, 5 steps a call; an error in one. The run goes on in one process, then in two."""
     results = ended(start(tmp_path / "two", FAULT="raise"))
     assert all(code not in (0, None) for code, _ in results), results
     assert "process 1 of 2: OSError: [Errno 5] Input/output error: 'share/7.png'; all processes end" in results[1][1]
