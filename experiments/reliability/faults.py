@@ -57,6 +57,7 @@ def _ended(count: int, folder: pathlib.Path, choose, codes, families=tuple(FAMIL
         if not share:
             continue
         (here := folder / family.replace(" ", "_")).mkdir()
+        longest = float(forks.FIGURES.get("longest_seconds", 0))  # from a signal to the end of the process
         expected, made = whole(family, here), 0
         while made < share:  # one run after the other, each ended several times
             shutil.rmtree(workdir := here / "ended", ignore_errors=True)
@@ -69,7 +70,9 @@ def _ended(count: int, folder: pathlib.Path, choose, codes, families=tuple(FAMIL
                     break  # the run was done before
                 time.sleep(random.uniform(0, 0.3))
                 run.send(number)
+                sent = time.monotonic()
                 code = run.wait()
+                longest = max(longest, time.monotonic() - sent)
                 if code == 0:
                     break  # the run was faster than the signal
                 results.append("hang" if code is None else "" if code in codes(number) else "traceback")
@@ -78,6 +81,7 @@ def _ended(count: int, folder: pathlib.Path, choose, codes, families=tuple(FAMIL
             last = Run(family, workdir)
             done = last.wait() == 0
             final = "lost" if not done else "survived" if content(workdir) == expected else "wrong"
+            forks.FIGURES["longest_seconds"] = round(longest, 1)
             for result in results:
                 yield family, result or final
             made += len(results)

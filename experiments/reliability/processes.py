@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import time
 
+import forks
 import several
 from forks import HANG
 
@@ -24,8 +25,8 @@ def processes(count: int, folder: pathlib.Path):
         epoch = "3" if fault == "hang" else "1"  # for the first call, the others wait longer
         running = several.start(workdir, 2, FAULT=fault, SLOW="5", EPOCH=epoch)
         waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
-        began = time.monotonic()
         try:
+            apart = seconds_apart(running) if fault != "SIGSTOP" else None
             ends = several.ended(waited, HANG)
         except subprocess.TimeoutExpired:
             ends = [(-9, "")]
@@ -33,7 +34,8 @@ def processes(count: int, folder: pathlib.Path):
             process.kill()
         expected = ends[0][0] == 143 if fault == "SIGTERM" else ends[0][0] not in (0, -9)
         results[fault] = "" if expected and ends[0][1].strip() else "hang" if ends[0][0] == -9 else "wrong"
-        print(f"{fault}: exit {[code for code, _ in ends]} after {time.monotonic() - began:.0f} s: {ends[0][1][-300:]}")
+        forks.FIGURES.setdefault("seconds_between_the_ends", {})[fault] = apart
+        print(f"{fault}: exit {[code for code, _ in ends]}, {apart} s apart: {ends[0][1][-300:]}")
     last = [several.ended(several.start(workdir, 1, "--config.train.steps=20"))]
     last += [several.ended(several.start(workdir, 2))]
     last += [several.ended(several.start(folder / "1", 1))]
@@ -49,6 +51,17 @@ def processes(count: int, folder: pathlib.Path):
         yield f"{fault} to one of two processes", result or ("survived" if same["two"] else "lost")
     yield "two processes, one, and two again", "survived" if same["two"] else "lost"
     yield "four processes", "survived" if same["4"] else "lost"
+
+
+def seconds_apart(running: list[subprocess.Popen]) -> float:
+    """Waits until all processes have ended; the seconds from the first end to the last."""
+    deadline, ends = time.monotonic() + HANG, {}
+    while len(ends) < len(running) and time.monotonic() < deadline:
+        ends |= {
+            i: time.monotonic() for i, process in enumerate(running) if i not in ends and process.poll() is not None
+        }
+        time.sleep(0.1)
+    return round(max(ends.values()) - min(ends.values()), 1) if len(ends) == len(running) else float(HANG)
 
 
 def same_curve(got: dict[int, float], expected: dict[int, float]) -> bool:
