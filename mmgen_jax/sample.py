@@ -58,7 +58,8 @@ def sample(
         if "embed_pair" not in system.objective.abilities:
             raise ConfigError(f"{workdir}: its objective draws nothing; measure it with mmgen evaluate")
         raise ConfigError(f"{workdir}: its objective embeds and draws nothing; use mmgen retrieve")
-    given = named(given, by_kind or {}, system.conditions, modalities)
+    others = system.targets if len(system.targets) > 1 else ()  # which may be given too
+    given = named(given, by_kind or {}, system.conditions, modalities, others)
     if system.conditions and not given:
         flags = ", ".join(f"--given.{name}" for name in system.conditions)
         raise ConfigError(f"sample: the model draws from conditions, give at least one of {flags}")

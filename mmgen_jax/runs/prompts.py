@@ -15,11 +15,15 @@ from mmgen_jax.modalities.text import prompts
 
 
 def named(
-    given: Mapping[str, Any], by_kind: Mapping[str, Any], names: Sequence[str], modalities: Mapping[str, Modality]
+    given: Mapping[str, Any],
+    by_kind: Mapping[str, Any],
+    names: Sequence[str],
+    modalities: Mapping[str, Modality],
+    others: Sequence[str] = (),
 ) -> dict[str, Any]:
     """`{name: value}` of the values that are given by name or by kind.
 
-    A value given by kind is for the only modality of this kind in `names`.
+    A value given by kind is for the only modality of this kind in `names`, or where `names` has none, in `others`.
 
     Raises:
       ConfigError: `names` has none or several modalities of a kind, or a modality is given twice.
@@ -27,10 +31,12 @@ def named(
     values = dict(given)
     for kind, value in by_kind.items():
         matching = [name for name in names if modalities[name].kind == kind]
+        matching = matching or [name for name in others if modalities[name].kind == kind]
         if len(matching) != 1:
-            advice = ", ".join(f"--given.{name}=…" for name in matching or names)
+            advice = ", ".join(f"--given.{name}=…" for name in matching or (*names, *others))
             raise ConfigError(
-                f"--{kind}: the model has {len(matching)} conditions of that kind; it has: {_listed(names, modalities)}"
+                f"--{kind}: the model has {len(matching)} conditions of that kind; it has: "
+                + _listed((*names, *others), modalities)
                 + (f"; name one: {advice}" if advice else "")
             )
         if matching[0] in values:

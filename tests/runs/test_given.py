@@ -119,6 +119,9 @@ def test_names_that_there_are_not_and_kinds_that_do_not_fit():
         prompts.named({"caption": "a star"}, {"text": "a star"}, NAMES, MODALITIES)
     with pytest.raises(ConfigError, match=r"--text: the model has 0 conditions of that kind; it has: none$"):
         prompts.named({}, {"text": "a star"}, (), {})
+    # Of several targets, the one of a kind that no condition has.
+    assert prompts.named({}, {"text": "a star"}, ("photo",), MODALITIES, ("caption",)) == {"caption": "a star"}
+    assert prompts.named({}, {"image": "a.png"}, ("photo",), MODALITIES, ("edges",)) == {"photo": "a.png"}
 
 
 @pytest.fixture(scope="module")
