@@ -183,7 +183,8 @@ def _train(changes) -> None:
     from mmgen_jax.training import hosts
 
     hosts.connect(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-    config = _config(changes, print if hosts.is_first() else lambda line: None)
+    with hosts.ending():
+        config = _config(changes, print if hosts.is_first() else lambda line: None)
     train.train(config, FLAGS.workdir, FLAGS.profile)
     if not hosts.is_first():
         return

@@ -14,7 +14,7 @@ import numpy as np
 from mmgen_jax import check_data, contracts, evaluate
 from mmgen_jax.config import schema, without_data
 from mmgen_jax.config.system import System, build_system, open_source
-from mmgen_jax.data import pipeline
+from mmgen_jax.data import pipeline, read_ahead
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, check_batch
 from mmgen_jax.runs import bad_batch, init_from, remote, samples
@@ -87,6 +87,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
       NotFinite: at the first log step after a value became NaN or infinite; that state is not saved.
     """
     workdir, every = check_place(remote.opened(workdir), "--workdir"), config.train
+    hosts.wait_at_most(schema.optional(config, "parallel", "wait_seconds"))
     compiled.check_profile(profile, 0, every.steps)
     ready = prepare(config, begun=(workdir / "config.json").is_file())
     source, system, layout = ready.source, ready.system, ready.layout
@@ -96,7 +97,6 @@ def train(config, workdir, profile: int = 0) -> TrainState:
         checkpoints = stack.enter_context(checkpoint.Checkpointer(remote.checkpoints(workdir)))
         stack.callback(remote.store, workdir)
         stack.enter_context(hosts.ending())  # before the other processes are waited for
-        hosts.wait_at_most(schema.optional(config, "parallel", "wait_seconds"))
         start, unreported = 0, None
         if found := checkpoints.restore_newest(ready.abstract):
             start, state, data_state = found
@@ -107,7 +107,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
         writer = stack.enter_context(metric_writer.MetricWriter(workdir, start, hosts.is_first()))
         progress = stack.enter_context(Progress(every.steps, start, hosts.output()))
         progress.write(compiled.summary(config, state, layout, start))
-        if line := writer.gap(every.log_steps):
+        if line := writer.gap(start - log_window.steps_of(unreported, every.steps_per_call)):
             progress.write(line)
         for line in check_data.notes(source, "layout_found"):
             progress.write(f"data: {line}")
@@ -133,13 +133,16 @@ def train(config, workdir, profile: int = 0) -> TrainState:
         window = log_window.LogWindow(every.steps_per_call, unreported, skips)
         minutes = stopping.Clock(schema.optional(config, "train", "checkpoint_minutes"))
         # What was due where the run resumes was done before it ended, unless its files are missing.
+        hosts.meet(long=True)  # after the first state is compiled
         sampled, measured = hosts.broadcast([samples.are_saved(workdir, start), writer.has_evaluation(start)])
 
         def save() -> None:
             """Saves state, data position and unreported metrics, which belong to one step, unless they are saved."""
             if step > checkpoints.newest:
+                hosts.meet()  # the digests and Orbax have collectives of their own
                 window.check(step, state, checkpoints.newest)
                 unreported = window.get_state(batches.waited())
+                writer.sync()
                 remote.store(workdir)
                 checkpoints.save(step, state, {**batches.get_state(), **unreported})
                 minutes.restart()
@@ -241,4 +244,4 @@ def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.Ex
         steps=steps,
         check=functools.partial(check_batch, modalities=source.modalities),
     )
-    return stack.enter_context(contextlib.closing(pipeline.prefetch_to_device(batches, put, waiting=stopping.check)))
+    return stack.enter_context(contextlib.closing(read_ahead.prefetch_to_device(batches, put, waiting=stopping.check)))

@@ -66,8 +66,9 @@ def test_a_step_that_is_not_finite_is_skipped_as_often_as_the_config_allows(tmp_
     [line] = tiny.metrics_lines(tmp_path / "run")
     assert line["skipped_steps"] == pytest.approx(1 / 6) and np.isfinite(list(line.values())).all()
     monkeypatch.setattr(train, "train_step", poisoned_at(2, 4))
-    with pytest.raises(NotFinite, match=r"2 steps were not finite and skipped, train\.skip_bad_steps allows 1"):
+    with pytest.raises(NotFinite, match=r"step 5: 2 steps were not finite and skipped, train\.skip_bad_steps allows 1"):
         train.train(config, tmp_path / "other")
+    assert [path.name for path in (tmp_path / "other").glob("not_finite*")] == ["not_finite_5.npz"]
 
 
 def test_a_bad_batch_is_named_where_it_is_read(tmp_path, monkeypatch):

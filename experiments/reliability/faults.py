@@ -75,7 +75,8 @@ def _ended(count: int, folder: pathlib.Path, choose, codes, families=tuple(FAMIL
                 longest = max(longest, time.monotonic() - sent)
                 if code == 0:
                     break  # the run was faster than the signal
-                results.append("hang" if code is None else "" if code in codes(number) else "traceback")
+                told = number == signal.SIGKILL or one_line_of_a_stop(run.printed)
+                results.append("hang" if code is None else "" if code in codes(number) and told else "traceback")
                 if results[-1]:
                     print(f"exit {code} after signal {number}: {run.printed[-2000:]}")
             last = Run(family, workdir)
@@ -85,6 +86,10 @@ def _ended(count: int, folder: pathlib.Path, choose, codes, families=tuple(FAMIL
             for result in results:
                 yield family, result or final
             made += len(results)
+
+
+def one_line_of_a_stop(printed: str) -> bool:
+    return "Traceback" not in printed and "saved; the same command goes on" in printed
 
 
 def full(count: int, folder: pathlib.Path):

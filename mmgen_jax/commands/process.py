@@ -93,10 +93,12 @@ def leaving_what_hangs() -> Iterator[None]:
     """Ends the process at once where its exit would wait for a data source that does not answer."""
     try:
         yield
-    except SystemExit as end:
-        pipeline = sys.modules.get("mmgen_jax.data.pipeline")  # loaded by the commands that read data
-        if pipeline is not None and pipeline.is_hanging():
+    except BaseException as end:
+        reading = sys.modules.get("mmgen_jax.data.read_ahead")  # loaded by the commands that read data
+        if reading is not None and reading.is_hanging():
+            if not isinstance(end, SystemExit):
+                sys.excepthook(type(end), end, end.__traceback__)
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(end.code if isinstance(end.code, int) else 1)
+            os._exit(end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 1)
         raise

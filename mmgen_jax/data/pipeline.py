@@ -9,21 +9,15 @@ pipeline is one integer.
 
 from __future__ import annotations
 
-import collections
 import functools
 import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent import futures
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from mmgen_jax.data import read_ahead
 from mmgen_jax.errors import BatchError, InputError
-
-CLOSE_SECONDS = 5  # how long the end of a run waits for the batch that is being read
-
-_hanging: list[futures.Future] = []  # batches whose reading had not ended when their iterator was closed
 
 
 def batches(
@@ -82,7 +76,8 @@ def batches(
         if not positions.size:  # no row of the last, smaller batch is for this process; a source reads at least one row
             return {name: array[:0] for name, array in source.read(*order(np.array([start]))).items()}
         indices, epochs = order(positions)
-        batch = source.read(indices, epochs)
+        with read_ahead.noted():
+            batch = source.read(indices, epochs)
         try:
             if check is not None:
                 check(batch)
@@ -194,95 +189,3 @@ class BatchIterator:
     def close(self) -> None:
         """Ends the reading threads, once each has finished its current batch."""
         self._iterator.close()
-
-
-class prefetch_to_device:
-    """Runs `put` on the batches of `iterator` ahead of time, in a thread.
-
-    The state counts the batches that `next` has returned. `grain.experimental.device_put` is not used: it runs in a
-    daemon thread, which may be inside JAX when the interpreter shuts down. Here each batch is a task of an executor,
-    and Python waits for the executor at exit; see `is_hanging`.
-
-    Args:
-      iterator: of host batches, with `get_state`, `set_state` and `close`.
-      put: host batch to device batch, e.g. `lambda batch: jax.device_put(batch, sharding)`.
-      size: number of batches put ahead, at least 1; each takes device memory.
-      waiting: called a few times a second while `next` waits for a batch; its exception ends the wait.
-    """
-
-    def __init__(
-        self, iterator: Any, put: Callable[[Any], Any], size: int = 2, waiting: Callable[[], None] = lambda: None
-    ):
-        if size < 1:
-            raise InputError(f"prefetch_to_device: size: expected at least 1, got {size}")
-        self._iterator, self._put, self._size, self._waiting = iterator, put, size, waiting
-        self._state = iterator.get_state()
-        self._waited = 0.0
-        self._pending: collections.deque[futures.Future] = collections.deque()
-        self._executor = futures.ThreadPoolExecutor(1, thread_name_prefix="prefetch-to-device")
-
-    def _produce(self) -> tuple[Any, dict[str, Any]]:
-        batch = next(self._iterator)
-        return self._put(batch), self._iterator.get_state()
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        before = time.monotonic()
-        batch = self.peek()
-        self._waited += time.monotonic() - before
-        self._state = self._pending.popleft().result()[1]
-        self._fill()
-        return batch
-
-    def waited(self) -> float:
-        """Seconds that `next` has waited for a batch since the last call of this method."""
-        waited, self._waited = self._waited, 0.0
-        return waited
-
-    def peek(self) -> Any:
-        """The batch that `next` will return."""
-        self._fill()
-        first = self._pending[0]
-        while not first.done():
-            futures.wait([first], timeout=0.2)
-            self._waiting()
-        try:
-            return first.result()[0]
-        except Exception:  # StopIteration included
-            self.set_state(self._state)
-            raise
-
-    def _fill(self) -> None:
-        while len(self._pending) < self._size:
-            self._pending.append(self._executor.submit(self._produce))
-
-    def _drain(self, timeout: float | None = None) -> set[futures.Future]:
-        """Forgets the batches read ahead; returns those whose reading has not ended after `timeout` seconds."""
-        for future in self._pending:
-            future.cancel()
-        unread = futures.wait(self._pending, timeout).not_done
-        self._pending.clear()
-        return unread
-
-    def get_state(self) -> dict[str, Any]:
-        return dict(self._state)
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        self._drain()
-        self._iterator.set_state(state)
-        self._state = self._iterator.get_state()
-
-    def close(self) -> None:
-        """Ends the thread, once its current batch is put, and closes `iterator`; a source that hangs is left alone."""
-        unread = self._drain(CLOSE_SECONDS)
-        _hanging.extend(unread)
-        self._executor.shutdown(wait=not unread)
-        if not unread:
-            self._iterator.close()
-
-
-def is_hanging() -> bool:
-    """Whether a thread still reads a batch for an iterator that is closed; the interpreter's exit would wait for it."""
-    return any(not future.done() for future in _hanging)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -108,7 +109,10 @@ class Kind(base.Base):
         paths = []
         for i, waveform in enumerate(samples):
             paths.append(stem.with_name(f"{stem.name}_{i}.wav"))
-            soundfile.write(paths[-1], np.clip(waveform, -1, 1), self.modality.sample_rate, subtype="PCM_16")
+            try:
+                soundfile.write(paths[-1], np.clip(waveform, -1, 1), self.modality.sample_rate, subtype="PCM_16")
+            except soundfile.LibsndfileError as error:  # no OSError, although the disk is full
+                raise OSError(errno.EIO, str(error), str(paths[-1])) from error
         return [*paths, *save_grid(stem, {**seen, name: self.frames(name, samples)}, list(captions))]
 
     def statistics(self) -> Statistics:

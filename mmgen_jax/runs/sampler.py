@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.config.system import System
@@ -30,7 +31,7 @@ class Sampler:
     def __init__(self, system: System, layout: parallel.Parallel, batch_size: int, seed: int = 0):
         self.system, self.layout, self.seed = system, layout.global_view(), seed
         self.batch_size = -(-batch_size // layout.num_devices) * layout.num_devices
-        self._compiled, self._called = {}, set()
+        self._compiled, self._executables = {}, {}
 
     def load(self, params, collections) -> Sampler:
         self._variables = params, collections
@@ -138,20 +139,27 @@ class Sampler:
         rng = jax.random.fold_in(jax.random.key(self.seed), 0)
         if self.layout.spans_processes:
             rng = jax.random.wrap_key_data(self.layout.everywhere(np.asarray(jax.random.key_data(rng))))
-        pieces = []
+        pieces, function = [], self._compiled[key]
         for start in range(0, total, self.batch_size):
-            if self.layout.spans_processes:
-                hosts.meet(long=key not in self._called)
-                stopping.check_together()
-            else:
-                stopping.check()
-            self._called.add(key)
             rows = {k: _padded(v[start : start + self.batch_size], self.batch_size) for k, v in known.items()}
             drawn = rng if latent is None else _padded(latent[start : start + self.batch_size], self.batch_size)
-            pieces.append(
-                jax.device_get(self._compiled[key](*self._variables, self.layout.put(rows, whole=True), drawn))
-            )
+            arguments = (*self._variables, self.layout.put(rows, whole=True), drawn)
+            if self.layout.spans_processes:
+                function = self._together(key, function, arguments)
+            else:
+                stopping.check()
+            pieces.append(jax.device_get(function(*arguments)))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:total], *pieces)
+
+    def _together(self, key: Any, function: Any, arguments: Any) -> Callable[..., Any]:
+        """The executable of a compiled function, once all processes have it and none is asked to stop."""
+        shapes = jax.tree.map(lambda x: (jnp.shape(x), jnp.result_type(x)), arguments)
+        place = key, str(shapes)
+        if is_new := place not in self._executables:
+            self._executables[place] = function.lower(*arguments).compile()
+        hosts.meet(long=is_new)
+        stopping.check_together()
+        return self._executables[place]
 
     def _check(self, method: str, batch: Batch, needed: Sequence[str]) -> None:
         """Raises InputError for a missing method or a batch with none of `needed`, BatchError for an invalid batch."""

@@ -208,7 +208,8 @@ def ending() -> Iterator[None]:
         if all_stop():
             raise
         text = " ".join(str(error).split())[:2000]
-        if not isinstance(error, (MmgenError, OSError, jax.errors.JaxRuntimeError)):
+        told = (MmgenError, OSError, jax.errors.JaxRuntimeError, KeyboardInterrupt, SystemExit)
+        if not isinstance(error, told):
             traceback.print_exc()
         where = f"process {jax.process_index()} of {jax.process_count()}"
         print(f"mmgen: {where}: {type(error).__name__}: {text}; all processes end", file=sys.stderr, flush=True)

@@ -18,6 +18,11 @@ from mmgen_jax.training.progress import processor_seconds
 KEY = "log_window"  # of a window's state, inside the data state of a checkpoint
 
 
+def steps_of(saved: Mapping[str, Any] | None, steps_per_call: int) -> int:
+    """The number of steps of a window's state, as `LogWindow.get_state` gave it under `KEY`."""
+    return len((saved or {}).get("metrics", ())) * steps_per_call
+
+
 class LogWindow:
     """Collects the metrics of calls of the step until `close` averages them.
 
@@ -57,7 +62,8 @@ class LogWindow:
         means, not_finite = summarise(self._calls, SKIPPED)
         if (skipped := self._skipped + self._skipped_now()) > self._max_skipped:
             reason = f"{skipped} steps were not finite and skipped, train.skip_bad_steps allows {self._max_skipped}"
-            raise NotFinite(f"step {step}: {reason}; look at the data, or lower the learning rate", step)
+            last = step - len(self._calls) * self._per_call + self._last_skipped()
+            raise NotFinite(f"step {last}: {reason}; look at the data, or lower the learning rate", last)
         if not_finite is not None:
             offset, name = not_finite
             first = step - len(self._calls) * self._per_call + offset + 1
@@ -89,6 +95,11 @@ class LogWindow:
 
     def _skipped_now(self) -> int:
         return int(sum(np.sum(call[SKIPPED]) for call in jax.device_get(self._calls) if SKIPPED in call))
+
+    def _last_skipped(self) -> int:
+        """The number, from 1, of the window's last step that was skipped; 0 where none was."""
+        each = [np.ravel(call.get(SKIPPED, np.zeros(self._per_call))) for call in jax.device_get(self._calls)]
+        return int(max(np.flatnonzero(np.concatenate(each)) + 1, default=0)) if each else 0
 
     def _taken(self, data_seconds: float) -> dict[str, float]:
         taken = {

@@ -76,11 +76,19 @@ class MetricWriter:
         scalars = [summary_pb2.Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._events.add(step, lambda: summary_pb2.Summary(value=scalars))
 
-    def gap(self, log_steps: int) -> str:
-        """A warning where the file lacks lines of before the step at which the run resumes, or ""."""
-        if self._newest > self._start - log_steps:
+    def gap(self, expected: int) -> str:
+        """A warning where the newest line is older than the step `expected`, or ""."""
+        if self._newest >= expected:
             return ""
         return f"WARNING {FILE} ends at step {self._newest}, and the run goes on from {self._start}: lines are missing"
+
+    def sync(self) -> None:
+        """Waits until the lines are on the disk: before a checkpoint, which goes on behind them."""
+        if self._writes:
+            try:
+                os.fsync(self._lines.fileno())
+            except OSError as error:
+                raise disk.named(error, self._path, 0) from error
 
     def has_evaluation(self, step: int) -> bool:
         """Whether the file already had the line of an evaluation at `step` when the run started or resumed."""

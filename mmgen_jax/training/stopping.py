@@ -15,12 +15,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from mmgen_jax.errors import NotFinite
+from mmgen_jax.data.cache import disk
+from mmgen_jax.errors import MmgenError, NotFinite
 from mmgen_jax.training import hosts
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; a scheduler that takes the machine back; a closed terminal
 
+TOGETHER = 1.0  # seconds; a signal that comes twice within this time, as to a process and to its group, is one
+
 _first = 0  # the number of the first signal, 0 before there is one
+_since = 0.0  # when it came
 _interrupted = False  # whether there was a second signal
 
 
@@ -36,6 +40,7 @@ def handled() -> Iterator[Callable[[], None]]:
     global _first, _interrupted
     _first, _interrupted = 0, False
     before = {}
+    disk.while_waiting.append(_waiting)
 
     def arm() -> None:
         if not before and threading.current_thread() is threading.main_thread():
@@ -46,6 +51,7 @@ def handled() -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        disk.while_waiting.remove(_waiting)
         _first, _interrupted = 0, False
 
 
@@ -95,6 +101,13 @@ def check_together() -> None:
     check()
 
 
+def _waiting(seconds: float) -> None:
+    """While another process builds what this one needs: a signal ends the wait, and in several processes the time."""
+    check()
+    if hosts.several() and seconds > hosts.LONG_SECONDS:
+        raise MmgenError(f"another process of this host has built data or a judge for {seconds:.0f} s: look at it")
+
+
 def interrupted() -> bool:
     """Whether a second signal asked to end at once, without saving."""
     return _interrupted
@@ -106,11 +119,13 @@ def _numbers() -> list[int]:
 
 
 def _handle(number: int, _) -> None:
-    global _first, _interrupted
+    global _first, _since, _interrupted
+    if number == _first and time.monotonic() - _since < TOGETHER:
+        return
     if _first:
         _interrupted = True
         _raise(number)
-    _first = number
+    _first, _since = number, time.monotonic()
     if hosts.several():
         signal.raise_signal(signal.SIGTERM)
     if number == signal.SIGINT and sys.stderr.isatty():

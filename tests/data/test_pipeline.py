@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from mmgen_jax.data import pipeline
+from mmgen_jax.data import pipeline, read_ahead
 
 
 class Source:
@@ -120,7 +120,7 @@ def test_order_does_not_depend_on_the_threads():
 def test_resumes_at_any_position(num_threads, on_device):
     def make():
         iterator = pipeline.batches(Source(10), batch_size=4, seed=5, num_threads=num_threads)
-        return pipeline.prefetch_to_device(iterator, jax.device_put, size=3) if on_device else iterator
+        return read_ahead.prefetch_to_device(iterator, jax.device_put, size=3) if on_device else iterator
 
     iterator, states, rows = make(), [], []
     for _ in range(12):  # nearly five epochs, epoch boundaries inside and between batches
@@ -142,7 +142,7 @@ def test_resumes_at_any_position(num_threads, on_device):
 def test_peek_does_not_advance(on_device):
     iterator = pipeline.batches(Source(10), batch_size=4, seed=0)
     if on_device:
-        iterator = pipeline.prefetch_to_device(iterator, lambda batch: batch)
+        iterator = read_ahead.prefetch_to_device(iterator, lambda batch: batch)
     state = iterator.get_state()
     peeked = pairs(iterator.peek())
     assert pairs(iterator.peek()) == peeked and iterator.get_state() == state
@@ -159,7 +159,7 @@ def test_errors_of_the_source_arrive_unchanged_and_again(num_threads, on_device)
     source = Source(20, fails_at=9)
     iterator = pipeline.batches(source, batch_size=4, seed=0, shuffle=False, num_threads=num_threads)
     if on_device:
-        iterator = pipeline.prefetch_to_device(iterator, lambda batch: batch)
+        iterator = read_ahead.prefetch_to_device(iterator, lambda batch: batch)
     assert [pairs(next(iterator))[0][1] for _ in range(2)] == [0, 4]
     state = iterator.get_state()
     for _ in range(2):
@@ -176,7 +176,7 @@ def test_errors_of_put_arrive_unchanged():
     def put(batch):
         raise MemoryError("device is full")
 
-    iterator = pipeline.prefetch_to_device(pipeline.batches(Source(8), batch_size=4, seed=0), put)
+    iterator = read_ahead.prefetch_to_device(pipeline.batches(Source(8), batch_size=4, seed=0), put)
     with pytest.raises(MemoryError, match=r"^device is full$"):
         next(iterator)
     iterator.close()
@@ -186,7 +186,7 @@ def test_errors_of_put_arrive_unchanged():
 def test_end_of_the_last_epoch(on_device):
     iterator = pipeline.batches(Source(8), batch_size=4, seed=0, epochs=1)
     if on_device:
-        iterator = pipeline.prefetch_to_device(iterator, lambda batch: batch)
+        iterator = read_ahead.prefetch_to_device(iterator, lambda batch: batch)
     assert len(list(iterator)) == 2
     assert next(iterator, None) is None
     iterator.close()
@@ -201,7 +201,7 @@ def test_prefetch_puts_on_the_devices_ahead_of_next():
         put.append(threading.current_thread())
         return jax.device_put(batch, sharding)
 
-    iterator = pipeline.prefetch_to_device(pipeline.batches(Source(64), batch_size=16, seed=0), to_device, size=3)
+    iterator = read_ahead.prefetch_to_device(pipeline.batches(Source(64), batch_size=16, seed=0), to_device, size=3)
     batch = next(iterator)
     assert batch["index"].sharding == sharding
     iterator.peek()
@@ -215,7 +215,7 @@ def test_prefetch_puts_on_the_devices_ahead_of_next():
 def test_close_does_not_read_what_is_left():
     source = Source(1000, delay=0.05)
     iterator = pipeline.batches(source, batch_size=4, seed=0, num_threads=2, prefetch=50)
-    iterator = pipeline.prefetch_to_device(iterator, lambda batch: batch, size=2)
+    iterator = read_ahead.prefetch_to_device(iterator, lambda batch: batch, size=2)
     next(iterator)
     iterator.close()
     reads = source.reads
@@ -226,11 +226,11 @@ def test_close_does_not_read_what_is_left():
 def test_the_interpreter_exits_with_iterators_open():
     script = """
 import numpy as np
-from mmgen_jax.data import pipeline
+from mmgen_jax.data import pipeline, read_ahead
 class Source:
     def __len__(self): return 100
     def read(self, indices, epochs): return {"index": indices}
-iterator = pipeline.prefetch_to_device(pipeline.batches(Source(), batch_size=4, seed=0), lambda batch: batch)
+iterator = read_ahead.prefetch_to_device(pipeline.batches(Source(), batch_size=4, seed=0), lambda batch: batch)
 next(iterator)
 print("done")
 """

@@ -260,22 +260,24 @@ def test_a_checkpoint_without_space_says_what_is_missing(error, tmp_path, monkey
     with Checkpointer(tmp_path) as checkpoints:
         checkpoints.save(10, state(10), {})
         checkpoints.save(20, state(20), {})
+        written = checkpoints._pending.result
         with monkeypatch.context() as patch:
             patch.setattr(checkpoints._pending, "result", full)
             with pytest.raises(CheckpointError, match=r"no space left for the checkpoint: .* MiB are to be"):
                 checkpoints.wait()
+        written()
 
 
 def test_missing_lines_of_metrics_are_told(tmp_path):
     with MetricWriter(tmp_path, 0) as writer:
-        assert not writer.gap(10)
+        assert not writer.gap(0)
         for step in (10, 20):
             writer.write(step, {"loss": 1.0, "steps_per_second": 1.0})
-    for start, missing in ((20, False), (29, False), (30, True)):
+    for start, expected, missing in ((20, 20, False), (29, 20, False), (30, 30, True)):
         with MetricWriter(tmp_path, start) as writer:
-            told = writer.gap(10)
-        expected = "WARNING metrics.jsonl ends at step 20, and the run goes on from 30: lines are missing"
-        assert told == (expected if missing else "")
+            told = writer.gap(expected)
+        warning = "WARNING metrics.jsonl ends at step 20, and the run goes on from 30: lines are missing"
+        assert told == (warning if missing else "")
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "results.jsonl"])

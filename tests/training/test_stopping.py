@@ -11,7 +11,8 @@ import tiny
 
 from mmgen_jax import evaluate, train
 from mmgen_jax.config.override import override
-from mmgen_jax.data import pipeline, scenes
+from mmgen_jax.data import read_ahead, scenes
+from mmgen_jax.data.cache import disk
 from mmgen_jax.training import checkpoint, stopping
 from mmgen_jax.training.progress import Progress
 
@@ -78,7 +79,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(whole, tmp_path, monkeypatc
     assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
 
 
-def test_a_second_signal_interrupts_at_once_and_saves_nothing():
+def test_a_second_signal_interrupts_at_once_and_saves_nothing(monkeypatch):
     saves = []
     with pytest.raises(SystemExit), stopping.handled() as arm:
         arm()
@@ -86,6 +87,9 @@ def test_a_second_signal_interrupts_at_once_and_saves_nothing():
             os.kill(os.getpid(), signal.SIGTERM)
             with pytest.raises(SystemExit):
                 stopping.check()
+            os.kill(os.getpid(), signal.SIGTERM)  # to the process, and at once to its group: one signal
+            assert not stopping.interrupted()
+            monkeypatch.setattr(stopping, "TOGETHER", 0.0)
             os.kill(os.getpid(), signal.SIGTERM)
     assert not saves
     stopping.check()  # the flag is gone with the block
@@ -134,16 +138,24 @@ def test_a_signal_ends_a_run_whose_data_source_hangs(whole, tmp_path, monkeypatc
             answer.wait(600)
         return read(self, indices, epochs)
 
-    monkeypatch.setattr(pipeline, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(read_ahead, "CLOSE_SECONDS", 0.1)
     with monkeypatch.context() as patch:
         patch.setattr(scenes.Source, "read", hanging)
-        at_step(patch, 3, threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start)
+        at_step(patch, 4, threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start)
         with pytest.raises(SystemExit):
             train.train(config(), tmp_path)
-    step, hung = newest(tmp_path), pipeline.is_hanging()
+    step, hung = newest(tmp_path), read_ahead.is_hanging()
     answer.set()
-    assert hung and f"stopped at step {step}, saved; the same command goes on" in capsys.readouterr().err
+    assert hung and step == 4 and f"stopped at step {step}, saved; the same command goes on" in capsys.readouterr().err
     assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
+
+
+def test_a_signal_ends_the_wait_for_what_another_process_builds(tmp_path):
+    with stopping.handled() as arm, disk.lock(tmp_path / "lock"):
+        arm()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with pytest.raises(SystemExit), disk.lock(tmp_path / "lock", wait=True):
+            pass
 
 
 def test_what_was_due_at_the_last_checkpoint_is_made_up_for(whole, tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ import pathlib
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from absl import logging
 
@@ -19,6 +20,11 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+
+# Each is called with the seconds so far, a few times a second, while a lock is waited for; its exception ends the wait.
+# A run adds one, so that a signal is heard.
+while_waiting: list[Callable[[float], None]] = []
 
 
 class Busy(Exception):
@@ -101,10 +107,18 @@ def lock(file: pathlib.Path, wait: bool = False) -> Iterator[None]:
 def _acquire(handle, wait: bool) -> bool:
     if fcntl is None:
         return True
+    began = time.monotonic()
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if not wait:
+                    return False
+            time.sleep(0.1)
+            for call in while_waiting:
+                call(time.monotonic() - began)
     except OSError as error:
         logging.warning("%s: this file system has no locks (%s); start nothing twice", handle.name, error.strerror)
     return True
