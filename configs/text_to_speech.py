@@ -12,9 +12,9 @@ sound ends at the stop token, at the latest after the 2.5 s (0.75 s) of the trai
 (Matcha-TTS). `mmgen sample --config.objective.length_scale=1.2` speaks more slowly. Of any of the models,
 `--config.representation.vocoder=runs/vocoder` speaks by the vocoder of another run (`configs/vocoder_gan.py`).
 
-Expected on a CPU core, seed 0: `grid_s1_flow`, 30 minutes of processor time: pocketsphinx reads 111 test sentences at a
-word error rate of 0.323 [0.294, 0.353], the true sounds through the spectrogram at 0.153. `spoken_digits_flow`, 6 minutes
-of processor time: the asked digit is recognised in 0.716 [0.657, 0.768] of 200. By Tacotron: not run.
+Expected on a CPU core, seed 0: `grid_s1_flow`, 30 minutes of processor time, pocketsphinx reads 111 test sentences at a
+word error rate of 0.323 [0.294, 0.353], the true sounds through the spectrogram at 0.153; `spoken_digits_flow`, 6
+minutes of processor time, the asked digit is recognised in 0.716 [0.657, 0.768] of 200. By Tacotron: not run.
 
 For one accelerator: `large` (grid_s1), `spoken_digits_large` and the same by flow matching; not measured.
 """
