@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,12 +25,13 @@ class Baseline(BaselineSampler):
     def __init__(self, config, target: str):
         super().__init__(config, target)
         source = open_source(config)
-        self._code = getattr(build_system(config, source.modalities).objective, "code", None)
-        if self._code is None or not config.get("representation") or self._code.players:
+        code: Any = getattr(build_system(config, source.modalities).objective, "code", None)
+        if code is None or not config.get("representation") or code.players:
             raise ConfigError(
                 "baseline mean_code: expected a config with a representation that is not trained, as log_mel; use "
                 "mean_example"
             )
+        self._code = code
         self._source = open_source(config, names=(target,))
 
     def __call__(self, batch):

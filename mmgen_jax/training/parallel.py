@@ -211,5 +211,5 @@ def local() -> Parallel:
     return Parallel("jit", _mesh(jax.local_devices()[:1], 1))
 
 
-def _mesh(devices: list[jax.Device], fsdp: int) -> Mesh:
+def _mesh(devices: list[Any], fsdp: int) -> Mesh:
     return Mesh(np.asarray(devices).reshape(-1, fsdp), BATCH_AXES, axis_types=(AxisType.Auto,) * 2)
