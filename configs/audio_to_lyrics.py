@@ -14,7 +14,8 @@ prepare-data --dataset=tiny_shakespeare`). The second stage is `hymnal` with the
     mmgen train --config=configs/audio_to_lyrics.py:shakespeare --workdir=runs/words
     mmgen train --config=configs/audio_to_lyrics.py --workdir=runs/lyrics --config.generator.init_from=runs/words
 
-Expected on a CPU core: not run.
+Expected of `hymnal` on a CPU core, seed 0, 150 s of processor time: perplexity 632 [490, 779] on 21 hymns, worse than
+that of a unigram model, 368. From Shakespeare's words on: not run.
 
 For one accelerator: `large` and `shakespeare_large`; not measured.
 """
