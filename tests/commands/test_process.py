@@ -1,4 +1,4 @@
-"""What a command sets before JAX is loaded: a cache of programs, XLA's convolutions, huge pages by a second start."""
+"""What a command sets before JAX is loaded: a cache of programs, XLA's convolutions, huge pages by a second start; its end."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from importlib import metadata, util
 import pytest
 
 from mmgen_jax.commands import process
+from mmgen_jax.data import read_ahead
 
 
 def prepared(environment, command="train", monkeypatch=None):
@@ -87,3 +88,15 @@ def test_a_command_that_starts_twice_answers_once(tmp_path):
     command = [sys.executable, "-m", "mmgen_jax", "sample", f"--workdir={tmp_path / 'none'}", f"--out={tmp_path}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.count(str(tmp_path / "none")) == 1 and not done.stdout
+
+
+@pytest.mark.parametrize("end, code", [(SystemExit(143), 143), (SystemExit("why"), 1), (RuntimeError("odd"), 1)])
+def test_a_command_does_not_wait_for_a_thread_that_hangs(end, code, monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(read_ahead, "CLOSE_SECONDS", 0.1)
+    for reading in (set(), {"a batch"}):
+        monkeypatch.setattr(read_ahead, "_reading", reading)
+        with pytest.raises(type(end)), process.leaving_what_hangs():
+            raise end
+    assert codes == [code] and ("RuntimeError: odd" in capsys.readouterr().err) == isinstance(end, RuntimeError)
