@@ -1,4 +1,4 @@
-"""What a command sets before JAX is loaded: a cache of programs, XLA's convolutions, huge pages by a second start; its end."""
+"""What a command sets before JAX is loaded: a cache of programs, XLA's convolutions, huge pages; and how it ends."""
 
 import os
 import subprocess
