@@ -54,6 +54,11 @@ def beside_multivae() -> str:
             rows.append([name, str(line["seed"]), *cells, "not run" if rate is None else f"{rate:,.0f}", ratio])
     text = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     about = ", ".join(dict.fromkeys(f"{line['commit']} ({line['hardware']})" for line in theirs))
+    for method, speed in speeds.items():
+        if not any(line["kind"] == "coherence" and line["method"] == method for line in theirs):
+            ours_rate, peer_rate = (f"{speed['examples_per_second'][side]:,.0f}" for side in ("ours", "multivae"))
+            text += f"\n| {METHODS[method]} | – |{' not trained |' * 4} {ours_rate} | {speed['ratio']:.2f} |"
+            text += f"\n| {METHODS[method]}, {PEER} | – |{' not trained |' * 4} {peer_rate} |  |"
     return f"{text}\n\nSame views, networks, first weights and number of steps. Commit: {about or 'none'}."
 
 
