@@ -15,8 +15,8 @@ Argument: the data, then after commas another label and a network, in any order.
 
 For another label: `grid_s1,digit`.
 
-Expected on a CPU core, seed 0, 1 to 2 minutes of processor time: `digits` 0.879 [0.872, 0.885] by `frame_lstm`, 0.770 by
-`conv3d`, 0.407 by `factorised`; `scenes` 1.000 by each. `grid_s1`: `experiments/video_recognition`.
+Expected on a CPU core, seed 0, 1 to 2 minutes of processor time: `digits` 0.879 [0.872, 0.885] by `frame_lstm`, 0.770
+by `conv3d`, 0.407 by `factorised`; `scenes` 1.000 by each. `grid_s1`: `experiments/video_recognition`.
 
 `large` or `<argument>_large`: 64 px, networks and a training for one accelerator, not measured.
 """

@@ -57,8 +57,8 @@ def beside_multivae() -> str:
     for method, speed in speeds.items():
         if not any(line["kind"] == "coherence" and line["method"] == method for line in theirs):
             ours_rate, peer_rate = (f"{speed['examples_per_second'][side]:,.0f}" for side in ("ours", "multivae"))
-            text += f"\n| {METHODS[method]} | – |{' not trained |' * 4} {ours_rate} | {speed['ratio']:.2f} |"
-            text += f"\n| {METHODS[method]}, {PEER} | – |{' not trained |' * 4} {peer_rate} |  |"
+            text += f"\n| {METHODS[method]} | – |{' – |' * 4} {ours_rate} | {speed['ratio']:.2f} |"
+            text += f"\n| {METHODS[method]}, {PEER} | – |{' – |' * 4} {peer_rate} |  |"
     return f"{text}\n\nSame views, networks, first weights and number of steps. Commit: {about or 'none'}."
 
 
