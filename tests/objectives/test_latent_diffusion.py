@@ -34,7 +34,7 @@ def test_it_models_the_latents_and_gives_pictures():
     np.testing.assert_array_equal(reconstructed, objective.representation.decode(*state, encoded))
     loss, (_, metrics) = objective.loss("autoencoder", *state, BATCH, jax.random.key(0))
     expected, _ = objective.representation.loss("autoencoder", *state, X, np.ones(8, np.float32), jax.random.key(0))
-    assert loss == expected and set(metrics) == {"error_per_element", "kl_per_element"}
+    assert loss == expected and set(metrics) == {"error_per_element", "kl_per_element", "active_dimensions"}
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_free_bits_pay_for_no_dimension_below_them():
         np.testing.assert_allclose(loss, parts["distortion"] + np.maximum(of_dimension, free_bits).sum(), rtol=1e-5)
 
 
-def test_a_dimension_is_active_where_its_kl_over_the_examples_is_not_next_to_nothing():
+def test_a_dimension_is_active_where_its_kl_is_not_next_to_nothing():
     objective = make(variational)
     params, collections = initial(objective, {"sound": X})
     for means, expected in (([0.0, 0.0], 0.0), ([0.1, 0.2], 0.5), ([0.2, 0.2], 1.0)):  # a KL of mean² / 2

@@ -9,9 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mmgen_jax.networks.layers import mapped
-
-ACTIVE_KL = 0.01  # nats an example; a dimension of a latent with less holds next to nothing
+ACTIVE_KL = 0.01  # nats; a dimension of a latent with less holds next to nothing of the example
 
 
 def per_example(x: jax.Array) -> jax.Array:
@@ -65,16 +63,15 @@ def kl_standard_normal(mean: jax.Array, log_var: jax.Array) -> jax.Array:
 
 
 def active_dimensions(kl: jax.Array, weights: jax.Array) -> jax.Array:
-    """The share, in [0, 1], of the latent's dimensions with a KL above `ACTIVE_KL`: the others are as in the prior.
+    """The share, in [0, 1], of the latent's dimensions with a KL above `ACTIVE_KL`, mean over the examples.
 
-    A dimension's KL is its mean over the examples of the global batch, and over the positions of a grid.
+    The other dimensions are as in the prior. The dimensions of a grid are those of all its positions.
 
     Args:
       kl: `[B, ..., D]`, in nats.
       weights: `[B]`, of the examples, with mean 1.
     """
-    of_examples = jnp.mean(kl.reshape(len(kl), -1, kl.shape[-1]), axis=1)
-    return jnp.mean(mapped.mean_over_batch(weights[:, None] * of_examples) > ACTIVE_KL)
+    return jnp.mean(weights * jnp.mean((kl > ACTIVE_KL).reshape(len(kl), -1), axis=-1))
 
 
 def kl_normal(mean: jax.Array, log_var: jax.Array, prior_mean: jax.Array, prior_log_var: jax.Array) -> jax.Array:
