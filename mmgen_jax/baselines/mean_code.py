@@ -8,15 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from mmgen_jax.baselines.base import BaselineSampler, num_examples
+from mmgen_jax.baselines import mean_example
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.errors import ConfigError
 
-MAX_AVERAGED = 2000  # examples
 
-
-class Baseline(BaselineSampler):
-    """The decoded mean of the codes of the first `MAX_AVERAGED` training examples.
+class Baseline(mean_example.Baseline):
+    """The decoded mean of the codes of the training examples that `mean_example` averages.
 
     Raises:
       ConfigError: the target has no representation, or one that is trained.
@@ -24,26 +22,16 @@ class Baseline(BaselineSampler):
 
     def __init__(self, config, target: str):
         super().__init__(config, target)
-        source = open_source(config)
-        code: Any = getattr(build_system(config, source.modalities).objective, "code", None)
+        code: Any = getattr(build_system(config, open_source(config).modalities).objective, "code", None)
         if code is None or not config.get("representation") or code.players:
             raise ConfigError(
                 "baseline mean_code: expected a config with a representation that is not trained, as log_mel; use "
                 "mean_example"
             )
-        self._code = code
-        self._source = open_source(config, names=(target,))
+        self._code, self._compiled = code, jax.jit(functools.partial(code.encode, {}, {}))
 
-    def __call__(self, batch):
-        return {self.target: np.broadcast_to(self._mean, (num_examples(batch), *self._mean.shape))}
+    def _encode(self, targets: np.ndarray) -> np.ndarray:
+        return np.asarray(self._compiled(targets))
 
-    @functools.cached_property
-    def _mean(self) -> np.ndarray:
-        num, encode = min(len(self._source), MAX_AVERAGED), jax.jit(functools.partial(self._code.encode, {}, {}))
-        total = np.zeros(())
-        for start in range(0, num, self.batch_size):
-            indices = np.arange(start, min(start + self.batch_size, num))
-            codes = encode(self._source.read(indices, np.zeros_like(indices))[self.target])
-            total = total + np.asarray(codes).sum(0, dtype=np.float64)
-        mean = (total / num).astype(np.float32)[None]
-        return np.asarray(self._code.decode({}, {}, mean))[0]
+    def _decode(self, mean: np.ndarray) -> np.ndarray:
+        return np.asarray(self._code.decode({}, {}, mean[None]))[0]

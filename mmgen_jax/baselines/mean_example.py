@@ -43,5 +43,14 @@ class Baseline(BaselineSampler):
         total = np.zeros(())
         for start in range(0, num, self.batch_size):
             indices = np.arange(start, min(start + self.batch_size, num))
-            total = total + self._source.read(indices, np.zeros_like(indices))[self.target].sum(0, dtype=np.float64)
-        return (total / num).astype(np.float32)
+            read = self._source.read(indices, np.zeros_like(indices))[self.target]
+            total = total + self._encode(read).sum(0, dtype=np.float64)
+        return self._decode((total / num).astype(np.float32))
+
+    def _encode(self, targets: np.ndarray) -> np.ndarray:
+        """What is averaged of targets `[B, ...]`."""
+        return targets
+
+    def _decode(self, mean: np.ndarray) -> np.ndarray:
+        """The target of a mean of what `_encode` gives."""
+        return mean
