@@ -13,7 +13,7 @@ sound is the spectrogram's, by Griffin-Lim, or with `--config.representation.voc
 another run (`configs/vocoder_gan.py`). Dubbed digits and scenes, whose clip tells only what to say and not when,
 are `any_to_any.py:digits,target=audio,conditions=video`.
 
-Expected: not run.
+Expected: not run; `experiments/dubbing` is the comparison.
 
 `large` or `<argument>_large`: a network and a training for one accelerator, not measured.
 """

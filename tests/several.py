@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 # In process 1, from epoch `EPOCH` on (8 steps each, and up to 8 calls are read ahead), the environment says what goes
-# wrong. `IN_EVALUATION` is a signal that process 1
-# gets in its first evaluation; with `JUDGE`, an evaluation begins with a judge, trained where the cache lacks it.
+# wrong. `IN_EVALUATION` is a signal that process 1 gets in its first evaluation. With `JUDGE`, an evaluation begins
+# with a judge, trained where the cache lacks it.
 CONFIG = f"""
 import os, signal, sys, time
 sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})

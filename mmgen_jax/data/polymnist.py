@@ -96,9 +96,8 @@ class Source:
         ink = np.repeat(self._ink[np.where(views == 0, indices, other)], 3, axis=2).astype(np.float32)
         place = (draw[:, :2] * (PHOTO_SIDE - SIDE + 1)).astype(int)
         pictures = photos().reshape(NUM_VIEWS, PHOTO_SIDE, 3 * PHOTO_SIDE)
-        for i, (view, (top, left)) in enumerate(
-            zip(views.tolist(), place.tolist())
-        ):  # faster than by arrays of indices
+        # A loop over slices is faster than arrays of indices.
+        for i, (view, (top, left)) in enumerate(zip(views.tolist(), place.tolist())):
             ink[i] *= pictures[view, top : top + SIDE, 3 * left : 3 * (left + SIDE)]
         return ink.reshape(len(ink), SIDE, SIDE, 3)
 

@@ -3,7 +3,10 @@
 import types
 
 import numpy as np
+import pytest
+import soundfile
 
+from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import build
 from mmgen_jax.runs import samples
@@ -78,3 +81,16 @@ def test_the_attention_is_saved_beside_the_samples(tmp_path):
     picture = samples._alignments(batch, 2, speaker)
     assert picture.shape == (2, 1, 4, 6, 1)
     assert picture[0, 0, -1, 0] == picture[0, 0, 0, 3] == 255 and picture.sum() == 2 * 4 * 255  # upwards
+
+
+def test_a_sound_that_the_disk_has_no_room_for_is_an_error_of_the_system(tmp_path, monkeypatch):
+    """libsndfile's own error would end a training, which goes on without its samples."""
+
+    def full(*_, **__):
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile, "write", full)
+    sound = {"sound": np.zeros((1, 800), np.float32)}
+    with pytest.raises(OSError) as error:
+        save.save_samples(tmp_path, 1, sound, {"sound": Modality("audio", (800,), sample_rate=8000)}, None, {})
+    assert error.value.filename == str(tmp_path / "0000001_sound_0.wav")
