@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from mmgen_jax.data.cache import arrays
+from mmgen_jax.data.cache import arrays, disk
 from mmgen_jax.errors import Unusable
 
 
@@ -94,6 +94,20 @@ def test_refuses_stale_absent_and_damaged(tmp_path):
         arrays.read(tmp_path / "set")["image"]
     (tmp_path / "set" / "text.offsets.npy").unlink()
     with pytest.raises(Unusable, match=r"text.offsets.npy is missing"):
+        arrays.read(tmp_path / "set")
+
+
+def test_a_directory_that_is_moved_while_it_is_read_is_unusable(tmp_path, monkeypatch):
+    with arrays.write(tmp_path / "set", {}) as writer:
+        writer.extend({"image": np.zeros((2, 3))})
+    sha256 = disk.sha256
+
+    def moved(file):
+        (tmp_path / "set").rename(tmp_path / "aside")
+        return sha256(file)
+
+    monkeypatch.setattr(disk, "sha256", moved)
+    with pytest.raises(Unusable, match="replaced by another process while it was read"):
         arrays.read(tmp_path / "set")
 
 

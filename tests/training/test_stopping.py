@@ -11,7 +11,8 @@ import tiny
 
 from mmgen_jax import evaluate, train
 from mmgen_jax.config.override import override
-from mmgen_jax.data import read_ahead, scenes
+from mmgen_jax.config.system import open_source
+from mmgen_jax.data import pipeline, read_ahead, scenes
 from mmgen_jax.data.cache import disk
 from mmgen_jax.training import checkpoint, stopping
 from mmgen_jax.training.progress import Progress
@@ -109,38 +110,37 @@ def _interrupt_at_once():
         signal.sigtimedwait([], 1)
 
 
-def test_an_error_of_the_data_loses_no_step(whole, tmp_path, monkeypatch, capsys):
-    read, taken = scenes.Source.read, []
+def at_batch(monkeypatch, number, act):
+    """Calls `act` before the batch of a number (from 0) is read; the threads read the batches in any order."""
+    read, asked, size = scenes.Source.read, config(), config().train.batch_size
+    expected = pipeline.at(open_source(asked), number * size, size, asked.seed)["index"]
 
-    def failing(self, indices, epochs):
-        taken.append(1)
-        if len(taken) > 12:
-            raise OSError(5, "Input/output error", "share/7.png")
+    def acting(self, indices, epochs):
+        if np.array_equal(indices, expected):
+            act()
         return read(self, indices, epochs)
 
+    monkeypatch.setattr(scenes.Source, "read", acting)
+
+
+def test_an_error_of_the_data_loses_no_step(whole, tmp_path, monkeypatch, capsys):
+    def fail():
+        raise OSError(5, "Input/output error", "share/7.png")
+
     with monkeypatch.context() as patch:
-        patch.setattr(scenes.Source, "read", failing)
+        at_batch(patch, 4, fail)
         with pytest.raises(OSError, match="Input/output"):
             train.train(config(), tmp_path)
-    step = newest(tmp_path)
-    assert step and f"stopped at step {step}, saved; the same command goes on" in capsys.readouterr().err
+    assert newest(tmp_path) == 4 and "stopped at step 4, saved; the same command goes on" in capsys.readouterr().err
     assert_same_run(tmp_path, train.train(config(), tmp_path), whole)
 
 
 def test_a_signal_ends_a_run_whose_data_source_hangs(whole, tmp_path, monkeypatch, capsys):
     """The thread that reads cannot be ended; the command ends without it (`commands.process.leaving_what_hangs`)."""
-    read, taken, answer = scenes.Source.read, [], threading.Event()
-
-    def hanging(self, indices, epochs):
-        if threading.current_thread() is not threading.main_thread():  # not a check before the run
-            taken.append(1)
-        if len(taken) > 4:
-            answer.wait(600)
-        return read(self, indices, epochs)
-
+    answer = threading.Event()
     monkeypatch.setattr(read_ahead, "CLOSE_SECONDS", 0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(scenes.Source, "read", hanging)
+        at_batch(patch, 4, lambda: answer.wait(600))
         at_step(patch, 4, threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start)
         with pytest.raises(SystemExit):
             train.train(config(), tmp_path)

@@ -237,8 +237,12 @@ def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays
         if not file.is_file():
             raise Unusable(f"{directory}: {file.name} is missing; remove the folder and prepare it again")
     for file in files:
-        about = file.stat()
-        if digests and digests[file.name] != _digest(str(file), about.st_ino, about.st_size, about.st_mtime_ns):
+        try:
+            about = file.stat()
+            digest = _digest(str(file), about.st_ino, about.st_size, about.st_mtime_ns) if digests else None
+        except FileNotFoundError:  # `_publish` of another process has moved the directory aside
+            raise Unusable(f"{directory}: replaced by another process while it was read; read it again") from None
+        if digest != digests.get(file.name):
             raise Unusable(f"{directory}: {file.name} is damaged; remove the folder and prepare it again")
     return Arrays(directory, meta)
 
