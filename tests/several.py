@@ -10,9 +10,9 @@ import sys
 
 # In process 1, from epoch `EPOCH` on (8 steps each, and up to 8 calls are read ahead), the environment says what goes
 # wrong. `IN_EVALUATION` is a signal that process 1 gets in its first evaluation. With `JUDGE`, an evaluation begins
-# with a judge, trained where the cache lacks it.
+# with a judge, trained for as many steps where the cache lacks it; `IN_JUDGE` is a signal that process 1 gets then.
 CONFIG = f"""
-import os, signal, sys, time
+import os, signal, sys, threading, time
 sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
 from tiny import config
 import numpy as np
@@ -45,7 +45,11 @@ def judged(self, sampler, batches, call=reconstruction.Evaluator.__call__):
     batches = list(batches)
     if os.environ.get("JUDGE"):
         data = {{"name": "scenes", "num_train": 64, "num_test": 16, "image_size": 16}}
-        judge = retriever.load(data, "image", "text", retriever.Training(steps=2, batch_size=8))
+        number = os.environ.pop("IN_JUDGE", "")
+        if number and os.environ.get("JAX_PROCESS_ID") == "1":
+            threading.Timer(5, os.kill, (os.getpid(), getattr(signal, number))).start()
+        training = retriever.Training(steps=int(os.environ["JUDGE"]), batch_size=8)
+        judge = retriever.load(data, "image", "text", training)
         zeros = [np.zeros((4, *judge.system.modalities[n].shape), t) for n, t in (("image", "f4"), ("text", "i4"))]
         print("embeddings", judge.embed(*zeros)[0].shape)
     number = os.environ.pop("IN_EVALUATION", "")

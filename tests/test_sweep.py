@@ -14,8 +14,6 @@ from mmgen_jax.results import lines
 from mmgen_jax.results.cells import load
 from mmgen_jax.training import progress
 
-ROOT = pathlib.Path(__file__).parent.parent
-
 CONFIG = """
 from mmgen_jax.config import schema
 
@@ -351,11 +349,3 @@ def test_baselines_are_training_examples_and_their_mean(project):
     np.testing.assert_allclose(mean[0], drawn.mean(0, dtype=np.float64), atol=1e-6)
     seeded = override.override(config, {"seed": 1})
     assert not np.array_equal(base.create("training_examples", seeded, "image")(batch)["image"], drawn[:8])
-
-
-def test_experiments_of_the_project_load(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    files = sorted((ROOT / "experiments").glob("*/sweep.py"))
-    assert files
-    for file in files:
-        assert load(file)

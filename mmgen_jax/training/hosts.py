@@ -28,6 +28,7 @@ from mmgen_jax.errors import ConfigError, MmgenError
 AUTO = "auto"
 HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 300
+NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # the key that JAX sets for all processes when SIGTERM reaches one of them
 LONG_SECONDS = 1800  # for work that one process may have to do alone: to compile, prepare data, train a judge
 
 _stopped = False  # whether all processes have agreed to stop
@@ -189,6 +190,24 @@ def stop_now() -> bool:
         _turn += 1
         _stopped = multihost_utils.reached_preemption_sync_point(_turn)
     return _stopped
+
+
+def noticed() -> bool:
+    """Whether SIGTERM has reached one of several processes, before they have agreed on where to stop.
+
+    Processes ask at any time, each for itself. Only work that the processes do not do together may end by the answer.
+    """
+    if not several():
+        return False
+    from jax._src import distributed  # there is no public way to the client
+
+    try:
+        distributed.global_state.client.key_value_try_get(NOTICE)
+    except jax.errors.JaxRuntimeError as error:
+        if "NOT_FOUND" not in str(error):  # the connection broke
+            raise
+        return False
+    return True
 
 
 def all_stop() -> bool:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from mmgen_jax.data.cache import disk
 from mmgen_jax.errors import MmgenError, NotFinite
@@ -23,9 +24,12 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; a scheduler that takes the 
 
 TOGETHER = 1.0  # seconds; a signal that comes twice within this time, as to a process and to its group, is one
 
+_Result = TypeVar("_Result")
+
 _first = 0  # the number of the first signal, 0 before there is one
 _since = 0.0  # when it came
 _interrupted = False  # whether there was a second signal
+_apart = False  # whether this process does work of `apart` now
 
 
 @contextlib.contextmanager
@@ -85,11 +89,39 @@ def saved(save: Callable[[], None], wait: Callable[[], None], step: Callable[[],
         raise
 
 
+class _Noticed(BaseException):
+    """A signal to one of several processes has ended work of `apart`."""
+
+
+def apart(work: Callable[[], _Result]) -> _Result:
+    """Calls `work`, which not all processes have to do, or not at the same time, as to train a judge; then they meet.
+
+    A signal to any process ends `work` in all of them at the next `check`, and then all stop together.
+    """
+    global _apart
+    if not hosts.several():
+        return work()
+    _apart, done = True, []
+    try:
+        done.append(work())
+    except _Noticed:
+        pass
+    finally:
+        _apart = False
+    if hosts.any_process(not done):
+        while True:  # until the turn on which the processes agree
+            check_together()
+            time.sleep(0.1)
+    return done[0]
+
+
 def check() -> None:
     """Raises what ends the process where a signal has asked for it: KeyboardInterrupt, or SystemExit 128 + signal.
 
-    Of several processes, no process ends by itself: see `check_together`.
+    Of several processes, no process ends by itself: see `check_together`, and `apart`.
     """
+    if _apart and hosts.noticed():
+        raise _Noticed
     if _first and hosts.all_stop():
         _raise(_first)
 

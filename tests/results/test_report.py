@@ -75,16 +75,22 @@ def rows(repository):
     return {row[0]: dict(zip(table[0][1:], row[1:])) for row in table[2:]}
 
 
-def test_the_pages_of_this_repository_are_current(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    for page, text in report.pages(ROOT).items():
+@pytest.fixture(scope="module")
+def pages():
+    """The pages of this repository; their tables load every sweep."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return report.pages(ROOT)
+
+
+def test_the_pages_of_this_repository_are_current(pages):
+    for page, text in pages.items():
         assert page.read_text() == text, f"{page}: run mmgen report"
 
 
-def test_every_experiment_has_a_section(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    folders = {file.parent for file in (ROOT / "experiments").glob("*/README.md")}
-    assert {experiment.folder for experiment in report.experiments(ROOT)} == folders
+def test_every_experiment_has_a_section(pages):
+    folders = {file.parent for file in (ROOT / "experiments").glob("*/*.*") if file.name in ("README.md", "sweep.py")}
+    assert {page.parent for page in pages if page.parent.parent == ROOT / "experiments"} == folders
 
 
 def test_a_run_without_a_line_trains_and_one_with_a_line_is_measured(repository):

@@ -100,8 +100,14 @@ def test_two_processes_without_fsdp_end_as_one_that_is_killed_stopped_or_interru
     step = re.search(r"stopped at step (\d+), saved; the same command goes on", results[0][1])
     assert step and int(step[1]) % 10 == 0, results[0][1]
 
+    endless = dict(JUDGE=str(10**8), MMGEN_CACHE=str(tmp_path / "endless"))
+    results = ended(start(tmp_path / "two", 2, *plain, IN_JUDGE="SIGTERM", **endless))
+    assert [code for code, _ in results] == [143, 143], results
+    assert sum(printed.count("a judge is trained") for _, printed in results) == 1
+    assert f"stopped at step {step[1]}, saved; the same command goes on" in results[0][1]
+
     cache, job = str(tmp_path / "cache"), str(random.randint(1, 60_000))  # a port follows from the job's number
-    results = ended(start(tmp_path / "two", 2, *plain, JUDGE="1", MMGEN_CACHE=cache, SLURM_JOB_ID=job))
+    results = ended(start(tmp_path / "two", 2, *plain, JUDGE="2", MMGEN_CACHE=cache, SLURM_JOB_ID=job))
     assert all(code == 0 and "embeddings (4, " in printed for code, printed in results), results
     assert sum(printed.count("a judge is trained") for _, printed in results) == 1
     assert resumed(results[0][1]) == int(step[1])

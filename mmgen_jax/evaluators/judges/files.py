@@ -22,7 +22,7 @@ from mmgen_jax.data.cache import arrays
 from mmgen_jax.data.subset import OTHER
 from mmgen_jax.errors import InputError, Unusable
 from mmgen_jax.evaluators.measures import examples
-from mmgen_jax.training import hosts
+from mmgen_jax.training import stopping
 
 WHOLE = 4096  # examples; the fingerprint of a set up to this size covers all of them
 FINGERPRINT_EXAMPLES = 1024  # examples that the fingerprint of a larger set covers
@@ -141,9 +141,7 @@ def cached(file: pathlib.Path, make: Callable[[], None]) -> tuple[dict[str, Any]
 
     One process of a host makes a file, and the others wait for it; of several hosts, those that have it wait too.
     """
-    made = _cached(file, make)
-    hosts.meet(long=True)
-    return made
+    return stopping.apart(lambda: _cached(file, make))
 
 
 def _cached(file: pathlib.Path, make: Callable[[], None]) -> tuple[dict[str, Any], dict[str, Any]]:
