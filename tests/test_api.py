@@ -82,6 +82,7 @@ def test_conditions_are_encoded_where_the_family_embeds(workdir, tmp_path, monke
         api.encode(workdir, {"text": np.zeros((1, 16), np.int32)})
 
 
+@pytest.mark.slow
 def test_latents_of_pictures_and_the_way_between_them(workdir):
     run = api.load(workdir)
     rng = np.random.default_rng(0)

@@ -46,6 +46,7 @@ def conditions(restored, num=5):
     return {"text": np.stack([tokenizer.encode(texts[i % 2], length) for i in range(num)])}
 
 
+@pytest.mark.slow
 def test_what_a_folder_holds_is_what_was_trained(run, restored):
     _, state = run
     _, system, sampler, step = restored
@@ -255,6 +256,7 @@ def test_a_finished_run_started_again_changes_nothing(run):
     assert {path: path.read_bytes() for path in files} == files
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_for_longer(tmp_path):
     config = override(tiny.config("autoencoder", steps=2), {"parallel.num_devices": 1})
     train.train(config, tmp_path)

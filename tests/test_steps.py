@@ -66,7 +66,7 @@ def test_it_ends_where_the_batches_do():
         next(loop)
 
 
-@pytest.mark.parametrize("per_call", [1, 2])
+@pytest.mark.parametrize("per_call", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_what_is_saved_between_two_items_resumes_exactly(per_call):
     """On the loop's own batches, which are prefetched: their position is that of the batches taken."""
     config = tiny.config("autoencoder", steps=6, steps_per_call=per_call, log_steps=2, checkpoint_steps=2)

@@ -49,6 +49,7 @@ def load(folder):
     return override.override(config, {"parallel.num_devices": 1})
 
 
+@pytest.mark.slow
 def test_a_fresh_folder_trains_the_quickstarts_model_by_one_command(folder, tmp_path):
     changes = {"train.steps": 2, "train.log_steps": 1, "train.num_samples": 2, "optimizers.generator.warmup_steps": 0}
     command = [sys.executable, "-m", "mmgen_jax", "train", f"--config=configs/folder.py:{folder}"]

@@ -64,6 +64,7 @@ def test_a_family_draws_every_kind_that_its_space_fits(family, target, networks)
     assert drawn.shape == (2, *modality.shape) and drawn.dtype == modality.dtype
 
 
+@pytest.mark.slow
 def test_a_class_is_learnt_as_a_sequence_of_one():
     run = training("autoregressive", "color", RECURRENT)
     state, metrics = run.run(1)

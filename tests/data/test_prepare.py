@@ -33,6 +33,7 @@ def test_a_text_set_is_prepared_once_from_the_data_folder(mmgen_data, cache, cap
         prepare.prepare("tiny_shakespeare")
 
 
+@pytest.mark.slow
 def test_an_audio_set_has_the_samples_and_labels_of_its_files(mmgen_data, cache):
     pytest.importorskip("tensorflow")
     prepare.prepare("spoken_digit", str(mmgen_data / "tfds"))

@@ -169,6 +169,7 @@ def paraphrased(batch):
     return {"text": np.array(rows)}
 
 
+@pytest.mark.slow
 def test_any_true_caption_of_scenes_scores_100_and_another_does_not():
     evaluator = lookup.build("evaluators", {"name": "captions", "target": "text", "data": SCENES, "num_train": 200})
     entries = evaluator(paraphrased, batches())

@@ -235,6 +235,7 @@ def test_a_folder_of_vectors_trains_and_samples(files, tmp_path, family, shape):
     assert len(table.read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_every_layer_of_the_networks_gets_a_gradient(files):
     config = drawing(files, "adversarial")
     with config.unlocked():

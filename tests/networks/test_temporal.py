@@ -41,6 +41,7 @@ def test_a_frame_sees_its_own_time_of_an_aligned_clip(clip):
     np.testing.assert_array_equal(changed, [False, False, True, False] if clip else [True] * 4)
 
 
+@pytest.mark.slow
 def test_frames_differ_and_examples_do_not_see_each_other():
     _, _, clips = drawn(condition())
     clips = np.asarray(clips)

@@ -83,6 +83,7 @@ def test_the_loss_is_the_mean_over_the_hole():
     np.testing.assert_allclose(same, loss, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_with_psnr_the_loss_is_minus_the_psnr_of_each_hole():
     training, sampler = trained("regression")
     batch = training.source.read(np.arange(4), np.zeros(4, int))

@@ -143,6 +143,7 @@ def test_training_raises_the_likelihood_and_keeps_the_inverse():
     assert loss == pytest.approx(-float(nats.mean()) / S, abs=0.02)  # of other noise
 
 
+@pytest.mark.slow
 def test_a_masked_sound_has_no_influence():
     params, collections, _ = trained()
     made, mask = objective(), np.array([True, False, True])

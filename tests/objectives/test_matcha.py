@@ -152,6 +152,7 @@ def test_masked_targets_have_no_influence():
     jax.tree.map(np.testing.assert_array_equal, grads(BATCH | present), grads({**BATCH, "curve": spoilt} | present))
 
 
+@pytest.mark.slow
 def test_guidance_compares_with_a_masked_text():
     def velocity(batch, **fields):
         noise = jax.random.normal(jax.random.key(3), (4, FRAMES, BANDS))

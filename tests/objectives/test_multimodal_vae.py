@@ -43,6 +43,7 @@ def test_masked_targets_have_no_influence_and_every_term_is_logged(name):
         assert metrics["bound"] >= metrics["elbo"]
 
 
+@pytest.mark.slow
 def test_the_elbo_of_an_exact_posterior_is_the_log_likelihood():
     objective = make(posterior="product")
     params, log_p = exact()

@@ -117,6 +117,7 @@ def test_every_adversarial_loss_gives_both_players_a_gradient_of_their_own(loss_
         assert compiled(moved)[0] < value
 
 
+@pytest.mark.slow
 def test_the_terms_of_the_discriminator_add_up():
     batch = {"sound": X, "digit": np.arange(6, dtype=np.int32) % 3}
     state = initial(make(adversarial, conditional=True), batch)

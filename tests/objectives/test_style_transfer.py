@@ -145,6 +145,7 @@ def test_the_generator_adds_to_the_photo_in_the_styles_colours():
     np.testing.assert_allclose(style.recoloured(BATCH["photo"], BATCH["photo"]), BATCH["photo"], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_masked_photo_or_style_has_no_part_in_the_loss():
     training, params, collections = trained()
     masks = {"photo/mask": np.array([True, True, False]), "style/mask": np.array([True, False, True])}

@@ -112,6 +112,7 @@ def test_guide_is_its_formula_and_least_on_the_diagonal():
     assert found[0, 0].argmin() == 0 and found[0, 2].argmin() == 1
 
 
+@pytest.mark.slow
 def test_loss_is_the_error_of_the_frames_up_to_the_end():
     (loss, metrics), _ = value_and_grad(BATCH)
     objective, params = make(), state()[0]

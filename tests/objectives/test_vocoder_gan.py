@@ -37,6 +37,7 @@ def test_samples_of_a_scale_are_means():
     np.testing.assert_array_equal(waveform.by_scale(jnp.arange(7.0).reshape(1, 7, 1), 2)[0, :, 0], [0.5, 2.5, 4.5])
 
 
+@pytest.mark.slow
 def test_logits_of_all_discriminators_and_each_example_alone():
     variables = DISCRIMINATOR.init(jax.random.key(0), WAVES[..., None], None)
     assert set(variables) == {"params"}  # the features are no state
@@ -111,6 +112,7 @@ def loss(player="generator", batch=None, **fields):
     return float(value), {name: float(metric) for name, metric in metrics.items()}
 
 
+@pytest.mark.slow
 def test_the_errors_are_those_of_the_sample():
     value, metrics = loss()
     drawn = objective().sample(*state(), BATCH, jax.random.key(0))["sound"]

@@ -154,6 +154,7 @@ def test_the_whole_as_a_segment_is_the_whole():
     assert loss_of(segment=S)[0] == pytest.approx(loss_of()[0], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_segment_is_a_part_of_the_target_with_the_frames_of_the_same_place():
     made, places = objective(segment=8), set()
     for seed in range(20):

@@ -40,6 +40,7 @@ def test_a_picture_is_a_row_of_codes_and_back():
     np.testing.assert_allclose(pictures, np.tanh(output), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_error_and_the_commitment():
     _, params, collections = trained()
     loss, (_, metrics) = codes(commitment=0.5).loss("tokenizer", params, collections, X, ONES, jax.random.key(9))

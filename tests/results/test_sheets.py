@@ -30,6 +30,7 @@ def run(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_a_sheet_shows_what_each_model_draws(run):
     sheet = np.asarray(sheets.prompt_sheet({"a": run, "b": run}, PROMPTS, num=3, seed=5))
     _, system, sampler, _ = restore(run)
@@ -127,6 +128,7 @@ def test_a_word_that_the_model_does_not_know_is_refused(run):
         sheets.prompt_sheet({"a": run}, ["a purple star"])
 
 
+@pytest.mark.slow
 def test_a_model_without_a_text_is_refused(tmp_path):
     train.train(tiny.config("autoencoder", steps=1), tmp_path / "run")
     with pytest.raises(ConfigError, match="draws from one text"):
