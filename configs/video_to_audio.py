@@ -13,7 +13,8 @@ sound is the spectrogram's, by Griffin-Lim, or with `--config.representation.voc
 another run (`configs/vocoder_gan.py`). Dubbed digits and scenes, whose clip tells only what to say and not when,
 are `any_to_any.py:digits,target=audio,conditions=video`.
 
-Expected: not run; `experiments/dubbing` is the comparison.
+Expected (`regression`, seed 0, 1,424 s of processor time): warped mel distance 5.46 dB, envelope correlation 0.811,
+word error rate 0.60 (true sounds 0.12, exchanged sentences 0.85). `adversarial`: not run. See `experiments/dubbing`.
 
 `large` or `<argument>_large`: a network and a training for one accelerator, not measured.
 """

@@ -7,7 +7,6 @@
 
 `sha256` has the SHA-256 of every file and of the rest of meta.json. `read` compares them once in each process: damaged
 data is built again where `cached` knows how, and refused elsewhere. Directories of version 0.1 have no digests.
-
 Texts are ragged fields of UTF-8 bytes. A directory is written under a hidden temporary name, `.<name>.<random>`, and
 renamed once complete. So a directory is complete or absent; the temporary directory of a killed process is never read.
 
@@ -233,17 +232,15 @@ def read(directory: str | os.PathLike, fingerprint: str | None = None) -> Arrays
         )
     suffixes = {name: ("",) if field["kind"] == "array" else ("", ".offsets") for name, field in meta["fields"].items()}
     files = [directory / file_name(name, suffix) for name, each in suffixes.items() for suffix in each]
-    for file in files:
-        if not file.is_file():
-            raise Unusable(f"{directory}: {file.name} is missing; remove the folder and prepare it again")
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise Unusable(f"{directory}: {missing[0]} is missing; remove the folder and prepare it again")
     for file in files:
         try:
             about = file.stat()
-            digest = _digest(str(file), about.st_ino, about.st_size, about.st_mtime_ns) if digests else None
+            if digests and digests[file.name] != _digest(str(file), about.st_ino, about.st_size, about.st_mtime_ns):
+                raise Unusable(f"{directory}: {file.name} is damaged; remove the folder and prepare it again")
         except FileNotFoundError:  # `_publish` of another process has moved the directory aside
             raise Unusable(f"{directory}: replaced by another process while it was read; read it again") from None
-        if digest != digests.get(file.name):
-            raise Unusable(f"{directory}: {file.name} is damaged; remove the folder and prepare it again")
     return Arrays(directory, meta)
 
 
