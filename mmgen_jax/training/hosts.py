@@ -201,8 +201,10 @@ def noticed() -> bool:
         return False
     from jax._src import distributed  # there is no public way to the client
 
+    client = distributed.global_state.client
+    assert client is not None, "several processes are connected"
     try:
-        distributed.global_state.client.key_value_try_get(NOTICE)
+        client.key_value_try_get(NOTICE)
     except jax.errors.JaxRuntimeError as error:
         if "NOT_FOUND" not in str(error):  # the connection broke
             raise
