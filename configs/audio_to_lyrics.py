@@ -15,8 +15,8 @@ prepare-data --dataset=tiny_shakespeare`). The second stage is `hymnal` with the
     mmgen train --config=configs/audio_to_lyrics.py --workdir=runs/lyrics --config.generator.init_from=runs/words
 
 Expected of `hymnal` on a CPU core, seed 0, 150 s of processor time: perplexity 632 [490, 779] on 21 hymns, worse than
-that of a unigram model, 368. From Shakespeare's words on (`experiments/audio_captioning`): 784
-[571, 1056]. `shakespeare` alone: 405 [369, 442], unigram 630.
+that of a unigram model, 368. From Shakespeare's words on, 97 s more: 784 [571, 1056]. `shakespeare`, 21 minutes of
+processor time: 405 [369, 442] on Shakespeare's words, a unigram model 630.
 
 For one accelerator: `large` and `shakespeare_large`; not measured.
 """

@@ -2,7 +2,8 @@
 
 A stop then never falls between an update and its bookkeeping, and no callback of a library can swallow it. Code in a
 loop that takes long calls `check`: the loop core `steps` (the judges train by it too) and the wait for a batch; or
-`check_together`, where all processes are at the same place: the train loop and the sampler.
+`check_together`, where all processes are at the same place: the train loop and the sampler. `apart` calls work that one
+process may do while others wait, as a judge's training.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from tiny import ROOT, mmgen
 
 from mmgen_jax import report as verb
 from mmgen_jax.errors import ReportError
-from mmgen_jax.results import report
+from mmgen_jax.results import cells, report
 from mmgen_jax.results.report import Task
 
 TABLE = """
@@ -56,8 +56,6 @@ def repository(tmp_path, monkeypatch):
 
 
 def finish_the_run(repository, value):
-    from mmgen_jax.results import cells
-
     folder = repository / "experiments/new"
     line = {
         "config_hash": cells.load(folder / "sweep.py")[0].config_hash,
@@ -76,21 +74,30 @@ def rows(repository):
 
 
 @pytest.fixture(scope="module")
-def pages():
-    """The pages of this repository; their tables load every sweep."""
+def built():
+    """`(the pages of this repository, the folders whose sweep their tables have loaded)`."""
+    load, folders = cells.load, set()
+
+    def noted(file):
+        folders.add((ROOT / file).resolve().parent)
+        return load(file)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        return report.pages(ROOT)
+        patch.setattr(cells, "load", noted)
+        return report.pages(ROOT), folders
 
 
-def test_the_pages_of_this_repository_are_current(pages):
-    for page, text in pages.items():
+def test_the_pages_of_this_repository_are_current(built):
+    for page, text in built[0].items():
         assert page.read_text() == text, f"{page}: run mmgen report"
 
 
-def test_every_experiment_has_a_section(pages):
-    folders = {file.parent for file in (ROOT / "experiments").glob("*/*.*") if file.name in ("README.md", "sweep.py")}
+def test_every_experiment_has_a_section_and_a_sweep_that_loads(built):
+    pages, loaded = built
+    folders = {file.parent for file in (ROOT / "experiments").glob("*/README.md")}
     assert {page.parent for page in pages if page.parent.parent == ROOT / "experiments"} == folders
+    assert loaded == {file.parent for file in (ROOT / "experiments").glob("*/sweep.py")} != set()
 
 
 def test_a_run_without_a_line_trains_and_one_with_a_line_is_measured(repository):
