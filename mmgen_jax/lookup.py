@@ -48,7 +48,7 @@ def find(package: str, name: str) -> type:
         package cannot be imported, or does not define the class as a dataclass.
     """
     module, cls = PACKAGES[package]
-    if name not in available(package):
+    if not _is_here(package, name):
         if _is_elsewhere(name):
             return _from_elsewhere(package, name, cls)
         parts = str(name).split(".")
@@ -59,6 +59,19 @@ def find(package: str, name: str) -> type:
             f"{nearest(name, known)}{advice}there are: {', '.join(known)}"
         )
     return getattr(importlib.import_module(f"{module}.{name}"), cls)
+
+
+def _is_here(package: str, name: Any) -> bool:
+    """Whether `name` is one of `available(package)`; reads one file where `available` reads all."""
+    if not isinstance(name, str) or not all(map(str.isidentifier, name.split("."))):
+        return False
+    folders = map(pathlib.Path, importlib.import_module(PACKAGES[package][0]).__path__)
+    files = [folder.joinpath(*name.split(".")).with_suffix(".py") for folder in folders]
+    return any(_defines(file, package) for file in files if file.is_file())
+
+
+def _defines(file: pathlib.Path, package: str) -> bool:
+    return re.search(rf"^class {PACKAGES[package][1]}\b", file.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def _is_elsewhere(name: Any) -> bool:
@@ -81,11 +94,9 @@ def _from_elsewhere(package: str, name: str, cls: str) -> type:
 
 def available(package: str) -> list[str]:
     """Sorted names of the components on the package's `__path__`, found by searching its files, without an import."""
-    module, cls = PACKAGES[package]
-    defines = re.compile(rf"^class {cls}\b", re.MULTILINE)
     names = []
-    for folder in map(pathlib.Path, importlib.import_module(module).__path__):
-        files = (file for file in folder.rglob("*.py") if defines.search(file.read_text(encoding="utf-8")))
+    for folder in map(pathlib.Path, importlib.import_module(PACKAGES[package][0]).__path__):
+        files = (file for file in folder.rglob("*.py") if _defines(file, package))
         names += [".".join(file.relative_to(folder).with_suffix("").parts) for file in files]
     return sorted(names)
 
