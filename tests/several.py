@@ -110,6 +110,14 @@ def start(workdir: pathlib.Path, processes: int = 2, *changes: str, **environmen
     return running
 
 
+def harm_what_one_process_reads(workdir: pathlib.Path) -> int:
+    """Cuts the newest checkpoint's file of process 1 in half; the step."""
+    step = max(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
+    (file,) = (workdir / f"checkpoints/{step}/state/ocdbt.process_1/d").iterdir()
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    return step
+
+
 def ended(running: list[subprocess.Popen], timeout: float = 600) -> list[tuple[int, str]]:
     """`[(exit code, what it printed)]`; -9 where a process had to be killed after `timeout` seconds."""
     try:

@@ -13,7 +13,7 @@ import several
 from forks import HANG
 
 # Seconds from the first end to the last: a broken connection is seen at once or after 10 s without a sign of life.
-MOST_APART = {"SIGKILL": 15, "raise": 15, "SIGTERM": 15, "hang": 15}
+MOST_APART = {"SIGKILL": 15, "raise": 15, "SIGTERM": 15, "hang": 15, "damage": 15}
 
 
 def processes(count: int, folder: pathlib.Path):
@@ -25,8 +25,10 @@ def processes(count: int, folder: pathlib.Path):
     processes end, those that were not hit with a message, and the run at last has the losses of one process.
     """
     workdir, results = folder / "two", {}
-    for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang")[: count or None]:
-        running = several.start(workdir, 2, FAULT=fault, SLOW="5")
+    for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang", "damage")[: count or None]:
+        if fault == "damage":  # of the newest checkpoint, in a file that process 1 alone reads
+            several.harm_what_one_process_reads(workdir)
+        running = several.start(workdir, 2, FAULT=fault if fault != "damage" else "", SLOW="5")
         waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
         try:
             apart = seconds_apart(running) if fault != "SIGSTOP" else None

@@ -24,7 +24,7 @@ import numpy as np
 from absl import logging
 
 from mmgen_jax.data.cache import disk
-from mmgen_jax.errors import CheckpointError, DamagedCheckpoint, InputError
+from mmgen_jax.errors import CheckpointError, DamagedCheckpoint, InputError, MmgenError
 from mmgen_jax.training import damaged, digest, hosts
 
 LOOKS = 100  # how often a reader looks again for a checkpoint that vanished under it
@@ -149,7 +149,8 @@ class Checkpointer:
             with self._context:
                 restored = self._ocp.load_checkpointables(folder, {"state": stored})["state"]
         except Exception as error:  # of Orbax and TensorStore, of many types
-            raise DamagedCheckpoint(f"{folder}: is damaged: {' '.join(str(error).split())[:300]}") from error
+            reason = " ".join(str(_innermost(error)).split())[:300]
+            raise DamagedCheckpoint(f"{folder}: is damaged: {reason}") from error
         found = digest.of(restored)
         for name, expected in metadata.get("digests", {}).items():
             if name in found and found[name] != expected:
@@ -168,14 +169,21 @@ class Checkpointer:
         """
         broken: dict[int, str] = {}
         looks = 0
-        # Of several processes, the first chooses the step, and damage that one process sees counts for all.
+        # Of several processes, the first chooses the step, and damage that all see is passed by. From damage in what
+        # one process alone reads, there is no way on: the others wait in Orbax until that process ends.
         while steps := hosts.broadcast([step for step in self._steps() if step not in broken]):
             failure, restored = "", None
             try:
                 restored = self.restore(steps[-1], abstract_state)
             except DamagedCheckpoint as error:
                 failure = str(error).removeprefix(f"{self._directory / str(steps[-1])}: ")
-            if hosts.any_process(restored is None):
+            try:
+                failed = hosts.any_process(restored is None, long=restored is not None)
+            except MmgenError as error:
+                if restored is not None:
+                    raise
+                raise self._seen_by_one(steps, failure) from error
+            if failed:
                 if self._checkpointer is not None:
                     self._checkpointer.reload()
                 if hosts.broadcast(steps[-1] not in self._steps()) and looks < LOOKS:
@@ -199,6 +207,14 @@ class Checkpointer:
             each = "; ".join(f"step {step} {reason}" for step, reason in broken.items())
             raise CheckpointError(f"{self._directory}: no checkpoint is whole: {each}; train in a new --workdir")
         return None
+
+    def _seen_by_one(self, steps: list[int], failure: str) -> CheckpointError:
+        """The error with which a process ends that alone finds the newest of `steps` damaged; moves that step aside."""
+        folder, advice = self._directory / str(steps[-1]), "train in a new --workdir"
+        if self._checkpointer is not None and len(steps) > 1:
+            damaged.move(folder)
+            advice = f"moved to {damaged.aside(folder)}, and the same command goes on from step {steps[-2]}"
+        return CheckpointError(f"checkpoint {steps[-1]} {failure}, in a part that this process alone reads; {advice}")
 
     def _steps(self) -> list[int]:
         if self._checkpointer is None:
@@ -241,6 +257,11 @@ class Checkpointer:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The error at the beginning of a chain: TensorStore's, where Orbax says that no handler could load."""
+    return error if error.__cause__ is None else _innermost(error.__cause__)
 
 
 def _named_leaves(tree: Any) -> tuple[dict[str, Any], Any]:

@@ -167,13 +167,13 @@ def broadcast(value: Any) -> Any:
     return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(padded)).astype(np.uint8)))
 
 
-def any_process(flag: bool) -> bool:
-    """Whether the flag is set in any process."""
+def any_process(flag: bool, long: bool = True) -> bool:
+    """Whether the flag is set in any process; `long` as in `meet`."""
     if not several():
         return flag
     from jax.experimental import multihost_utils
 
-    meet(long=True)  # after a checkpoint is read, from disks that need not be equally fast
+    meet(long)  # after a checkpoint is read, from disks that need not be equally fast
     return bool(np.any(multihost_utils.process_allgather(np.int32(flag))))
 
 

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 import tiny
-from several import ended, start
+from several import ended, harm_what_one_process_reads, start
 
 from mmgen_jax import train
 from mmgen_jax.config import loading
@@ -71,6 +71,11 @@ def test_two_processes_end_together_by_a_signal_and_where_one_hangs(tmp_path):
     assert all(code not in (0, None) for code, _ in results) and resumed(results[0][1]) >= 5, results
     late = "process 1 has not come to the next step within 15 s (parallel.wait_seconds=15): look at its"
     assert f"process 0 of 2: MmgenError: {late}" in results[0][1]
+    step = harm_what_one_process_reads(tmp_path / "two")
+    results = ended(start(tmp_path / "two"))
+    assert all(code not in (0, None) for code, _ in results), results
+    told = f"process 1 of 2: CheckpointError: checkpoint {step} is damaged: .*, in a part that this process alone reads"
+    assert re.search(f"{told}; moved to .*/{step}.damaged, and the same command goes on", results[1][1]), results[1][1]
     results = ended(start(tmp_path / "two"))
     assert [code for code, _ in results] == [0, 0] and resumed(results[0][1]) >= 10, results
     assert_is_one_run(tmp_path)
