@@ -22,7 +22,7 @@ from mmgen_jax.runs.workdir import create_state, read_workdir, restore
 from mmgen_jax.training import checkpoint, parallel
 
 FOLDER = pathlib.Path(__file__).parent / "old_workdirs"
-NAMES = ("gan", "latent_diffusion", "autoregressive")
+NAMES = ("gan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("latent_diffusion", "autoregressive")))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_an_old_run_is_sampled(name, tmp_path):
     tiny.assert_sample(drawn["image"], system.modalities["image"], 3)
 
 
-@pytest.mark.parametrize("name", ["latent_diffusion", "autoregressive"])
+@pytest.mark.parametrize("name", NAMES[1:])
 def test_an_old_run_is_evaluated(name, resumed):
     """With the numbers that the loop wrote at its end, and to which version 0.1 came too."""
     metrics = {

@@ -23,6 +23,8 @@ OTHERS += ("image_captioning:scenes_vit",)
 PAIRS = [(f"{name}.py", f"{name}.py:large") for name in NAMES]
 PAIRS += [(other.replace(":", ".py:"), other.replace(":", ".py:") + "_large") for other in OTHERS]
 LOCAL = ("clothing", "emoji", "grid_s1", "sounds", "hymnal", "unpaired")
+FIRST = {loading.load(f"{ROOT}/configs/{large}").objective.name: (small, large) for small, large in reversed(PAIRS)}
+QUICK = list(FIRST.values())  # one of each family
 PUBLISHED = {"num_moving": 2}  # Moving MNIST has two digits
 SMALLEST_ACCELERATOR = 16e9  # bytes
 
@@ -64,7 +66,10 @@ def total(tree, of=lambda leaf: 1):
     return sum(math.prod(leaf.shape) * of(leaf) for leaf in jax.tree.leaves(tree))
 
 
-@pytest.mark.parametrize(("small", "large"), PAIRS, ids=[large for _, large in PAIRS])
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [pytest.param(*pair, id=pair[1], marks=[] if pair in QUICK else pytest.mark.slow) for pair in PAIRS],
+)
 def test_large_is_larger_and_its_state_leaves_room_on_one_accelerator(small, large, request):
     config, system, state = built(large, request)
     _, _, default = built(small, request)

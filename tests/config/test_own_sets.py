@@ -50,7 +50,7 @@ def one_step(config):
     return training.system
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", ["style_transfer", pytest.param("image_translation_unpaired", marks=pytest.mark.slow)])
 def test_two_folders_are_given_as_the_message_says(name, folders, monkeypatch):
     with pytest.raises(ConfigError, match="expected") as error:
         loading.load(f"{name}:folder={folders[0]}")

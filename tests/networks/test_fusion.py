@@ -186,7 +186,12 @@ def test_modality_dropout_is_for_training_alone():
     assert_same(left, present.astype(left.dtype))  # a rate of 1 leaves one of those that were there
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+QUICK = ("concat", "cross_attention", "film", "product_of_experts")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FUSIONS]
+)
 def test_conditioner_end_to_end(name):
     """Gradients reach every encoder and every parameter; a masked modality's encoder gets none; absent is masked."""
     network = conditioner(build(name))

@@ -22,8 +22,12 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.objectives.parts import likelihoods
 
+QUICK = ("mopoe", "mmvae_plus", "attention")
 
-@pytest.mark.parametrize("name", MODELS)
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+)
 def test_masked_targets_have_no_influence_and_every_term_is_logged(name):
     objective = make(**MODELS[name])
     state = initial(objective)
