@@ -1,4 +1,4 @@
-"""Text + audio to image on the built-in scenes, in two to three minutes on 2 CPU cores.
+"""Text + audio to image on the built-in scenes, in three to three and a half minutes on 2 busy CPU cores.
 
 Expected: shape 0.96, color 1.00, size 0.98 on the test split and on the compositional split (means of 3 seeds).
 

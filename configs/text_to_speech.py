@@ -14,7 +14,7 @@ sound ends at the stop token, at the latest after the 2.5 s (0.75 s) of the trai
 
 Expected on a CPU core, seed 0: `grid_s1_flow`, 30 minutes of processor time, pocketsphinx reads 111 test sentences at a
 word error rate of 0.323 [0.294, 0.353], the true sounds through the spectrogram at 0.153; `spoken_digits_flow`, 6
-minutes of processor time, the asked digit is recognised in 0.716 [0.657, 0.768] of 200; `spoken_digits`, by Tacotron, 5
+minutes of processor time, the asked digit is recognised in 0.716 [0.657, 0.768] of 250; `spoken_digits`, by Tacotron, 5
 minutes, in 0.816 [0.763, 0.859]. `grid_s1`, by Tacotron: not run.
 
 For one accelerator: `large` (grid_s1), `spoken_digits_large` and the same by flow matching; not measured.

@@ -8,7 +8,7 @@ frames), then `x2` or `x4` (a half or a quarter of the size, Pillow's bicubic wi
 control: the same network with as many parameters, whose window of 5 frames holds one frame five times.
 
 Expected of `grid_s1,x4` on one CPU core, seed 0, 4 minutes: 31.98 dB [31.81, 32.15] from five frames and 32.10 [31.93,
-32.27] from one frame, bicubic 22.92, on 111 test clips: several frames gain nothing. The others: not run.
+32.27] from one frame, bicubic 22.92, on 111 test clips: no gain is seen. The others: not run.
 
 `large` or `<argument>_large`: 64 px, a network and a training for one accelerator, not measured.
 """

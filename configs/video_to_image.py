@@ -10,7 +10,7 @@ The clip is the video at half its size (bicubic), then with white noise (sigma 5
 `grid_s1`), drawn anew for each frame. The object moves, so that the mean of the frames is no sharper than a frame. The
 network reads all frames of the clip as channels, and adds to the enlarged middle frame.
 
-Expected of `digits` on one CPU core, seed 0, 2 minutes: 23.18 dB [23.06, 23.29] on 1,000 test clips, SSIM 0.794; the
+Expected of `digits` on one CPU core, seed 0, 2 minutes: 23.18 dB [23.06, 23.29] on 1,000 test clips, SSIM 0.793; the
 enlarged middle frame has 16.96 dB, the median of the frames 17.42 dB. The others: not run
 (`experiments/video_to_image`).
 

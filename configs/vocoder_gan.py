@@ -12,7 +12,7 @@ The generator draws the short-time spectrum of each frame of the log-mel spectro
 of five periods and three scales see the waveform; the mel spectrogram's error has the largest weight. A step trains on
 a segment of each sound.
 
-Expected: not run. Griffin-Lim, which a vocoder has to beat, has a log-spectral distance of 3.66 dB on GRID and 4.52 dB
+Expected: not run. Griffin-Lim, which a vocoder has to beat, has a log-spectral distance of 3.65 dB on GRID and 4.52 dB
 on digits (`experiments/vocoders`).
 
 `large` or `<argument>_large`: the sizes of the papers, for one accelerator, not measured.
