@@ -12,6 +12,7 @@ import forks
 import several
 from forks import HANG
 
+STEPS = "--config.train.steps={}"
 # Seconds from the first end to the last: a broken connection is seen at once or after 10 s without a sign of life.
 MOST_APART = {"SIGKILL": 15, "raise": 15, "SIGTERM": 15, "hang": 15, "damage": 15}
 
@@ -19,16 +20,19 @@ MOST_APART = {"SIGKILL": 15, "raise": 15, "SIGTERM": 15, "hang": 15, "damage": 1
 def processes(count: int, folder: pathlib.Path):
     """Two processes of two devices, one of which fails in a different way each time; then one, two and four processes.
 
-    Two processes share the state by `fsdp`, 5 steps a call; four have all of it, one step a call.
+    Two processes share the state by `fsdp`, 5 steps a call; four have all of it, one step a call. Each fault comes two
+    epochs (16 steps) after the one before: what hangs is a step, not the first call, for which processes wait longer.
 
     After every fault the same command is started again, in the same workdir. A fault counts as survived where all
     processes end, those that were not hit with a message, and the run at last has the losses of one process.
     """
     workdir, results = folder / "two", {}
-    for fault in ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang", "damage")[: count or None]:
+    faults = ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang", "damage")
+    for number, fault in enumerate(faults[: count or None]):
         if fault == "damage":  # of the newest checkpoint, in a file that process 1 alone reads
             several.harm_what_one_process_reads(workdir)
-        running = several.start(workdir, 2, FAULT=fault if fault != "damage" else "", SLOW="5")
+        own = {"FAULT": fault if fault != "damage" else "", "EPOCH": str(2 + 2 * number), "SLOW": "5"}
+        running = several.start(workdir, 2, STEPS.format(100), **own)
         waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
         try:
             apart = seconds_apart(running) if fault != "SIGSTOP" else None
@@ -43,11 +47,11 @@ def processes(count: int, folder: pathlib.Path):
         results[fault] = "hang" if late else "" if expected and told else "wrong"
         forks.FIGURES.setdefault("seconds_between_the_ends", {})[fault] = apart
         print(f"{fault}: exit {[code for code, _ in ends]}, {apart} s apart: {ends[0][1][-300:]}")
-    last = [several.ended(several.start(workdir, 1, "--config.train.steps=50"))]
-    last += [several.ended(several.start(workdir, 2))]
-    last += [several.ended(several.start(folder / "1", 1))]
+    last = [several.ended(several.start(workdir, 1, STEPS.format(90)))]
+    last += [several.ended(several.start(workdir, 2, STEPS.format(100)))]
+    last += [several.ended(several.start(folder / "1", 1, STEPS.format(100)))]
     plain = "--config.parallel.fsdp=1", "--config.train.steps_per_call=1"
-    last += [several.ended(several.start(folder / "4", 4, *plain))]
+    last += [several.ended(several.start(folder / "4", 4, STEPS.format(100), *plain))]
     assert all(code == 0 for ends in last for code, _ in ends), last
     losses = {}
     for name in ("two", "1", "4"):
