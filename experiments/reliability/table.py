@@ -14,8 +14,8 @@ and damaged files of a checkpoint: *survived* is the state that was saved, or th
 files of a workdir: the run of before, a line that names the file and what to do, or, of `metrics.jsonl`, a warning of
 the lines that are missing. A damaged cache or judge: made again. A hostile
 input survives where it is read, or refused by one line. Of 20,000 steps: in each later tenth the median
-memory is at most 2 % above that of the second tenth, after four tenths it stays within 2 % of its mean, no more files are open, nothing is compiled after the first line,
-and every line is there.
+memory is at most 2 % above that of the second tenth, after four tenths it stays within 2 % of its mean, no more files
+are open, nothing is compiled after the first line, and every line is there.
 """
 OUTCOMES = ("injected", "survived", "lost", "hang", "traceback", "wrong")
 NAMES = {
