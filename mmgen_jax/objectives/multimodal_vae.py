@@ -167,7 +167,8 @@ class Objective(Inference):
         of_mean = {name: jnp.mean(weights * jnp.sum(rows.shares * values, axis=0)) for name, values in nll.items()}
         metrics = {f"nll_{name}": value for name, value in of_mean.items()}
         elbo = jnp.mean(weights * jnp.sum(rows.shares * log_w, axis=0))
-        return loss, (collections, metrics | {"bound": -loss, "elbo": elbo})
+        active = losses.active_dimensions(rows.mixtures[0].kl_of_dimensions(), weights)
+        return loss, (collections, metrics | {"bound": -loss, "elbo": elbo, "active_dimensions": active})
 
     def _nlls(self, run, arrays, rows: latent_rows.Rows, latents, rng):
         """`({target: [R, B]}, collections)`: negative log-likelihoods, 0 where a row does not explain the target."""

@@ -140,7 +140,7 @@ class Objective(Family):
         rngs = {"dropout": dropout_rng, "modality_dropout": modality_rng}
         if self._is_weighted:
             return self._weighted_loss(params, collections, batch, target, noise_rng, rngs)
-        (output, kl), collections = apply_train(
+        (output, kl, mean), collections = apply_train(
             self.network, "generator", params, collections, batch, target, self._noise(noise_rng, batch), rngs=rngs
         )
         weights = example_weights(batch, self.target)
@@ -153,8 +153,9 @@ class Objective(Family):
         loss = jnp.mean(weights * distortion) + self.beta * warmup * rate
         rate, distortion = jnp.mean(weights * jnp.sum(kl, axis=-1)), jnp.mean(weights * distortion)
         metrics = {"distortion": distortion, "kl": rate, "elbo": -(distortion + rate)}
-        if self.prior != "mixture":  # whose KL has no part for each dimension
-            metrics["active_dimensions"] = losses.active_dimensions(kl, weights)
+        mixture = self.prior == "mixture"  # whose KL has no part for each dimension
+        active = losses.active_units(mean, weights) if mixture else losses.active_dimensions(kl, weights)
+        metrics["active_dimensions"] = active
         return loss, (collections, metrics)
 
     def _weighted_loss(self, params, collections, batch, target, rng, rngs):
@@ -178,7 +179,8 @@ class Objective(Family):
         )
         weights = example_weights(batch, self.target)
         loss = -jnp.mean(weights * bound)
-        return loss, (collections, {"bound": -loss, "elbo": jnp.mean(weights * log_w.mean(axis=0))})
+        metrics = {"bound": -loss, "elbo": jnp.mean(weights * log_w.mean(axis=0))}
+        return loss, (collections, metrics | {"active_dimensions": losses.active_units(mean, weights)})
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """The mean of the likelihood (for `bernoulli`, the probability) given a latent that is drawn from the prior."""
@@ -203,14 +205,14 @@ class Objective(Family):
     def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
         """The mean of the likelihood given the posterior's mean as latent."""
         target = self.code.encode(params, collections, batch[self.target])
-        output, _ = self._apply(params, collections, batch, target, jnp.zeros(self.latent_dim))
+        output, _, _ = self._apply(params, collections, batch, target, jnp.zeros(self.latent_dim))
         return {self.target: self.code.decode(params, collections, self._mean(output))}
 
     def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
         """The evidence lower bound `[B]` in nats, with one posterior sample per example."""
         noise_rng, binary_rng = jax.random.split(rng)
         target = self._observed(params, collections, batch, binary_rng)
-        output, kl = self._apply(params, collections, batch, target, self._noise(noise_rng, batch))
+        output, kl, _ = self._apply(params, collections, batch, target, self._noise(noise_rng, batch))
         return -(self._likelihood.nll(output, target) + jnp.sum(kl, axis=-1))
 
     def log_weights(self, params, collections, batch, rng: jax.Array, num: int = 1, chunk: int = 0) -> jax.Array:

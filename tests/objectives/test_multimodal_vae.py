@@ -38,7 +38,7 @@ def test_masked_targets_have_no_influence_and_every_term_is_logged(name):
     other, _, others = run(spoilt | PRESENT, state)
     assert value == other and np.isfinite(value)
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(others)))
-    assert {"nll_left", "nll_right", "elbo"} <= set(metrics)
+    assert {"nll_left", "nll_right", "elbo", "active_dimensions"} <= set(metrics)
     missing = [path for path, grad in jax.tree_util.tree_leaves_with_path(grads) if not np.abs(grad).max() > 0]
     # The joint encoder is for whole examples, and all parts get a gradient.
     assert not missing or (name == "attention" and all("key" in str(path) for path in missing)), missing

@@ -83,7 +83,7 @@ def test_free_bits_pay_for_no_dimension_below_them():
     objective = make(variational)
     state = initial(objective, batch)
     _, parts = loss_of(objective, batch, state=state)
-    _, kl = objective.network.apply({"params": state[0]["generator"]}, batch, GRID, jnp.zeros((6, LATENT)))
+    _, kl, _ = objective.network.apply({"params": state[0]["generator"]}, batch, GRID, jnp.zeros((6, LATENT)))
     of_dimension = np.mean(kl, axis=0)
     between = float(np.mean(of_dimension))  # one dimension pays, the other does not
     for free_bits in (of_dimension.min() / 2, between, of_dimension.max() * 2):
@@ -97,6 +97,19 @@ def test_a_dimension_is_active_where_its_kl_is_not_next_to_nothing():
     for means, expected in (([0.0, 0.0], 0.0), ([0.1, 0.2], 0.5), ([0.2, 0.2], 1.0)):  # a KL of mean² / 2
         bias = np.concatenate([means, np.zeros(LATENT)])
         state = with_dense(params, posterior=(np.zeros((SIZE, 2 * LATENT)), bias)), collections
+        _, metrics = loss_of(objective, {"sound": X}, state=state)
+        assert metrics["active_dimensions"] == expected
+
+
+@pytest.mark.parametrize("fields", [{"prior": "mixture"}, {"importance_samples": 2}], ids=str)
+def test_a_dimension_is_active_where_its_posterior_means_differ(fields):
+    """With a mixture as prior, and in a weighted bound: a variance over the examples of more than 0.01."""
+    objective = make(variational, **fields)
+    params, collections = initial(objective, {"sound": X})
+    for spreads, expected in (([0.0, 0.0], 0.0), ([0.05, 0.2], 0.5), ([0.2, 0.2], 1.0)):
+        kernel = np.zeros((SIZE, 2 * LATENT))
+        kernel[0, :LATENT] = np.array(spreads) / np.std(X[:, 0])
+        state = with_dense(params, posterior=(kernel, np.zeros(2 * LATENT))), collections
         _, metrics = loss_of(objective, {"sound": X}, state=state)
         assert metrics["active_dimensions"] == expected
 

@@ -59,10 +59,11 @@ class Network(nn.Module):
         return self.generator(latent, condition, train=train).astype(jnp.float32)
 
     def __call__(self, batch, target, noise, train: bool = False):
+        """The decoder's output, the KL (`_kl`), and the posterior's mean `[B, latent_dim]`."""
         condition = self.encode_conditions(batch, train)
         mean, log_var = self.encode(target, condition, train)
         latent = mean + jnp.exp(0.5 * log_var) * noise
-        return self.decode(latent, condition, train), self._kl(mean, log_var, latent, condition)
+        return self.decode(latent, condition, train), self._kl(mean, log_var, latent, condition), mean
 
     def _kl(self, mean, log_var, latent, condition):
         """KL of posterior and prior, `[B, latent_dim]`; of a mixture `[B, 1]`, estimated at the drawn latent."""

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mmgen_jax.networks.layers import mapped
+
+ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the examples
 ACTIVE_KL = 0.01  # nats; a dimension of a latent with less holds next to nothing of the example
 
 
@@ -72,6 +75,19 @@ def active_dimensions(kl: jax.Array, weights: jax.Array) -> jax.Array:
       weights: `[B]`, of the examples, with mean 1.
     """
     return jnp.mean(weights * jnp.mean((kl > ACTIVE_KL).reshape(len(kl), -1), axis=-1))
+
+
+def active_units(mean: jax.Array, weights: jax.Array) -> jax.Array:
+    """The share, in [0, 1], of the latent's dimensions whose posterior mean varies from example to example.
+
+    By more than `ACTIVE_VARIANCE` over the batch (Burda et al., 2016). It needs no KL of single dimensions.
+
+    Args:
+      mean: `[B, D]`, of the posterior; two examples or more in the global batch.
+      weights: `[B]`, of the examples, with mean 1.
+    """
+    center = mapped.mean_over_batch(weights[:, None] * mean)
+    return jnp.mean(mapped.mean_over_batch(weights[:, None] * (mean - center) ** 2) > ACTIVE_VARIANCE)
 
 
 def kl_normal(mean: jax.Array, log_var: jax.Array, prior_mean: jax.Array, prior_log_var: jax.Array) -> jax.Array:
