@@ -144,7 +144,9 @@ def test_a_representation_is_one_file(one_file, tmp_path):
     assert np.abs(drawn - mean).mean() < 0.3 * np.abs(mean).mean()
 
 
-@pytest.mark.parametrize("family", ["gan", "vae", "autoencoder"])
+@pytest.mark.parametrize(
+    "family", ["autoencoder", *(pytest.param(family, marks=pytest.mark.slow) for family in ("gan", "vae"))]
+)
 def test_the_families_there_are_take_a_representation_that_they_do_not_know(family, one_file):
     one_file("representations", "turned", REPRESENTATION)
     config = tiny.config(family).unlock()

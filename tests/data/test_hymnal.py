@@ -156,6 +156,7 @@ def test_real_melodies_are_the_known_ones(tunes):
     assert all(step in amazing for step in AMAZING)  # in this order
 
 
+@pytest.mark.slow
 def test_real_set(mmgen_data):
     sizes = local_sets.assert_disjoint(hymnal.Source, lambda source, row: source.groups[source._rows[row]])
     assert sizes == {"train": 217, "validation": 37, "test": 21}

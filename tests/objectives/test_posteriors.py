@@ -91,7 +91,18 @@ def test_the_kl_is_not_negative_and_bounds_the_true_one(name):
         assert np.all(np.abs(np.asarray(found.kl()) - estimate.mean(axis=0)) <= 4 * error + 1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name, of in POSTERIORS.items() if not of.network])
+# A mixture of products has the products of all others.
+SLOW = ("product_of_experts", "mixture")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else [])
+        for name, of in POSTERIORS.items()
+        if not of.network
+    ],
+)
 def test_an_absent_expert_has_no_influence_bitwise_and_no_gradient(name):
     other = np.where(PRESENT[..., None], MEAN, 1e6), np.where(PRESENT[..., None], LOG_VAR, 50.0)
     one, two = POSTERIORS[name].of(experts()), POSTERIORS[name].of(experts(*map(np.float32, other)))
