@@ -9,3 +9,15 @@ def cells():
             for what, choice in (("kept", ""), ("discarded", ",discard")):
                 config = f"{base},missing={rate}{choice}{flag}"
                 yield {"label": f"{rate:.0%} missing {mechanism}, {what}", "config": config, "seeds": (0, 1, 2)}
+    # The views that are there stand for the others; and both choices where complete examples are few.
+    config, rescaled = f"{base},missing=0.5", {"objective.rescaled": True}
+    yield {
+        "label": "50% missing at random, kept, rescaled",
+        "config": config,
+        "overrides": rescaled,
+        "seeds": (0, 1, 2),
+    }
+    few = {"data.fraction": 0.1}
+    for what, choice, more in (("kept, rescaled", "", rescaled), ("discarded", ",discard", {})):
+        label = f"a tenth of the data, 50% missing at random, {what}"
+        yield {"label": label, "config": f"{config}{choice}", "overrides": few | more, "seeds": (0, 1, 2)}

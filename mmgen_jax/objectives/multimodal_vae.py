@@ -60,6 +60,8 @@ class Objective(Inference):
       unimodal_kl: weight of the sum of KL(q(z | X) || q(z | x_m)) over the present targets (JMVAE-kl).
       total_correlation: the weight α of MVTCAE: the loss is (1 - α / M) of the negative log-likelihood, beta (1 - α) of
         the KL, and beta α / M of the sum of KL(q(z | X) || q(z | x_m)), with M present targets.
+      rescaled: whether the present targets stand for the missing ones: their negative log-likelihoods in the loss weigh
+        M / (number present) times as much, M of all targets, so that the KL weighs as in a complete example.
       subsampled: adds the ELBO of every single target (MVAE).
       random_subsets: adds the ELBO of this many random subsets of each example's targets (MVAE).
       others: see `parts/multimodal_inference.py`.
@@ -75,6 +77,7 @@ class Objective(Inference):
     warmup_steps: Steps = 0
     unimodal_kl: NotNegative = 0.0
     total_correlation: Share = 0.0
+    rescaled: bool = False
     subsampled: bool = False
     random_subsets: Count = 0
 
@@ -96,6 +99,7 @@ class Objective(Inference):
             ("random_subsets", not network and self.bound == "elbo", f"bound='elbo' and one of {', '.join(separate)}"),
             ("subsampled", not self.private_dim, "private_dim=0"),
             ("random_subsets", not self.private_dim, "private_dim=0"),
+            ("rescaled", self.bound == "elbo", "bound='elbo'"),
         ):
             if getattr(self, field) and not fits:
                 raise ConfigError(f"objective.{field}: needs {advice}, got {self.posterior!r} and {self.bound!r}")
@@ -138,10 +142,14 @@ class Objective(Inference):
             rest = sum(jnp.sum((rows.shares * values)[rows.num_whole :], axis=0) for values in nll.values())
             metrics["subsets"] = jnp.mean(weights * (rest + subsets))
         warmup = jnp.minimum(1.0, (step + 1.0) / self.warmup_steps) if self.warmup_steps else 1.0
-        share = self.total_correlation / jnp.maximum(jnp.sum(present, axis=1), 1)
+        number = jnp.maximum(jnp.sum(present, axis=1), 1)
+        share = self.total_correlation / number
         terms = sum(self.weights.get(name, 1.0) * jnp.sum(rows.shares * values, axis=0) for name, values in nll.items())
         rate = (1.0 - self.total_correlation) * (kl + subsets) + share * unimodal
-        loss = (1.0 - share) * terms + warmup * (self.beta * rate + self.unimodal_kl * unimodal)
+        likelihood = 1.0 - share
+        if self.rescaled:
+            likelihood = (len(self.targets) - self.total_correlation) / number
+        loss = likelihood * terms + warmup * (self.beta * rate + self.unimodal_kl * unimodal)
         return jnp.mean(weights * loss), (collections, metrics)
 
     def _weighted_loss(self, params, rows: latent_rows.Rows, nlls, weights, num: int):

@@ -47,6 +47,21 @@ def test_masked_targets_have_no_influence_and_every_term_is_logged(name):
         assert metrics["bound"] >= metrics["elbo"]
 
 
+def test_present_targets_stand_for_the_missing_ones_where_the_loss_is_rescaled():
+    """Complete examples have the plain loss; of one target of two, the likelihood weighs as that of two would."""
+    fields = MODELS["mvtcae"] | {"total_correlation": 0.5, "beta": 2.0}
+    plain, rescaled = make(**fields), make(**fields, rescaled=True)
+    state = initial(plain)
+    (loss, _, _), (same, _, _) = (loss_and_grads(objective, BATCH, state) for objective in (plain, rescaled))
+    np.testing.assert_allclose(same, loss, rtol=1e-6)
+    one = BATCH | {"right/mask": np.zeros(len(BATCH["right"]), bool)}
+    (loss, metrics, _), (more, _, _) = (loss_and_grads(objective, one, state) for objective in (plain, rescaled))
+    assert len(plain.targets) == 2
+    np.testing.assert_allclose(
+        more - loss, (1.5 - 0.5) * metrics["nll_left"], rtol=1e-5
+    )  # (2 - α) / 1 in place of 1 - α
+
+
 @pytest.mark.slow
 def test_the_elbo_of_an_exact_posterior_is_the_log_likelihood():
     objective = make(posterior="product")
