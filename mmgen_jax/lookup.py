@@ -6,10 +6,12 @@ class of the same name (`Fusion`).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import importlib
 import importlib.util
+import os
 import pathlib
 import re
 from collections.abc import Iterable
@@ -67,7 +69,9 @@ def _is_here(package: str, name: Any) -> bool:
         return False
     folders = map(pathlib.Path, importlib.import_module(PACKAGES[package][0]).__path__)
     files = [folder.joinpath(*name.split(".")).with_suffix(".py") for folder in folders]
-    return any(_defines(file, package) for file in files if file.is_file())
+    with contextlib.suppress(OSError):  # no such folder, or too long a name
+        return any(_defines(file, package) for file in files if file.name in os.listdir(file.parent))
+    return False
 
 
 def _defines(file: pathlib.Path, package: str) -> bool:

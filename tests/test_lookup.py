@@ -36,7 +36,9 @@ def test_a_name_in_a_folder_is_dotted():
     assert lookup.find("encoders", "text.lstm").__module__ == "mmgen_jax.networks.encoders.text.lstm"
 
 
-@pytest.mark.parametrize("name", ["concatenate", "", None, "tokens", "__init__", "../objectives/variational", "Concat"])
+@pytest.mark.parametrize(
+    "name", ["concatenate", "", None, "tokens", "__init__", "../objectives/variational", "Concat", "a" * 300]
+)
 def test_a_name_that_is_no_component_is_refused(name):
     with pytest.raises(LookupFailed) as error:
         lookup.find("fusion", name)

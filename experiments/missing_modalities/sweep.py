@@ -9,7 +9,7 @@ def cells():
             for what, choice in (("kept", ""), ("discarded", ",discard")):
                 config = f"{base},missing={rate}{choice}{flag}"
                 yield {"label": f"{rate:.0%} missing {mechanism}, {what}", "config": config, "seeds": (0, 1, 2)}
-    # The views that are there stand for the others; and both choices where complete examples are few.
+    # The views that are there stand for the others; beside discarding, also where complete examples are few.
     config, rescaled = f"{base},missing=0.5", {"objective.rescaled": True}
     yield {
         "label": "50% missing at random, kept, rescaled",

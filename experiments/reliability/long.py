@@ -24,7 +24,7 @@ def long(count: int, folder: pathlib.Path):
 
     Memory is the resident set, once a second: the median of each tenth of the steps after the first, and the peak. A
     checkpoint holds a copy of the state and buffers of its writer while it is written, so the peaks are there. The
-    first four tenths are warm-up: the allocator returns memory at some step of them.
+    first four tenths are warm-up: memory falls once in them.
     """
     workdir, every = folder / "long", max(count // 2000, 1)
 

@@ -60,8 +60,8 @@ class Objective(Inference):
       unimodal_kl: weight of the sum of KL(q(z | X) || q(z | x_m)) over the present targets (JMVAE-kl).
       total_correlation: the weight α of MVTCAE: the loss is (1 - α / M) of the negative log-likelihood, beta (1 - α) of
         the KL, and beta α / M of the sum of KL(q(z | X) || q(z | x_m)), with M present targets.
-      rescaled: whether the present targets stand for the missing ones: their negative log-likelihoods in the loss weigh
-        M / (number present) times as much, M of all targets, so that the KL weighs as in a complete example.
+      rescaled: whether the present targets stand for the missing ones: of T targets, of which an example has P, each
+        negative log-likelihood in the loss weighs T / P times as much as in a complete example.
       subsampled: adds the ELBO of every single target (MVAE).
       random_subsets: adds the ELBO of this many random subsets of each example's targets (MVAE).
       others: see `parts/multimodal_inference.py`.
@@ -99,7 +99,7 @@ class Objective(Inference):
             ("random_subsets", not network and self.bound == "elbo", f"bound='elbo' and one of {', '.join(separate)}"),
             ("subsampled", not self.private_dim, "private_dim=0"),
             ("random_subsets", not self.private_dim, "private_dim=0"),
-            ("rescaled", self.bound == "elbo", "bound='elbo'"),
+            ("rescaled", self.bound == "elbo" and not self.subsampled and not self.unimodal_kl, "bound='elbo' alone"),
         ):
             if getattr(self, field) and not fits:
                 raise ConfigError(f"objective.{field}: needs {advice}, got {self.posterior!r} and {self.bound!r}")

@@ -153,9 +153,10 @@ class Objective(Family):
         loss = jnp.mean(weights * distortion) + self.beta * warmup * rate
         rate, distortion = jnp.mean(weights * jnp.sum(kl, axis=-1)), jnp.mean(weights * distortion)
         metrics = {"distortion": distortion, "kl": rate, "elbo": -(distortion + rate)}
-        mixture = self.prior == "mixture"  # whose KL has no part for each dimension
-        active = losses.active_units(mean, weights) if mixture else losses.active_dimensions(kl, weights)
-        metrics["active_dimensions"] = active
+        if self.prior != "mixture":
+            metrics["active_dimensions"] = losses.active_dimensions(kl, weights)
+        elif len(mean) > 1:  # the KL of a mixture has no part for each dimension
+            metrics["active_dimensions"] = losses.active_units(mean, weights)
         return loss, (collections, metrics)
 
     def _weighted_loss(self, params, collections, batch, target, rng, rngs):
@@ -180,7 +181,11 @@ class Objective(Family):
         weights = example_weights(batch, self.target)
         loss = -jnp.mean(weights * bound)
         metrics = {"bound": -loss, "elbo": jnp.mean(weights * log_w.mean(axis=0))}
-        return loss, (collections, metrics | {"active_dimensions": losses.active_units(mean, weights)})
+        if self.prior == "standard":
+            metrics["active_dimensions"] = losses.active_dimensions(losses.kl_standard_normal(mean, log_var), weights)
+        elif self.prior == "mixture" and len(mean) > 1:
+            metrics["active_dimensions"] = losses.active_units(mean, weights)
+        return loss, (collections, metrics)
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """The mean of the likelihood (for `bernoulli`, the probability) given a latent that is drawn from the prior."""

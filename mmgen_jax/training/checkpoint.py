@@ -12,6 +12,7 @@ saving run. The metadata of a checkpoint hold the data state, and the dtype, sha
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import pathlib
@@ -149,8 +150,9 @@ class Checkpointer:
             with self._context:
                 restored = self._ocp.load_checkpointables(folder, {"state": stored})["state"]
         except Exception as error:  # of Orbax and TensorStore, of many types
-            reason = " ".join(str(_innermost(error)).split())[:300]
-            raise DamagedCheckpoint(f"{folder}: is damaged: {reason}") from error
+            if hosts.several() and isinstance(error, TimeoutError):  # no damage: this process has read its part
+                raise MmgenError(f"{folder}: another process has not read its part in time: {error}") from error
+            raise DamagedCheckpoint(f"{folder}: is damaged: {damaged.reason(error)}") from error
         found = digest.of(restored)
         for name, expected in metadata.get("digests", {}).items():
             if name in found and found[name] != expected:
@@ -165,12 +167,13 @@ class Checkpointer:
         step can be saved again. A reader beside a run in training, whose checkpoint was deleted, looks again.
 
         Raises:
-          CheckpointError: every checkpoint is damaged, or the newest does not match `abstract_state`, see `restore`.
+          CheckpointError: every checkpoint is damaged, the newest does not match `abstract_state`, or some processes
+            alone cannot read their part of the newest.
         """
         broken: dict[int, str] = {}
         looks = 0
-        # Of several processes, the first chooses the step, and damage that all see is passed by. From damage in what
-        # one process alone reads, there is no way on: the others wait in Orbax until that process ends.
+        # The first process chooses the step; damage that all see is passed by. From damage that some see there is no
+        # way on: the other processes wait in Orbax until these processes end.
         while steps := hosts.broadcast([step for step in self._steps() if step not in broken]):
             failure, restored = "", None
             try:
@@ -178,11 +181,11 @@ class Checkpointer:
             except DamagedCheckpoint as error:
                 failure = str(error).removeprefix(f"{self._directory / str(steps[-1])}: ")
             try:
-                failed = hosts.any_process(restored is None, long=restored is not None)
+                failed = hosts.any_process(restored is None)
             except MmgenError as error:
                 if restored is not None:
                     raise
-                raise self._seen_by_one(steps, failure) from error
+                raise self._seen_by_some(steps, failure) from error
             if failed:
                 if self._checkpointer is not None:
                     self._checkpointer.reload()
@@ -208,13 +211,14 @@ class Checkpointer:
             raise CheckpointError(f"{self._directory}: no checkpoint is whole: {each}; train in a new --workdir")
         return None
 
-    def _seen_by_one(self, steps: list[int], failure: str) -> CheckpointError:
-        """The error with which a process ends that alone finds the newest of `steps` damaged; moves that step aside."""
-        folder, advice = self._directory / str(steps[-1]), "train in a new --workdir"
+    def _seen_by_some(self, steps: list[int], failure: str) -> CheckpointError:
+        """The error of a process that finds the newest of `steps` damaged where others do not; moves the step aside."""
+        folder, advice = self._directory / str(steps[-1]), "look at the disk, and start again"
         if self._checkpointer is not None and len(steps) > 1:
-            damaged.move(folder)
+            with contextlib.suppress(OSError):  # another process has moved it
+                damaged.move(folder)
             advice = f"moved to {damaged.aside(folder)}, and the same command goes on from step {steps[-2]}"
-        return CheckpointError(f"checkpoint {steps[-1]} {failure}, in a part that this process alone reads; {advice}")
+        return CheckpointError(f"{folder}: {failure}, in a part that not all processes read; {advice}")
 
     def _steps(self) -> list[int]:
         if self._checkpointer is None:
@@ -257,11 +261,6 @@ class Checkpointer:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The error at the beginning of a chain: TensorStore's, where Orbax says that no handler could load."""
-    return error if error.__cause__ is None else _innermost(error.__cause__)
 
 
 def _named_leaves(tree: Any) -> tuple[dict[str, Any], Any]:

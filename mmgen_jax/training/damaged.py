@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 from typing import Any
 
@@ -28,10 +29,24 @@ def aside(folder: Any) -> Any:
 
 
 def move(folder: Any) -> None:
-    """Moves a checkpoint aside, in the place of an earlier one of the same step; a path of `pathlib` or `epath`."""
-    if (place := aside(folder)).exists():
+    """Moves a checkpoint aside, in the place of an earlier one of the same step; a path of `pathlib` or `epath`.
+
+    Of several processes that move one checkpoint, one succeeds, and the others find no folder: an OSError.
+    """
+    place = aside(folder)
+    own = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
+    folder.rename(own)
+    if place.exists():
         place.rmtree() if hasattr(place, "rmtree") else shutil.rmtree(place)
-    folder.rename(place)
+    own.rename(place)
+
+
+def reason(error: BaseException) -> str:
+    """The first error of a chain on one line: TensorStore's, where Orbax says that no handler could load."""
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    return " ".join((str(first) or repr(error)).split())[:300]
 
 
 def set_aside_unopenable(directory: Any) -> None:

@@ -29,6 +29,7 @@ AUTO = "auto"
 HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 300
 NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # the key that JAX sets for all processes when SIGTERM reaches one of them
+FAILED_SECONDS = 200  # Orbax gives up its own wait for the others after 300 s
 LONG_SECONDS = 1800  # for work that one process may have to do alone: to compile, prepare data, train a judge
 
 _stopped = False  # whether all processes have agreed to stop
@@ -93,10 +94,13 @@ def wait_at_most(seconds: float) -> None:
     _wait_seconds = seconds
 
 
-def meet(long: bool = False) -> None:
+def meet(long: bool = False, failed: bool = False) -> None:
     """Waits on the host until every process is here: before a computation of all devices, whose wait has no end.
 
+    The first process that comes sets the time for all.
+
     Args:
+      failed: whether this process cannot go on: it waits for `FAILED_SECONDS` at most.
       long: whether one process may have had work that another has done before: a program to compile, data to prepare, a
         judge to train. The processes then wait for `LONG_SECONDS` at least.
 
@@ -108,6 +112,7 @@ def meet(long: bool = False) -> None:
     from orbax.checkpoint import multihost  # the barrier of `jax.distributed`, for which JAX itself has no public call
 
     seconds = max(_wait_seconds, LONG_SECONDS) if long else _wait_seconds
+    seconds = min(seconds, FAILED_SECONDS) if failed else seconds
     try:
         multihost.get_barrier_sync_fn()(key="mmgen_jax", timeout_ms=round(1000 * seconds))
     except jax.errors.JaxRuntimeError as error:
@@ -167,13 +172,13 @@ def broadcast(value: Any) -> Any:
     return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(padded)).astype(np.uint8)))
 
 
-def any_process(flag: bool, long: bool = True) -> bool:
-    """Whether the flag is set in any process; `long` as in `meet`."""
+def any_process(flag: bool) -> bool:
+    """Whether the flag of a failure is set in any process; a process with the flag waits as one that failed."""
     if not several():
         return flag
     from jax.experimental import multihost_utils
 
-    meet(long)  # after a checkpoint is read, from disks that need not be equally fast
+    meet(long=not flag, failed=flag)  # after a checkpoint is read, from disks that need not be equally fast
     return bool(np.any(multihost_utils.process_allgather(np.int32(flag))))
 
 

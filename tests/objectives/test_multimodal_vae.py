@@ -22,7 +22,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.objectives.parts import likelihoods
 
-QUICK = ("mopoe", "mmvae_plus", "attention")
+QUICK = ("jmvae", "mvae", "mopoe", "mmvae_plus")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,7 @@ def test_likelihoods_of_ids():
         ({"posterior": "mixture", "unimodal_kl": 1.0}, "unimodal_kl: needs bound='elbo' and a posterior of joint"),
         ({"posterior": "joint", "subsampled": True}, "subsampled: needs bound='elbo' and one of product"),
         ({"bound": "iwae", "beta": 2.0}, "bound: 'iwae' has no KL of its own"),
+        ({"posterior": "product", "subsampled": True, "rescaled": True}, "rescaled: needs bound='elbo' alone"),
     ],
 )
 def test_fields_that_do_not_fit(fields, message):

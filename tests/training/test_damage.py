@@ -18,7 +18,7 @@ from mmgen_jax.errors import CheckpointError, ConfigError, MmgenError, Unusable
 from mmgen_jax.evaluators.judges import files
 from mmgen_jax.results import lines
 from mmgen_jax.runs.workdir import alone
-from mmgen_jax.training import digest
+from mmgen_jax.training import damaged, digest, hosts
 from mmgen_jax.training.checkpoint import Checkpointer
 from mmgen_jax.training.metric_writer import MetricWriter, read
 
@@ -138,6 +138,32 @@ def test_all_damaged_is_one_line_and_nothing_is_moved(saved, tmp_path):
         restored(tmp_path)
     assert "\n" not in str(error.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "20"]
+
+
+def test_damage_that_the_other_processes_do_not_see_ends_this_one(saved, tmp_path, monkeypatch):
+    """The others wait in Orbax and do not come: the checkpoint is moved aside once, and never the last one."""
+
+    def nobody_else_comes(flag):
+        if flag:
+            raise MmgenError("process 0 has not come")
+        return False
+
+    monkeypatch.setattr(hosts, "any_process", nobody_else_comes)
+    folder = shutil.copytree(saved, tmp_path / "run")
+    KINDS["no state"](folder / "20")
+    told = (
+        r"/20: is damaged: .*not all processes read; moved to .*/20\.damaged, and the same command goes on from step 10"
+    )
+    with pytest.raises(CheckpointError, match=told):
+        restored(folder)
+    with pytest.raises(OSError):  # of a second process that sees the damage
+        damaged.move(folder / "20")
+    assert (folder / "20.damaged").is_dir() and not (folder / "20").exists()
+    assert_is(restored(folder), 10)
+    KINDS["no state"](folder / "10")
+    with pytest.raises(CheckpointError, match=r"/10: is damaged: .*not all processes read; look at the disk"):
+        restored(folder)
+    assert (folder / "10").is_dir()
 
 
 def test_a_checkpoint_of_another_config_is_refused_at_once(saved):

@@ -80,7 +80,8 @@ def active_dimensions(kl: jax.Array, weights: jax.Array) -> jax.Array:
 def active_units(mean: jax.Array, weights: jax.Array) -> jax.Array:
     """The share, in [0, 1], of the latent's dimensions whose posterior mean varies from example to example.
 
-    By more than `ACTIVE_VARIANCE` over the batch (Burda et al., 2016). It needs no KL of single dimensions.
+    The variance over the batch is above `ACTIVE_VARIANCE`; Burda et al. (2016) take the variance over a data set. The
+    measure is for priors whose KL has no part for each dimension.
 
     Args:
       mean: `[B, D]`, of the posterior; two examples or more in the global batch.
