@@ -11,7 +11,7 @@ import jaxlib.version  # reads none of these variables
 # jaxlib is set for this release alone.
 FLAGS = " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 if jaxlib.version.__version_info__[:2] == (0, 10):
-    FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    FLAGS += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + FLAGS
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parent.parent / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
