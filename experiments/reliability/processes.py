@@ -28,9 +28,10 @@ def processes(count: int, folder: pathlib.Path):
     """
     workdir, results = folder / "two", {}
     faults = ("SIGKILL", "raise", "SIGTERM", "SIGSTOP", "hang", "damage")
+    harmed = 0  # the step of the damaged checkpoint
     for number, fault in enumerate(faults[: count or None]):
         if fault == "damage":  # of the newest checkpoint, in a file that process 1 alone reads
-            several.harm_what_one_process_reads(workdir)
+            harmed = several.harm_what_one_process_reads(workdir)
         own = {"FAULT": fault if fault != "damage" else "", "EPOCH": str(2 + 2 * number), "SLOW": "5"}
         running = several.start(workdir, 2, STEPS.format(100), **own)
         waited = running[:1] if fault == "SIGSTOP" else running  # a process that stands still never ends
@@ -43,6 +44,8 @@ def processes(count: int, folder: pathlib.Path):
             process.kill()
         expected = ends[0][0] == 143 if fault == "SIGTERM" else ends[0][0] not in (0, -9)
         told = re.search("saved|mmgen: process|JAX distributed service|coordination service|Gloo", ends[0][1])
+        if fault == "damage":  # process 1 says what it found, and moves the checkpoint aside
+            told = told and len(ends) == 2 and f"moved to {workdir}/checkpoints/{harmed}.damaged" in ends[1][1]
         late = ends[0][0] == -9 or (apart is not None and apart > MOST_APART[fault])
         results[fault] = "hang" if late else "" if expected and told else "wrong"
         forks.FIGURES.setdefault("seconds_between_the_ends", {})[fault] = apart

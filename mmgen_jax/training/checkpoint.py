@@ -181,7 +181,7 @@ class Checkpointer:
             except DamagedCheckpoint as error:
                 failure = str(error).removeprefix(f"{self._directory / str(steps[-1])}: ")
             try:
-                failed = hosts.any_process(restored is None)
+                failed = hosts.any_process(restored is None, failed=restored is None)
             except MmgenError as error:
                 if restored is not None:
                     raise
@@ -215,9 +215,10 @@ class Checkpointer:
         """The error of a process that finds the newest of `steps` damaged where others do not; moves the step aside."""
         folder, advice = self._directory / str(steps[-1]), "look at the disk, and start again"
         if self._checkpointer is not None and len(steps) > 1:
-            with contextlib.suppress(OSError):  # another process has moved it
+            with contextlib.suppress(OSError):  # another process has moved it, or none can
                 damaged.move(folder)
-            advice = f"moved to {damaged.aside(folder)}, and the same command goes on from step {steps[-2]}"
+            moved = f"move it to {damaged.aside(folder)}" if folder.exists() else f"moved to {damaged.aside(folder)}"
+            advice = f"{moved}, and the same command goes on from step {steps[-2]}"
         return CheckpointError(f"{folder}: {failure}, in a part that not all processes read; {advice}")
 
     def _steps(self) -> list[int]:

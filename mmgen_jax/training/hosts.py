@@ -172,13 +172,13 @@ def broadcast(value: Any) -> Any:
     return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(padded)).astype(np.uint8)))
 
 
-def any_process(flag: bool) -> bool:
-    """Whether the flag of a failure is set in any process; a process with the flag waits as one that failed."""
+def any_process(flag: bool, failed: bool = False) -> bool:
+    """Whether the flag is set in any process; `failed` as in `meet`."""
     if not several():
         return flag
     from jax.experimental import multihost_utils
 
-    meet(long=not flag, failed=flag)  # after a checkpoint is read, from disks that need not be equally fast
+    meet(long=not failed, failed=failed)  # after a checkpoint is read, from disks that need not be equally fast
     return bool(np.any(multihost_utils.process_allgather(np.int32(flag))))
 
 

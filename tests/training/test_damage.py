@@ -143,7 +143,8 @@ def test_all_damaged_is_one_line_and_nothing_is_moved(saved, tmp_path):
 def test_damage_that_the_other_processes_do_not_see_ends_this_one(saved, tmp_path, monkeypatch):
     """The others wait in Orbax and do not come: the checkpoint is moved aside once, and never the last one."""
 
-    def nobody_else_comes(flag):
+    def nobody_else_comes(flag, failed):
+        assert flag == failed
         if flag:
             raise MmgenError("process 0 has not come")
         return False
