@@ -107,11 +107,12 @@ def test_all_noise_is_carried_to_a_point_mass(path, prediction, solver):
 def test_guidance_is_the_prediction_without_conditions_plus_so_many_times_the_difference():
     state = initial(make(conditional=True))
     z, time = jnp.asarray(X), jnp.linspace(0.1, 0.9, 8)
-    given = make(conditional=True).velocity(*state, BATCH)(z, time)
-    without = make(conditional=True).velocity(*state, {"image": X})(z, time)
+    given = jax.jit(make(conditional=True).velocity(*state, BATCH))(z, time)
+    without = jax.jit(make(conditional=True).velocity(*state, {"image": X}))(z, time)
     assert np.abs(given - without).max() > 1e-2
     for guidance in (0.0, 2.5):
-        guided = make(conditional=True, condition_dropout=0.1, guidance=guidance).velocity(*state, BATCH)(z, time)
+        objective = make(conditional=True, condition_dropout=0.1, guidance=guidance)
+        guided = jax.jit(objective.velocity(*state, BATCH))(z, time)
         np.testing.assert_allclose(guided, without + guidance * (given - without), atol=1e-5)
 
 

@@ -33,16 +33,14 @@ def resumed(printed: str) -> int:
 
 
 def test_two_processes_are_one_and_end_together_and_resume(tmp_path):
-    """`fsdp` over both processes, 5 steps a call; an error in one. The run goes on in one process, then in two."""
+    """`fsdp` over both processes, 5 steps a call; an error in one."""
     results = ended(start(tmp_path / "two", FAULT="raise"))
     assert all(code not in (0, None) for code, _ in results), results
     assert "process 1 of 2: OSError: [Errno 5] Input/output error: 'share/7.png'; all processes end" in results[1][1]
     assert re.search(TOLD, results[0][1]), results[0][1]
 
-    ((code, printed),) = ended(start(tmp_path / "two", 1, "--config.train.steps=50"))
-    assert code == 0 and 5 <= resumed(printed) < 50, printed
     results = ended(start(tmp_path / "two"))
-    assert [code for code, _ in results] == [0, 0] and resumed(results[0][1]) == 50, results
+    assert [code for code, _ in results] == [0, 0] and 5 <= resumed(results[0][1]) < 60, results
     # Of the second process, the collectives and JAX alone print.
     assert not re.search("step|config|data:", results[1][1].replace("JAX", "")) and "4 × cpu in 2" in results[0][1]
     assert_is_one_run(tmp_path)
@@ -63,6 +61,7 @@ def assert_is_one_run(folder, *changes):
 
 @pytest.mark.slow
 def test_two_processes_end_together_by_a_signal_and_where_one_hangs(tmp_path):
+    """The run goes on in one process, then in two."""
     results = ended(start(tmp_path / "two", FAULT="SIGTERM", SLOW="3"))
     assert [code for code, _ in results] == [143, 143], results
     assert re.search(r"stopped at step \d+, saved; the same command goes on", results[0][1])
@@ -76,8 +75,10 @@ def test_two_processes_end_together_by_a_signal_and_where_one_hangs(tmp_path):
     assert all(code not in (0, None) for code, _ in results), results
     told = f"process 1 of 2: CheckpointError: .*/{step}: is damaged: .*, in a part that not all processes read"
     assert re.search(f"{told}; moved to .*/{step}.damaged, and the same command goes on", results[1][1]), results[1][1]
+    ((code, printed),) = ended(start(tmp_path / "two", 1, "--config.train.steps=55"))
+    assert code == 0 and resumed(printed) == step - 5 < 55, printed
     results = ended(start(tmp_path / "two"))
-    assert [code for code, _ in results] == [0, 0] and resumed(results[0][1]) == step - 5, results
+    assert [code for code, _ in results] == [0, 0] and resumed(results[0][1]) == 55, results
     assert_is_one_run(tmp_path)
 
 
