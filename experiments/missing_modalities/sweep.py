@@ -1,4 +1,4 @@
-"""Training with missing views: incomplete examples kept or discarded, at two rates and by two mechanisms."""
+"""Training with missing views: incomplete examples kept or discarded, by rate, mechanism and method."""
 
 
 def cells():
@@ -21,3 +21,10 @@ def cells():
     for what, choice, more in (("kept, rescaled", "", rescaled), ("discarded", ",discard", {})):
         label = f"a tenth of the data, 50% missing at random, {what}"
         yield {"label": label, "config": f"{config}{choice}", "overrides": few | more, "seeds": (0, 1, 2)}
+    label = "a tenth of the data, 50% missing at random, kept"
+    yield {"label": label, "config": config, "overrides": few, "seeds": (0, 1, 2)}
+    # Other methods: each view's own posterior is trained to draw all views.
+    for name, method in (("MoPoE", "mopoe"), ("MMVAE+", "mmvae_plus")):
+        for what, choice in (("kept", ""), ("discarded", ",discard")):
+            config = f"configs/multimodal_vae.py:polymnist,method={method},missing=0.5{choice}"
+            yield {"label": f"{name}, 50% missing at random, {what}", "config": config, "seeds": (0, 1, 2)}
