@@ -13,7 +13,7 @@ import several
 from forks import HANG
 
 STEPS = "--config.train.steps={}"
-# Seconds from the first end to the last: a broken connection is seen at once or after 10 s without a sign of life.
+# Seconds from the first end to the last: a broken connection is seen at once or after 8 s without a sign of life.
 MOST_APART = {"SIGKILL": 15, "raise": 15, "SIGTERM": 15, "hang": 15, "damage": 15}
 
 

@@ -26,7 +26,7 @@ from absl import logging
 from mmgen_jax.errors import ConfigError, MmgenError
 
 AUTO = "auto"
-HEARTBEAT_SECONDS = 10
+HEARTBEAT_SECONDS = 8  # all have ended within 10 s
 CONNECT_SECONDS = 300
 NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # the key that JAX sets for all processes when SIGTERM reaches one of them
 FAILED_SECONDS = 200  # Orbax gives up its own wait for the others after 300 s
