@@ -14,7 +14,7 @@ from forks import HANG
 
 STEPS = "--config.train.steps={}"
 # Seconds from the first end to the last: a broken connection is seen at once or after 8 s without a sign of life.
-MOST_APART = {"SIGKILL": 15, "raise": 15, "SIGTERM": 15, "hang": 15, "damage": 15}
+MOST_APART = dict.fromkeys(("SIGKILL", "raise", "SIGTERM", "hang", "damage"), 10)
 
 
 def processes(count: int, folder: pathlib.Path):
