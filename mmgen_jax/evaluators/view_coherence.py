@@ -2,8 +2,8 @@
 
 A judge, trained on real examples, recognises the class of each drawn view.
 
-- `given_1`, …, `given_{M-1}`: views drawn given every subset of this size; the share of all drawn views in which the
-  judge finds the true class.
+- `given_1`, …, `given_{M-1}`: views drawn given subsets of this size; the share of drawn views in which the judge finds
+  the true class: of each view the mean over the subsets that lack it, and the mean over the views.
 - `joint_<sampler>`: all views drawn from one latent; the share of draws where the judge finds the same class in all
   views. The latents come from the prior, from a mixture of normals fitted to latents of training examples, or from such
   latents themselves (`measures/latents.py`). The sampler is a part of the name, because results differ greatly between
@@ -40,7 +40,8 @@ class Evaluator:
       samplers: of the latents of joint draws, some of `measures/latents.py` NAMES.
       num_components: of the mixture of normals.
       num_fitted: training examples that the samplers are fitted to.
-      max_subsets: at most this many subsets of each size, at equal distances in their list; 0: all.
+      max_subsets: at most this many subsets of each size, at equal distances in their list; 0: all. Each view is to be
+        drawn at every size.
       num_examples: at most this many examples of each split, and this many joint draws.
       splits: splits to evaluate.
     """
@@ -65,6 +66,13 @@ class Evaluator:
             raise ConfigError(
                 f"view_coherence.samplers: expected some of {', '.join(latents.NAMES)}, got {unknown[0]!r}"
             )
+        for size in range(1, len(self.views)):
+            if always := set.intersection(*map(set, self._subsets(size))):
+                raise ConfigError(
+                    f"view_coherence.max_subsets: {self.max_subsets} subsets of {size} views all have "
+                    f"{sorted(always)[0]!r}, which is then never drawn; expected more subsets, such as "
+                    f"{len(self.views)}, or 0 for all"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,20 +99,19 @@ class Evaluator:
         drawn = examples.first(batches, (*self.views, self.label), self.num_examples)
         truth = np.concatenate([batch[self.label] for batch in drawn])
         judges = {name: self._judge(name, drawn[0][name]) for name in self.views}
-        trained = next(judge for judge in judges.values() if isinstance(judge, classifier.Classifier))
-        identity = trained.identity
+        trained = [judge for judge in judges.values() if isinstance(judge, classifier.Classifier)]
+        identity = _identity([judge.identity for judge in trained])
         real = np.stack(
             [judges[name].classify(np.concatenate([b[name] for b in drawn])) for name in self.views], axis=1
         )
         entries = {}
-        chance = 1 / len(trained.classes)
+        chance = 1 / len(trained[0].classes)
         reference = float((real == truth[:, None]).mean())
         for size in range(1, len(self.views)):
             found = [self._given(sample_fn, judges, drawn, truth, given) for given in self._subsets(size)]
-            of_view = {name: [one[name] for one in found if name in one] for name in self.views}
-            correct = np.concatenate([np.stack(list(one.values()), axis=1) for one in found], axis=1)
-            entry = _entry(correct.mean(axis=1), chance, reference)
-            per_view = {name: float(np.mean(values)) for name, values in of_view.items() if values}
+            of_view = {name: np.mean([one[name] for one in found if name in one], axis=0) for name in self.views}
+            entry = _entry(np.mean(list(of_view.values()), axis=0), chance, reference)
+            per_view = {name: float(np.mean(values)) for name, values in of_view.items()}
             entries[f"given_{size}"] = entry | {"per_view": per_view} | identity
         for sampler in self._fitted(sample_fn):
             found = self._joint(sample_fn, judges, drawn, sampler)
@@ -156,6 +163,12 @@ class _AsItIs:
 
     def classify(self, arrays: np.ndarray) -> np.ndarray:
         return np.asarray(arrays)
+
+
+def _identity(judges: list[dict[str, Any]]) -> dict[str, Any]:
+    """The fields about the judges in an entry: the hashes of all, and the rest of the judge of the lowest accuracy."""
+    worst = min(judges, key=lambda judge: judge["judge_accuracy"])
+    return worst | {"judge": ", ".join(dict.fromkeys(judge["judge"] for judge in judges))}
 
 
 def _agree(found: np.ndarray) -> np.ndarray:

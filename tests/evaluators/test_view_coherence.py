@@ -1,5 +1,7 @@
 """Coherence of views: perfect and independent models, given and joint, and the samplers of latents."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,42 @@ def test_a_perfect_model_and_an_independent_one(evaluator):
         chance = 0.1 if name not in joint else entry["chance"]
         assert abs(entry["value"] - chance) < 0.06 and entry["interval"][0] <= entry["value"] <= entry["interval"][1]
     assert 0.005 < independent["joint_aggregate_posterior"]["chance"] < 0.03
+
+
+FIVE = tuple("abcde")
+
+
+@pytest.mark.parametrize("max_subsets", [0, 5, 7])
+def test_every_view_weighs_the_same_whatever_subsets_are_given(evaluator, monkeypatch, max_subsets):
+    """A model that draws one of five views right has a fifth."""
+
+    class OneOfFive:
+        def __call__(self, batch, given=()):
+            right = np.repeat(batch["digit"][:, None], 2, axis=1)
+            return {name: right if name == "d" else (right + 1) % 10 for name in FIVE}
+
+    batch = dict.fromkeys(FIVE, np.repeat(CLASSES[:, None], 2, axis=1).astype(float)) | {"digit": CLASSES}
+    five = dataclasses.replace(evaluator, views=FIVE, samplers=(), max_subsets=max_subsets)
+    for entry in five(OneOfFive(), [batch]).values():
+        assert entry["value"] == pytest.approx(0.2) and entry["per_view"]["d"] == 1
+
+
+def test_a_view_that_is_never_drawn_is_refused(evaluator):
+    with pytest.raises(
+        ConfigError, match="max_subsets: 1 subsets of 1 views all have 'one', which is then never drawn"
+    ):
+        dataclasses.replace(evaluator, max_subsets=1)
+
+
+def test_an_entry_names_every_judge(evaluator, monkeypatch):
+    class Other(Judge):
+        def __init__(self, data, name, label):
+            accuracy = {"one": 0.9, "two": 0.8, "three": 0.9}[name]
+            self.identity = {"judge": f"of {name}", "judge_accuracy": accuracy}
+
+    monkeypatch.setattr(classifier, "load", Other)
+    entry = evaluator(Model(coherent=True), batches())["given_1"]
+    assert entry["judge"] == "of one, of two, of three" and entry["judge_accuracy"] == 0.8
 
 
 class Encoder:
