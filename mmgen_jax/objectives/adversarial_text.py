@@ -19,8 +19,9 @@ In training, the generator draws texts word by word, as in sampling and without 
 that is one-hot in value and has the gradient of a softmax (straight-through Gumbel-softmax, Jang et al., 2017). Real
 texts are one-hot rows too, so the discriminator can tell drawn texts from real ones by their words only.
 
-Departs from Nie et al.: no relational memory, no relativistic loss, one embedded representation in the discriminator
-instead of several; the likelihood stays a term of the generator's loss.
+Departs from Nie et al.: no relational memory, no relativistic loss, rows that are one-hot in value (theirs are the
+softmax itself), one embedded representation in the discriminator instead of several; the likelihood stays a term of
+the generator's loss.
 """
 
 from __future__ import annotations

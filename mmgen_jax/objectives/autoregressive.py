@@ -31,7 +31,7 @@ from mmgen_jax.objectives.parts import decoding
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.guidance import check_guidance, drop_conditions, drop_some_conditions
 from mmgen_jax.objectives.parts.masks import batch_size, is_padding, zero_masked
-from mmgen_jax.objectives.parts.segments import Segmented
+from mmgen_jax.objectives.parts.segments import PADDED, Segmented
 
 
 class Network(nn.Module):
@@ -132,7 +132,7 @@ class Objective(Segmented):
         if player in self.code.players:
             return self.code_loss(player, params, collections, batch, rng)
         if self.segment:
-            objective, batch = self.of_segments(batch, rng)
+            objective, batch = self.of_segments(self._with_padding(batch), rng)
             return objective.loss(player, params, collections, batch, rng, step)
         dropout_rng, modality_rng, condition_rng = jax.random.split(rng, 3)
         ids = self.ids(params, collections, batch)
@@ -155,9 +155,15 @@ class Objective(Segmented):
         """The ids of the target's tokens `[B, T] int32`; all PADDING in an example whose target is masked."""
         ids = self.encode_target(params, collections, batch) + self._first
         if self.pause is not None:
-            ids = jnp.where(is_padding(zero_masked(batch, self.target), self.pause), PADDING, ids)
+            ids = jnp.where(self._with_padding(batch)[self.target + PADDED], PADDING, ids)
         mask = batch.get(self.target + MASK_SUFFIX)
         return ids if mask is None or not self._first else jnp.where(mask[:, None], ids, PADDING)
+
+    def _with_padding(self, batch) -> dict[str, jax.Array]:
+        """The batch with `<target>/padding [B, S] bool`, found in the whole sounds: a part does not tell its end."""
+        if self.pause is None or self.target + PADDED in batch:
+            return batch
+        return {**batch, self.target + PADDED: is_padding(zero_masked(batch, self.target), self.pause)}
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
         """The target, drawn or found by beam search, according to the `sampling` fields."""

@@ -8,6 +8,9 @@ learns a bias.
 As in both papers, examples with the same content are negatives of each other: where several examples of a batch share a
 caption, no model can bring the loss to 0.
 
+Departs from CLIP: the factor of the logits has the limit 100, but its parameter is not clipped with it. The limit is
+also that of `sigmoid`, where SigLIP has none.
+
 The objective embeds only; it has no `sample`.
 """
 
@@ -32,7 +35,7 @@ from mmgen_jax.objectives.parts.family import Family
 from mmgen_jax.objectives.parts.masks import zero_masked
 
 LOSSES = ("info_nce", "sigmoid")
-MAX_SCALE = 100.0  # largest factor of the logits (1 / temperature), as in CLIP
+MAX_SCALE = 100.0  # largest factor of the logits (1 / temperature)
 
 
 class Network(nn.Module):

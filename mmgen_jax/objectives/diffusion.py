@@ -11,8 +11,14 @@ is latent diffusion (Rombach et al., 2022), trained in two stages of one run (`o
 `optimizers.generator.start_step`).
 
 With a `hole`, an unconditional model completes pictures: at every time, the known values are those of the path from the
-noise to `known` (Song et al., 2021). With `resamples` above 1, each step is repeated `resamples` times, with fresh
-noise in between, so that the generated values agree with the known values (RePaint, Lugmayr et al., 2022).
+noise to `known`. With `resamples` above 1, each step is repeated `resamples` times, with fresh noise in between, so
+that the generated values agree with the known values (RePaint, Lugmayr et al., 2022).
+
+Departs from the papers: times are drawn by a logit-normal density (Esser et al., 2024) unless `times` is "uniform", as
+in DDPM and flow matching. The cosine schedule has no offset at its ends. Its first step, from pure noise, divides the
+error of predicted noise by a share of data near 0, so that the data are clipped there. Completion has one noise for the
+known values, where Song et al. and RePaint draw it anew in every step. Its steps are Euler steps of the differential
+equation, where RePaint takes DDPM's steps and jumps back over several.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 `log p(x) = log N(f(x)) + log |det df/dx|`; sampling draws noise and inverts f (Dinh et al., 2017; for sounds, WaveGlow,
 Prenger et al., 2019).
 
-Departs from WaveGlow: the noise that training adds to the target is a field. Without any, the likelihood of a sound
-with a finite number of levels, or with exact silence, has no bound.
+Departs from WaveGlow: training adds noise to the target. Without any, the likelihood of a sound with a finite number of
+levels, or with exact silence, has no bound. The noise of the model is the standard normal.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ class Objective(Segmented):
       generator: `(x [B, *space.shape], condition, train) -> (z of the same shape, log |det dz/dx| [B])`, with the
         inverse `inverse(z, condition) -> x` (`generators/waveglow.py`).
       noise: standard deviation of the normal noise that is added to the target, in training and in the likelihood.
-      temperature: standard deviation of the noise that a sample is drawn from; 1 is the model's own distribution,
-        WaveGlow's samples are drawn at 0.6.
+      temperature: standard deviation of the noise that a sample is drawn from; 1 is the model's own distribution.
     """
 
     generator: nn.Module

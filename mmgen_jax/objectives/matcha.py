@@ -6,7 +6,8 @@ the tokens. Each token is repeated for its duration, and the flow from noise to 
 the grid of the frames (Mehta et al., 2024, "Matcha-TTS"; Popov et al., 2021, "Grad-TTS"). Path, times, solver and
 guidance are those of `objectives/diffusion.py`.
 
-Departs from the papers: the text is characters, not phonemes. The last token, the text's end, lasts to the end of the
+Departs from the papers: the text is characters, not phonemes. Times are logit-normal, and no noise is left at time 1,
+where the papers draw times uniformly and keep a little noise. The last token, the text's end, lasts to the end of the
 target, so that all frames count in the loss and the length of a sound needs no mask. The flow is given the tokens
 beside their means. The predictor has the loss of a Poisson distribution, whose best prediction is the mean duration,
 and its durations are rounded to the nearest number of frames. The papers' squared error of logarithms gives the

@@ -9,19 +9,21 @@ of further terms makes a model:
     MMVAE        mixture               bound elbo, iwae or dreg
     MoPoE        mixture_of_products
     MVTCAE       product_of_experts    total_correlation 5/6, beta 2.5
-    MMVAE+       mixture               private_dim above 0, bound iwae or dreg
+    MMVAE+       mixture               private_dim above 0, bound elbo, iwae or dreg
     attention    attention
 
 A missing target (`<name>/mask` False) has neither a loss nor an influence on the latent. Given any targets, `sample`
 draws the latent from their posterior, and the other targets from the latent.
 
 Departs from the papers: all posteriors and priors are normals (MMVAE and MMVAE+ have Laplace distributions). The KL of
-a mixture in the `elbo` is its upper bound by convexity, as in MoPoE; `iwae` and `dreg` have the mixture's own density.
-MVAE's random subsets are drawn for each example, not for each step. MoPoE draws a component for each example, where
-the authors divide the batch. The joint encoder of JMVAE reads targets through encoders of its own, and given some of
-the targets the posterior is the product of their experts and the prior. The auxiliary prior of MMVAE+ has a learned
-scale, and its prior is the standard normal. `attention` is no published model: self-attention between one token of each
-modality. A text's words are independent given the latent.
+a mixture in the `elbo` is its upper bound by convexity, as in MoPoE; `iwae` and `dreg` have the mixture's own density,
+as in MMVAE and MMVAE+. With `mixture` and several samples, the gradient of `dreg` is biased, as that of the MMVAE
+authors is: see `parts/importance.py`. MVAE's random subsets are drawn for each example, not for each step. MoPoE draws
+a component for each example, where the authors divide the batch. The joint encoder of JMVAE reads targets through
+encoders of its own, and given some of the targets the posterior is the product of their experts, which JMVAE has for
+single targets alone. The auxiliary prior of MMVAE+ has a learned scale, and its prior is the standard normal.
+`attention` is no published model: self-attention between one token of each modality. A text's words are independent
+given the latent.
 """
 
 from __future__ import annotations
@@ -57,9 +59,9 @@ class Objective(Inference):
       weights: `{target: weight}` of the log-likelihoods in the loss; default 1. Metrics have weight 1.
       beta: weight of the KL terms in the loss; the metric `elbo` has weight 1.
       warmup_steps: steps over which the weight of the KL terms rises linearly from 0.
-      unimodal_kl: weight of the sum of KL(q(z | X) || q(z | x_m)) over the present targets (JMVAE-kl).
+      unimodal_kl: weight of the sum of KL(q(z | X) || expert of x_m) over the present targets (JMVAE-kl).
       total_correlation: the weight α of MVTCAE: the loss is (1 - α / M) of the negative log-likelihood, beta (1 - α) of
-        the KL, and beta α / M of the sum of KL(q(z | X) || q(z | x_m)), with M present targets.
+        the KL, and beta α / M of the sum of KL(q(z | X) || expert of x_m), with M present targets.
       rescaled: whether the present targets stand for the missing ones: of T targets, of which an example has P, each
         negative log-likelihood in the loss weighs T / P times as much as in a complete example.
       subsampled: adds the ELBO of every single target (MVAE).
@@ -123,7 +125,7 @@ class Objective(Inference):
             return self._nlls(functools.partial(run, params, collections), arrays, rows, latents, private_rng)
 
         if self.bound != "elbo":
-            return self._weighted_loss(params, rows, nlls, weights, num)
+            return self._weighted_loss(batch, params, rows, nlls, weights, num)
         nll, collections = nlls(params, rows.latents)  # {target: [R, B]}
         mixture = rows.mixtures[0]
         kl = mixture.kl() + jnp.sum(rows.shares * losses.kl_standard_normal(*rows.private).sum(-1), axis=0)
@@ -152,7 +154,7 @@ class Objective(Inference):
         loss = likelihood * terms + warmup * (self.beta * rate + self.unimodal_kl * unimodal)
         return jnp.mean(weights * loss), (collections, metrics)
 
-    def _weighted_loss(self, params, rows: latent_rows.Rows, nlls, weights, num: int):
+    def _weighted_loss(self, batch, params, rows: latent_rows.Rows, nlls, weights, num: int):
         """Minus the mean over the components of their importance-weighted bounds."""
 
         def log_joint(params, latents):
@@ -161,6 +163,7 @@ class Objective(Inference):
             return importance.log_standard_normal(latents) - total, (after, nll)
 
         groups = len(rows.own) // num
+        shares = rows.shares[::num] * num
         bound, log_w, (collections, nll) = importance.weighted_bound(
             log_joint,
             params,
@@ -168,15 +171,19 @@ class Objective(Inference):
             rows.log_density,
             (rows.mixtures[0], *rows.private),
             num_bounds=groups,
-            shares=rows.shares[::num] * num,
+            shares=shares,
             doubly_reparameterized=self.bound == "dreg",
         )
         loss = -jnp.mean(weights * bound)
-        of_mean = {name: jnp.mean(weights * jnp.sum(rows.shares * values, axis=0)) for name, values in nll.items()}
-        metrics = {f"nll_{name}": value for name, value in of_mean.items()}
-        elbo = jnp.mean(weights * jnp.sum(rows.shares * log_w, axis=0))
-        active = losses.active_dimensions(rows.mixtures[0].kl_of_dimensions(), weights)
-        return loss, (collections, metrics | {"bound": -loss, "elbo": elbo, "active_dimensions": active})
+        of_one = {name: jnp.sum(rows.shares * values, axis=0) for name, values in nll.items()}
+        metrics = {f"nll_{name}": jnp.mean(example_weights(batch, name) * values) for name, values in of_one.items()}
+        # The loss has `weights`, the metrics have none.
+        log_w += sum((self.weights.get(name, 1.0) - 1.0) * values for name, values in nll.items())
+        metrics["elbo"] = jnp.mean(weights * jnp.sum(rows.shares * log_w, axis=0))
+        bounds = jnp.stack([importance.bound(of_group) for of_group in jnp.split(log_w, groups)])
+        metrics["bound"] = jnp.mean(weights * jnp.sum(shares * bounds, axis=0))
+        metrics["active_dimensions"] = losses.active_dimensions(rows.mixtures[0].kl_of_dimensions(), weights)
+        return loss, (collections, metrics)
 
     def _nlls(self, run, arrays, rows: latent_rows.Rows, latents, rng):
         """`({target: [R, B]}, collections)`: negative log-likelihoods, 0 where a row does not explain the target."""

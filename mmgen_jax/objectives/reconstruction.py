@@ -3,7 +3,8 @@
 To sample, the decoder decodes draws from a Gaussian with full covariance, fitted to the latents (the simplest ex-post
 density of Ghosh et al., 2020, "From Variational to Deterministic Autoencoders").
 
-Departs from Ghosh et al.: the Gaussian is estimated by moving averages during training, not in a pass after training.
+Departs from Ghosh et al.: the Gaussian is estimated by moving averages during training, not in a pass after training,
+and with `noise` of the latents of noisy targets. Departs from Vincent et al.: normal noise in place of values set to 0.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ the result. A new style needs no training. With `optimisation_steps`, `sample` i
 picture, so that the Gram matrices of its features become those of the style.
 
 Departs from Huang & Belongie: the encoder is trained here, as an autoencoder and, with `label`, as a classifier, in
-place of a pretrained VGG; each channel of its features is scaled to a mean square of 1; the style loss may also compare
-Gram matrices; the generator also sees the photo in the style's colours (AdaIN of the pixels), and its output is added
-to this photo. Departs from Gatys et al.: Adam in place of L-BFGS, starting from the photo in the style's colours; each
-grid's distance is relative to the style's Gram matrix.
+place of a pretrained VGG; each channel of its features is scaled to a mean square of 1; errors are means over a grid
+(theirs are sums), the content's relative to the mean square of its features, so the weights are not theirs; the style
+loss may also compare Gram matrices; the generator also sees the photo in the style's colours (AdaIN of the pixels), and
+its output is added to this photo. Departs from Gatys et al.: Adam in place of L-BFGS, starting from the photo in the
+style's colours; each grid's distance is relative to the style's Gram matrix.
 """
 
 from __future__ import annotations

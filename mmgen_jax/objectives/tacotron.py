@@ -91,7 +91,11 @@ class Objective(Family):
                 "objective 'tacotron': models frames in [-1, 1] whose silence is -1; set config.representation to "
                 "log_mel"
             )
-        _ = self.conditions
+        if self.guided_attention and len(self.conditions.encoders) > 1:
+            raise ConfigError(
+                "objective.guided_attention: a diagonal needs the tokens of one encoder, got those of "
+                f"{', '.join(self.conditions.encoders)}; set it to 0"
+            )
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -114,7 +118,7 @@ class Objective(Family):
         dropout, modality_dropout, prenet = jax.random.split(rng, 3)
         real = self.encode_target(params, collections, batch)  # [B, T, M]
         present = batch.get(self.target + MASK_SUFFIX, jnp.ones(len(real), bool))
-        drawn, refined, stop, weights, mask = apply_train(
+        (drawn, refined, stop, weights, mask), collections = apply_train(
             self.network,
             "generator",
             params,
@@ -123,7 +127,7 @@ class Objective(Family):
             before(real, self._decoder.reduction),
             self._keep(prenet, len(real)),
             rngs={"dropout": dropout, "modality_dropout": modality_dropout},
-        )[0]
+        )
         steps = num_steps(real, self._decoder.reduction)  # [B]
         places = jnp.arange(self._decoder.num_steps)
         counted = (places < steps[:, None]) & present[:, None]  # [B, S]

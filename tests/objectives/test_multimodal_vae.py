@@ -62,6 +62,19 @@ def test_present_targets_stand_for_the_missing_ones_where_the_loss_is_rescaled()
     )  # (2 - α) / 1 in place of 1 - α
 
 
+def test_metrics_of_a_weighted_bound_have_no_weights_and_count_present_targets():
+    fields = MODELS["mmvae_plus"] | {"bound": "iwae", "importance_samples": 2}
+    plain, weighted = make(**fields), make(**fields, weights={"left": 3.0})
+    state = initial(plain)
+    half = BATCH | {"left/mask": np.arange(len(BATCH["left"])) % 2 == 0}
+    (loss, metrics, _), (other, same, _) = (loss_and_grads(objective, half, state) for objective in (plain, weighted))
+    assert other > loss
+    for name in ("elbo", "bound", "nll_left", "nll_right"):
+        np.testing.assert_allclose(same[name], metrics[name], rtol=1e-5, err_msg=name)
+    alone = loss_and_grads(plain, half | {"right/mask": half["left/mask"]}, state)[1]  # the others have nothing
+    np.testing.assert_allclose(metrics["nll_left"], alone["nll_left"], rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_the_elbo_of_an_exact_posterior_is_the_log_likelihood():
     objective = make(posterior="product")

@@ -35,6 +35,7 @@ def test_a_sample_does_not_depend_on_the_target_in_the_batch(family):
 
 CASES = [
     (adversarial, "discriminator", {"loss_type": "non_saturating", "gradient_penalty": 1.0, "r1": 0.5}),
+    (adversarial, "generator", {"loss_type": "non_saturating"}),
     (variational, "generator", {"free_bits": 0.01}),
     (variational, "generator", {"likelihood": "laplace"}),
     (reconstruction, "generator", {"error": "l1"}),

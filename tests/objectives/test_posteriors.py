@@ -66,9 +66,24 @@ def test_a_mixture_of_products_has_every_subset_of_the_present_experts():
 
 
 def test_the_joint_encoder_is_for_whole_examples():
-    found, rest = POSTERIORS["joint"].of(experts()), POSTERIORS["product"].of(experts())
+    found, rest = POSTERIORS["joint"].of(experts()), POSTERIORS["product_of_experts"].of(experts())
     np.testing.assert_array_equal(found.mean[0, 0], FUSED[0][0])
     np.testing.assert_array_equal(found.mean[1:], rest.mean[1:])
+
+
+def test_given_one_modality_of_a_joint_posterior_its_expert_is_the_posterior():
+    """The expert is trained towards the joint posterior, which has the prior in it already."""
+    one = np.zeros_like(PRESENT)
+    one[:, 1] = True
+    found = POSTERIORS["joint"].of(experts(present=one))
+    np.testing.assert_allclose(found.mean[:, 0], MEAN[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(found.log_var[:, 0], LOG_VAR[:, 1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.kl(jnp.asarray(MEAN[:, 1]), jnp.asarray(LOG_VAR[:, 1])), 0, atol=1e-5)
+
+
+def test_a_wide_expert_that_is_absent_leaves_the_mixture_finite():
+    wide = np.where(PRESENT[..., None], LOG_VAR, np.float32(100.0))
+    assert np.isfinite(POSTERIORS["mixture"].of(experts(log_var=wide)).kl()).all()
 
 
 @pytest.mark.parametrize("name", POSTERIORS)

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,9 +38,17 @@ class Bounded(identity.Representation):
         return Continuous((FRAMES, BANDS))
 
 
+ENCODER = conv_lstm.Encoder(vocab_size=LETTERS.vocab_size, features=8, num_convolutions=1)
+
+
+def conditioner_of(**encoders):
+    return Conditioner(
+        encoders, concat.Fusion(features=8), {name: name for name in encoders}, dict.fromkeys(encoders, TEXT)
+    )
+
+
 def make(**fields):
-    encoders = {"text": conv_lstm.Encoder(vocab_size=LETTERS.vocab_size, features=8, num_convolutions=1)}
-    conditioner = Conditioner(encoders, concat.Fusion(features=8), {"text": "text"}, {"text": TEXT})
+    conditioner = conditioner_of(text=ENCODER)
     sizes = {"features": 12, "attention_features": 8, "prenet_features": 8, "filters": 4, "kernel_size": 5}
     generator = decoder.Generator(
         shape=(FRAMES, BANDS), reduction=REDUCTION, postnet_layers=2, postnet_features=8, **sizes
@@ -86,6 +95,36 @@ def value_and_grad(batch):
 def by_teacher_forcing(params, batch, keep):
     frames = tacotron.before(jnp.asarray(batch["curve"]), REDUCTION)
     return apply(make().network, "generator", params, {"generator": {}}, batch, frames, keep)
+
+
+class Normalised(nn.Module):
+    """An encoder whose tokens have the batch's statistics."""
+
+    @nn.compact
+    def __call__(self, array, mask, train=False):
+        encoder = conv_lstm.Encoder(vocab_size=LETTERS.vocab_size, features=8, num_convolutions=1)
+        tokens = encoder(array, mask, train=train)
+        return tokens.replace(values=nn.BatchNorm(use_running_average=not train)(tokens.values))
+
+
+def test_statistics_of_the_encoders_are_kept():
+    objective = make(conditioner=conditioner_of(text=Normalised()))
+    variables = jax.jit(objective.init)(jax.random.key(0), BATCH)["generator"]
+    stats = {name: tree for name, tree in variables.items() if name != "params"}
+    loss = jax.jit(objective.loss, static_argnums=0)
+    params = {"generator": variables["params"]}
+    _, (after, _) = loss("generator", params, {"generator": stats}, BATCH, jax.random.key(1))
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), after["generator"], stats)
+    assert jax.tree.leaves(moved) and min(jax.tree.leaves(moved)) > 0
+
+
+def test_a_diagonal_is_of_one_encoder():
+    two = conditioner_of(text=ENCODER, title=ENCODER)
+    with pytest.raises(
+        ConfigError, match=r"guided_attention: a diagonal needs the tokens of one encoder, got .* title"
+    ):
+        make(conditioner=two)
+    make(conditioner=two, guided_attention=0.0)
 
 
 def with_stop(bias: float):

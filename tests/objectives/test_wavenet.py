@@ -171,6 +171,22 @@ def test_a_segment_is_a_part_of_the_target_with_the_frames_of_the_same_place():
     assert loss_of(segment=8)[1]["tokens_per_example"] == 8
 
 
+def test_the_padding_of_a_segment_is_that_of_the_whole():
+    """A part that begins behind the sound has no sample that counts, however long the pause."""
+    quiet = {**BATCH, "sound": np.where(np.arange(S) < 4, WAVES, 0).astype(np.float32)}
+    made, counts = objective(pause=8, segment=8), set()
+    for seed in range(8):
+        part, cut = made.of_segments(made._with_padding(quiet), jax.random.key(seed))
+        ids = np.asarray(part.ids(*state(), cut))
+        for i in range(4):
+            (begin,) = [t for t in range(7) if np.array_equal(cut["mel"][i], BATCH["mel"][i, t : t + 3])]
+            counted = np.arange(begin * HOP, begin * HOP + 8) < 4 + 8
+            np.testing.assert_array_equal(ids[i] != PADDING, counted)
+            counts.add(int(counted.sum()))
+    assert {0, 8} <= counts
+    assert loss_of(quiet, pause=8, segment=8)[1]["tokens_per_example"] < 8
+
+
 def test_samples_are_whole_and_ignore_the_target():
     made = objective(segment=8)
     draw = jax.jit(made.sample)

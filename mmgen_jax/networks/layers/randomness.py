@@ -34,9 +34,13 @@ def example_keys(rng: jax.Array, num_examples: int) -> jax.Array:
 
     Draws from these keys do not depend on how the global batch is laid out over devices. Inside `numbered`, a key is a
     function of `rng`, group and place instead of the index; a place in group 0 gives the same key as an equal index.
+    Of parts of examples, n of each in a row (the frames of clips), part i of place p has the place n p + i.
     """
     if (numbers := _NUMBERS.get()) is not None:
-        group, place = numbers[:, 0], numbers[:, 1]
+        parts, rest = divmod(num_examples, len(numbers))
+        assert parts and not rest, f"{num_examples} draws for {len(numbers)} examples"
+        group, place = jnp.repeat(numbers[:, 0], parts), jnp.repeat(numbers[:, 1] * parts, parts)
+        place += jnp.tile(jnp.arange(parts, dtype=place.dtype), len(numbers))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(rng, place)
         roots = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(rng, NO_PLACE), group)
         return jnp.where(group > 0, jax.vmap(jax.random.fold_in)(roots, place), keys)

@@ -62,8 +62,10 @@ class WithDiscriminator(Family):
     def _generator_loss(self, params, collections, batch, fake, dropout):
         """The generator's `(loss, metrics)` for a batch of fakes `[B, *space.shape]`; `dropout`: the rngs."""
         logits, _ = self._apply_train("discriminator", params, collections, batch, fake, dropout)
-        loss = jnp.mean(losses.ADVERSARIAL[self.loss_type].generator(logits))
-        return loss, {"logits_fake": jnp.mean(logits)}
+        of_logits = losses.ADVERSARIAL[self.loss_type].generator(logits)
+        if self.target + MASK_SUFFIX in batch:
+            of_logits = example_weights(batch, self.target) * _per_example(of_logits)
+        return jnp.mean(of_logits), {"logits_fake": jnp.mean(logits)}
 
     def _discriminator_loss(self, params, collections, batch, real, fake, mix_rng, dropout):
         """`(loss, (collections, metrics))`; `dropout`: the rngs for real examples, then those for the others."""

@@ -59,8 +59,10 @@ def weighted_bound(
       num_bounds: M, the number of bounds, each of K latents.
       shares: `[M, B]`, the weights of the bounds in their sum; None: 1 / M each.
       doubly_reparameterized: the gradient DReG (Tucker et al., 2019): that of the proposal's parameters weighs each
-        latent by the square of its normalised weight, and leaves out the score of the proposal. It needs no other
-        expectation than the usual gradient, and has a smaller variance.
+        latent by the square of its normalised weight, and leaves out the score of the proposal. Where the latents are
+        drawn from the density in the weights, its expectation is that of the usual gradient, and its variance is
+        smaller. The latents of one component of a mixture are not, with the mixture's density in the weights: with
+        K > 1 the gradient is then biased, as in MMVAE (Shi et al., 2019).
 
     Returns:
       `(bound [B], log-weights [M · K, B] without a gradient, the rest of log_joint's result)`.

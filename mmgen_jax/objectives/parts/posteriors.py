@@ -1,6 +1,7 @@
 """Posteriors q(z | X) of multimodal VAEs, each a mixture of normals that is a function of one expert per modality.
 
-    joint                 an encoder of all modalities (JMVAE, Suzuki et al., 2017); `product` where one is absent
+    joint                 an encoder of all modalities (JMVAE, Suzuki et al., 2017); `product_of_experts` where one is
+                          absent, so a single expert is the posterior of its modality
     product               the product of the experts and the prior (MVAE, Wu & Goodman, 2018)
     mixture               the mixture of the experts (MMVAE, Shi et al., 2019)
     mixture_of_products   the mixture of the products of all subsets (MoPoE, Sutter et al., 2021)
@@ -110,7 +111,8 @@ def product_of_experts(experts: Experts) -> Mixture:
 
 def mixture(experts: Experts) -> Mixture:
     """`1/M sum_m q(z | x_m)` over the modalities that the example has."""
-    return _or_prior(experts, Mixture(_uniform(experts.present), experts.mean, experts.log_var))
+    mean, log_var = (jnp.where(experts.present[..., None], x, 0.0) for x in (experts.mean, experts.log_var))
+    return _or_prior(experts, Mixture(_uniform(experts.present), mean, log_var))
 
 
 def mixture_of_products(experts: Experts) -> Mixture:
@@ -122,9 +124,9 @@ def mixture_of_products(experts: Experts) -> Mixture:
 
 
 def joint(experts: Experts) -> Mixture:
-    """The joint encoder's normal for examples with all modalities, `product` for the others."""
+    """The joint encoder's normal for examples with all modalities, `product_of_experts` for the others."""
     assert experts.fused is not None
-    of_rest = product(experts)
+    of_rest = product_of_experts(experts)
     whole = jnp.all(experts.present, axis=1)[:, None, None]
     mean, log_var = (values[:, None] for values in experts.fused)
     return _one(jnp.where(whole, mean, of_rest.mean), jnp.where(whole, log_var, of_rest.log_var))

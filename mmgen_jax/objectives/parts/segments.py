@@ -1,7 +1,7 @@
 """Training on segments of long sequences: a random part of each target, with the same part of its aligned sources.
 
 A network of convolutions has the same parameters for every length. So a vocoder is trained on a part of each sound, as
-all published vocoders are, and draws whole sounds.
+WaveGlow and HiFi-GAN are, and draws whole sounds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives.parts.family import Family
 
+PADDED = "/padding"  # behind the target's name in a batch: the places `[B, S] bool` that do not count in the loss
 ROLE = 0x5E6  # makes the draw of segments independent of the step's other draws
 
 
@@ -71,7 +72,8 @@ class Segmented(Family):
         def cut(array, first, length):
             return jax.vmap(lambda row, at: jax.lax.dynamic_slice_in_dim(row, at, length))(array, first)
 
-        parts = {self.target: cut(batch[self.target], begin * hop, self.segment)}
+        along = [name for name in (self.target, self.target + PADDED) if name in batch]
+        parts = {name: cut(batch[name], begin * hop, self.segment) for name in along}
         parts |= {name: cut(batch[name], begin, num_frames) for name in aligned if name in batch}
         lengths = {self.target: self.segment, **dict.fromkeys(aligned, num_frames)}
         modalities = dict(self.modalities)
