@@ -7,7 +7,7 @@
 Argument: the folder; docs/data.md describes the layouts. Texts, sounds and classes are conditions where the folder has
 any; a modality that an example lacks is masked. Without any of them the model is unconditional. The folder needs at
 least 8 training examples (10 in all). The batch size is 32 with at least 32 training examples, else 8. A class is given
-to `mmgen sample` as `--given.label=cat`.
+to `mmgen sample` as `--given.label=cat`. `--config.data.layout=captions.csv` names the layout where several fit.
 """
 
 import pathlib
@@ -34,12 +34,12 @@ DATA = {
 }
 
 
-def get_config(arg="", folder=""):
+def get_config(arg="", folder="", layout=""):
     arg = folder or arg
     if not arg or not pathlib.Path(arg).is_dir():
         got = repr(arg) if arg else "nothing"
         raise ConfigError(f"configs/folder.py:FOLDER: expected a folder of files, got {got}")
-    listing = folder_listing.read(arg)
+    listing = folder_listing.read(arg, layout)
     examples = listing.examples
     if examples and not _has("image", examples):
         raise ConfigError(_without_images(arg, examples))
@@ -56,6 +56,8 @@ def get_config(arg="", folder=""):
         if "label" in conditions:
             config.fusion.modality_dropout.label = LABEL_DROPOUT
     config.data = {"name": "folder", "directory": arg, "names": (*conditions, "image"), **DATA}
+    if layout:
+        config.data.layout = layout
 
     splits = listing.splits(config.seed, DATA["validation_fraction"], DATA["test_fraction"])
     num_train = splits.count("train")

@@ -1,7 +1,7 @@
 """Image to text and text to image retrieval by two towers (CLIP, Radford et al., 2021; SigLIP, Zhai et al., 2023).
 
     mmgen train --config=configs/image_text_retrieval.py:emoji --workdir=runs/retrieval_emoji
-    mmgen sample --workdir=runs/retrieval_emoji --text="a red heart" --num=5 --out=out
+    mmgen retrieve --workdir=runs/retrieval_emoji --text="a red heart" --num=5 --out=out
 
 The second command finds the nearest test pictures to a text, or the nearest texts with `--image=glyph.png`.
 

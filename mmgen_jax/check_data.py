@@ -22,15 +22,16 @@ BATCH_SIZE = 64
 
 
 def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool = False) -> int:
-    """Runs `check_source` on the config's data, then checks that the config's model and batch size fit the data.
+    """Runs `check_source` on the config's data, then checks that model, steps and evaluators fit the data.
 
     Args:
       out: see `check_source`.
       overwrite: whether `out` may hold files; see `runs.workdir.check_out`.
 
     Returns:
-      The exit code: 1 where training would fail, else 0.
+      The exit code: 1 where training would fail for another reason than its devices, else 0.
     """
+    from mmgen_jax import evaluate, train
     from mmgen_jax.config import without_data
     from mmgen_jax.config.system import build_system, open_source
     from mmgen_jax.data import pipeline
@@ -47,9 +48,11 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
         if check_source(source_class, fields, out, opened=opened):
             return 1
         source = open_source(config)
-        pipeline.batches(source, batch_size=config.train.batch_size, seed=config.seed, num_threads=0)
         label_preserving = tuple(getattr(source, "label_preserving", ()))
-        build_system(config, source.modalities, label_preserving=label_preserving)
+        system = build_system(config, source.modalities, label_preserving=label_preserving)
+        pipeline.check_size(source, config.train.batch_size * config.train.steps_per_call)
+        train.check_schedule(config, system)
+        evaluate.build(config, system)
     except MmgenError as error:
         print(f"PROBLEM {error}")
         return 1

@@ -173,7 +173,7 @@ def _need(*names: str) -> None:
 def _config(changes, say=print):
     from mmgen_jax.config import loading, override
 
-    return override.override(loading.load(FLAGS.config), changes, say=say)
+    return override.override(loading.load(FLAGS.config, changes.get("data.layout", "")), changes, say=say)
 
 
 def _train(changes) -> None:
@@ -185,14 +185,14 @@ def _train(changes) -> None:
     hosts.connect(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     with hosts.ending():
         config = _config(changes, print if hosts.is_first() else lambda line: None)
-    train.train(config, FLAGS.workdir, FLAGS.profile)
+    state = train.train(config, FLAGS.workdir, FLAGS.profile)
     if not hosts.is_first():
         return
     workdir = remote.opened(FLAGS.workdir)
     for target in config.objective.get("targets") or (config.objective.target,):
         for newest in sorted((workdir / "samples").glob(f"*_{target}.*"))[-1:]:
             print(f"samples: {newest}")
-    if (workdir / evaluate.FILE).is_file():
+    if evaluate.checkpoint_step(workdir) == int(state.step):
         print(evaluate.table(evaluate.read(workdir)))
         print(f"metrics: {workdir / evaluate.FILE}")
 

@@ -16,7 +16,7 @@ from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
 from mmgen_jax.data.cache import disk
-from mmgen_jax.errors import ConfigError, DataError, InputError
+from mmgen_jax.errors import ConfigError, DataError, InputError, MmgenError
 from mmgen_jax.evaluators.judges import files
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import check_batch
@@ -180,6 +180,7 @@ def evaluate(
 
     Raises:
       ConfigError: nothing to measure, or the data differs from the data of the run; see also `restore`.
+      MmgenError: a training beside it has measured a newer checkpoint meanwhile, whose file is left as it is.
     """
     workdir = remote.opened(workdir)
     config = changed(read_workdir(workdir)[0], changes or {})
@@ -191,8 +192,10 @@ def evaluate(
     show(metrics)
     if set(changes or {}) - set(schema.places(config)):
         return metrics
+    if (newer := checkpoint_step(remote.refreshed(workdir, FILE))) > step:
+        raise MmgenError(f"{workdir / FILE}: is about step {newer} by now, not about {step}; it is left as it is")
     write(workdir, config, step, metrics)
-    remote.store(workdir)
+    remote.store(workdir, FILE)
     return metrics
 
 
@@ -219,7 +222,17 @@ def table(metrics: dict[str, dict[str, Any]]) -> str:
 
 
 def read(workdir: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """The metrics of a workdir's `evaluation.json`, `{"<split>/<evaluator>/<metric>": {"value", "n", …}}`.
+
+    Raises:
+      InputError: a damaged file.
+    """
     return _content(workdir / FILE)["metrics"]
+
+
+def checkpoint_step(workdir: pathlib.Path) -> int:
+    """The step of the checkpoint that `evaluation.json` is about; -1 without the file."""
+    return _content(workdir / FILE).get("checkpoint_step", -1) if (workdir / FILE).is_file() else -1
 
 
 def _content(path: pathlib.Path) -> dict[str, Any]:

@@ -121,6 +121,7 @@ def test_a_great_circle_keeps_the_length():
     np.testing.assert_allclose(np.linalg.norm(way, axis=1), [2, 2.25, 2.5, 2.75, 3], rtol=1e-6)
     np.testing.assert_allclose(way[2] / 2.5, np.array([1, 1, 0]) / np.sqrt(2), atol=1e-6)
     np.testing.assert_allclose(api.great_circle(first, 2 * first, 3)[:, 0], [2, 3, 4])
+    np.testing.assert_allclose(api.great_circle(0 * first, first, 3)[:, 0], [0, 1, 2])
 
 
 def test_what_the_model_does_not_read_is_no_unconditional_sample(workdir):

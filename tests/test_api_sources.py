@@ -8,6 +8,7 @@ from mmgen_jax import api, evaluate
 from mmgen_jax.api import sources
 from mmgen_jax.config import loading, own_data
 from mmgen_jax.config.system import open_source
+from mmgen_jax.data.files import npz_columns
 from mmgen_jax.errors import ConfigError, DataError, InputError
 
 N = 40
@@ -237,6 +238,18 @@ def test_a_refused_source_leaves_nothing_behind(source, changes, message, tmp_pa
     with pytest.raises(ValueError, match=message):
         api.train("text_to_image_vae", tmp_path / "runs/own", source=source, changes=CHANGES | changes)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_array_may_have_any_name(tmp_path):
+    npz_columns.write(tmp_path / "a.npz", {"file": np.arange(3), "image": np.zeros((3, 2, 2, 1), np.uint8)})
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as read:
+        np.testing.assert_array_equal(read["file"], np.arange(3))
+        assert read["image"].shape == (3, 2, 2, 1)
+
+
+def test_pictures_of_0_and_1_are_not_taken_for_black(tmp_path):
+    with pytest.raises(DataError, match=r"image.range: expected uint8 from 0 to 255, got uint8 of 0 and 1 alone"):
+        read({"image": np.tile(np.eye(8, dtype=np.uint8)[None, ..., None], (20, 1, 1, 1))}, tmp_path)
 
 
 def test_arrays_are_not_written_beside_other_files(tmp_path):

@@ -171,11 +171,11 @@ def interpolate(
 
 
 def great_circle(first: np.ndarray, second: np.ndarray, num: int) -> np.ndarray:
-    """`[num, Z]` from one latent `[Z]` to another: direction and length change evenly."""
+    """`[num, Z]` from one latent `[Z]` to another: direction and length change evenly; from 0, in a straight line."""
     lengths = np.linalg.norm(first), np.linalg.norm(second)
     cosine = np.dot(first, second) / max(float(lengths[0] * lengths[1]), 1e-12)
     angle, parts = np.arccos(np.clip(cosine, -1, 1)), np.linspace(0, 1, num)[:, None]
-    if np.sin(angle) < 1e-6:
+    if np.sin(angle) < 1e-6 or not all(lengths):
         return (1 - parts) * first + parts * second
     way = np.sin((1 - parts) * angle) * first / lengths[0] + np.sin(parts * angle) * second / lengths[1]
     return way / np.sin(angle) * ((1 - parts) * lengths[0] + parts * lengths[1])

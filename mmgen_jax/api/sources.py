@@ -18,6 +18,7 @@ from mmgen_jax.api import columns
 from mmgen_jax.config import own_data
 from mmgen_jax.config.override import override
 from mmgen_jax.config.schema import Config
+from mmgen_jax.data.files import npz_columns
 from mmgen_jax.data.files.folder_items import split_name
 from mmgen_jax.data.files.npz_columns import ABOUT, alias
 from mmgen_jax.errors import ConfigError, DataError, InputError
@@ -59,7 +60,7 @@ def attach(
       ConfigError: the workdir holds a run on other data, or other files.
     """
     if isinstance(source, (str, os.PathLike)):
-        config = own_data.onto(config, own_data.place(os.path.expanduser(source)))
+        config = own_data.onto(config, own_data.place(source, (changes or {}).get("data.layout", "")))
         return override(config, changes or {}, say=print)
     arrays = to_arrays(source, names, config.data.get("image_size", 32))
     file = workdir / FILE
@@ -71,7 +72,7 @@ def attach(
     with tempfile.TemporaryDirectory(prefix=".mmgen", dir=there) as folder:
         temporary = pathlib.Path(folder) / FILE
         with temporary.open("wb") as opened:
-            np.savez(opened, allow_pickle=False, **arrays)
+            npz_columns.write(opened, arrays)
         try:
             config = own_data.onto(config, {"name": "npz", "file": str(temporary)})
             check(config := override(config, changes or {}, say=print))

@@ -100,5 +100,6 @@ def leaving_what_hangs() -> Iterator[None]:
                 sys.excepthook(type(end), end, end.__traceback__)
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(end.code if isinstance(end, SystemExit) and isinstance(end.code, int) else 1)
+            code = end.code if isinstance(end, SystemExit) else 1
+            os._exit(code if isinstance(code, int) else int(code is not None))
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pathlib
@@ -18,11 +19,14 @@ from mmgen_jax.lookup import nearest
 FORMAT = 2  # of a saved config; version 0.1 wrote none
 
 
-def load(reference: str) -> Config:
+def load(reference: str, layout: str = "") -> Config:
     """The locked config of `path/to/file.py`, or of a shipped config's name; `:argument` may follow either.
 
     An argument may end in `folder=PATH` or `npz=FILE`, or in the arguments that the config's `OWN_DATA` names: the
     config on the user's own data, see `own_data`.
+
+    Args:
+      layout: `data.layout` of a folder of the user's own, see `data/files/folder_listing.py`; "": recognised.
     """
     path, _, argument = reference.partition(":")
     path = os.path.expanduser(path)
@@ -36,7 +40,7 @@ def load(reference: str) -> Config:
         raise ConfigError(f"--config: {path} has no function get_config(arg='')")
     places = tuple(module.get("OWN_DATA", ()))
     argument, paths = own_data.arguments(argument, places)
-    argument, own = own_data.split(argument)
+    argument, own = own_data.split(argument, layout)
     argument = os.path.expanduser(argument)
     if own and places:
         advice = f"--config={path}:{','.join(f'{name}=PATH' for name in places)}"
@@ -44,6 +48,8 @@ def load(reference: str) -> Config:
     if argument and "ARGUMENTS" not in module:
         raise ConfigError(f"--config: {path} takes no argument, got {argument!r}; expected --config={path}")
     with python_file.errors_of(file, "--config"):
+        if layout and "layout" in inspect.signature(module["get_config"]).parameters:
+            paths["layout"] = layout
         config = module["get_config"](*([argument] if argument else []), **paths)
         if not isinstance(config, ml_collections.ConfigDict):
             raise ConfigError(f"--config: {path}: get_config(): expected it to return the config, got {config!r}")

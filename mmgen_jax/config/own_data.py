@@ -54,13 +54,19 @@ class Held:
     captioned: list[str]
 
 
-def split(argument: str) -> tuple[str, dict[str, Any] | None]:
-    """A config's argument without the data, and the fields of `config.data` for this data, None without data."""
+def split(argument: str, layout: str = "") -> tuple[str, dict[str, Any] | None]:
+    """A config's argument without the data, and the fields of `config.data` for this data, None without data.
+
+    Args:
+      layout: `data.layout` of a folder; "": recognised.
+    """
     found = ARGUMENT.search(argument)
     if not found:
         return argument, None
     name, path = found[1], str(pathlib.Path(os.path.expanduser(found[2])))  # a shell leaves the ~ in it
-    return argument[: found.start()], {"name": name, "directory" if name == "folder" else "file": path}
+    if name == "npz":
+        return argument[: found.start()], {"name": name, "file": path}
+    return argument[: found.start()], {"name": name, "directory": path} | ({"layout": layout} if layout else {})
 
 
 def arguments(argument: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -80,10 +86,11 @@ def arguments(argument: str, names: Sequence[str]) -> tuple[str, dict[str, str]]
     return argument[: found[0].start()] if found else argument, paths
 
 
-def place(path: str | os.PathLike) -> dict[str, str]:
-    """The source, as fields of `config.data`, that reads a folder or an .npz file."""
-    name = "npz" if pathlib.Path(path).suffix == ".npz" else "folder"
-    return {"name": name, "file" if name == "npz" else "directory": os.fspath(path)}
+def place(path: str | os.PathLike, layout: str = "") -> dict[str, Any]:
+    """The source, as fields of `config.data`, that reads a folder or an .npz file; `layout` as in `split`."""
+    fields = split(f"{'npz' if pathlib.Path(path).suffix == '.npz' else 'folder'}={os.fspath(path)}", layout)[1]
+    assert fields is not None
+    return fields
 
 
 def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) -> Config:
@@ -140,8 +147,8 @@ def look(fields: Mapping[str, Any], seed: int) -> Held:
     """
     if fields["name"] == "npz":
         return Held(*npz_columns.held(fields["file"], seed, PAIR))
-    listing = folder_listing.read(fields["directory"])
-    if listing.problems and not listing.examples:
+    listing = folder_listing.read(fields["directory"], fields.get("layout", ""))
+    if listing.problems:
         raise listing.problems[0]
     found = [item for example in listing.examples for item in example.items.values()]
     held: dict[str, str] = {}

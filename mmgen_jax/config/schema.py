@@ -42,7 +42,8 @@ GROUPS = PARTS - {"reference", "seed", "dtype", "aligned"}
 NAMED_GROUPS = {"derived", "encoders", "evaluators", "optimizers"}
 
 
-# What a resumed run may change: its length (where no schedule depends on the length), its reports and its devices.
+# What a resumed run may change: its length (where no schedule depends on the length), its reports, its devices and
+# memory, and how it gets past a step that is not finite.
 MAY_CHANGE = (
     "reference",
     "train.steps",
@@ -52,6 +53,8 @@ MAY_CHANGE = (
     "train.checkpoint_minutes",
     "train.sample_steps",
     "train.num_samples",
+    "train.rematerialise",
+    "train.skip_bad_steps",
 )
 
 

@@ -143,6 +143,9 @@ def of_arrays(fields, name: str, values: np.ndarray) -> np.ndarray:
             raise DataError(fields.file, name, "range", expected, got, "convert them")
         values = values.astype(np.float32)
         values = values * 2 - 1 if low >= 0 else values
+    elif values.max() == 1:
+        expected, got = "uint8 from 0 to 255", "uint8 of 0 and 1 alone, which are nearly black"
+        raise DataError(fields.file, name, "range", expected, got, "multiply them by 255, or give floats")
     side = fields.image_size
     if not side or values.shape[2:4] == (side, side):
         return values

@@ -35,6 +35,7 @@ class Kind(image.Kind):
     ranks: ClassVar[tuple[int, ...]] = (4,)
     suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif")
     tracks: ClassVar[Mapping[str, tuple[str, ...]]] = {"audio": (".mp4", ".mov", ".webm", ".mkv", ".avi")}
+    is_picture: ClassVar[bool] = False
     operations: ClassVar[Mapping[str, float]] = {**image.Kind.operations, "reverse": 1}
 
     @classmethod

@@ -6,9 +6,8 @@ import contextlib
 import pathlib
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from mmgen_jax.data import pipeline
+from mmgen_jax.data.files import npz_columns
 from mmgen_jax.errors import NotFinite
 from mmgen_jax.training import hosts
 
@@ -26,6 +25,6 @@ def kept(workdir: pathlib.Path, source, config, say: Callable[[str], None]) -> I
             size = config.train.batch_size
             batch = pipeline.at(source, (error.step - 1) * size, size, config.seed)
             file = workdir / f"not_finite_{error.step}.npz"
-            np.savez(file, allow_pickle=False, **batch)
+            npz_columns.write(file, batch)
             say(f"the batch of step {error.step}: {file}; examples {', '.join(map(str, batch['index'].tolist()))}")
         raise

@@ -76,8 +76,18 @@ def checkpoints(workdir: pathlib.Path) -> Any:
     return _path(address) / CHECKPOINTS if address else workdir / CHECKPOINTS
 
 
-def store(workdir: pathlib.Path) -> None:
+def refreshed(workdir: pathlib.Path, name: str) -> pathlib.Path:
+    """The workdir; where it is a copy that `opened` made, with the file `name` as the store has it now."""
+    if (address := _address(workdir)) and (file := _path(address) / name).exists():
+        (workdir / name).write_bytes(file.read_bytes())
+    return workdir
+
+
+def store(workdir: pathlib.Path, name: str = "") -> None:
     """Copies the files that have changed to the store, where `workdir` is a copy that `opened` made.
+
+    Args:
+      name: of the file that is copied alone; "": all files.
 
     Raises:
       MmgenError: the store cannot be written to.
@@ -86,7 +96,7 @@ def store(workdir: pathlib.Path) -> None:
         return
     try:
         place = _path(address)
-        for file in _files(workdir):
+        for file in [workdir / name] if name else _files(workdir):
             target, data = place / file.relative_to(workdir).as_posix(), file.read_bytes()
             if not target.exists() or target.stat().length != len(data) or target.read_bytes() != data:
                 target.parent.mkdir(parents=True, exist_ok=True)

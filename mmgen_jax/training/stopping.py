@@ -68,7 +68,7 @@ def saved(save: Callable[[], None], wait: Callable[[], None], step: Callable[[],
     checkpoint stays what the run goes on from.
 
     Args:
-      save: saves the state of `step()`, unless it is saved.
+      save: saves the state of `step()`, unless it is saved; step 0 is not saved.
       wait: waits until the files are written.
     """
     try:
@@ -77,6 +77,9 @@ def saved(save: Callable[[], None], wait: Callable[[], None], step: Callable[[],
         raise
     except BaseException as end:
         if interrupted() or isinstance(end, GeneratorExit) or not hosts.all_stop():
+            raise
+        if not step():
+            say("stopped before the first step, so nothing is saved")
             raise
         try:
             save()

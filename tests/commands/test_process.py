@@ -90,7 +90,10 @@ def test_a_command_that_starts_twice_answers_once(tmp_path):
     assert done.returncode == 1 and done.stderr.count(str(tmp_path / "none")) == 1 and not done.stdout
 
 
-@pytest.mark.parametrize("end, code", [(SystemExit(143), 143), (SystemExit("why"), 1), (RuntimeError("odd"), 1)])
+ENDS = [(SystemExit(143), 143), (SystemExit(None), 0), (SystemExit("why"), 1), (RuntimeError("odd"), 1)]
+
+
+@pytest.mark.parametrize("end, code", ENDS)
 def test_a_command_does_not_wait_for_a_thread_that_hangs(end, code, monkeypatch, capsys):
     codes = []
     monkeypatch.setattr(os, "_exit", codes.append)

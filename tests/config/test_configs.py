@@ -130,6 +130,18 @@ def test_one_step(reference, shrunk):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_docstring_draws_or_retrieves(file):
+    """`mmgen retrieve` is for towers, `mmgen sample` for whatever draws its target."""
+    module = config_module(file)
+    argument = (getattr(module, "ARGUMENTS", ()) or ("",))[0]
+    if module.__doc__ is None or (not argument and "ARGUMENTS" in vars(module)):
+        return  # of the user's own data
+    towers = loading.load(f"{file}:{argument}" if argument else str(file)).objective.name == "contrastive"
+    verbs = set(re.findall(r"^    mmgen (sample|retrieve) ", module.__doc__, re.MULTILINE))
+    assert verbs <= ({"retrieve"} if towers else {"sample"})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_docstring_holds_its_command(file):
     commands = re.findall(r"mmgen train --config=(\S+) --workdir=\S+", config_module(file).__doc__ or "")
     own = [command for command in commands if command.partition(":")[0] == f"configs/{file.name}"]

@@ -83,6 +83,20 @@ def test_a_config_of_several_labels_recognises_those_of_the_data(labels, tmp_pat
             loading.load(f"image_recognition:npz={tmp_path / 'one.npz'}")
 
 
+@pytest.mark.parametrize("reference", ["folder:{}", "quickstart:folder={}"])
+def test_the_layout_of_a_folder_says_what_the_config_reads(reference, tmp_path, cache):
+    for i in range(12):
+        picture(tmp_path / f"{i}.png", PICTURES[i])
+    for name in ("a", "b"):
+        rows = "".join(f"{i}.png,{name} {TEXTS[i]}\n" for i in range(12))
+        (tmp_path / f"{name}.csv").write_text(f"file,caption\n{rows}")
+    with pytest.raises((ConfigError, DataError), match=r"data\.layout"):
+        open_source(loading.load(reference.format(tmp_path)))
+    config = loading.load(reference.format(tmp_path), layout="a.csv")
+    assert config.data.layout == "a.csv" and list(config.encoders) == ["text"]
+    assert {"text", "image"} <= set(open_source(config).modalities)
+
+
 def test_a_folder_lends_its_modalities_to_another_config(tmp_path, cache):
     folder = tmp_path / "things"
     folder.mkdir()

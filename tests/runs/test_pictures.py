@@ -2,6 +2,7 @@
 
 import types
 
+import media_files as media
 import numpy as np
 import PIL.Image
 import pytest
@@ -281,6 +282,13 @@ def test_depth_that_cannot_be_kept_is_refused_around_a_hole(tmp_path):
     with pytest.raises(DataError, match=r"photo\.depth: expected 8 bits a channel, or grey of 16, got colour of 16"):
         pictures.request(completer().system, {"photo": photo, "mask": mask})
     assert pictures.request(Fake(identity).system, {"photo": photo}).num_tiles
+
+
+def test_clips_are_no_pictures(tmp_path):
+    """They are read whole, as `prompts.read_given` reads them."""
+    system = Fake(identity).system
+    system.modalities["photo"] = Modality("video", (4, 16, 16, 3))
+    assert pictures.request(system, {"photo": str(media.clip(tmp_path / "clip.mp4"))}) is None
 
 
 def test_the_present_way_is_taken_where_no_file_is_aligned():

@@ -96,6 +96,13 @@ def test_a_second_signal_interrupts_at_once_and_saves_nothing(monkeypatch):
     stopping.check()  # the flag is gone with the block
 
 
+def test_where_nothing_is_saved_nothing_is_said_to_be_saved():
+    said, saves = [], []
+    with pytest.raises(OSError), stopping.saved(lambda: saves.append(1), lambda: None, lambda: 0, said.append):
+        raise OSError("no batch")
+    assert said == ["stopped before the first step, so nothing is saved"] and not saves
+
+
 def test_before_the_first_step_a_signal_acts_as_always():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job may ignore the signal
     try:

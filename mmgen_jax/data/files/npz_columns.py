@@ -35,6 +35,18 @@ def held(file: str, seed: int, together: tuple[str, ...]) -> tuple[dict[str, str
     return columns.kinds, splits.tolist(), splits[columns.present(together)].tolist()
 
 
+def write(file, arrays: Mapping[str, np.ndarray]) -> None:
+    """As `numpy.savez`, but an array may have any name, `file` too.
+
+    Args:
+      file: a path, or a file that is open for writing bytes.
+    """
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
 class Columns:
     """The arrays of a file by modality; the arrays of several splits are joined, one after the other."""
 
