@@ -63,7 +63,7 @@ def test_two_folders_are_given_as_the_message_says(name, folders, monkeypatch):
     system = one_step(config)
     assert set(OWN[name][1]) <= set(system.conditions)
     assert not evaluate.build(config, system)
-    assert check_data.check(small(config)) == 0
+    assert check_data.check(override(config, {"parallel.num_devices": 1})) == 0
 
 
 @pytest.mark.slow

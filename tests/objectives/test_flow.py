@@ -153,6 +153,7 @@ def test_a_masked_sound_has_no_influence():
     assert np.isfinite(value) and value == other
 
 
+@pytest.mark.slow
 def test_a_sample_follows_its_noise_and_its_frames_and_not_the_target():
     params, collections, _ = trained()
     draw = jax.jit(objective().sample)

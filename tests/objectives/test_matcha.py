@@ -86,9 +86,14 @@ def trained():
     return params, jax.tree.map(lambda values: float(values[-1]), metrics)
 
 
-def run(method, batch, **fields):
+@functools.cache
+def compiled(method, **fields):
     function = getattr(make(**fields), method)
-    return jax.jit(lambda params: function(params, {"generator": {}}, batch, jax.random.key(3)))(trained()[0])
+    return jax.jit(lambda params, batch: function(params, {"generator": {}}, batch, jax.random.key(3)))
+
+
+def run(method, batch, **fields):
+    return compiled(method, **fields)(trained()[0], batch)
 
 
 @pytest.mark.parametrize("length, width, own", [(6, 3, 3), (6, 4, 2), (4, 4, 4), (5, 1, 1)])

@@ -128,6 +128,7 @@ def test_the_errors_are_those_of_the_sample():
     assert value == pytest.approx(plain + 45 * metrics["mel"] + 2 * metrics["feature_matching"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_true_sound_has_features_without_an_error_and_no_gradient_reaches_the_true_side():
     made = objective()
     features = made._features(*state(), BATCH, jnp.asarray(WAVES)[..., None], {})

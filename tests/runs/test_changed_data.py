@@ -149,6 +149,7 @@ def test_evaluation_names_the_data_and_refuses_other(copied):
     assert (workdir / evaluate.FILE).read_bytes() == measured
 
 
+@pytest.mark.slow
 def test_sampling_reads_no_data(copied):
     folder, workdir = copied
     before = api.sample(workdir, {"text": "a red pet"}, num=2)["image"]

@@ -105,6 +105,7 @@ def test_a_readout_over_a_frozen_encoder_is_trained_and_keeps_the_layout(autoenc
     assert np.abs(mean(tokens) - mean(tokens[:, ::-1])).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_is_sampled_without_the_run_it_started_from(autoencoder, tmp_path):
     workdir = shutil.copytree(autoencoder[0], tmp_path / "autoencoder")
     config = recognition(workdir)

@@ -45,7 +45,8 @@ def assert_same_curves(got, expected):
 
 @pytest.mark.parametrize("family", ["gan", pytest.param("vae", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "layout", [*(pytest.param(name, marks=pytest.mark.slow) for name in list(LAYOUTS)[1:3]), *list(LAYOUTS)[3:]]
+    "layout",
+    [pytest.param(name, marks=[] if "fsdp" in name else pytest.mark.slow) for name in list(LAYOUTS)[1:]],
 )
 def test_every_layout_gives_the_losses_of_one_device(family, layout):
     (expected_state, expected), (state, got) = run(family, "1 device"), run(family, layout)

@@ -165,6 +165,7 @@ def test_a_signal_ends_the_wait_for_what_another_process_builds(tmp_path):
             pass
 
 
+@pytest.mark.slow
 def test_what_was_due_at_the_last_checkpoint_is_made_up_for(whole, tmp_path, monkeypatch):
     """As after a kill between the last save and what follows."""
     for place, step in (("samples.save_all", 3), ("evaluate.run", 6)):
