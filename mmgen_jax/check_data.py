@@ -31,11 +31,12 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
     Returns:
       The exit code: 1 where training would fail for another reason than its devices, else 0.
     """
-    from mmgen_jax import evaluate, train
+    from mmgen_jax import evaluate
     from mmgen_jax.config import without_data
     from mmgen_jax.config.system import build_system, open_source
     from mmgen_jax.data import pipeline
     from mmgen_jax.runs.workdir import check_out
+    from mmgen_jax.training.optimizers import check_schedule
 
     out = None if out is None else check_out(out, overwrite)
     try:
@@ -51,7 +52,7 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
         label_preserving = tuple(getattr(source, "label_preserving", ()))
         system = build_system(config, source.modalities, label_preserving=label_preserving)
         pipeline.check_size(source, config.train.batch_size * config.train.steps_per_call)
-        train.check_schedule(config, system)
+        check_schedule(config, system.optimizers, system.objective.stages)
         evaluate.build(config, system)
     except MmgenError as error:
         print(f"PROBLEM {error}")

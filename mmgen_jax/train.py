@@ -15,14 +15,13 @@ from mmgen_jax import check_data, contracts, evaluate
 from mmgen_jax.config import schema, without_data
 from mmgen_jax.config.system import System, build_system, open_source
 from mmgen_jax.data import pipeline, read_ahead
-from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, check_batch
 from mmgen_jax.runs import bad_batch, init_from, remote, samples
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import check_place, create_state, prepared
 from mmgen_jax.train_step import active_players, steps, train_step
 from mmgen_jax.training import checkpoint, collapse, compiled, hosts, log_window, metric_writer, parallel, stopping
-from mmgen_jax.training.optimizers import check_stages, check_warmups
+from mmgen_jax.training.optimizers import check_schedule, check_warmups
 from mmgen_jax.training.progress import Progress
 from mmgen_jax.training.state import TrainState, averaged
 
@@ -54,7 +53,7 @@ def prepare(config, begun: bool = False) -> Prepared:
     system = build_system(config, source.modalities, label_preserving=label_preserving)
     layout = parallel.create(config.parallel.mode, every.batch_size, config.parallel.fsdp, config.parallel.num_devices)
     layout.check_parts(every.batch_size, schema.optional(config, "train", "accumulate"))
-    check_schedule(config, system)
+    check_schedule(config, system.optimizers, system.objective.stages)
     if not begun:
         check_warmups(system.optimizers)
     pipeline.check_size(source, every.batch_size * every.steps_per_call)
@@ -206,24 +205,6 @@ def train(config, workdir, profile: int = 0) -> TrainState:
         if line := trace.close():
             progress.write(line)
     return state
-
-
-def check_schedule(config, system) -> None:
-    """Raises ConfigError where the loop cannot keep the intervals of `config.train` or the players' stages."""
-    every = config.train
-    for name in ("steps", "log_steps", "checkpoint_steps", "sample_steps", "eval_steps"):
-        if every[name] % every.steps_per_call:
-            raise ConfigError(
-                f"config.train.{name}: expected a multiple of train.steps_per_call={every.steps_per_call}, got "
-                f"{every[name]}"
-            )
-    for player, optimizer in system.optimizers.items():
-        if every.steps_per_call > 1 and (optimizer.interval > 1 or optimizer.start_step or optimizer.stop_step):
-            raise ConfigError(
-                f"config.train.steps_per_call: {player} is not updated in every step (interval, start_step or "
-                f"stop_step), expected steps_per_call=1, got {every.steps_per_call}"
-            )
-    check_stages(system.optimizers, system.objective.stages, every.steps)
 
 
 def make_batches(source, config, layout: parallel.Parallel, stack: contextlib.ExitStack):

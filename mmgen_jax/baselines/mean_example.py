@@ -9,13 +9,15 @@ import numpy as np
 from mmgen_jax.baselines.base import BaselineSampler, num_examples
 from mmgen_jax.config.system import open_source
 from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators.measures import examples
+from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.modalities.space import Continuous
 
 MAX_AVERAGED = 10_000  # examples
 
 
 class Baseline(BaselineSampler):
-    """The mean of the first `MAX_AVERAGED` training examples: the best constant in squared error.
+    """The mean of at most `MAX_AVERAGED` training examples that have the target: the best constant in squared error.
 
     Raises:
       ConfigError: a target of ids (a text, a label), which has no mean.
@@ -39,13 +41,13 @@ class Baseline(BaselineSampler):
 
     @functools.cached_property
     def _mean(self) -> np.ndarray:
-        num = min(len(self._source), MAX_AVERAGED)
-        total = np.zeros(())
-        for start in range(0, num, self.batch_size):
-            indices = np.arange(start, min(start + self.batch_size, num))
-            read = self._source.read(indices, np.zeros_like(indices))[self.target]
-            total = total + self._encode(read).sum(0, dtype=np.float64)
-        return self._decode((total / num).astype(np.float32))
+        chosen, num, total = np.sort(examples.order(len(self._source))[:MAX_AVERAGED]), 0, np.zeros(())
+        for start in range(0, len(chosen), self.batch_size):
+            indices = chosen[start : start + self.batch_size]
+            read = self._source.read(indices, np.zeros_like(indices))
+            targets = read[self.target][read.get(self.target + MASK_SUFFIX, np.ones(len(indices), bool))]
+            total, num = total + self._encode(targets).sum(0, dtype=np.float64), num + len(targets)
+        return self._decode((total / max(num, 1)).astype(np.float32))
 
     def _encode(self, targets: np.ndarray) -> np.ndarray:
         """What is averaged of targets `[B, ...]`."""

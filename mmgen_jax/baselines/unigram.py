@@ -7,6 +7,7 @@ import numpy as np
 from mmgen_jax.baselines.base import BaselineSampler, num_examples
 from mmgen_jax.config.system import open_source
 from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.tokenizer import END, PADDING
 
 READ = 500  # texts read at a time
@@ -28,8 +29,9 @@ class Baseline(BaselineSampler):
         if not modality.vocab_size:
             raise ConfigError(f"baseline unigram: expected a text, {target!r} is of kind {modality.kind!r}")
         counts = np.zeros(modality.vocab_size)
-        for start in range(0, min(self.MAX_TEXTS, len(source)), READ):
-            indices = np.arange(start, min(start + READ, len(source)))
+        chosen = np.sort(examples.order(len(source))[: self.MAX_TEXTS])
+        for start in range(0, len(chosen), READ):
+            indices = chosen[start : start + READ]
             ids = source.read(indices, np.zeros(len(indices), int))[target]
             counts += np.bincount(ids.ravel(), minlength=len(counts))
         counts[PADDING] = 0

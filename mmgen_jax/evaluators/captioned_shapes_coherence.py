@@ -69,7 +69,8 @@ class Evaluator:
         """`{"cross", "cross_factors", "joint": {"value", "n", "interval", "judge_accuracy", "chance", …}}`.
 
         `judge_accuracy` is the share of real examples that the judge finds right. `chance` is one over the number of
-        captions of the level; of `cross_factors`, the mean of the factors' own chances. Intervals are Wilson's, over
+        captions of the level; of `cross_factors`, the mean of the factors' own chances; of `joint`, the share that
+        independent captions and pictures with the same shares of contents would have. Intervals are Wilson's, over
         examples; that of `cross_factors` counts an example's factors as one draw, and is rather too wide.
         """
         drawn = examples.first(batches, (self.target, *self.names), self.num_examples)
@@ -87,7 +88,7 @@ class Evaluator:
         if self.joint:
             both = [sample_fn(batch) for batch in drawn]
             told, shown = (self._judged(name, np.concatenate([b[name] for b in both])) for name in ("text", "image"))
-            entries["joint"] = _entry((told == shown).all(axis=1), real.all(axis=1), 1 / float(np.prod(sizes)))
+            entries["joint"] = _entry((told == shown).all(axis=1), real.all(axis=1), _independent(told, shown))
             entries["joint"]["captions"] = float((told >= 0).all(axis=1).mean())
         return entries
 
@@ -98,6 +99,13 @@ class Evaluator:
         """`[N, factors] int32`"""
         found = JUDGES[name](arrays, self.level)
         return np.stack([found[factor] for factor in self.names], axis=1)
+
+
+def _independent(told: np.ndarray, shown: np.ndarray) -> float:
+    """The share of agreement of independent rows with the shares of `told` and of `shown`, each `[N, factors]`."""
+    contents, which = np.unique(np.concatenate([told, shown]), axis=0, return_inverse=True)
+    shares = [np.bincount(part, minlength=len(contents)) / len(told) for part in np.split(which.ravel(), 2)]
+    return float(np.prod(shares, axis=0).sum())
 
 
 def _entry(values: np.ndarray, real: np.ndarray, chance: float) -> dict[str, Any]:

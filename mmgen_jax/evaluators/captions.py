@@ -37,7 +37,7 @@ from mmgen_jax.evaluators.measures.captions import (
     merge,
     self_bleu,
 )
-from mmgen_jax.evaluators.measures.examples import collect, whole
+from mmgen_jax.evaluators.measures.examples import collect, trained_on
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, NUM_SPECIAL, PADDING, Tokenizer, split
 
@@ -98,7 +98,7 @@ class Evaluator:
         samples, true = collect(
             sample_fn, batches, self.target, (self.target, self.by, *self._labels), self.num_examples
         )
-        source = whole(self.data, (self.by, self.target), seed=self.seed)
+        source = trained_on(self.data, (self.by, self.target), self.seed)
         tokenizer = source.modalities[self.target].tokenizer
         others = nearest.captions(source, self.by, self.target, true[self.by], self.num_train)
         generated, baseline = ([words_of(ids, tokenizer, "<no word>") for ids in rows] for rows in (samples, others))

@@ -19,8 +19,8 @@ from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import pocketsphinx
 from mmgen_jax.evaluators.measures import error_rate, intervals
-from mmgen_jax.evaluators.measures.examples import collect, whole
-from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.evaluators.measures.examples import collect, order, others, trained_on, whole
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
 
 READ = 500  # training texts read at a time
 RATES = {"word_error_rate": "word", "character_error_rate": "character"}
@@ -74,12 +74,11 @@ class Evaluator:
         A rate has the value None, and `why`, where all references are empty.
         """
         samples, true = collect(sample_fn, batches, self.target, (self.target, *self.names), self.num_examples)
-        source = whole(self.data, (self.target,), seed=self.seed)
+        source = trained_on(self.data, (self.target,), self.seed)
         tokenizer = source.modalities[self.target].tokenizer
         references = [tokenizer.decode(ids) for ids in true[self.target]]
         frequent = most_frequent(source, self.target, self.num_train)
-        others = np.roll(np.random.default_rng(self.seed).permutation(len(references)), 1)
-        shuffled = [references[i] for i in others]
+        shuffled = [references[i] for i in others(len(references), self.seed)]
         hypotheses = {
             "value": (references, [tokenizer.decode(ids) for ids in samples]),
             "shuffled": (shuffled, [tokenizer.decode(ids) for ids in samples]),
@@ -115,12 +114,17 @@ def rates(texts: Mapping[str, tuple[Sequence[str], Sequence[str]]], seed: int = 
 
 
 def most_frequent(source, target: str, num: int) -> str:
-    """The most frequent text of the first `num` examples of a source; of several, the first in alphabetical order."""
+    """The most frequent text of `num` examples of a source, chosen by `examples.order`; an absent text is left out.
+
+    Of several, the first in alphabetical order.
+    """
     counts: collections.Counter = collections.Counter()
-    for start in range(0, min(num, len(source)), READ):
-        indices = np.arange(start, min(start + READ, num, len(source)))
+    chosen = np.sort(order(len(source))[:num])
+    for start in range(0, len(chosen), READ):
+        indices = chosen[start : start + READ]
         batch = source.read(indices, np.zeros(len(indices), int))
-        counts.update(source.modalities[target].tokenizer.decode(ids) for ids in batch[target])
+        present = batch.get(target + MASK_SUFFIX, np.ones(len(indices), bool))
+        counts.update(source.modalities[target].tokenizer.decode(ids) for ids in batch[target][present])
     return min(counts, key=lambda text: (-counts[text], text))
 
 

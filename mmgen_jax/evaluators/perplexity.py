@@ -14,7 +14,7 @@ import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators import needs
-from mmgen_jax.evaluators.measures.examples import collect, whole
+from mmgen_jax.evaluators.measures.examples import collect, order, trained_on
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import PADDING
 
@@ -58,7 +58,7 @@ class Evaluator:
             lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
         )
         ids = true[self.target]
-        source = whole(self.data, (self.target,), seed=self.seed)
+        source = trained_on(self.data, (self.target,), self.seed)
         size = source.modalities[self.target].vocab_size
         counts = np.bincount(ids[ids != PADDING], minlength=size)
         log_p = unigram(source, self.target, self.num_train)
@@ -77,13 +77,14 @@ class Evaluator:
 
 
 def unigram(source, target: str, num: int) -> np.ndarray:
-    """Log-probabilities `[V]` of the ids of the first `num` texts of a source, with one added to every count.
+    """Log-probabilities `[V]` of the ids of `num` texts of a source, chosen by `examples.order`.
 
-    PADDING is never drawn, and has -inf.
+    One is added to every count. PADDING is never drawn, and has -inf.
     """
     counts = np.ones(source.modalities[target].vocab_size)
-    for start in range(0, min(num, len(source)), READ):
-        indices = np.arange(start, min(start + READ, num, len(source)))
+    chosen = np.sort(order(len(source))[:num])
+    for start in range(0, len(chosen), READ):
+        indices = chosen[start : start + READ]
         counts += np.bincount(source.read(indices, np.zeros(len(indices), int))[target].ravel(), minlength=len(counts))
     counts[PADDING] = 0
     with np.errstate(divide="ignore"):

@@ -8,7 +8,7 @@ expectation over the random orders.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.modalities.modality import MASK_SUFFIX
 
 TIE = 1e-5  # cosines that differ by less tie: their difference may be rounding
 
@@ -43,14 +44,14 @@ class Evaluator:
         """`{"to_target/recall@k", "from_target/recall@k": {"value", "n", "interval", "chance"}}`; chance is k / n.
 
         `sample_fn.embed_pair(batch) -> ([B, D], [B, D])` embeds the conditions and the target; similarity is the
-        cosine.
+        cosine. An example without any condition is left out, as in training.
 
         Raises:
           InputError: fewer examples than the largest k.
         """
         conditions, _ = collect(
             lambda batch: {self.target: np.stack(sample_fn.embed_pair(batch), axis=1)},
-            batches,
+            _described(batches, self.target, sample_fn.system.conditions),
             self.target,
             (self.target,),
             self.num_examples,
@@ -61,6 +62,16 @@ class Evaluator:
             found = recalls(queries, keys, self.ranks)
             entries |= {f"{direction}/recall@{k}": entry(found[k], k) for k in self.ranks}
         return entries
+
+
+def _described(
+    batches: Iterable[Mapping[str, Any]], target: str, conditions: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """The batches, in which the target of an example without any of the conditions is masked."""
+    for batch in batches:
+        whole = np.ones(len(batch[target]), bool)
+        masks = [np.asarray(batch.get(name + MASK_SUFFIX, whole)) for name in conditions if name in batch]
+        yield {**batch, target + MASK_SUFFIX: batch.get(target + MASK_SUFFIX, whole) & np.any([~whole, *masks], axis=0)}
 
 
 def recalls(queries: np.ndarray, keys: np.ndarray, ranks: tuple[int, ...]) -> dict[int, np.ndarray]:

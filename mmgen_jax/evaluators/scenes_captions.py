@@ -17,7 +17,7 @@ import numpy as np
 from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals, nearest
-from mmgen_jax.evaluators.measures.examples import collect, whole
+from mmgen_jax.evaluators.measures.examples import collect, trained_on
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.scenes import judge, text
 from mmgen_jax.scenes.factors import FACTORS
@@ -71,7 +71,7 @@ class Evaluator:
         """
         names = (self.target, *self.names)
         samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
-        source = whole(self.data, (self.by, self.target), seed=self.seed)
+        source = trained_on(self.data, (self.by, self.target), self.seed)
         others = nearest.captions(source, self.by, self.target, true[self.by], self.num_train)
         judged = {
             kind: self._judge(ids, true)

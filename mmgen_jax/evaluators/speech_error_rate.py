@@ -12,7 +12,8 @@ from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.error_rate import check_judge, grammar_of, rates
 from mmgen_jax.evaluators.judges import files, pocketsphinx, recogniser
-from mmgen_jax.evaluators.measures.examples import collect, whole
+from mmgen_jax.evaluators.measures.examples import collect, others, whole
+from mmgen_jax.modalities import tokenizer
 from mmgen_jax.modalities.modality import Modality
 
 OWN = "recogniser"  # the judge that is trained on the data
@@ -63,24 +64,24 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`word_error_rate`, `character_error_rate` and `exact`, as of `error_rate`, of the judge's transcripts.
 
-        Beside each: `reference`, of the same examples' true sounds: what a perfect model reaches; `copy_synthesis`, of
-        the true sounds through the model's representation, where the model reconstructs; `shuffled`, of the transcripts
-        against the texts of other examples.
+        Texts are compared as words in lower case with single punctuation marks, the form in which an own recogniser
+        writes them. Beside each: `reference`, of the same examples' true sounds: what a perfect model reaches;
+        `copy_synthesis`, of the true sounds through the model's representation, where the model reconstructs;
+        `shuffled`, of the transcripts against the texts of other examples.
         """
         read = list(batches)
         samples, true = collect(sample_fn, read, self.target, (self.target, self.text), self.num_examples)
         source = whole(self.data, (self.target, self.text), seed=self.seed).modalities
         judge = self._judge()
-        references = [source[self.text].tokenizer.decode(ids) for ids in true[self.text]]
-        others = np.roll(np.random.default_rng(self.seed).permutation(len(references)), 1)
+        references = [_words(source[self.text].tokenizer.decode(ids)) for ids in true[self.text]]
 
         def heard(sounds: np.ndarray) -> list[str]:
-            return judge.transcribe(sounds, source[self.target].sample_rate)
+            return [_words(text) for text in judge.transcribe(sounds, source[self.target].sample_rate)]
 
         transcripts = heard(samples)
         texts = {
             "value": (references, transcripts),
-            "shuffled": ([references[i] for i in others], transcripts),
+            "shuffled": ([references[i] for i in others(len(references), self.seed)], transcripts),
             "reference": (references, heard(true[self.target])),
         }
         if sample_fn.supports("reconstruct"):  # pyright: ignore[reportFunctionMemberAccess] a contracts.Draw
@@ -92,3 +93,7 @@ class Evaluator:
         if self.judge == OWN:
             return recogniser.load(self.data, self.target, self.text, self.training)
         return pocketsphinx.Judge(grammar_of(self, "judge"))
+
+
+def _words(text: str) -> str:
+    return " ".join(tokenizer.split(text, "word"))

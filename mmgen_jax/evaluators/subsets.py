@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmgen_jax import lookup
@@ -82,9 +82,20 @@ class Evaluator:
             for subset in itertools.combinations(self.conditions, size):
                 hidden = set(self.conditions) - set(subset)
 
-                def draw(batch: Batch, hidden=hidden) -> Batch:
-                    return sample_fn({key: x for key, x in batch.items() if key.partition("/")[0] not in hidden})
-
-                found = self._inner(draw, again())
+                found = self._inner(_Hiding(sample_fn, hidden), again())
                 entries |= {f"{'+'.join(subset)}/{metric}": entry for metric, entry in found.items()}
         return entries
+
+
+class _Hiding:
+    """A sampler that does not see some conditions, and is otherwise the sampler itself."""
+
+    def __init__(self, sample_fn: Any, hidden: Collection[str]):
+        self._sample_fn, self._hidden = sample_fn, hidden
+
+    def __call__(self, batch: Batch, **given: Any) -> Batch:
+        seen = {key: x for key, x in batch.items() if key.partition("/")[0] not in self._hidden}
+        return self._sample_fn(seen, **given)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sample_fn, name)

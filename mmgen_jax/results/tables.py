@@ -23,7 +23,9 @@ LEGEND = (
 )
 NOT_RUN = "not run"
 NOT_MEASURED = "–"
-BEATEN = "†"  # beside a number that spoilt real examples surpass
+BEATEN = "†"  # beside a number that a control surpasses
+
+PAIRED = "and a sample from a condition is compared with real examples among which is the condition's own"
 
 # The meaning of a number that is better than its reference, by the beginning of the metric's name.
 BEYOND = {
@@ -32,10 +34,11 @@ BEYOND = {
     "cider_d": "the reference is of true captions that are drawn at random, not of the captions with the highest score",
     "precision": "more samples than real examples lie where real examples are dense; recall tells what is left out",
     "density": "samples are denser than real examples where these are dense; coverage tells what samples leave out",
-    "frechet_distance": "the reference is of half as many examples, of which the distance is larger",
-    "swd": "the reference is of half as many pictures, of which the distance is larger",
-    "kernel_distance": "the reference is of half as many examples, and varies more",
+    "frechet_distance": f"the reference is of half as many examples, of which the distance is larger; {PAIRED}",
+    "swd": f"the reference is of half as many pictures, of which the distance is larger; {PAIRED}",
+    "kernel_distance": f"the reference is of half as many examples, and varies more; {PAIRED}",
 }
+OTHERWISE = "the reference is a measurement of real examples, not a bound; a better number is no better example"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,6 +200,9 @@ def with_baselines(experiment: str | os.PathLike, columns: Mapping[str, str]) ->
             rows.setdefault(label, []).append(f"{label}, {cell.seed}")
             # `how` a baseline was computed is left out: it is no field of the model's entry.
             beside = {m: e | e["baselines"][name] | {"baselines": {}, "how": ""} for m, e in entries.items()}
+            if any(line.get("baseline") == name and line["metrics"] == beside for line in made):
+                rows[label].pop()  # the same for every seed of the model
+                continue
             made.append(line | {"config_hash": rows[label][-1], "baseline": name, "metrics": beside})
     return markdown(rows, made, columns)
 
@@ -206,7 +212,9 @@ def _shown(summary: Summary, num_lines: int) -> str:
 
 
 def _better_control(line: Line, metric: str) -> str:
-    """The control of spoilt real examples with the best value, if this value is better than the line's; else "".
+    """The control with the best value, if this value is better than the line's; else "".
+
+    A control is of spoilt real examples, or of a trivial predictor.
 
     Entries say which is `better`, `lower` or `higher` or nearer to the `reference`; `real` among the controls are
     examples that are not spoilt.
@@ -219,20 +227,20 @@ def _better_control(line: Line, metric: str) -> str:
     loss = losses[entry["better"]]
     best = min(controls, key=lambda name: loss(controls[name]))
     worse = loss(controls[best]) >= loss(entry["value"])
-    return "" if worse else f"the control `{best}` of spoilt real examples, {controls[best]:.4g}"
+    return "" if worse else f"the control `{best}`, {controls[best]:.4g}"
 
 
 def _beyond(found: Mapping[str, Sequence[Line]], heading: str, metric: str) -> list[str]:
     """A note on the rows of a column that are better than their reference; no note for a column without an arrow."""
     name = metric.rpartition("/")[2]
-    meaning = next((text for start, text in BEYOND.items() if name.startswith(start)), "")
+    meaning = next((text for start, text in BEYOND.items() if name.startswith(start)), OTHERWISE)
     sign = 1 if "↑" in heading else -1
     better = []
     for label, lines in found.items():
         entries = [line["metrics"].get(metric, {}) for line in lines if metric not in OWN and "baseline" not in line]
         known = [entry for entry in entries if entry.get("reference") is not None and entry.get("value") is not None]
         better += [label] if any(sign * entry["value"] > sign * entry["reference"] for entry in known) else []
-    if not better or not meaning or heading[-1] not in "↑↓":
+    if not better or heading[-1] not in "↑↓":
         return []
     return [f"**Better than the real examples**, {heading}: {', '.join(better)}. It means: {meaning}."]
 

@@ -178,6 +178,24 @@ def build(player: str, fields: Mapping[str, Any], **surroundings: Any) -> Optimi
     return Optimizer(**common, own=tuple(own.items()), **surroundings)
 
 
+def check_schedule(config, optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str, str]]) -> None:
+    """Raises ConfigError where the loop cannot keep the intervals of `config.train` or the players' stages."""
+    every = config.train
+    for name in ("steps", "log_steps", "checkpoint_steps", "sample_steps", "eval_steps"):
+        if every[name] % every.steps_per_call:
+            raise ConfigError(
+                f"config.train.{name}: expected a multiple of train.steps_per_call={every.steps_per_call}, got "
+                f"{every[name]}"
+            )
+    for player, optimizer in optimizers.items():
+        if every.steps_per_call > 1 and (optimizer.interval > 1 or optimizer.start_step or optimizer.stop_step):
+            raise ConfigError(
+                f"config.train.steps_per_call: {player} is not updated in every step (interval, start_step or "
+                f"stop_step), expected steps_per_call=1, got {every.steps_per_call}"
+            )
+    check_stages(optimizers, stages, every.steps)
+
+
 def check_stages(optimizers: Mapping[str, Optimizer], stages: Iterable[tuple[str, str]], total_steps: int) -> None:
     """Checks the players' `start_step`, `stop_step` and `ema_decay` in a run of `total_steps`.
 

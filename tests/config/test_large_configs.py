@@ -7,13 +7,13 @@ import jax
 import pytest
 from tiny import ROOT, config_module
 
-from mmgen_jax import train
 from mmgen_jax.config import loading, presets
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.data import local
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs import workdir
 from mmgen_jax.train_step import train_step
+from mmgen_jax.training.optimizers import check_schedule
 
 FILES = sorted((ROOT / "configs").glob("*.py"))
 NAMES = [file.stem for file in FILES if "large" in getattr(config_module(file), "ARGUMENTS", ())]
@@ -74,7 +74,7 @@ def total(tree, of=lambda leaf: 1):
 def test_large_is_larger_and_its_state_leaves_room_on_one_accelerator(small, large, request):
     config, system, state = built(large, request)
     _, _, default = built(small, request)
-    train.check_schedule(config, system)
+    check_schedule(config, system.optimizers, system.objective.stages)
     frames = [modality.shape[-3:-1] for modality in system.modalities.values() if modality.kind in ("image", "video")]
     if presets.shows_pictures(config):
         assert max(frames) == (64, 64)  # a source may be smaller

@@ -53,8 +53,10 @@ def test_strict_coherence_of_copies_and_of_a_constant(target):
     entries = evaluator(Copies(), [read(source, 200)])
     assert entries["cross"]["value"] == entries["cross"]["judge_accuracy"] > 0.95
     assert entries["joint"]["value"] > 0.95 and entries["joint"]["captions"] == 1
-    constant = evaluator(Copies(first=True), [read(source, 200)])["cross"]
+    alike = evaluator(Copies(first=True), [read(source, 200)])
+    constant = alike["cross"]
     assert constant["value"] < 0.05 and constant["chance"] == 1 / 576
+    assert alike["joint"]["value"] == alike["joint"]["chance"] == 1  # one caption and its picture, always
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5])

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from mmgen_jax import evaluate, lookup
+from mmgen_jax.config import schema
+from mmgen_jax.config.system import open_source
 from mmgen_jax.evaluators.measures import examples, nearest
 from mmgen_jax.evaluators.ms_ssim import ms_ssim
 
@@ -50,6 +52,25 @@ def test_every_evaluator_gets_that_order_whatever_the_seed_of_the_run(seed):
     evaluate.run(config, None, sampler, built=built)
     for numbers in seen.values():
         np.testing.assert_array_equal(numbers, examples.order(400))
+
+
+@pytest.mark.parametrize("num", [2, 3, 200])
+def test_others_are_other_examples(num):
+    for seed in range(20):
+        found = examples.others(num, seed)
+        assert (found != np.arange(num)).all() and np.array_equal(np.sort(found), np.arange(num))
+    assert examples.others(1, 0) == [0]
+
+
+def test_the_examples_of_a_baseline_are_those_that_the_model_has():
+    fields = {"name": "scenes", "num_train": 200, "num_test": 8, "image_size": 16}
+    names = ("text", "image")
+    some = examples.trained_on(fields | {"fraction": 0.1}, names, seed=3)
+    assert (len(some), len(examples.trained_on(fields, names, seed=3))) == (20, 200)
+    config = schema.base()
+    config.seed, config.data = 3, {**fields, "names": names, "fraction": 0.1}
+    rows = np.arange(20)
+    np.testing.assert_array_equal(some.read(rows, 0 * rows)["image"], open_source(config).read(rows, 0 * rows)["image"])
 
 
 def test_halves_share_nothing_and_are_not_stratified():

@@ -17,6 +17,8 @@ RNG = np.random.default_rng(0)
 class Sampler:
     """A model that adds noise to the true picture."""
 
+    system = types.SimpleNamespace(conditions=("digit",))
+
     def __call__(self, batch):
         return {"image": batch["image"] + RNG.normal(0, 0.1, batch["image"].shape)}
 

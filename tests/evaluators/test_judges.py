@@ -109,6 +109,31 @@ def test_examples_that_repeat_count_once():
     np.testing.assert_array_equal(labels, [0, 1, 2])
 
 
+def test_examples_without_the_class_neither_train_nor_test_the_judge(monkeypatch):
+    """An absent class is stored as 0."""
+
+    class Half:
+        modalities = {"image": Modality("image", (4, 4, 1)), "digit": Modality("label", (), classes=("a", "b"))}
+
+        def __len__(self):
+            return 40
+
+        def read(self, indices, epochs):
+            shown = indices % 2 == 0
+            label = np.where(shown, 1, 0).astype(np.int32)
+            return {"image": np.float32(indices)[:, None, None, None] + np.zeros((1, 4, 4, 1), np.float32) / 40,
+                    "digit": label, "digit/mask": shown}  # fmt: skip
+
+    seen = []
+    batches = classifier._train_batches
+    monkeypatch.setattr(
+        classifier, "_train_batches", lambda source, *rest: seen.append(source) or batches(source, *rest)
+    )
+    judge = classifier.train(Half(), Half(), "image", "digit", image.Training(steps=2, batch_size=4))
+    assert judge.num_test == 20 and len(seen[0]) == 20
+    np.testing.assert_array_equal(seen[0].read(np.arange(20), np.zeros(20, int))["digit"], 1)
+
+
 def test_augmented_sounds_are_moved_stretched_and_noisy():
     rng, still = np.random.default_rng(0), {"shift": 0.0, "stretch": 0.0, "noise": 0.0}
     clean = np.sin(np.arange(4000) / 5)[None].repeat(8, 0).astype(np.float32)

@@ -36,6 +36,7 @@ def test_both_directions_and_chance_are_reported():
     conditions = RNG.normal(size=(60, 8)).astype(np.float32)
     targets = conditions + 0.3 * RNG.normal(size=(60, 8)).astype(np.float32)
     sampler = types.SimpleNamespace(embed_pair=lambda batch: (conditions[batch["row"]], targets[batch["row"]]))
+    sampler.system = types.SimpleNamespace(conditions=("row",))
     rows = np.arange(60)
     batches = [
         {"text": rows[i : i + 25], "row": rows[i : i + 25], "text/mask": rows[i : i + 25] < 50} for i in (0, 25, 50)
@@ -49,6 +50,11 @@ def test_both_directions_and_chance_are_reported():
             assert entry["value"] == pytest.approx(expected[k].mean()) and entry["chance"] == k / 50
             assert entry["interval"][0] <= entry["value"] <= entry["interval"][1] and entry["n"] == 50
     json.dumps(entries, allow_nan=False)
+    without = [batch | {"row/mask": batch["row"] != 7} for batch in batches]  # no condition: no query, no candidate
+    entry = retrieval_recall.Evaluator("text")(sampler, without)["to_target/recall@1"]
+    kept = np.delete(np.arange(50), 7)
+    expected = retrieval_recall.recalls(conditions[kept], targets[kept], (1, 5, 10))[1].mean()
+    assert entry["n"] == 49 and entry["value"] == pytest.approx(expected)
     with pytest.raises(ValueError, match="largest rank 10, got 5"):
         retrieval_recall.recalls(conditions[:5], targets[:5], (1, 10))
 

@@ -35,6 +35,22 @@ def test_each_subset_draws_from_its_conditions_alone_for_the_same_examples():
     assert len(seen) == 9 and all("image/mask" not in keys for keys in seen if "image" not in keys)
 
 
+def test_a_hidden_condition_is_all_that_a_sampler_loses():
+    class Sampler:
+        system = "the model"
+
+        def __call__(self, batch, given=()):
+            return {"keys": sorted(batch), "given": given}
+
+        def supports(self, ability):
+            return ability == "reconstruct"
+
+    hiding = subsets._Hiding(Sampler(), {"text"})
+    drawn = hiding({"image": 1, "text": 2, "text/mask": 3}, given=("image",))
+    assert drawn == {"keys": ["image"], "given": ("image",)}
+    assert hiding.system == "the model" and hiding.supports("reconstruct") and not hiding.supports("elbo")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

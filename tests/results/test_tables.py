@@ -156,9 +156,7 @@ def test_a_number_that_spoilt_real_examples_surpass_is_marked(better, sign):
     table, *notes = tables.markdown({"GAN": ["hash0"], "VAE": ["hash1"]}, lines, {"precision": METRIC}).split("\n\n")
     mean = f"{sign * 0.675:.4g}"
     assert f"| GAN | {sign * 0.6:.4f} † | 1 of 1 |" in table and f"| VAE | {sign * 0.7:.4f} | 1 of 1 |" in table
-    expected = (
-        f"† Not shown as quality. precision: the control `mean` of spoilt real examples, {mean}, is better than GAN."
-    )
+    expected = f"† Not shown as quality. precision: the control `mean`, {mean}, is better than GAN."
     assert notes[1:] == [expected]
 
 

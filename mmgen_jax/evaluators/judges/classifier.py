@@ -26,7 +26,7 @@ from absl import logging
 
 from mmgen_jax import lookup
 from mmgen_jax.errors import ConfigError, DataError, InputError
-from mmgen_jax.evaluators.judges import files
+from mmgen_jax.evaluators.judges import files, fitted
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.train_step import steps
@@ -167,6 +167,7 @@ def train(source_train, source_test, target: str, label: str, training=None, by=
 
     Arguments as in `cached`.
     """
+    source_train, source_test = (fitted.Pairs(source, (target, label)) for source in (source_train, source_test))
     modality, classes = source_train.modalities[target], source_train.modalities[label].classes
     kind = by or kind_of(target, modality)
     training = training or kind.Training()

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.data import pipeline
-from mmgen_jax.data.subset import Half
+from mmgen_jax.data.subset import Half, Subset
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 
@@ -34,6 +34,19 @@ def whole(data: Mapping[str, Any], names: tuple[str, ...], split: str = "", **co
     first = lookup.find("data", data["name"]).splits[0]
     source: Any = lookup.build("data", fields, split=split or first, **context)
     return Half(source, data["part"]) if data.get("part") and split in ("", first) else source
+
+
+def trained_on(data: Mapping[str, Any], names: tuple[str, ...], seed: int) -> Any:
+    """The training examples that the model has: `whole`, and of it the `fraction` that the run's `seed` draws."""
+    source = whole(data, names, seed=seed)
+    return Subset(source, data["fraction"], seed) if data.get("fraction", 1) != 1 else source
+
+
+def others(num: int, seed: int) -> np.ndarray:
+    """`[num]`: another example for each of two or more examples, each of them once; of one example, itself."""
+    permuted, found = np.random.default_rng(seed).permutation(num), np.zeros(num, int)
+    found[permuted] = np.roll(permuted, 1)
+    return found
 
 
 def order(num: int) -> np.ndarray:
