@@ -20,7 +20,8 @@ Argument: the data, and, separated by commas, in any order:
 `mnist_label` has the setting of Suzuki et al. (2017) and Wu & Goodman (2018): z of 64, layers of 512, batches of 100,
 500 epochs of this project's 55,000 training images, a KL weight that rises for 200 epochs, and 1,000 importance samples
 for the joint log-likelihood. Published for 60,000 training images: JMVAE -86.86, MVAE -86.26. On `polymnist`, beta of
-MVTCAE is its paper's, beta of the others is 1, and all have one small architecture.
+MVTCAE is its paper's, beta of the others is 1, and all have one small architecture. MMVAE+ is trained by the ELBO with
+the KL's bound by convexity; `--config.objective.bound=dreg` has the mixture's own density, as in its paper.
 
 Hardware: one CPU core; time and numbers are in `experiments/polymnist`, `experiments/mnist_label`,
 `experiments/missing_modalities` and `experiments/captioned_shapes`; what is not listed there is not run.

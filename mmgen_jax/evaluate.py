@@ -144,9 +144,18 @@ def _opened(config, split: str, evaluator, name: str):
 
 def judged_data(config) -> dict[str, Any]:
     """A judge's data: `config.data`, with the seed where it draws the splits; so no judge trains on a test split."""
-    data = config.data.to_dict()
+    return _seeded(config.data.to_dict(), config.seed)
+
+
+def _seeded(data: Any, seed: int) -> Any:
+    """A source's fields, with the seed where the source, or a source in it, draws its splits."""
+    if not isinstance(data, Mapping):
+        return data
+    data = {key: _seeded(value, seed) for key, value in data.items()}
+    if not isinstance(data.get("name"), str):
+        return data
     fields = {field.name for field in dataclasses.fields(lookup.find("data", data["name"]))}
-    return {"seed": config.seed, **data} if {"seed", "test_fraction"} <= fields else data
+    return {"seed": seed, **data} if {"seed", "test_fraction"} <= fields else data
 
 
 def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]]) -> pathlib.Path:

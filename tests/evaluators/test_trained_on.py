@@ -40,6 +40,23 @@ def measured(small, evaluator):
     return evaluate.run(small, None, sampler, built=[evaluate.Built("judged", evaluator, "test", source, small)])
 
 
+def test_a_judge_has_the_splits_of_the_run_in_sources_of_sources_too():
+    small = tiny.config("gan")
+    with small.unlocked(), small.ignore_type():
+        small.seed = 3
+        pets, paintings = ({"name": "folder", "directory": name} for name in ("pets", "paintings"))
+        for of, found in (
+            (pets, lambda data: [data]),
+            ({"name": "incomplete", "of": pets, "targets": ("image",)}, lambda data: [data["of"]]),
+            (
+                {"name": "unpaired", "sets": {"a": pets | {"of": "image"}, "b": paintings | {"of": "image"}}},
+                lambda data: [data["sets"]["a"], data["sets"]["b"]],
+            ),
+        ):
+            small.data = of
+            assert [fields["seed"] for fields in found(evaluate.judged_data(small))] == [3] * len(found(of))
+
+
 @pytest.mark.parametrize(
     ("own", "judges", "shared"),
     [
