@@ -9,11 +9,11 @@ or `pets/manifest.jsonl`; then only its examples are used. A line is one example
 
 Suffixes: those of `modalities/<kind>.py`. In a .txt or .caption each line is a caption; a .json is a string, a list of
 strings, or an object's `text`, `caption` or `captions`, and beside them its `label` and `split`. A modality that an
-example lacks is masked. An audio file has priority over the sound of the example's clip. Numbers in a line (a list, or
-a list of lists) and a .npy file may have any name, and are a `vector` of that name; `split` may be `train`, `val` or
-`test`. Refused: two files of one modality with one stem, a text longer than `text_length`, vectors of one name and
-two shapes, a folder named like a file, a manifest's line with an unknown field, a path that leaves the folder, or a
-missing file.
+example lacks is masked. An audio file has priority over the sound of the example's clip. A field of a manifest may have
+any name: `"edges": "a.png"` is an image, numbers (a list, or a list of lists) are a `vector`, `"color": {"label":
+"red"}` says its kind. `split` may be `train`, `val` or `test`. Refused: two files of one modality with one stem, a text
+longer than `text_length`, vectors of one name and two shapes, a folder named like a file, a manifest's line with an
+unknown field, a path that leaves the folder, or a missing file.
 
 Other layouts are recognised (docs/data.md has them all); `mmgen check-data` and `mmgen train` print the layout found:
 

@@ -198,3 +198,25 @@ def test_emoji_folder_is_read_as_it_lies(mmgen_data, cache, tmp_path):
     source = Source(directory=str(tmp_path), **SMALL)
     assert source.names == ("image",) and len(source) == 24
     modality.check_batch(read_all(source), source.modalities)
+
+
+def test_a_manifest_may_have_several_fields_of_one_kind(tmp_path, cache):
+    lines = []
+    for i in range(20):
+        media.picture(tmp_path / f"{i}.png", np.full((8, 8, 3), 10 * i, np.uint8))
+        media.picture(tmp_path / f"{i}_edges.png", np.full((8, 8, 3), 255 - 10 * i, np.uint8))
+        labels = {"color": {"label": "red" if i % 2 else "blue"}, "shape": {"label": "abc"[i % 3]}}
+        texts = {"title": {"text": f"number {i}"}, "text": "a cat"}
+        lines.append({"photo": f"{i}.png", "edges": f"{i}_edges.png", **labels, **texts})
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    source = Source(directory=str(tmp_path), image_size=8)
+    kinds = {"photo": "image", "edges": "image", "color": "label", "shape": "label", "title": "text", "text": "text"}
+    assert {name: modality.kind for name, modality in source.modalities.items()} == kinds
+    batch = read_all(source)
+    modality.check_batch(batch, source.modalities)
+    tens = np.rint((batch["photo"][:, 0, 0, 0] + 1) * 12.75).astype(int)
+    np.testing.assert_array_equal(tens % 2, batch["color"])  # blue, red
+    np.testing.assert_array_equal(tens % 3, batch["shape"])
+    np.testing.assert_allclose(batch["photo"] + batch["edges"], 0, atol=1e-6)
+    said = [source.modalities["title"].tokenizer.decode(ids) for ids in batch["title"]]
+    assert all(text in (f"number {ten}", "number <unknown>") for text, ten in zip(said, tens))

@@ -1,4 +1,8 @@
-"""`manifest.jsonl`: a line is an example, and its fields are modalities. Only the examples of the manifest are used."""
+"""`manifest.jsonl`: a line is an example, and its fields are modalities. Only the examples of the manifest are used.
+
+A field whose name is a kind (`text`, `image`, …) is of this kind. A field of any other name is of the kind of the file
+that it names, or a vector of the numbers that it holds; `{"label": "red"}` and `{"text": "a cat"}` say the kind.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ def read(directory: pathlib.Path, listing: Listing) -> set[str]:
 
     Lines with the same first file are one group, so that this file is not in two splits.
     """
-    manifest, used, lacking = directory / NAME, {NAME}, []
+    manifest, used, lacking, known = directory / NAME, {NAME}, [], {}
     if problem := misplaced(manifest, directory):
         listing.problems.append(DataError(manifest, "data", "path", *problem))
         return used
@@ -38,7 +42,11 @@ def read(directory: pathlib.Path, listing: Listing) -> set[str]:
         if not line.strip():
             continue
         try:
-            items, split = _line(directory, f"{manifest}:{number}", line)
+            items, split = _line(directory, where := f"{manifest}:{number}", line)
+            for name, item in items.items():
+                if known.setdefault(name, item.kind) != item.kind:
+                    expected = f"a field of one kind, {known[name]} as in the lines before"
+                    raise DataError(where, name, "kind", expected, item.kind, "rename one of them")
         except DataError as error:
             listing.bad.append(error)
             continue
@@ -76,7 +84,7 @@ def _line(directory: pathlib.Path, where: str, line: str) -> tuple[dict[str, Ite
             raise DataError(where, "data", SPLIT, "train, validation or test", repr(value), "mend the line")
     items = {}
     for name, value in fields.items():
-        kind = name if name in known else _kind_of(where, name, value)
+        kind, value = (name, value) if name in known else _kind_of(directory, where, name, value)
         inline = kinds.find(kind).inline
         if inline and isinstance(value, inline) and not isinstance(value, bool):
             value = tuple(value) if isinstance(value, list) and kinds.find(kind).has_vocabulary else value
@@ -98,18 +106,21 @@ def _forms(kind: str) -> str:
     return " or ".join(dict.fromkeys([*files, *forms]))
 
 
-def _kind_of(where: str, name: str, value: Any) -> str:
-    """The kind of a field whose name is no kind: a kind that may have any name, recognised by the value."""
-    free = [kind for kind in modalities() if kinds.find(kind).any_name]
-    for kind in free:
-        fits = isinstance(value, kinds.find(kind).inline or ()) or (
-            isinstance(value, str) and kinds.of_file(value) == kind
-        )
-        if fits and re.fullmatch(r"\w[\w-]*", name):
-            return kind
-    others = ", ".join(f"any other word for a {kind}" for kind in free)
-    expected = f"fields of {', '.join(modalities())}, {SPLIT}, or {others}"
-    raise DataError(where, name, "field", expected, f"{name!r}: {json.dumps(value)[:40]}", "rename or remove it")
+def _kind_of(directory: pathlib.Path, where: str, name: str, value: Any) -> tuple[str, Any]:
+    """The kind of a field whose name is no kind, and its value without the kind."""
+    if re.fullmatch(r"\w[\w-]*", name):
+        if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in modalities():
+            return next(iter(value.items()))
+        if isinstance(value, str) and kinds.of_file(value):
+            there = directory / value
+            kind = kinds.of_content(there) if not misplaced(there, directory) else kinds.of_file(value)
+            return str(kind), value
+        for kind in modalities():
+            if kinds.find(kind).any_name and isinstance(value, kinds.find(kind).inline or ()):
+                return kind, value
+    expected = f"{', '.join(modalities())}, {SPLIT}, or another word with a file, numbers or {{kind: value}}"
+    advice = f'write {{"label": {json.dumps(value)[:20]}}} or {{"text": …}}, rename or remove it'
+    raise DataError(where, name, "field", expected, f"{name!r}: {json.dumps(value)[:40]}", advice)
 
 
 def _said(items: dict[str, Item]) -> str:
