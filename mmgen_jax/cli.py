@@ -30,7 +30,7 @@ flags.DEFINE_string(
     "data, `folder=PATH` or `npz=FILE`; --config.a.b=VALUE changes a field, `none` takes one out",
 )
 flags.DEFINE_string("workdir", None, "train, evaluate, sample, retrieve, sweep: where the run's files are")
-flags.DEFINE_string("split", "", "evaluate: this split only, instead of each evaluator's own")
+flags.DEFINE_string("split", "", "evaluate, retrieve: this split only, instead of each evaluator's own or of test")
 for _kind, _what in SHORTHANDS.items():
     flags.DEFINE_string(_kind, None, f"sample, retrieve: {_what} to condition on; --given.NAME=VALUE where several fit")
 flags.DEFINE_integer("num", 16, "sample, retrieve: how many", lower_bound=1)
@@ -227,7 +227,9 @@ def _retrieve(changes, given) -> None:
     _need("workdir", "out")
     from mmgen_jax import retrieve
 
-    for path in retrieve.retrieve(FLAGS.workdir, FLAGS.out, given, FLAGS.num, _by_kind(), changes, FLAGS.overwrite):
+    for path in retrieve.retrieve(
+        FLAGS.workdir, FLAGS.out, given, FLAGS.num, _by_kind(), changes, FLAGS.overwrite, FLAGS.split
+    ):
         print(path)
 
 

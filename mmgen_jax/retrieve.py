@@ -1,7 +1,8 @@
-"""Retrieval: the held-out examples nearest to a person's own text, picture, sound or clip."""
+"""Retrieval: the examples of a split that are nearest to a person's own text, picture, sound or clip."""
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,8 @@ from mmgen_jax.runs import data, remote
 from mmgen_jax.runs.prompts import named, read_given
 from mmgen_jax.runs.workdir import changed, check_out, read_workdir, restore
 
+FILE = "nearest.jsonl"
+
 
 def retrieve(
     workdir,
@@ -27,11 +30,13 @@ def retrieve(
     by_kind: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    split: str = "",
 ) -> list[pathlib.Path]:
-    """Writes the `num` nearest examples of the held-out split, nearest first, each with its cosine similarity.
+    """Writes the `num` nearest examples of a split, nearest first, each with its cosine similarity.
 
     With given conditions, the nearest targets are found; with a given target, the nearest conditions. An example that
-    lacks one of the sought modalities is no candidate.
+    lacks one of the sought modalities is no candidate. `nearest.jsonl` has a line for each example that was found:
+    `index` in the split, `cosine`, and, of a folder, `example`, where it lies (`places` of `data/folder.py`).
 
     Args:
       given: `{name: value}` of conditions, or of the target: a text, a class or its number, else the name of a file.
@@ -39,6 +44,7 @@ def retrieve(
       by_kind: `{kind: value}`, for a kind that exactly one of the conditions and the target has.
       changes: the place of the data, and the other changes that `workdir.restore` takes.
       overwrite: whether `out` may hold files; see `workdir.check_out`.
+      split: the split to search; "": `test`, or the last split where the data has no `test`.
 
     Raises:
       ConfigError: `out` holds files; the model does not embed; nothing is given, or both conditions and target, or
@@ -71,7 +77,8 @@ def retrieve(
     batch |= query
     vector = sampler.embed_pair(batch)[by_target][0]
 
-    source = open_source(config, held_out_split(config))
+    split = split or held_out_split(config)
+    source = open_source(config, split)
     batches = pipeline.batches(
         source, batch_size=sampler.batch_size, seed=0, shuffle=False, epochs=1, drop_remainder=False
     )
@@ -81,7 +88,13 @@ def retrieve(
     beside = {name: found[name] for name in names if name not in sought}
     said = {name: modalities[name] for name in beside if isinstance(modalities[name].space, Discrete)}
     captions = [f"{cosines[at]:.3f} {save.describe(found, said, i)}".strip() for i, at in enumerate(nearest)]
-    return save.save_samples(out, None, {name: found[name] for name in sought}, modalities, captions, beside)
+    paths = save.save_samples(out, None, {name: found[name] for name in sought}, modalities, captions, beside)
+    places = source.places(nearest) if hasattr(source, "places") else None
+    with (out / FILE).open("w") as file:
+        for i, at in enumerate(nearest.tolist()):
+            example = {"example": places[i]} if places else {}
+            file.write(json.dumps({"split": split, "index": at, "cosine": float(cosines[at])} | example) + "\n")
+    return [*paths, out / FILE]
 
 
 def _cosines(sampler, batch, vector: np.ndarray, sought: tuple[str, ...], by_target: bool) -> np.ndarray:

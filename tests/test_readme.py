@@ -59,8 +59,8 @@ def test_the_blocks_are_found():
 def test_every_command_of_the_page_runs(tmp_path, monkeypatch, pets, cache):
     load = loading.load
 
-    def small(reference):
-        return override.override(tiny.shrink(load(reference), num_samples=2), {"parallel.num_devices": 1})
+    def small(reference, layout=""):
+        return override.override(tiny.shrink(load(reference, layout), num_samples=2), {"parallel.num_devices": 1})
 
     monkeypatch.setattr(loading, "load", small)
     monkeypatch.chdir(tmp_path)

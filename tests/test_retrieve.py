@@ -1,5 +1,6 @@
 """`mmgen retrieve`: the nearest examples of the held-out split to a text and to a picture."""
 
+import json
 import shutil
 
 import numpy as np
@@ -53,7 +54,13 @@ def test_a_text_finds_the_nearest_pictures_with_their_texts(run, saved, tmp_path
     expected = np.argsort(-cosines, kind="stable")[:5]
     np.testing.assert_array_equal(saved["samples"]["image"], examples["image"][expected])
     assert [prompt.split()[0] for prompt in saved["prompts"]] == [f"{cosines[i]:.3f}" for i in expected]
-    assert paths == [tmp_path / "out" / "image.png"] and len(set(saved["prompts"])) > 1
+    assert paths == [tmp_path / "out" / "image.png", tmp_path / "out" / "nearest.jsonl"]
+    found = [json.loads(line) for line in paths[1].read_text().splitlines()]
+    assert [(line["split"], line["index"]) for line in found] == [("test", i) for i in expected]
+    np.testing.assert_allclose([line["cosine"] for line in found], cosines[expected], rtol=1e-5)
+    assert len(set(saved["prompts"])) > 1
+    retrieve.retrieve(workdir, tmp_path / "train", {"text": caption}, num=1, split="train")
+    assert json.loads((tmp_path / "train" / "nearest.jsonl").read_text())["split"] == "train"
     assert all(len(prompt.split()) > 2 for prompt in saved["prompts"])  # the pictures' own captions
 
 
@@ -73,7 +80,7 @@ def test_a_picture_finds_the_nearest_texts(run, saved, tmp_path):
     paths = retrieve.retrieve(workdir, tmp_path / "out", {"image": str(tmp_path / "query.png")}, num=100)
     expected = np.argsort(-(texts @ vector), kind="stable")
     np.testing.assert_array_equal(saved["samples"]["text"], examples["text"][expected])  # all 30: there are no more
-    assert {path.name for path in paths} == {"text.txt", "text.png"}
+    assert {path.name for path in paths} == {"text.txt", "text.png", "nearest.jsonl"}
     assert len((tmp_path / "out" / "text.txt").read_text().splitlines()) == 30
 
 

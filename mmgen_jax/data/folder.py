@@ -166,6 +166,10 @@ class Source(folder_formats.Formats):
                 batch[name + MASK_SUFFIX] = field.present[examples]
         return batch
 
+    def places(self, indices: np.ndarray) -> list[str]:
+        """Where examples lie in the folder: the common path of their files, or the first file of a manifest's line."""
+        return [self._listing.examples[at].group for at in self._examples[np.asarray(indices)]]
+
     def references(self, text: str, ids: np.ndarray) -> list[np.ndarray]:
         """Every caption `[L]` of the examples that have the caption `ids [L]` of the modality `text`."""
         return self._fields[text].references(ids)

@@ -58,7 +58,7 @@ def test_a_config_is_found_by_name_described_and_copied(tmp_path, monkeypatch):
         (["compare", "one"], "mmgen compare DIR DIR: got 'compare one'"),
         (["compare", "one", "two"], "one: expected the workdir of a run"),
         (["completion", "csh"], "expected one of bash, zsh, fish, got 'csh'"),
-        (["train", "--split=test"], "--split: is for evaluate, not for train"),
+        (["train", "--split=test"], "--split: is for evaluate, retrieve, not for train"),
         (["sample", "--label=red"], "flag 'label'; what a model reads is given by --given.label=VALUE"),
         (["cache", "--evict=emoji"], "no such cache in"),
     ],

@@ -214,6 +214,7 @@ def test_a_manifest_may_have_several_fields_of_one_kind(tmp_path, cache):
     assert {name: modality.kind for name, modality in source.modalities.items()} == kinds
     batch = read_all(source)
     modality.check_batch(batch, source.modalities)
+    assert source.places([0, 1]) == [place for place in source.places(range(len(source)))[:2] if place.endswith(".png")]
     tens = np.rint((batch["photo"][:, 0, 0, 0] + 1) * 12.75).astype(int)
     np.testing.assert_array_equal(tens % 2, batch["color"])  # blue, red
     np.testing.assert_array_equal(tens % 3, batch["shape"])
