@@ -89,7 +89,8 @@ def retrieve(
     said = {name: modalities[name] for name in beside if isinstance(modalities[name].space, Discrete)}
     captions = [f"{cosines[at]:.3f} {save.describe(found, said, i)}".strip() for i, at in enumerate(nearest)]
     paths = save.save_samples(out, None, {name: found[name] for name in sought}, modalities, captions, beside)
-    places = source.places(nearest) if hasattr(source, "places") else None
+    where: Any = getattr(source, "places", None)  # sources of files have it
+    places = where(nearest) if where else None
     with (out / FILE).open("w") as file:
         for i, at in enumerate(nearest.tolist()):
             example = {"example": places[i]} if places else {}
