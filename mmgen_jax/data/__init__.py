@@ -20,6 +20,10 @@ Optional methods: `mmgen check-data` and `mmgen train` print the first two; the 
     warnings() -> list[str]               what is perhaps not as it was meant
     fingerprint() -> str                  the same for all splits and names, another where examples or fields are
 
+Optional, where an example lies in a file of the user's own:
+
+    places(indices [B]) -> list[str]                      the files, by a path; `mmgen retrieve` writes it
+
 Optional, where some labels of an example determine all captions that are true of the example:
 
     caption_labels: ClassVar[tuple[str, ...]]             the names of these labels
