@@ -188,13 +188,13 @@ def _train(changes) -> None:
     state = train.train(config, FLAGS.workdir, FLAGS.profile)
     if not hosts.is_first():
         return
-    workdir = remote.opened(FLAGS.workdir)
+    workdir, shown = remote.opened(FLAGS.workdir), FLAGS.workdir.rstrip("/")
     for target in config.objective.get("targets") or (config.objective.target,):
         for newest in sorted((workdir / "samples").glob(f"*_{target}.*"))[-1:]:
-            print(f"samples: {newest}")
+            print(f"samples: {shown}/{newest.relative_to(workdir)}")
     if evaluate.checkpoint_step(workdir) == int(state.step):
         print(evaluate.table(evaluate.read(workdir)))
-        print(f"metrics: {workdir / evaluate.FILE}")
+        print(f"metrics: {shown}/{evaluate.FILE}")
 
 
 def _evaluate(changes) -> None:

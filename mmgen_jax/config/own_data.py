@@ -125,17 +125,23 @@ def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) 
         if same := [name for name in needed if _kind(name) not in (held.kinds[name], None)]:
             raise ConfigError(f"{where}: expected {same[0]} of its own kind, got {held.kinds[same[0]]}; rename it")
         config.data = {**fields, "names": needed, **_sizes(config, needed)}
-        config.augment = {
-            name: {key: value for key, value in operations.items() if key not in NOT_OF_ALL}
-            for name, operations in config.augment.items()
-        }
+        for name, operations in config.augment.items():
+            for operation in [key for key in operations if key in NOT_OF_ALL]:
+                del operations[operation]
+                say(f"config.augment.{name}.{operation} is left out: it may change the meaning of other data")
         for name in list(config.evaluators):
             if not _keep(config.evaluators[name], held):
                 del config.evaluators[name]
+                say(f"config.evaluators.{name} is left out: it measures the config's own data")
         if _draws_from_text(config) and not any(e.name == "retrieval_judge" for e in config.evaluators.values()):
             config.evaluators.update(adherence(held.captioned, say))
-        while config.train.batch_size > max(held.splits.count("train"), MIN_BATCH):
+        num_train, batch_size = held.splits.count("train"), config.train.batch_size
+        while config.train.batch_size > max(num_train, MIN_BATCH):
             config.train.batch_size //= 2
+        if config.train.batch_size != batch_size:
+            say(
+                f"config.train.batch_size is {config.train.batch_size}, not {batch_size}: {num_train} training examples"
+            )
     return config.lock()
 
 

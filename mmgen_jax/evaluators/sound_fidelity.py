@@ -71,7 +71,8 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{metric: {"value", "n", "interval", "baselines", "better", "unit"}}` for the metrics of `BETTER`.
 
-        An example without enough voiced frames has no F0 correlation; `n` of this metric counts those that have one.
+        A pair of sounds without enough voiced frames has no F0 correlation; `n` of this metric counts the examples
+        whose pairs (with the sample, and with the sound of each baseline) all have one.
 
         Raises:
           InputError: fewer than 2 examples.

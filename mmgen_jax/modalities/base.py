@@ -104,6 +104,8 @@ class Base:
         return ()
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
+        if not isinstance(value, (str, os.PathLike)):
+            raise InputError(f"{name}: expected a file's name or an array, got {value!r}")
         return [self.read_file(pathlib.Path(os.path.expanduser(value)), name)]
 
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:

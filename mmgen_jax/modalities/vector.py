@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -58,6 +61,22 @@ class Kind(base.Base):
 
     def read_inline(self, value: list, where: str, name: str) -> np.ndarray:
         return self._fitting(_numbers(value, where, name), where, name)
+
+    def read_given(self, value: Any, name: str) -> list[np.ndarray]:
+        """Numbers (`3.5`, `[1, 2]`, `1 2`) or the name of a `.npy` file."""
+        if isinstance(value, str):
+            words = re.split(r"[\s,]+", value.strip().strip("[]").strip())
+            try:
+                value = [float(word) for word in words]
+            except ValueError:
+                if value.lstrip().startswith("["):  # a list of lists
+                    with contextlib.suppress(ValueError):
+                        value = json.loads(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = [value]
+        if isinstance(value, list):
+            return [self._fitting(_numbers(value, f"--given.{name}", name), f"--given.{name}", name)]
+        return super().read_given(value, name)
 
     def _fitting(self, values: np.ndarray, path, name: str) -> np.ndarray:
         if values.shape != tuple(self.modality.shape):

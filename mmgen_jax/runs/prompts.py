@@ -111,12 +111,23 @@ def _read(value: Any, name: str, modality: Modality) -> np.ndarray:
         return array
     if isinstance(value, str) and value.startswith("@") and not modality.traits.has_vocabulary:
         return np.concatenate([_read(line, name, modality) for line in lines_of(value, name)])
+    if isinstance(value, (list, tuple)) and value and _is_one(value, modality):
+        return _read(np.asarray(value, modality.zeros(1).dtype), name, modality)
     if isinstance(value, (list, tuple)) and value and not any(isinstance(one, (list, tuple)) for one in value):
         return np.concatenate([_read(one, name, modality) for one in value])
-    if not isinstance(value, (str, int, os.PathLike)):
+    if not isinstance(value, (str, int, float, os.PathLike)):
         got = "an empty list or a list of lists" if isinstance(value, (list, tuple)) else type(value).__name__
         raise InputError(f"{name}: expected a text, a class, a file's name, a list of these or an array, got {got}")
     return np.stack(modality.traits.read_given(value, name))
+
+
+def _is_one(value: Sequence[Any], modality: Modality) -> bool:
+    """Whether a list of numbers, or of lists of numbers, has the shape of one example, as of a vector `[D]`."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        return False
+    return array.dtype.kind in "iuf" and array.shape == tuple(modality.shape) != ()
 
 
 def _listed(names: Sequence[str], modalities: Mapping[str, Modality]) -> str:

@@ -50,7 +50,19 @@ def test_every_config_reads_own_data(reference, npz, capsys):
     behind = "," if ":" in reference else ":"
     config = loading.load(f"{reference}{behind}npz={npz}")
     said = capsys.readouterr().out.splitlines()
-    assert config.data.name == "npz" and all(line.startswith(TOO_FEW) for line in said) and len(said) < 2
+    # Every change of the config is said, and no other part of the config is changed.
+    changes = [line for line in said if not line.startswith(TOO_FEW)]
+    assert config.data.name == "npz" and len(said) - len(changes) < 2
+    whole = loading.load(reference)
+    left_out = {f"config.evaluators.{name} is left out" for name in whole.evaluators if name not in config.evaluators}
+    for name, operations in whole.augment.items():
+        left_out |= {
+            f"config.augment.{name}.{key} is left out" for key in operations if key not in config.augment[name]
+        }
+    if config.train.batch_size != whole.train.batch_size:
+        left_out.add(f"config.train.batch_size is {config.train.batch_size}, not {whole.train.batch_size}")
+    if not reference.startswith("multi_task"):  # whose evaluators are those of the data's own labels
+        assert {line.partition(":")[0] for line in changes} == left_out
     if config.get("derived", {}).get("mel", {}).get("sample_rate") == 8000:
         with pytest.raises(ConfigError, match=r"8000 Hz, got 16000 Hz; .*set sample_rate to the sound's"):
             open_source(config)
@@ -132,8 +144,9 @@ def test_a_condition_that_the_data_lacks_is_left_out_and_said(npz, tmp_path, cap
     np.savez(tmp_path / "few.npz", image=PICTURES, text=TEXTS)
     config = loading.load(f"quickstart:npz={tmp_path / 'few.npz'}")
     assert set(config.encoders) == {"text"} == set(config.fusion.modality_dropout)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == "config.encoders.audio is left out: the data has image, text" and second.startswith(TOO_FEW)
+    first, *measured, last = capsys.readouterr().out.splitlines()
+    assert first == "config.encoders.audio is left out: the data has image, text" and last.startswith(TOO_FEW)
+    assert all("is left out: it measures the config's own data" in line for line in measured) and measured
 
 
 @pytest.mark.parametrize(

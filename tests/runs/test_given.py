@@ -222,3 +222,32 @@ def test_files_of_texts_have_equal_lengths(tmp_path):
     assert words == {"caption": ["red"] * 3 + ["star"] * 3, "title": ["red"] * 6}
     with pytest.raises(ConfigError, match=r"--given\.caption: expected one or 3, as others have, got 2"):
         sample.batch_of(pair, {"caption": two, "title": three}, num=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0.5 -1 2", [[0.5, -1, 2]]),
+        ("[0.5, -1, 2]", [[0.5, -1, 2]]),
+        ([0.5, -1, 2], [[0.5, -1, 2]]),
+        (np.array([[0.5, -1, 2], [1, 2, 3]], np.float32), [[0.5, -1, 2], [1, 2, 3]]),
+    ],
+)
+def test_numbers_are_given_as_they_are(value, expected):
+    pose = Modality("vector", (3,))
+    np.testing.assert_array_equal(prompts.read_given({"pose": value}, ("pose",), {"pose": pose})["pose"], expected)
+
+
+def test_one_number_and_lists_of_numbers(tmp_path):
+    age, walk = Modality("vector", (1,)), Modality("vector", (2, 2))
+    for value in (3.5, "3.5", [3.5]):
+        assert prompts.read_given({"age": value}, ("age",), {"age": age})["age"].tolist() == [[3.5]]
+    assert prompts.read_given({"age": [3.5, 4]}, ("age",), {"age": age})["age"].tolist() == [[3.5], [4]]
+    for value in ("[[0, 1], [2, 3]]", [[0, 1], [2, 3]]):
+        assert prompts.read_given({"walk": value}, ("walk",), {"walk": walk})["walk"].tolist() == [[[0, 1], [2, 3]]]
+    np.save(tmp_path / "a.npy", np.ones(1, np.float32))
+    assert prompts.read_given({"age": str(tmp_path / "a.npy")}, ("age",), {"age": age})["age"].tolist() == [[1]]
+    with pytest.raises(DataError, match=r"--given.age: age.shape: expected \[1\], got \[2\]"):
+        prompts.read_given({"age": "1 2"}, ("age",), {"age": age})
+    with pytest.raises(InputError, match=r"photo: expected a file's name or an array, got 3"):
+        prompts.read_given({"photo": 3}, ("photo",), {"photo": Modality("image", (2, 2, 1))})
