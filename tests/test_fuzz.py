@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+import types
 
 import grain  # noqa: F401  (it defines flags, which `tiny.mmgen` would take back if it were imported inside)
 import pytest
@@ -78,7 +79,10 @@ def place(tmp_path, monkeypatch, cache):
     config = loading.load("run.py")
     with prepared(tmp_path / "run", config, open_source(config)):
         pass
-    monkeypatch.setattr(train, "train", lambda config, workdir, profile=0: train.prepare(config))
+    prepare = train.prepare
+    monkeypatch.setattr(
+        train, "train", lambda config, workdir, profile=0: prepare(config) and types.SimpleNamespace(step=0)
+    )
     monkeypatch.setattr(sweep, "_train", lambda *_: {"seconds": 1.0, "steps": 1, "metrics": {}})
     return tmp_path
 

@@ -101,6 +101,7 @@ def test_with_psnr_the_loss_is_minus_the_psnr_of_each_hole():
         objective.__class__(**{**vars(objective), "error": "l3"})
 
 
+@pytest.mark.slow
 def test_the_absolute_error_is_added_to_the_adversarial_loss():
     training, sampler = trained("adversarial")
     batch = training.source.read(np.arange(4), np.zeros(4, int))

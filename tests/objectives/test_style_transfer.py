@@ -135,6 +135,7 @@ def test_roughness_is_of_neighbouring_pixels_and_counts_in_the_loss():
     assert (np.asarray(style.roughness(smooth)) < 0.9 * np.asarray(style.roughness(noisy))).all()
 
 
+@pytest.mark.slow
 def test_the_generator_adds_to_the_photo_in_the_styles_colours():
     training, params, collections = trained()
     nothing = {**params, "generator": jax.tree.map(jnp.zeros_like, params["generator"])}

@@ -107,6 +107,7 @@ class Normalised(nn.Module):
         return tokens.replace(values=nn.BatchNorm(use_running_average=not train)(tokens.values))
 
 
+@pytest.mark.slow
 def test_statistics_of_the_encoders_are_kept():
     objective = make(conditioner=conditioner_of(text=Normalised()))
     variables = jax.jit(objective.init)(jax.random.key(0), BATCH)["generator"]
