@@ -197,11 +197,12 @@ def evaluate(
         raise ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
     data.check(workdir, config)
     config, system, sampler, step = restore(workdir, changes=changes)
+    before = checkpoint_step(workdir)
     metrics = run(config, system, sampler, split)
     show(metrics)
     if set(changes or {}) - set(schema.places(config)):
         return metrics
-    if (newer := checkpoint_step(remote.refreshed(workdir, FILE))) > step:
+    if before != (newer := checkpoint_step(remote.refreshed(workdir, FILE))) > step:
         raise MmgenError(f"{workdir / FILE}: is about step {newer} by now, not about {step}; it is left as it is")
     write(workdir, config, step, metrics)
     remote.store(workdir, FILE)

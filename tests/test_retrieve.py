@@ -10,7 +10,7 @@ import tiny
 
 from mmgen_jax import retrieve, train
 from mmgen_jax.config import loading, override
-from mmgen_jax.data import scenes
+from mmgen_jax.data import scenes, subset
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.grid import to_uint8
@@ -62,6 +62,19 @@ def test_a_text_finds_the_nearest_pictures_with_their_texts(run, saved, tmp_path
     retrieve.retrieve(workdir, tmp_path / "train", {"text": caption}, num=1, split="train")
     assert json.loads((tmp_path / "train" / "nearest.jsonl").read_text())["split"] == "train"
     assert all(len(prompt.split()) > 2 for prompt in saved["prompts"])  # the pictures' own captions
+
+
+def test_places_of_a_part_are_those_of_its_own_examples():
+    class Files:
+        def __len__(self):
+            return 40
+
+        def places(self, indices):
+            return [f"{i}.png" for i in indices]
+
+    some = subset.Subset(Files(), 0.25, seed=0)
+    assert some.places([0, 3]) == [f"{some._rows[i]}.png" for i in (0, 3)] != ["0.png", "3.png"]
+    assert not hasattr(subset.Subset(range(4), 0.5, seed=0), "places")
 
 
 def test_a_model_that_draws_is_refused_with_what_to_train(tmp_path):

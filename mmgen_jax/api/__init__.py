@@ -56,7 +56,8 @@ def train(
       names: the modalities that the source's fields are, `{"img": "image"}`, or one name for each place of a tuple.
         None leaves out a field or a split, `{"meta": None, "unsupervised": None}`.
     """
-    config = loading.load(os.fspath(config)) if isinstance(config, (str, os.PathLike)) else config
+    if isinstance(config, (str, os.PathLike)):
+        config = loading.load(os.fspath(config), (changes or {}).get("data.layout", ""))
     if source is None:
         return _train.train(override.override(config, changes or {}, say=print), workdir)
     remote.refuse(workdir, "a run on data of your own")

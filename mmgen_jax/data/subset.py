@@ -34,7 +34,8 @@ class Rows:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # copying and pickling ask for such names before `_source` is set
             raise AttributeError(name)
-        return getattr(self._source, name)
+        found = getattr(self._source, name)
+        return (lambda indices: found(self._rows[np.asarray(indices)])) if name == "places" else found
 
 
 class Subset(Rows):

@@ -125,7 +125,7 @@ def most_frequent(source, target: str, num: int) -> str:
         batch = source.read(indices, np.zeros(len(indices), int))
         present = batch.get(target + MASK_SUFFIX, np.ones(len(indices), bool))
         counts.update(source.modalities[target].tokenizer.decode(ids) for ids in batch[target][present])
-    return min(counts, key=lambda text: (-counts[text], text))
+    return min(counts, key=lambda text: (-counts[text], text), default="")
 
 
 def sample_rate_of(evaluator, source) -> int:

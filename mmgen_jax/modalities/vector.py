@@ -65,13 +65,9 @@ class Kind(base.Base):
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         """Numbers (`3.5`, `[1, 2]`, `1 2`) or the name of a `.npy` file."""
         if isinstance(value, str):
-            words = re.split(r"[\s,]+", value.strip().strip("[]").strip())
-            try:
-                value = [float(word) for word in words]
-            except ValueError:
-                if value.lstrip().startswith("["):  # a list of lists
-                    with contextlib.suppress(ValueError):
-                        value = json.loads(value)
+            with contextlib.suppress(ValueError):
+                is_list = value.lstrip().startswith("[")
+                value = json.loads(value) if is_list else [float(word) for word in re.split(r"[\s,]+", value.strip())]
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = [value]
         if isinstance(value, list):

@@ -91,7 +91,7 @@ class Objective(Family):
                 "objective 'tacotron': models frames in [-1, 1] whose silence is -1; set config.representation to "
                 "log_mel"
             )
-        if self.guided_attention and len(self.conditions.encoders) > 1:
+        if len(self.conditions.encoders) > 1 and self.guided_attention:
             raise ConfigError(
                 "objective.guided_attention: a diagonal needs the tokens of one encoder, got those of "
                 f"{', '.join(self.conditions.encoders)}; set it to 0"

@@ -148,7 +148,7 @@ def _cells(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> lis
     default = entry["config"].removeprefix("configs/").replace(".py", "")
     default = " ".join([entry.get("baseline", ""), default, *(f"{k}={v}" for k, v in overrides.items())]).strip()
     try:
-        config = override.override(loading.load(entry["config"]), overrides)
+        config = override.override(loading.load(entry["config"], overrides.get("data.layout", "")), overrides)
         label, baseline = entry.get("label", default), entry.get("baseline", "")
         cells = []
         for seed in entry["seeds"]:

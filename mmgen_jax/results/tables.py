@@ -200,11 +200,18 @@ def with_baselines(experiment: str | os.PathLike, columns: Mapping[str, str]) ->
             rows.setdefault(label, []).append(f"{label}, {cell.seed}")
             # `how` a baseline was computed is left out: it is no field of the model's entry.
             beside = {m: e | e["baselines"][name] | {"baselines": {}, "how": ""} for m, e in entries.items()}
-            if any(line.get("baseline") == name and line["metrics"] == beside for line in made):
-                rows[label].pop()  # the same for every seed of the model
+            if any(other["config_hash"] in rows[label] and _same(other["metrics"], beside) for other in made):
+                rows[label].pop()  # it does not depend on the model's seed
                 continue
             made.append(line | {"config_hash": rows[label][-1], "baseline": name, "metrics": beside})
     return markdown(rows, made, columns)
+
+
+def _same(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two baselines have the same values, in the same intervals over examples."""
+    return all(
+        (metrics[m]["value"], metrics[m].get("interval")) == (e["value"], e.get("interval")) for m, e in others.items()
+    )
 
 
 def _shown(summary: Summary, num_lines: int) -> str:

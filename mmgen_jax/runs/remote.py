@@ -78,8 +78,16 @@ def checkpoints(workdir: pathlib.Path) -> Any:
 
 def refreshed(workdir: pathlib.Path, name: str) -> pathlib.Path:
     """The workdir; where it is a copy that `opened` made, with the file `name` as the store has it now."""
-    if (address := _address(workdir)) and (file := _path(address) / name).exists():
-        (workdir / name).write_bytes(file.read_bytes())
+    if not (address := _address(workdir)):
+        return workdir
+    try:
+        if (file := _path(address) / name).exists():
+            (workdir / name).write_bytes(file.read_bytes())
+    except Exception as error:  # of the store's library, which may have any type
+        reason = " ".join(str(error).split())[:200]
+        raise MmgenError(
+            f"--workdir={address}: the store cannot be read ({reason}); mend it, and start again"
+        ) from error
     return workdir
 
 

@@ -159,6 +159,8 @@ def test_columns_of_a_manifest_are_vectors_by_their_names(tmp_path, cache):
         ({"pose": "b.png"}, ("manifest.jsonl:2: pose.path", "a file", "nothing")),
         ({"pose": {"text": "no"}}, ("manifest.jsonl:2: pose.kind", "one kind, vector as in the lines before")),
         ({"pose": "b.npy"}, ("manifest.jsonl:2: pose.path", "a file", "nothing")),
+        ({"pose": "b\0.png"}, ("manifest.jsonl:2: pose.path", "inside the folder")),
+        ({"pose": "b" * 300 + ".png"}, ("manifest.jsonl:2: pose.path", "the name of a file")),
         ({"a/mask": [1, 2, 3]}, ("manifest.jsonl:2: a/mask.field", "another word")),
         ({"vector": 3}, ("manifest.jsonl:2: vector.value", "a string or a list", "3")),
         ({"image": [1, 2, 3]}, ("manifest.jsonl:2: image.value", "a string", "[1, 2, 3]")),
@@ -174,6 +176,9 @@ def test_a_line_that_holds_no_vector_is_refused(tmp_path, cache, second, parts):
 def test_lines_of_numbers_alone_are_split_by_what_they_hold(tmp_path):
     listing = folder_listing.read(manifest(tmp_path, {"age": [1]}, {"age": [2], "text": " old "}, {"age": [1]}))
     assert [example.group for example in listing.examples] == ["[1]", "old", "[1]"]
+    lines = [{"pose": [i, 1], "color": {"label": "red"}} for i in range(3)]
+    listing = folder_listing.read(manifest(tmp_path, *lines))
+    assert len({example.group for example in listing.examples}) == 3
 
 
 def test_samples_are_one_array_and_a_table(tmp_path):

@@ -245,6 +245,8 @@ def test_one_number_and_lists_of_numbers(tmp_path):
     assert prompts.read_given({"age": [3.5, 4]}, ("age",), {"age": age})["age"].tolist() == [[3.5], [4]]
     for value in ("[[0, 1], [2, 3]]", [[0, 1], [2, 3]]):
         assert prompts.read_given({"walk": value}, ("walk",), {"walk": walk})["walk"].tolist() == [[[0, 1], [2, 3]]]
+    row = Modality("vector", (1, 2))
+    assert prompts.read_given({"row": "[[1, 2]]"}, ("row",), {"row": row})["row"].tolist() == [[[1, 2]]]
     np.save(tmp_path / "a.npy", np.ones(1, np.float32))
     assert prompts.read_given({"age": str(tmp_path / "a.npy")}, ("age",), {"age": age})["age"].tolist() == [[1]]
     with pytest.raises(DataError, match=r"--given.age: age.shape: expected \[1\], got \[2\]"):

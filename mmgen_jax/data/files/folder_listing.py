@@ -243,4 +243,4 @@ def _warn_of_partners(listing: Listing, directory: pathlib.Path) -> None:
 
 
 def _held(example: Example) -> list[Item]:
-    return [item for item in example.items.values() if item.modality != LABEL]
+    return [item for item in example.items.values() if item.kind != LABEL]

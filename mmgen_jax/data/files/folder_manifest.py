@@ -44,9 +44,10 @@ def read(directory: pathlib.Path, listing: Listing) -> set[str]:
         try:
             items, split = _line(directory, where := f"{manifest}:{number}", line)
             for name, item in items.items():
-                if known.setdefault(name, item.kind) != item.kind:
-                    expected = f"a field of one kind, {known[name]} as in the lines before"
+                if (before := known.get(name, item.kind)) != item.kind:
+                    expected = f"a field of one kind, {before} as in the lines before"
                     raise DataError(where, name, "kind", expected, item.kind, "rename one of them")
+            known.update((name, item.kind) for name, item in items.items())
         except DataError as error:
             listing.bad.append(error)
             continue
@@ -112,9 +113,7 @@ def _kind_of(directory: pathlib.Path, where: str, name: str, value: Any) -> tupl
         if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in modalities():
             return next(iter(value.items()))
         if isinstance(value, str) and kinds.of_file(value):
-            there = directory / value
-            kind = kinds.of_content(there) if not misplaced(there, directory) else kinds.of_file(value)
-            return str(kind), value
+            return str(kinds.of_content(_inside(directory, where, name, value))), value
         for kind in modalities():
             if kinds.find(kind).any_name and isinstance(value, kinds.find(kind).inline or ()):
                 return kind, value
@@ -125,22 +124,32 @@ def _kind_of(directory: pathlib.Path, where: str, name: str, value: Any) -> tupl
 
 def _said(items: dict[str, Item]) -> str:
     """The text in a line without files; without a text, its first value as JSON."""
-    said = [item.value for item in items.values() if item.modality != LABEL]
+    said = [item.value for item in items.values() if item.kind != LABEL]
     said = said or [str(item.path) for item in items.values()]  # a class alone does not distinguish lines
     return next((value.strip() for value in said if isinstance(value, str)), json.dumps(said[0]))
 
 
-def _file(directory: pathlib.Path, where: str, name: str, kind: str, value: str) -> Item:
+def _inside(directory: pathlib.Path, where: str, name: str, value: str) -> pathlib.Path:
+    """The path that a line names; raises DataError where it is no place in the folder."""
     relative = pathlib.PurePosixPath(value)
     if relative.is_absolute() or ".." in relative.parts or not relative.parts or "\0" in value:
         expected = "a path inside the folder, relative to it"
         raise DataError(where, name, "path", expected, f"{value!r}", "move the file into the folder")
     path = directory / relative
-    if problem := misplaced(path, directory):
+    try:
+        problem = misplaced(path, directory)
+    except OSError as error:  # a name that is too long
+        raise DataError(where, name, "path", "the name of a file", error, "correct the line") from error
+    if problem:
         raise DataError(where, name, "path", problem[0], f"{value!r}, {problem[1]}", problem[2])
+    return path
+
+
+def _file(directory: pathlib.Path, where: str, name: str, kind: str, value: str) -> Item:
+    path = _inside(directory, where, name, value)
     holder = kinds.of_content(path)
     tracks = kinds.find(holder).tracks.items() if holder else ()
-    has_track = any(track == kind and relative.suffix.lower() in suffixes for track, suffixes in tracks)
+    has_track = any(track == kind and path.suffix.lower() in suffixes for track, suffixes in tracks)
     if holder != kind and not has_track:
         expected = f"a file that ends in {', '.join(kinds.find(kind).suffixes)}"
         raise DataError(where, name, "path", expected, f"{value!r}", "convert the file or correct the line")
