@@ -64,9 +64,7 @@ def split(argument: str, layout: str = "") -> tuple[str, dict[str, Any] | None]:
     if not found:
         return argument, None
     name, path = found[1], str(pathlib.Path(os.path.expanduser(found[2])))  # a shell leaves the ~ in it
-    if name == "npz":
-        return argument[: found.start()], {"name": name, "file": path}
-    return argument[: found.start()], {"name": name, "directory": path} | ({"layout": layout} if layout else {})
+    return argument[: found.start()], _fields(name, path, layout)
 
 
 def arguments(argument: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -88,9 +86,14 @@ def arguments(argument: str, names: Sequence[str]) -> tuple[str, dict[str, str]]
 
 def place(path: str | os.PathLike, layout: str = "") -> dict[str, Any]:
     """The source, as fields of `config.data`, that reads a folder or an .npz file; `layout` as in `split`."""
-    fields = split(f"{'npz' if pathlib.Path(path).suffix == '.npz' else 'folder'}={os.fspath(path)}", layout)[1]
-    assert fields is not None
-    return fields
+    path = os.path.expanduser(path)
+    return _fields("npz" if pathlib.Path(path).suffix == ".npz" else "folder", os.fspath(path), layout)
+
+
+def _fields(name: str, path: str, layout: str) -> dict[str, Any]:
+    if name == "npz":
+        return {"name": name, "file": path}
+    return {"name": name, "directory": path} | ({"layout": layout} if layout else {})
 
 
 def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) -> Config:

@@ -25,6 +25,12 @@ class Rows:
         """The whole source, also where this is a part of a part."""
         return getattr(self._source, "whole", self._source)
 
+    @property
+    def places(self) -> Any:
+        """As `places` of the source, of these examples; no attribute where the source has none."""
+        places = self._source.places
+        return lambda indices: places(self._rows[np.asarray(indices)])
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -34,8 +40,7 @@ class Rows:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # copying and pickling ask for such names before `_source` is set
             raise AttributeError(name)
-        found = getattr(self._source, name)
-        return (lambda indices: found(self._rows[np.asarray(indices)])) if name == "places" else found
+        return getattr(self._source, name)
 
 
 class Subset(Rows):

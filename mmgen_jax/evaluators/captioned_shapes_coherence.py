@@ -18,7 +18,7 @@ from mmgen_jax.config.ranges import Amount
 from mmgen_jax.data import captioned_shapes as world
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
-from mmgen_jax.evaluators.measures import examples, intervals
+from mmgen_jax.evaluators.measures import agreement, examples, intervals
 from mmgen_jax.modalities.modality import Modality
 
 OTHER = {"text": "image", "image": "text"}
@@ -88,7 +88,8 @@ class Evaluator:
         if self.joint:
             both = [sample_fn(batch) for batch in drawn]
             told, shown = (self._judged(name, np.concatenate([b[name] for b in both])) for name in ("text", "image"))
-            entries["joint"] = _entry((told == shown).all(axis=1), real.all(axis=1), _independent(told, shown))
+            contents = np.unique(np.concatenate([told, shown]), axis=0, return_inverse=True)[1].reshape(2, -1).T
+            entries["joint"] = _entry((told == shown).all(axis=1), real.all(axis=1), agreement.independent(contents))
             entries["joint"]["captions"] = float((told >= 0).all(axis=1).mean())
         return entries
 
@@ -99,13 +100,6 @@ class Evaluator:
         """`[N, factors] int32`"""
         found = JUDGES[name](arrays, self.level)
         return np.stack([found[factor] for factor in self.names], axis=1)
-
-
-def _independent(told: np.ndarray, shown: np.ndarray) -> float:
-    """The share of agreement of independent rows with the shares of `told` and of `shown`, each `[N, factors]`."""
-    contents, which = np.unique(np.concatenate([told, shown]), axis=0, return_inverse=True)
-    shares = [np.bincount(part, minlength=len(contents)) / len(told) for part in np.split(which.ravel(), 2)]
-    return float(np.prod(shares, axis=0).sum())
 
 
 def _entry(values: np.ndarray, real: np.ndarray, chance: float) -> dict[str, Any]:

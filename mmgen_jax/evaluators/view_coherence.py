@@ -23,7 +23,7 @@ from mmgen_jax.config.ranges import Amount, Count, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier, files
-from mmgen_jax.evaluators.measures import examples, intervals, latents
+from mmgen_jax.evaluators.measures import agreement, examples, intervals, latents
 from mmgen_jax.modalities.modality import Modality
 
 
@@ -115,7 +115,7 @@ class Evaluator:
             entries[f"given_{size}"] = entry | {"per_view": per_view} | identity
         for sampler in self._fitted(sample_fn):
             found = self._joint(sample_fn, judges, drawn, sampler)
-            entry = _entry(_agree(found), _independent(found), float(_agree(real).mean()))
+            entry = _entry(_agree(found), agreement.independent(found), float(_agree(real).mean()))
             entries[f"joint_{sampler.name}"] = entry | {"sampler": sampler.name} | identity
         return entries
 
@@ -174,12 +174,6 @@ def _identity(judges: list[dict[str, Any]]) -> dict[str, Any]:
 def _agree(found: np.ndarray) -> np.ndarray:
     """`[N] float`: 1 where all views `[N, views]` have one class."""
     return (found == found[:, :1]).all(axis=1).astype(float)
-
-
-def _independent(found: np.ndarray) -> float:
-    """The share of agreement of independent views with the shares of classes of `found [N, views]`."""
-    shares = [np.bincount(column, minlength=found.max() + 1) / len(column) for column in found.T]
-    return float(np.prod(shares, axis=0).sum())
 
 
 def _entry(values: np.ndarray, chance: float, reference: float) -> dict[str, Any]:

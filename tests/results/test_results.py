@@ -1,5 +1,6 @@
 """The file of results: lines of several processes, broken ones, and the commit that they name."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from mmgen_jax.errors import ResultsError
+from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.results import lines
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -58,3 +60,25 @@ def test_commit_says_whether_the_code_is_in_it(tmp_path, monkeypatch):
     assert lines.commit() == head
     (tmp_path / "new.py").write_text("")
     assert lines.commit() == f"{head}-dirty"
+
+
+def shares_of_views():
+    """`(file, name, entry)` of every stored share of drawn views."""
+    for file in sorted((ROOT.parent / "experiments").glob("*/*.jsonl")):
+        for line in file.read_text().splitlines():
+            for name, entry in json.loads(line).get("metrics", {}).items():
+                if isinstance(entry, dict) and "per_view" in entry:
+                    yield file, name, entry
+
+
+def test_stored_shares_of_views_weigh_each_view_the_same():
+    """As `evaluators/view_coherence.py` does; older lines weighed some views more, and are mended from their views."""
+    found = list(shares_of_views())
+    assert len(found) > 30
+    for file, name, entry in found:
+        mean = sum(entry["per_view"].values()) / len(entry["per_view"])
+        assert entry["value"] == pytest.approx(mean, abs=1e-9), (file, name)
+        assert entry["interval"] == pytest.approx(intervals.wilson(mean * entry["n"], entry["n"]), abs=1e-9), (
+            file,
+            name,
+        )

@@ -1,6 +1,7 @@
 """Tables of sweep results against closed forms."""
 
 import math
+import types
 
 import pytest
 
@@ -202,3 +203,29 @@ def test_lines_of_pixel_metrics_without_controls_are_told(metric):
     rows = {"old": ["hash0"], "new": ["hash1"]}
     assert "**Without controls** in some lines" in tables.markdown(rows, [old, new], {"distance": metric})
     assert "Without controls" not in tables.markdown(rows, [new], {"distance": metric})
+
+
+def test_a_baseline_that_no_seed_changes_has_one_line(monkeypatch):
+    """Its interval over examples is shown, not one of width 0 over seeds."""
+
+    def line(seed, value):
+        baselines = {
+            "bicubic": {"value": 20.0, "interval": [19.0, 21.0]},
+            "drawn": {"value": value - 9, "interval": None},
+        }
+        entry = {"value": value, "interval": [value - 1, value + 1], "n": 9, "baselines": baselines}
+        return {
+            "config_hash": f"h{seed}",
+            "commit": "c",
+            "hardware": "x",
+            "seed": seed,
+            "metrics": {"test/psnr": entry},
+        }
+
+    made = [types.SimpleNamespace(label="model", config_hash=f"h{seed}", seed=seed) for seed in range(3)]
+    monkeypatch.setattr("mmgen_jax.results.cells.load", lambda path: made)
+    monkeypatch.setattr("mmgen_jax.results.lines.read", lambda path: [line(seed, 25.0 + seed) for seed in range(3)])
+    text = tables.with_baselines("experiments/any", {"PSNR ↑": "test/psnr"})
+    rows = {row.split("|")[1].strip(): row for row in text.splitlines() if row.startswith("| model")}
+    assert "[19.0, 21.0]" in rows["model: bicubic"] and "±" not in rows["model: bicubic"]
+    assert "±" in rows["model: drawn"] and "±" in rows["model"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.data import pipeline
-from mmgen_jax.data.subset import Half, Subset
+from mmgen_jax.data.subset import Half, part_of
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 
@@ -38,8 +38,7 @@ def whole(data: Mapping[str, Any], names: tuple[str, ...], split: str = "", **co
 
 def trained_on(data: Mapping[str, Any], names: tuple[str, ...], seed: int) -> Any:
     """The training examples that the model has: `whole`, and of it the `fraction` that the run's `seed` draws."""
-    source = whole(data, names, seed=seed)
-    return Subset(source, data["fraction"], seed) if data.get("fraction", 1) != 1 else source
+    return part_of(whole(data, names, seed=seed), "", data.get("fraction", 1), seed)
 
 
 def others(num: int, seed: int) -> np.ndarray:
