@@ -36,6 +36,7 @@ for _kind, _what in SHORTHANDS.items():
 flags.DEFINE_integer("num", 16, "sample, retrieve: how many", lower_bound=1)
 flags.DEFINE_integer("first", 0, "sample: the number of the first; 8 with --num=8 draws 8 to 15 of --num=16 alone")
 flags.DEFINE_integer("seed", 0, "sample: of the noise")
+flags.DEFINE_integer("step", 0, "evaluate, sample, retrieve: of the checkpoint; 0: the newest", lower_bound=0)
 flags.DEFINE_string("out", None, "sample, retrieve, check-data: the folder to write to")
 flags.DEFINE_bool("overwrite", False, "sample, retrieve, check-data: write to a folder that has files, and over them")
 flags.DEFINE_string("dataset", None, "prepare-data: the set's name")
@@ -201,7 +202,7 @@ def _evaluate(changes) -> None:
     _need("workdir")
     from mmgen_jax import evaluate
 
-    evaluate.evaluate(FLAGS.workdir, FLAGS.split, changes, show=lambda metrics: print(evaluate.table(metrics)))
+    evaluate.evaluate(FLAGS.workdir, FLAGS.split, changes, lambda found: print(evaluate.table(found)), FLAGS.step)
 
 
 def _sample(changes, given) -> None:
@@ -218,6 +219,7 @@ def _sample(changes, given) -> None:
         by_kind=_by_kind(),
         overwrite=FLAGS.overwrite,
         first=FLAGS.first,
+        step=FLAGS.step,
     )
     for path in paths:
         print(path)
@@ -228,7 +230,7 @@ def _retrieve(changes, given) -> None:
     from mmgen_jax import retrieve
 
     for path in retrieve.retrieve(
-        FLAGS.workdir, FLAGS.out, given, FLAGS.num, _by_kind(), changes, FLAGS.overwrite, FLAGS.split
+        FLAGS.workdir, FLAGS.out, given, FLAGS.num, _by_kind(), changes, FLAGS.overwrite, FLAGS.split, FLAGS.step
     ):
         print(path)
 

@@ -127,6 +127,10 @@ class Kind(Protocol):
         """Writes samples, with captions and `seen` (the `frames` of the conditions), to files named `stem…`."""
         ...
 
+    def save_alone(self, stem: Any, name: str, sample: Target) -> list:
+        """Writes one sample `[*shape]` to `stem` with a suffix; nothing where `save` writes each to a file already."""
+        ...
+
     def statistics(self) -> Any:
         """An object with `add(values [N, *shape])`, whose string ends the modality's line of `mmgen check-data`."""
         ...

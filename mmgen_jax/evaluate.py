@@ -158,9 +158,11 @@ def _seeded(data: Any, seed: int) -> Any:
     return {"seed": seed, **data} if {"seed", "test_fraction"} <= fields else data
 
 
-def write(workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]]) -> pathlib.Path:
+def write(
+    workdir: pathlib.Path, config, step: int, metrics: dict[str, dict[str, Any]], file: str = FILE
+) -> pathlib.Path:
     """Writes `evaluation.json`; entries of the same checkpoint on splits that were not measured now are kept."""
-    path = workdir / FILE
+    path = workdir / file
     before = _content(path) if path.is_file() else {}
     if before.get("checkpoint_step") == step:
         measured = {name.partition("/")[0] for name in metrics}
@@ -178,14 +180,16 @@ def evaluate(
     split: str = "",
     changes: Mapping[str, Any] | None = None,
     show: Callable[[dict[str, dict[str, Any]]], None] = lambda metrics: None,
+    step: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """Evaluates the newest checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept).
+    """Evaluates a checkpoint of a workdir and writes `evaluation.json` (other splits' entries are kept).
 
     Args:
       changes: changed fields of the config, see `runs.workdir.restore`. With a changed sampling field, nothing is
         written, because the file belongs to the run's own config. With changed places of the data alone, the file is
         written.
       show: called with the metrics before they are written, which may fail on a full disk.
+      step: of the checkpoint, whose metrics are then written to `evaluation_<step>.json`; 0: the newest.
 
     Raises:
       ConfigError: nothing to measure, or the data differs from the data of the run; see also `restore`.
@@ -196,16 +200,17 @@ def evaluate(
     if not config.evaluators:
         raise ConfigError(f"--workdir={workdir}: its config has no evaluators, so there is nothing to measure")
     data.check(workdir, config)
-    config, system, sampler, step = restore(workdir, changes=changes)
+    config, system, sampler, at = restore(workdir, changes=changes, step=step)
+    file = f"evaluation_{step}.json" if step else FILE
     before = checkpoint_step(workdir)
     metrics = run(config, system, sampler, split)
     show(metrics)
     if set(changes or {}) - set(schema.places(config)):
         return metrics
-    if before != (newer := checkpoint_step(remote.refreshed(workdir, FILE))) > step:
-        raise MmgenError(f"{workdir / FILE}: is about step {newer} by now, not about {step}; it is left as it is")
-    write(workdir, config, step, metrics)
-    remote.store(workdir, FILE)
+    if not step and before != (newer := checkpoint_step(remote.refreshed(workdir, FILE))) > at:
+        raise MmgenError(f"{workdir / FILE}: is about step {newer} by now, not about {at}; it is left as it is")
+    write(workdir, config, at, metrics, file)
+    remote.store(workdir, file)
     return metrics
 
 

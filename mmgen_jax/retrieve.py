@@ -31,6 +31,7 @@ def retrieve(
     changes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     split: str = "",
+    step: int = 0,
 ) -> list[pathlib.Path]:
     """Writes the `num` nearest examples of a split, nearest first, each with its cosine similarity.
 
@@ -45,6 +46,7 @@ def retrieve(
       changes: the place of the data, and the other changes that `workdir.restore` takes.
       overwrite: whether `out` may hold files; see `workdir.check_out`.
       split: the split to search; "": `test`, or the last split where the data has no `test`.
+      step: of the checkpoint, see `workdir.restore`.
 
     Raises:
       ConfigError: `out` holds files; the model does not embed; nothing is given, or both conditions and target, or
@@ -53,7 +55,7 @@ def retrieve(
     """
     workdir, out = remote.opened(workdir), check_out(out, overwrite)
     data.check(workdir, changed(read_workdir(workdir)[0], changes or {}))
-    config, system, sampler, _ = restore(workdir, changes=changes)
+    config, system, sampler, _ = restore(workdir, changes=changes, step=step)
     if "embed_pair" not in system.objective.abilities:
         raise ConfigError(
             f"retrieve: the model of --workdir={workdir} draws its target, and compares nothing; train one that embeds "

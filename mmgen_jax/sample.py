@@ -30,8 +30,9 @@ def sample(
     by_kind: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     first: int = 0,
+    step: int = 0,
 ) -> list[pathlib.Path]:
-    """Draws `num` samples, or `num` for each text of a given file, and writes them to `out`.
+    """Draws `num` samples, or `num` for each text of a given file, and writes them to `out`: a sheet, and each alone.
 
     Where picture files are given for aligned sources of a picture, each sample has the size of the files; see
     `runs/pictures.py`.
@@ -41,7 +42,7 @@ def sample(
         text, a class or its number, else the name of a file; or `@file`, a file with one such value per line.
         Conditions that are not given are masked.
       num, seed, first: see `draw`.
-      changes: see `restore`.
+      changes, step: see `restore`.
       by_kind: `{kind: value}`, for a kind that exactly one condition has.
       overwrite: whether `out` may hold files; see `check_out`.
 
@@ -64,17 +65,17 @@ def sample(
         flags = ", ".join(f"--given.{name}" for name in system.conditions)
         raise ConfigError(f"sample: the model draws from conditions, give at least one of {flags}")
     if asked := pictures.request(system, given):
-        sampler = restore(workdir, min(num * max(asked.num_tiles, 1), config.train.batch_size), changes)[2]
+        sampler = restore(workdir, min(num * max(asked.num_tiles, 1), config.train.batch_size), changes, step)[2]
         with progress.watched():
             return asked.save(out, sampler, num, seed, first)
     batch = batch_of(system, given, num)
     size = len(next(iter(batch.values()))) if batch else num
     # A batch of the training's size fits in memory.
-    _, system, sampler, _ = restore(workdir, min(size, config.train.batch_size), changes)
+    _, system, sampler, _ = restore(workdir, min(size, config.train.batch_size), changes, step)
     captions = [save.describe(batch, modalities, i) for i in range(size)] if batch else None
     with progress.watched():
         drawn = draw(sampler, batch, num, seed, first)
-    return save.save_samples(out, None, drawn, modalities, captions, batch)
+    return save.save_samples(out, None, drawn, modalities, captions, batch) + save.save_each(out, drawn, modalities)
 
 
 def draw(

@@ -93,7 +93,8 @@ def train(config, workdir, profile: int = 0) -> TrainState:
     with contextlib.ExitStack() as stack:
         batches = make_batches(source, config, layout, stack)
         hosts.first(lambda: stack.enter_context(prepared(workdir, config, source)))
-        checkpoints = stack.enter_context(checkpoint.Checkpointer(remote.checkpoints(workdir)))
+        keep = schema.optional(config, "train", "keep_checkpoints") or None
+        checkpoints = stack.enter_context(checkpoint.Checkpointer(remote.checkpoints(workdir), keep))
         stack.callback(remote.store, workdir)
         stack.enter_context(hosts.ending())  # before the other processes are waited for
         start, unreported = 0, None

@@ -14,6 +14,7 @@ from mmgen_jax.config import schema
 from mmgen_jax.config.override import override
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import text as text_kind
+from mmgen_jax.modalities.grid import to_uint8
 from mmgen_jax.runs import workdir as workdirs
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import read_workdir, restore
@@ -31,6 +32,7 @@ def run(tmp_path_factory):
             "pixels": {"name": "reconstruction", "splits": ("test", "compositional")},
             "copy": {"name": "reconstruction", "from_target": True},
         }
+        config.train.update({"checkpoint_steps": 1, "keep_checkpoints": 0})
     return workdir, train.train(config, workdir)
 
 
@@ -101,6 +103,25 @@ def test_samples_are_files(run, tmp_path):
     ]
     np.testing.assert_array_equal(pixels[0], pixels[1])
     assert pixels[0].shape == pixels[2].shape and not np.array_equal(pixels[0], pixels[2])
+    assert [path.name for path in paths] == ["image.png", "image_0.png", "image_1.png", "image_2.png"]
+    drawn = sample.draw(restore(workdir)[2], sample.batch_of(restore(workdir)[1], {"text": "a large red star"}, 3), 3)
+    alone = np.stack([np.asarray(PIL.Image.open(path)) for path in paths[1:]])
+    np.testing.assert_array_equal(alone, to_uint8(drawn["image"]))
+
+
+def test_a_checkpoint_of_an_earlier_step_is_measured_beside_the_newest(run, tmp_path):
+    workdir, _ = run
+    newest = (workdir / "evaluation.json").read_text()
+    code, printed, errors = tiny.mmgen("evaluate", f"--workdir={workdir}", "--split=test", "--step=2")
+    assert code == 0 and "test/pixels/psnr" in printed, errors
+    content = json.loads((workdir / "evaluation_2.json").read_text())
+    assert content["checkpoint_step"] == 2 and (workdir / "evaluation.json").read_text() == newest
+    before = json.loads(newest)["metrics"]["test/pixels/psnr"]["value"]
+    assert content["metrics"]["test/pixels/psnr"]["value"] != before
+    assert restore(workdir, step=1)[3] == 1
+    arguments = "sample", f"--workdir={workdir}", f"--out={tmp_path / 'out'}", "--text=a red star", "--step=7"
+    code, _, errors = tiny.mmgen(*arguments)
+    assert code == 1 and "has no checkpoint of step 7; it has [1, 2, 3]" in errors
 
 
 def test_other_sampling_is_measured_and_not_written(run, monkeypatch):
@@ -182,11 +203,11 @@ def test_samples_do_not_replace_files_unasked(run, tmp_path):
     (tmp_path / "out" / "notes.txt").write_text("mine")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     code, _, error = tiny.mmgen(*arguments, "--seed=1")
-    assert code == 1 and "it holds image.png and 1 more; give another one, or --overwrite" in error
+    assert code == 1 and "it holds image.png and 2 more; give another one, or --overwrite" in error
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert tiny.mmgen(*arguments, "--seed=1", "--overwrite")[0] == 0
     after = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    assert [path.name for path in before if after[path] != before[path]] == ["image.png"]
+    assert sorted(path.name for path in before if after[path] != before[path]) == ["image.png", "image_0.png"]
 
 
 def test_evaluation_file(run):

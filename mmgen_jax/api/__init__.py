@@ -65,9 +65,9 @@ def train(
     return _train.train(sources.attach(config, source, workdir, names, changes, check=_train.prepare), workdir)
 
 
-def load(workdir: str | os.PathLike, changes: Mapping[str, Any] | None = None) -> Sampler:
-    """The newest checkpoint of a workdir, ready to draw from; `changes` as `runs.workdir.restore` takes them."""
-    return restore(workdir, changes=changes)[2]
+def load(workdir: str | os.PathLike, changes: Mapping[str, Any] | None = None, step: int = 0) -> Sampler:
+    """A checkpoint of a workdir, ready to draw from; `changes` and `step` (0: the newest) as `restore` takes them."""
+    return restore(workdir, changes=changes, step=step)[2]
 
 
 def sample(
@@ -92,15 +92,16 @@ def sample(
 
 
 def evaluate(
-    workdir: str | os.PathLike, split: str = "", changes: Mapping[str, Any] | None = None
+    workdir: str | os.PathLike, split: str = "", changes: Mapping[str, Any] | None = None, step: int = 0
 ) -> dict[str, dict[str, Any]]:
     """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}` of the newest checkpoint, also into `evaluation.json`.
 
     Args:
       changes: as in `load`. The file is written unless a field that sampling reads is changed; data that has moved is
         given again by `{"data.directory": "elsewhere/pets"}`.
+      step: of another checkpoint, whose entries go into `evaluation_<step>.json`.
     """
-    return _evaluate.evaluate(workdir, split, changes)
+    return _evaluate.evaluate(workdir, split, changes, step=step)
 
 
 def encode(run: Run, batch: Batch) -> np.ndarray:

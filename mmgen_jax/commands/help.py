@@ -14,10 +14,10 @@ from absl import flags
 COMMANDS = {
     "train": "--config=configs/X.py[:ARG] --workdir=DIR [--config.a.b=VALUE …]: a new run, or the one there goes on\n"
     "      [--coordinator=HOST:PORT --num_processes=N --process_id=I, or --coordinator=auto: several processes]",
-    "evaluate": "--workdir=DIR [--split=test]: measures the newest checkpoint\n"
+    "evaluate": "--workdir=DIR [--split=test] [--step=N]: measures the newest checkpoint, or that of a step\n"
     "      [--config.objective.guidance=2 …: as `sample` does; printed, not written]\n"
     "      [--config.data.directory=DIR or data.sets.NAME.directory: the data has moved; other data is refused]",
-    "sample": "--workdir=DIR --out=DIR [--given.NAME=VALUE … --num=16 --seed=0 --first=0]\n"
+    "sample": "--workdir=DIR --out=DIR [--given.NAME=VALUE … --num=16 --seed=0 --first=0 --step=N]\n"
     "      draws from conditions given by name:\n"
     "      a text or @FILE with one a line, a class or its number, else a file; or by kind where one is of that kind:\n"
     "      [--text=… --image=FILE --audio=FILE --video=FILE]\n"

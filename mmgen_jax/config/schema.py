@@ -51,6 +51,7 @@ MAY_CHANGE = (
     "train.eval_steps",
     "train.checkpoint_steps",
     "train.checkpoint_minutes",
+    "train.keep_checkpoints",
     "train.sample_steps",
     "train.num_samples",
     "train.rematerialise",
@@ -94,6 +95,7 @@ def base() -> Config:
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "train": {
         "checkpoint_minutes": 0.0,  # also save at the first log step after so many minutes; 0: by steps alone
+        "keep_checkpoints": 2,  # so many of the newest stay; 0: all
         "accumulate": 1,  # parts of a batch, whose gradients are averaged
         "skip_bad_steps": 0,  # so many steps of a run may be NaN or infinite; they change nothing
         "rematerialise": False,  # compute activations again in the backward pass
@@ -117,6 +119,7 @@ RANGES: Mapping[str, Mapping[str, Any]] = {
         **dict.fromkeys(("steps", "log_steps", "checkpoint_steps"), Interval),
         **dict.fromkeys(("sample_steps", "eval_steps"), Steps),
         "checkpoint_minutes": NotNegative,
+        "keep_checkpoints": Steps,
         "accumulate": Size,
         "skip_bad_steps": Steps,
     },

@@ -93,6 +93,9 @@ class Base:
     def frames(self, name: str, values: np.ndarray) -> np.ndarray | None:
         return None
 
+    def save_alone(self, stem: pathlib.Path, name: str, sample: np.ndarray) -> list[pathlib.Path]:
+        return []
+
     def statistics(self) -> Statistics:
         return Statistics(self.modality)
 

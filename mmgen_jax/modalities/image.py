@@ -73,6 +73,11 @@ class Kind(Base):
     ) -> list[pathlib.Path]:
         return save_grid(stem, {**seen, name: self.frames(name, samples)}, list(captions))
 
+    def save_alone(self, stem: pathlib.Path, name: str, sample: np.ndarray) -> list[pathlib.Path]:
+        path = stem.with_name(stem.name + ".png")
+        pictures_of(self.frames(name, sample[None])[0])[0].save(path)
+        return [path]
+
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         super().check_augmentation(where, operation, strength, settings)
         *_, height, width, channels = self.modality.shape
@@ -104,6 +109,13 @@ def read(path, shape: tuple[int, ...], modality: str = "image") -> np.ndarray:
         or of 32 bits, whose range is not known.
     """
     return to_array(upright(path, modality), shape)
+
+
+def pictures_of(frames: np.ndarray) -> list[Any]:
+    """`[T, H, W, 1 or 3] uint8` as T PIL images, grey or RGB."""
+    from PIL import Image
+
+    return [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
 
 
 def upright(path, modality: str = "image"):

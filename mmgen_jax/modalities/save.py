@@ -50,6 +50,22 @@ def save_samples(
     return paths
 
 
+def save_each(
+    folder: pathlib.Path, samples: Mapping[str, np.ndarray], modalities: Mapping[str, Modality]
+) -> list[pathlib.Path]:
+    """Writes each picture and each clip to a file of its own, at its own size; returns the paths.
+
+    Files: `<name>_<i>.png`; `<name>_<i>.gif` and `.mp4`. The files of `save_samples` hold the samples of other kinds
+    one by one already.
+    """
+    return [
+        path
+        for name, array in samples.items()
+        for i, sample in enumerate(array)
+        for path in modalities[name].traits.save_alone(folder / f"{name}_{i}", name, sample)
+    ]
+
+
 def describe(batch: Batch, modalities: Mapping[str, Modality], i: int) -> str:
     """Example `i` of a batch in one line: texts, class names, and `[name]` for modalities that have no words.
 

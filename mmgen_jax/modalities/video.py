@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.errors import DataError
-from mmgen_jax.modalities import audio, base, containers, image, streams
+from mmgen_jax.modalities import animation, audio, base, containers, image, streams
 from mmgen_jax.modalities.grid import save_contact_sheet, save_grid, to_uint8
 from mmgen_jax.modalities.modality import Modality
 
@@ -102,6 +102,10 @@ class Kind(image.Kind):
         panels = {**seen, name: self.frames(name, samples)}
         moving = save_grid(stem, panels, list(captions), self.modality.frame_rate or SHOWN_RATE)
         return [*moving, save_contact_sheet(stem, panels, list(captions))]
+
+    def save_alone(self, stem: pathlib.Path, name: str, sample: np.ndarray) -> list[pathlib.Path]:
+        frames = [frame.convert("RGB") for frame in image.pictures_of(self.frames(name, sample[None])[0])]
+        return animation.save(stem, frames, self.modality.frame_rate or SHOWN_RATE)
 
     def statistics(self) -> Statistics:
         return Statistics(self.modality)

@@ -21,7 +21,7 @@ SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that sample
 WORKDIR_OF = "cell:"  # `cell:LABEL` as the value of an override stands for the workdir of the cell with that label
 # Config fields that change no number of a run; they are left out of its hash.
 REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.sample_steps"}
-REPORTING |= {"train.checkpoint_steps", "train.checkpoint_minutes"}
+REPORTING |= {"train.checkpoint_steps", "train.checkpoint_minutes", "train.keep_checkpoints"}
 # Config fields that the numbers of every baseline depend on, and further fields for single baselines.
 MEASURED = {"seed", "data", "derived", "evaluators", "objective.target"}
 MEASURED_BY = {"linear_probe": {"encoders"}, "nearest_condition": {"encoders", "aligned"}}

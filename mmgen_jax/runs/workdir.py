@@ -26,18 +26,20 @@ from mmgen_jax.training.state import TrainState, averaged, create
 MADE_BEFORE = {"modalities.json", data.FILE, "config.tmp", "data.npz"}  # "config.tmp": of version 0.1
 
 
-def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[str, Any] | None = None):
+def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[str, Any] | None = None, step: int = 0):
     """The run of a workdir, ready to sample: `(config, system, sampler, step)`; no data source is opened.
 
     Args:
       batch_size: batch size of the sampler; 0 is the run's own batch size.
       changes: `{"objective.temperature": 0.8}`, for fields that objective and representation list in `sampling`; and
         the places of the data, `{"data.directory": "elsewhere/pets"}`; see `schema.places`.
+      step: of the checkpoint; 0: the newest whole one. `train.keep_checkpoints` says how many a run keeps.
 
     Raises:
       ConfigError: the workdir is missing, was never trained, or has no checkpoint yet; a change that sampling cannot
         make.
-      CheckpointError: the workdir has no folder of checkpoints, or the checkpoint does not match the config.
+      CheckpointError: the workdir has no folder of checkpoints, or none of this step, or the checkpoint does not match
+        the config.
     """
     workdir = remote.opened(workdir)
     config, modalities = read_workdir(workdir)
@@ -45,7 +47,8 @@ def restore(workdir: str | os.PathLike, batch_size: int = 0, changes: Mapping[st
     system = build_system(config, modalities)
     with checkpoint.Checkpointer(remote.checkpoints(workdir), create=False) as checkpoints:
         layout = parallel.create("jit", batch_size=0)
-        found = checkpoints.restore_newest(layout.abstract(lambda: create_state(config, system)))
+        abstract = layout.abstract(lambda: create_state(config, system))
+        found = (step, *checkpoints.restore(step, abstract)) if step else checkpoints.restore_newest(abstract)
         if found is None:
             raise ConfigError(f"--workdir={workdir}: no checkpoint yet; train it with mmgen train first")
         step, state, _ = found

@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 import soundfile
 
-from mmgen_jax.modalities import animation, grid, save, tokenizer
+from mmgen_jax.modalities import animation, grid, save, tokenizer, video
 from mmgen_jax.modalities.modality import Modality
 
 TOKENIZER = tokenizer.build(["a red circle", "two blue squares"])
@@ -112,6 +112,21 @@ def test_a_contact_sheet_has_time_from_left_to_right(tmp_path):
     np.testing.assert_array_equal(row[48 : 8 * cell : cell], shown[::-1])
     np.testing.assert_array_equal(row[8 * cell - 6 + 2 + 48 :: cell][:8], shown)
     assert (row[96:102] == 255).all()
+
+
+def test_each_picture_and_clip_has_a_file_of_its_own_size(tmp_path):
+    """Grey stays grey; a clip is read again as it was drawn, up to the colours of H.264 and GIF."""
+    rng = np.random.default_rng(0)
+    grey = rng.uniform(-1, 1, (2, 20, 12, 1)).astype(np.float32)
+    clips = np.broadcast_to(np.linspace(-0.8, 0.8, 8, dtype=np.float32).reshape(2, 4, 1, 1, 1), (2, 4, 16, 16, 3))
+    of = {"photo": Modality("image", grey.shape[1:]), "clip": Modality("video", clips.shape[1:], frame_rate=10)}
+    paths = save.save_each(tmp_path, {"photo": grey, "clip": clips}, of)
+    clip_files = [f"clip_{i}.{suffix}" for i in range(2) for suffix in ("gif", "mp4")]
+    assert [path.name for path in paths] == ["photo_0.png", "photo_1.png", *clip_files]
+    alone = [np.asarray(PIL.Image.open(path)) for path in paths[:2]]
+    np.testing.assert_array_equal(alone, grid.to_uint8(grey[..., 0]))
+    for path, clip in zip(paths[2:], clips.repeat(2, axis=0)):
+        np.testing.assert_allclose(video.read(path, clip.shape, frame_rate=10), clip, atol=0.03)
 
 
 @pytest.mark.parametrize(
