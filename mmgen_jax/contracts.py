@@ -92,9 +92,7 @@ class Kind(Protocol):
         ...
 
     @property
-    def space(self) -> Continuous | Discrete:
-        """The space of the modality's array, as a family models it without a representation."""
-        ...
+    def space(self) -> Continuous | Discrete: ...  # of the array, as a family models it without a representation
 
     def check(self, name: str, present: Annotated[np.ndarray, "[N, *shape], N > 0"]) -> None:
         """Raises BatchError where a value is out of the kind's range."""
@@ -107,21 +105,17 @@ class Kind(Protocol):
         """What `read_file` drops of a file by its length or rate, by the header: ends of `3 of 8 files …`."""
         ...
 
-    def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | tuple[str, ...]:
-        """As `read_file`, from a value of type `inline` in a manifest's line."""
-        ...
+    def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | tuple[str, ...]: ...  # of a manifest
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         """Examples `[*shape]`, one or several, from the value of `--given.NAME=VALUE`: a file name or, e.g., a text."""
         ...
 
-    def describe(self, name: str, value: Annotated[np.ndarray, "[*shape]"]) -> str:
-        """The example in a few words; `[name]` for a kind that words cannot describe."""
-        ...
+    def describe(self, name: str, value: np.ndarray) -> str: ...  # of `[*shape]`, a few words; `[name]` where none fit
 
-    def frames(self, name: str, values: Target) -> Annotated[np.ndarray, "[B, T, H, W, C] uint8"] | None:
-        """The examples as pictures, to show beside a sample; None for a kind that is not visible."""
-        ...
+    def frames(self, name: str, values: Target) -> Annotated[np.ndarray, "[B, T, H, W, C] uint8"] | None: ...
+
+    # The examples as pictures, to show beside a sample; None for a kind that is not visible.
 
     def save(self, stem: Any, name: str, samples: Target, captions: Sequence[str], seen: Mapping[str, Any]) -> list:
         """Writes samples, with captions and `seen` (the `frames` of the conditions), to files named `stem…`."""
@@ -138,13 +132,8 @@ class Kind(Protocol):
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         """Raises InputError where the kind lacks the operation, or the strength is out of range."""
 
-    def is_blind_to(self, operation: str) -> bool:
-        """Whether the operation cannot contradict this modality: a change of hue cannot contradict a grey picture."""
-        ...
-
-    def augment(self, settings: Mapping[str, Any], example: jax.Array, key: Key) -> jax.Array:
-        """One example `[*shape]`, augmented; runs inside the compiled step."""
-        ...
+    def is_blind_to(self, operation: str) -> bool: ...  # cannot contradict it, as a change of hue a grey picture
+    def augment(self, settings: Mapping[str, Any], example: jax.Array, key: Key) -> jax.Array: ...  # in the step
 
 
 class Encoder(Protocol):
@@ -205,9 +194,7 @@ class Representation(Protocol):
         """Players to train before the family's own players, which read the codes; () where nothing is learned."""
         ...
 
-    def init(self, rng: Key, target: Target) -> dict[str, Any]:
-        """`{player: variables}`"""
-        ...
+    def init(self, rng: Key, target: Target) -> dict[str, Any]: ...  # {player: variables}
 
     def loss(
         self, player: str, params: Params, collections: Collections, target: Target, weights: Weights, rng: Key
@@ -271,6 +258,16 @@ class Objective(Protocol):
     def embed_pair(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> tuple[Vectors, Vectors]:
         """Ability: one unit vector of the conditions and one of the target per example."""
         ...
+
+    def align(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> dict[str, jax.Array]:
+        """Ability: `weights [B, S, N]` of the attention of S steps to the N tokens of the conditions, and masks."""
+        ...
+
+    def draw_latent(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Latent: ...
+    def to_latent(self, params: Params, collections: Collections, batch: Batch, rng: Key) -> Latent: ...  # of targets
+    def from_latent(
+        self, params: Params, collections: Collections, batch: Batch, latent: Latent
+    ) -> dict[str, Target]: ...
 
 
 class Draw(Protocol):
