@@ -61,9 +61,11 @@ class Objective(Inference):
       warmup_steps: steps over which the weight of the KL terms rises linearly from 0.
       unimodal_kl: weight of the sum of KL(q(z | X) || expert of x_m) over the present targets (JMVAE-kl).
       total_correlation: the weight α of MVTCAE: the loss is (1 - α / M) of the negative log-likelihood, beta (1 - α) of
-        the KL, and beta α / M of the sum of KL(q(z | X) || expert of x_m), with M present targets.
+        the KL, and beta α / M of the sum of KL(q(z | X) || expert of x_m) over the present targets. M is the number
+        of all targets, also for an example that lacks some.
       rescaled: whether the present targets stand for the missing ones: of T targets, of which an example has P, each
-        negative log-likelihood in the loss weighs T / P times as much as in a complete example.
+        negative log-likelihood in the loss weighs T / P times as much as in a complete example, and so does each
+        KL(q(z | X) || expert of x_m) of MVTCAE.
       subsampled: adds the ELBO of every single target (MVAE).
       random_subsets: adds the ELBO of this many random subsets of each example's targets (MVAE).
       others: see `parts/multimodal_inference.py`.
@@ -144,14 +146,12 @@ class Objective(Inference):
             rest = sum(jnp.sum((rows.shares * values)[rows.num_whole :], axis=0) for values in nll.values())
             metrics["subsets"] = jnp.mean(weights * (rest + subsets))
         warmup = jnp.minimum(1.0, (step + 1.0) / self.warmup_steps) if self.warmup_steps else 1.0
-        number = jnp.maximum(jnp.sum(present, axis=1), 1)
-        share = self.total_correlation / number
+        num = len(self.targets)
+        share = self.total_correlation / num
+        scale = num / jnp.maximum(jnp.sum(present, axis=1), 1) if self.rescaled else 1.0
         terms = sum(self.weights.get(name, 1.0) * jnp.sum(rows.shares * values, axis=0) for name, values in nll.items())
-        rate = (1.0 - self.total_correlation) * (kl + subsets) + share * unimodal
-        likelihood = 1.0 - share
-        if self.rescaled:
-            likelihood = (len(self.targets) - self.total_correlation) / number
-        loss = likelihood * terms + warmup * (self.beta * rate + self.unimodal_kl * unimodal)
+        rate = (1.0 - self.total_correlation) * (kl + subsets) + scale * share * unimodal
+        loss = scale * (1.0 - share) * terms + warmup * (self.beta * rate + self.unimodal_kl * unimodal)
         return jnp.mean(weights * loss), (collections, metrics)
 
     def _weighted_loss(self, batch, params, rows: latent_rows.Rows, nlls, weights, num: int):

@@ -57,9 +57,10 @@ def test_present_targets_stand_for_the_missing_ones_where_the_loss_is_rescaled()
     one = BATCH | {"right/mask": np.zeros(len(BATCH["right"]), bool)}
     (loss, metrics, _), (more, _, _) = (loss_and_grads(objective, one, state) for objective in (plain, rescaled))
     assert len(plain.targets) == 2
-    np.testing.assert_allclose(
-        more - loss, (1.5 - 0.5) * metrics["nll_left"], rtol=1e-5
-    )  # (2 - α) / 1 in place of 1 - α
+    # Of one target, the posterior is the target's own expert. M is 2, whatever is missing.
+    np.testing.assert_allclose(metrics["kl_unimodal"], 0, atol=1e-6)
+    np.testing.assert_allclose(loss, (1 - 0.5 / 2) * metrics["nll_left"] + 2.0 * 0.5 * metrics["kl"], rtol=1e-5)
+    np.testing.assert_allclose(more - loss, (1 - 0.5 / 2) * metrics["nll_left"], rtol=1e-5)
 
 
 def test_metrics_of_a_weighted_bound_have_no_weights_and_count_present_targets():
