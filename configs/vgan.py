@@ -33,6 +33,7 @@ For one accelerator: `large` or `<argument>_large`, 64 px, batches of 256.
 
 from mmgen_jax.config import presets, schema
 from mmgen_jax.config.override import override
+from mmgen_jax.errors import ConfigError
 
 INPUTS = {"both": ("clip", "reference"), "video": ("clip",), "image": ("reference",)}
 CLIPS = {
@@ -52,6 +53,11 @@ def get_config(arg="digits"):
         presets.choose(option, INPUTS | CLIPS, "vgan")
     inputs = next((INPUTS[option] for option in options if option in INPUTS), INPUTS["both"])
     clip = next((CLIPS[option] for option in options if option in CLIPS), CLIPS["frame_lstm"])
+    for group in (INPUTS, CLIPS):
+        if len(given := [option for option in options if option in group]) > 1:
+            raise ConfigError(f"configs/vgan.py:{arg}: expected one of {', '.join(group)}, got {', '.join(given)}")
+    if "clip" not in inputs and set(options) & set(CLIPS):
+        raise ConfigError(f"configs/vgan.py:{arg}: `image` reads no clip; leave out {', '.join(CLIPS)}")
     config = schema.base()
     encoders = {"clip": clip, "reference": {"name": "image.cnn", "features": 32, "channels": (16, 32)}}
     config.encoders = {name: encoders[name] | {"readout": READOUT} for name in inputs}

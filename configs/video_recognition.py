@@ -23,6 +23,7 @@ by `conv3d`, 0.407 by `factorised`; `scenes` 1.000 by each. `grid_s1`: `experime
 
 from mmgen_jax.config import presets, schema
 from mmgen_jax.config.override import override
+from mmgen_jax.errors import ConfigError
 
 ARGUMENTS = ("scenes", "grid_s1", "digits,conv3d", "scenes,factorised", "large")
 
@@ -51,8 +52,12 @@ def get_config(arg="scenes"):
     large, (dataset, *parts) = arg.endswith("_large"), arg.removesuffix("_large").split(",")
     config = schema.base()
     label = presets.choose(dataset, LABEL, "video_recognition")
-    network = next((part for part in parts if part in VIDEO), "frame_lstm")
-    label = next((part for part in parts if part and part not in VIDEO), label)
+    networks, labels = ([part for part in parts if part and (part in VIDEO) == known] for known in (True, False))
+    for given in (networks, labels):
+        if len(given) > 1:
+            raise ConfigError(f"configs/video_recognition.py:{arg}: expected one of {', '.join(given)}; name one")
+    network = next(iter(networks), "frame_lstm")
+    label = next(iter(labels), label)
     config.encoders = {"video": VIDEO[network], **SOUNDS[dataset]}
     config.data = presets.source(dataset, *config.encoders, label, **FIELDS.get(dataset, {}))
     config.augment = AUGMENT[dataset]

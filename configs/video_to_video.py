@@ -6,7 +6,7 @@
 Argument: the data, then after commas a network and, for `grid_s1` and `scenes`, an effect, in any order.
 
     moving_mnist    10 frames of a moving digit at 32 px to the next 10; the default. `moving_mnist_large`: two digits
-                    at 64 px, the published setting
+                    at 64 px, as in the published setting but for the differences named below
     grid_s1         a speaker's face at 48 px, 6.7 frames a second: 10 frames to the next 10, or an effect
     scenes          a moving shape at 32 px: 4 frames to the next 4, or an effect
 

@@ -15,7 +15,7 @@ a segment of each sound.
 Expected: not run. Griffin-Lim, which a vocoder has to beat, has a log-spectral distance of 3.65 dB on GRID and 4.52 dB
 on digits (`experiments/vocoders`).
 
-`large` or `<argument>_large`: the sizes of the papers, for one accelerator, not measured.
+`large` or `<argument>_large`: about the width of the papers, for one accelerator, not measured.
 """
 
 from mmgen_jax.config import presets, schema

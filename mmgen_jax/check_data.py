@@ -31,11 +31,13 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
     Returns:
       The exit code: 1 where training would fail for another reason than its devices, else 0.
     """
+    import jax
+
     from mmgen_jax import evaluate
     from mmgen_jax.config import without_data
     from mmgen_jax.config.system import build_system, open_source
     from mmgen_jax.data import pipeline
-    from mmgen_jax.runs.workdir import check_out
+    from mmgen_jax.runs.workdir import check_out, create_state
     from mmgen_jax.training.optimizers import check_schedule
 
     out = None if out is None else check_out(out, overwrite)
@@ -54,6 +56,7 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
         pipeline.check_size(source, config.train.batch_size * config.train.steps_per_call)
         check_schedule(config, system.optimizers, system.objective.stages)
         evaluate.build(config, system)
+        jax.eval_shape(functools.partial(create_state, config, system))  # networks that do not fit together fail here
     except MmgenError as error:
         print(f"PROBLEM {error}")
         return 1

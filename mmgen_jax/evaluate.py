@@ -59,7 +59,7 @@ def run(
     more fields. `judge_trained_on` is the judge's training data, None for a judge that is not a trained network.
     `shares_training_items` tells whether the judge and the model have training examples in common; it is None where
     only some of the examples were compared and none of these is shared. Every entry has `examples`, the order in which
-    the examples were read.
+    the examples were read, and `num_frames`, where the target or a condition is a clip.
 
     Args:
       built: the result of an earlier call of `build`.
@@ -72,9 +72,11 @@ def run(
         batches = examples.batches(one.source, sampler.batch_size)
         entries = one.evaluator(sampler.rewind(), batches)  # so that no entry depends on the other entries
         about: dict[str, Any] = {"examples": examples.ORDER}
+        lengths = filter(None, (system.modalities[name].num_frames for name in (*system.targets, *system.conditions)))
+        frames = {"num_frames": num} if (num := next(lengths, 0)) else {}
         if judged := [entry for entry in entries.values() if "judge_trained_on" in entry]:
             about["shares_training_items"] = bool(judged[0]["judge_trained_on"]) and one.shares_training_items
-        metrics |= {f"{one.split}/{one.name}/{metric}": entry | about for metric, entry in entries.items()}
+        metrics |= {f"{one.split}/{one.name}/{metric}": frames | entry | about for metric, entry in entries.items()}
     return metrics
 
 

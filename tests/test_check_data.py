@@ -108,6 +108,7 @@ def test_config_that_can_be_trained_passes(config, capsys):
         (lambda c: c.train.update(batch_size=9), "batch_size"),
         (lambda c: c.train.update(steps_per_call=3), "12 examples"),
         (lambda c: c.evaluators.update(accuracy={"name": "classifier_accuracy"}), "evaluators.accuracy"),
+        (lambda c: c.discriminator.update(name="waveform"), "discriminators/waveform: expected a sound"),
     ],
 )
 def test_config_that_cannot_be_trained_is_refused(config, change, part, capsys):

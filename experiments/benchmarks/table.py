@@ -105,24 +105,31 @@ def starts() -> str:
 
 def peers() -> str:
     """The tables of our steps beside PyTorch's, one for each machine, from the newest line of each row."""
-    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/peers"}
-    newest.pop("product", None)
+    lines = [line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/peers"]
     tables = []
-    for machine in dict.fromkeys(line["hardware"] for line in newest.values()):
-        head = ("row", "ours, ms", "PyTorch, ms", "program of PyTorch", "ratio", "ours, GFLOP/s", "load", "commit")
-        rows, ratios = [head, ["---", "---:", "---:", "---", *["---:"] * 4]], []
+    for machine in dict.fromkeys(line["hardware"] for line in lines):
+        newest = {line["config"]: line for line in lines if line["hardware"] == machine}
+        if newest.keys() == {"product"}:
+            continue
+        product = newest.pop("product")["metrics"]["ours/gigaflops"] if "product" in newest else None
+        head = ("row", "ours, ms", "PyTorch, ms", "program of PyTorch", "ratio", "by wall time", "ours, GFLOP/s")
+        rows = [[*head, "of the product", "load", "commit"], ["---", "---:", "---:", "---", *["---:"] * 6]]
+        ratios = {"processor": [], "wall": []}
         for name, line in newest.items():
-            if line["hardware"] != machine:
-                continue
             entry, kind = line["metrics"], "processor_ms"
             best = min((key for key in entry if key.startswith("torch") and key.endswith(kind)), key=entry.get)
-            ours, ratio = entry[f"ours/{kind}"], entry["processor_ratio"]
-            ratios.append(ratio)
-            numbers = (f"{ours:.1f}", f"{entry[best]:.1f}", best.split("/")[0].removeprefix("torch "), f"{ratio:.2f}")
-            rows.append([f"`{name}`", *numbers, f"{1e3 * entry['gigaflop'] / ours:.1f}", str(entry["load_average"])])
-            rows[-1].append(line["commit"])
-        mean = math.exp(statistics.fmean(map(math.log, ratios)))
-        tables.append(f"{_markdown(rows)}\n\nGeometric mean of the ratios: {mean:.2f}. Hardware: {machine}.")
+            ours = entry[f"ours/{kind}"]
+            for clock, found in ratios.items():
+                found.append(entry[f"{clock}_ratio"])
+            rate = 1e3 * entry["gigaflop"] / ours
+            rows.append([f"`{name}`", f"{ours:.1f}", f"{entry[best]:.1f}", best.split("/")[0].removeprefix("torch ")])
+            rows[-1] += [f"{entry['processor_ratio']:.2f}", f"{entry['wall_ratio']:.2f}", f"{rate:.1f}"]
+            rows[-1] += [f"{rate / product:.0%}" if product else "–", str(entry["load_average"]), line["commit"]]
+        mean, wall = (math.exp(statistics.fmean(map(math.log, found))) for found in ratios.values())
+        about = "Times and `ratio` are of processor time. "
+        about += f"Geometric means of the ratios: {mean:.2f}, by wall time {wall:.2f}."
+        about += f" A matrix product of this machine: {product:.1f} GFLOP/s." if product else ""
+        tables.append(f"{_markdown(rows)}\n\n{about} Hardware: {machine}.")
     return "\n\n".join(tables)
 
 

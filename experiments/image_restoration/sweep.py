@@ -11,4 +11,4 @@ TASKS = {
 
 def cells():
     for label, argument in TASKS.items():
-        yield {"label": label, "config": f"configs/image_restoration.py:{argument}", "seeds": (0,)}
+        yield {"label": label, "config": f"configs/image_restoration.py:{argument}", "seeds": (0, 1, 2)}

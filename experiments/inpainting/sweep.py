@@ -10,4 +10,4 @@ MODELS = {
 
 def cells():
     for label, argument in MODELS.items():
-        yield {"label": label, "config": f"configs/inpainting.py:{argument}", "seeds": (0,)}
+        yield {"label": label, "config": f"configs/inpainting.py:{argument}", "seeds": (0, 1, 2)}

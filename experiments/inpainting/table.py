@@ -31,7 +31,7 @@ def tables() -> str:
         rows, made = {}, []
         for cell in cells.load(FOLDER / "sweep.py"):
             if cell.label.startswith(data):
-                rows[cell.label] = [cell.config_hash]
+                rows.setdefault(cell.label, []).append(cell.config_hash)
                 made += [line for line in lines if line["config_hash"] == cell.config_hash]
         if made:
             for name in ("biharmonic", "mean_colour"):

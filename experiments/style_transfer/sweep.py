@@ -9,7 +9,7 @@ def cells():
             "label": loss,
             "config": "configs/style_transfer.py",
             "overrides": overrides,
-            "seeds": (0,),
+            "seeds": (0, 1, 2),
         }
     yield {
         "label": "optimisation of the pixels, 200 steps",

@@ -24,7 +24,9 @@ OF_THE_MODEL = ("interval", "median", "share_80")  # fields of an entry that a c
 def tables() -> str:
     """The first rows are of the photo with the style's colours, and of the two pictures themselves."""
     lines = read(FOLDER / FILE)
-    rows = {cell.label: [cell.config_hash] for cell in cells.load(FOLDER / "sweep.py")}
+    rows = {}
+    for cell in cells.load(FOLDER / "sweep.py"):
+        rows.setdefault(cell.label, []).append(cell.config_hash)
     hashes = {config_hash for found in rows.values() for config_hash in found}
     measured = [line for line in lines if line["config_hash"] in hashes]
     controls = {} if not measured else dict(controls_of(measured[0]))

@@ -12,7 +12,7 @@ from mmgen_jax.config.ranges import Amount
 from mmgen_jax.data.transforms import downsample
 from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators import needs
-from mmgen_jax.evaluators.measures import frames, intervals, paired
+from mmgen_jax.evaluators.measures import fidelity, frames, intervals, paired
 from mmgen_jax.evaluators.measures.examples import collect
 from mmgen_jax.modalities.modality import Modality
 
@@ -69,13 +69,15 @@ class Evaluator:
         samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
         real = unit(true[self.target])
         measured = frames.measure(unit(samples), real)
+        about = fidelity.about("rgb", 0, real.shape[-1])
         beside = {}
         if self.small:
             enlarged = [[downsample.bicubic(x, real.shape[2:4]) for x in clip] for clip in true[self.small]]
             beside["bicubic"] = frames.measure(unit(np.array(enlarged)), real)
         return {
             metric: paired.entry(values.mean(1), {name: other[metric].mean(1) for name, other in beside.items()})
-            | {"frames": values.shape[1], "by_frame": [_of_frame(column) for column in values.T], "range": "[0, 1]"}
+            | {"frames": values.shape[1], "by_frame": [_of_frame(column) for column in values.T]}
+            | about
             for metric, values in measured.items()
         }
 

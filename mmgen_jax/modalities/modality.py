@@ -87,6 +87,11 @@ class Modality:
         return len(self.classes)
 
     @property
+    def num_frames(self) -> int:
+        """Of a clip `[T, H, W, C]`; 0 for other shapes."""
+        return self.shape[0] if len(self.shape) == 4 else 0
+
+    @property
     def vocab_size(self) -> int:
         return self.tokenizer.vocab_size if self.tokenizer else 0
 

@@ -57,7 +57,8 @@ class Objective(Inference):
       private_dim: length of each target's own latent (MMVAE+), with the posterior `mixture`.
       bound: `elbo`; `iwae` or its gradient `dreg`, with `importance_samples` latents of each component.
       weights: `{target: weight}` of the log-likelihoods in the loss; default 1. Metrics have weight 1.
-      beta: weight of the KL terms in the loss; the metric `elbo` has weight 1.
+      beta: weight of the KL terms in the loss, or of log p(z) - log q(z | X) in the weights of `iwae` and `dreg` (as in
+        the authors' code of MMVAE+); the metrics `elbo` and `bound` have weight 1.
       warmup_steps: steps over which the weight of the KL terms rises linearly from 0.
       unimodal_kl: weight of the sum of KL(q(z | X) || expert of x_m) over the present targets (JMVAE-kl).
       total_correlation: the weight α of MVTCAE: the loss is (1 - α / M) of the negative log-likelihood, beta (1 - α) of
@@ -92,7 +93,6 @@ class Objective(Inference):
         if unknown := sorted(set(self.weights) - set(self.targets)):
             raise ConfigError(f"objective.weights: expected {', '.join(self.targets)}, got {unknown[0]!r}")
         normal, network = POSTERIORS[self.posterior].is_normal, POSTERIORS[self.posterior].network
-        plain = self.beta == 1 and not self.warmup_steps
         single = [name for name, of in POSTERIORS.items() if of.is_normal]
         separate = [name for name, of in POSTERIORS.items() if not of.network]
         for field, fits, advice in (
@@ -107,8 +107,8 @@ class Objective(Inference):
         ):
             if getattr(self, field) and not fits:
                 raise ConfigError(f"objective.{field}: needs {advice}, got {self.posterior!r} and {self.bound!r}")
-        if self.bound != "elbo" and not plain:
-            raise ConfigError(f"objective.bound: {self.bound!r} has no KL of its own; leave out beta and warmup_steps")
+        if self.bound != "elbo" and (self.warmup_steps or not self.beta):
+            raise ConfigError(f"objective.bound: {self.bound!r} needs beta above 0 and no warmup_steps")
 
     def loss(self, player: str, params, collections, batch, rng: jax.Array, step=0):
         """See `contracts.Objective.loss`; the metrics are in nats per example, of the examples that have a target."""
@@ -160,7 +160,10 @@ class Objective(Inference):
         def log_joint(params, latents):
             nll, after = nlls(params, latents)
             total = sum(self.weights.get(name, 1.0) * values for name, values in nll.items())
-            return importance.log_standard_normal(latents) - total, (after, nll)
+            return self.beta * importance.log_standard_normal(latents) - total, (after, nll)
+
+        def log_density(z, *proposal):
+            return self.beta * rows.log_density(z, *proposal)
 
         groups = len(rows.own) // num
         shares = rows.shares[::num] * num
@@ -168,7 +171,7 @@ class Objective(Inference):
             log_joint,
             params,
             rows.latents,
-            rows.log_density,
+            log_density,
             (rows.mixtures[0], *rows.private),
             num_bounds=groups,
             shares=shares,
@@ -178,7 +181,8 @@ class Objective(Inference):
         of_one = {name: jnp.sum(rows.shares * values, axis=0) for name, values in nll.items()}
         metrics = {f"nll_{name}": jnp.mean(example_weights(batch, name) * values) for name, values in of_one.items()}
         # The loss has `weights`, the metrics have none.
-        log_w += sum((self.weights.get(name, 1.0) - 1.0) * values for name, values in nll.items())
+        total = sum(self.weights.get(name, 1.0) * values for name, values in nll.items())
+        log_w = (log_w + total) / self.beta - sum(nll.values())
         metrics["elbo"] = jnp.mean(weights * jnp.sum(rows.shares * log_w, axis=0))
         bounds = jnp.stack([importance.bound(of_group) for of_group in jnp.split(log_w, groups)])
         metrics["bound"] = jnp.mean(weights * jnp.sum(shares * bounds, axis=0))

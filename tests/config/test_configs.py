@@ -50,12 +50,12 @@ def quick_first(chosen, quick):
     return [r if r in quick else pytest.param(r, marks=pytest.mark.slow) for r in chosen]
 
 
-# Of the cells of any to any, each family, and each kind but texts, has a quick step. One config of each file is traced,
+# Of the cells of any to any, each family and each kind has a quick step. One config of each file is traced,
 # and the other cells.
 STRUCTURES = list(structures().values())
 CELLS = [r for r in STRUCTURES if r.startswith("configs/any_to_any.py:scenes") and "conditions" not in r]
 QUICK = ("image,family=adversarial", "image,family=diffusion", "image,family=variational", "video,family=adversarial")
-QUICK += ("audio,family=reconstruction",)
+QUICK += ("audio,family=reconstruction", "text,family=autoregressive")
 QUICK = tuple(f"configs/any_to_any.py:scenes,target={cell}" for cell in QUICK)
 assert set(QUICK) <= set(CELLS)
 OTHERS = [r for r in references() if r not in QUICK and not r.endswith(":large")]

@@ -60,6 +60,11 @@ def test_a_grey_picture_says_that_it_is_grey():
     assert entries["l1"]["value"] < entries["l1"]["baseline"]
 
 
+def test_values_that_are_not_finite_are_refused():
+    with pytest.raises(InputError, match="expected finite values, got 1 of 4 that are not"):
+        fidelity.unit(np.array([0.0, np.nan, 1.0, -1.0]))
+
+
 def test_variants_that_cannot_be_measured_are_refused():
     with pytest.raises(InputError, match=r"a border of 12 px leaves nothing of 24 x 30 px"):
         fidelity.measure(DRAWN, REAL, border=12)

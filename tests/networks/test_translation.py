@@ -8,6 +8,7 @@ import tiny
 from flax import linen as nn
 
 from mmgen_jax.config import schema
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.discriminators import patch
@@ -33,6 +34,12 @@ def test_where_the_latent_enters(vector_at, shape):
     assert ("vector" in names) == (vector_at != "norm" or shape != SHAPE)
     assert ("ConditionalNorm_0" in names) == (vector_at != "bias" and shape == SHAPE)
     assert np.abs(draw(2 * LATENT) - draw()).max() > 1e-5
+
+
+def test_a_grid_of_odd_sides_is_refused():
+    source = Condition(None, None, None, {"edges": np.zeros((2, 33, 16, 1), np.float32)})
+    with pytest.raises(ConfigError, match=r"cannot halve the sides of \(33, 16\); choose even sides"):
+        translation.Generator((33, 16, 3), width=4).init(jax.random.key(0), LATENT, source)
 
 
 @pytest.mark.parametrize("cls", [translation.Generator, unet_translation.Generator])

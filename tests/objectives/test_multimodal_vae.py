@@ -111,6 +111,20 @@ def test_weights_beta_and_warm_up():
     np.testing.assert_allclose(warm, parts["nll_left"] + parts["nll_right"] + 0.3 * parts["kl"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("bound", ["iwae", "dreg"])
+def test_beta_weighs_the_prior_and_the_posterior_in_weighted_bounds(bound):
+    """Of one sample, the bound is -NLL + beta (log p(z) - log q(z | X)); the metrics have no beta."""
+    fields = MODELS["mmvae_plus"] | {"bound": bound, "importance_samples": 1}
+    plain, weighted = make(**fields), make(**fields, beta=2.5, weights={"left": 3.0})
+    state = initial(plain)
+    (_, metrics, _), (value, same, _) = (loss_and_grads(objective, BATCH, state) for objective in (plain, weighted))
+    for name, expected in metrics.items():
+        np.testing.assert_allclose(same[name], expected, rtol=1e-5, err_msg=name)
+    nll = metrics["nll_left"] + metrics["nll_right"]
+    expected = 3 * metrics["nll_left"] + metrics["nll_right"] - 2.5 * (metrics["elbo"] + nll)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
 def test_total_correlation_is_the_papers_loss():
     objective = make(posterior="product_of_experts", total_correlation=0.8, beta=2.5)
     value, m, _ = loss_and_grads(objective, BATCH, initial(objective))
@@ -185,7 +199,7 @@ def test_likelihoods_of_ids():
         ({"private_dim": 2}, "private_dim: needs posterior='mixture'"),
         ({"posterior": "mixture", "unimodal_kl": 1.0}, "unimodal_kl: needs bound='elbo' and a posterior of joint"),
         ({"posterior": "joint", "subsampled": True}, "subsampled: needs bound='elbo' and one of product"),
-        ({"bound": "iwae", "beta": 2.0}, "bound: 'iwae' has no KL of its own"),
+        ({"bound": "iwae", "warmup_steps": 9}, "bound: 'iwae' needs beta above 0 and no warmup_steps"),
         ({"posterior": "product", "subsampled": True, "rescaled": True}, "rescaled: needs bound='elbo' alone"),
     ],
 )

@@ -24,7 +24,7 @@ from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import parallel
 
 LETTERS = tokenizer.build("abcd ", "character", open=False)
-TEXT = Modality("text", (8,), tokenizer=LETTERS)
+TEXT = Modality("text", (12,), tokenizer=LETTERS)
 FRAMES, BANDS, REDUCTION = 24, 3, 2
 CURVE = Modality("vector", (FRAMES, BANDS))
 SILENCE = tacotron.SILENCE
@@ -64,10 +64,10 @@ def curves(*lengths: int) -> np.ndarray:
 
 
 def texts(*words: str) -> np.ndarray:
-    return np.stack([LETTERS.encode(word, 8) for word in words])
+    return np.stack([LETTERS.encode(word, 12) for word in words])
 
 
-BATCH = {"text": texts("abcd", "d", "ab cd a"), "curve": curves(17, 24, 9)}
+BATCH = {"text": texts("abcd", "d", "a b c d a b"), "curve": curves(17, 24, 9)}
 
 
 @functools.cache
@@ -217,7 +217,7 @@ def test_a_sound_ends_at_the_stop_token_and_never_after_the_limit():
         np.testing.assert_allclose(np.asarray(found["weights"]).sum((1, 2)), steps, rtol=1e-4)
 
 
-def test_one_word_and_several_words_are_spoken_alike_alone_or_in_a_batch():
+def test_one_word_and_six_words_are_spoken_alike_alone_or_in_a_batch():
     """A prompt's sound does not depend on the other prompts or on the target, and its attention stays within it."""
     params = with_stop(-9.0)
     found = drawing("sample")(params, BATCH, jax.random.key(0))["curve"]
@@ -226,7 +226,7 @@ def test_one_word_and_several_words_are_spoken_alike_alone_or_in_a_batch():
     np.testing.assert_array_equal(found[0], again[0])
     assert not np.allclose(found[2], again[2])
     aligned = drawing("align")(params, BATCH, jax.random.key(0))
-    assert aligned["mask"].sum(1).tolist() == [5, 2, 8]  # with the end
+    assert aligned["mask"].sum(1).tolist() == [5, 2, 12]  # with the end
 
 
 def test_the_sampler_gives_the_attention_of_its_samples():
@@ -236,7 +236,7 @@ def test_the_sampler_gives_the_attention_of_its_samples():
     alone = sampler.align({"text": BATCH["text"][2:]}, np.array([[0, 2]]))
     for name, array in alone.items():
         np.testing.assert_array_equal(found[name][2:], array)
-    assert found["weights"].shape == (3, FRAMES // REDUCTION, 8)
+    assert found["weights"].shape == (3, FRAMES // REDUCTION, 12)
 
 
 def test_what_is_no_sequence_of_frames_is_refused():

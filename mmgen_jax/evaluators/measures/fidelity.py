@@ -79,7 +79,13 @@ def about(colour: Colour, border: int, channels: int) -> dict[str, Any]:
 
 
 def unit(x: np.ndarray) -> np.ndarray:
-    """Values in [-1, 1], which may leave the range a little, to [0, 1] float64."""
+    """Values in [-1, 1], which may leave the range a little and are clipped, to [0, 1] float64.
+
+    Raises:
+      InputError: a value that is not finite.
+    """
+    if not np.isfinite(x).all():
+        raise InputError(f"fidelity: expected finite values, got {np.sum(~np.isfinite(x))} of {x.size} that are not")
     return np.clip(x, -1, 1).astype(np.float64) / 2 + 0.5
 
 

@@ -21,7 +21,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import at_grid
-from mmgen_jax.networks.layers.strides import coarse_grid, kernel_sizes, num_halvings, stage_strides
+from mmgen_jax.networks.layers.strides import SMALLEST, coarse_grid, kernel_sizes, num_halvings, sides, stage_strides
 from mmgen_jax.networks.layers.unet import join_skip
 
 VECTOR_AT = ("bias", "norm", "both")
@@ -63,7 +63,7 @@ class Generator(nn.Module):
       init_std: standard deviation of every kernel's initial values, 0.02 in the paper; 0: LeCun initialisation.
 
     Raises:
-      ConfigError: there are no aligned sources, or `vector_at` or `skips` is unknown.
+      ConfigError: there are no aligned sources, a side is odd, or `vector_at` or `skips` is unknown.
     """
 
     shape: tuple[int, ...]
@@ -83,7 +83,12 @@ class Generator(nn.Module):
         *grid, channels = self.shape
         x = sources_of(condition, tuple(grid), "translation").astype(self.dtype)
         vector = vector_of(latent, condition)
-        # A grid that cannot be halved gets a single stage with stride 1.
+        if not num_halvings(grid) and min(sides(grid)) >= 2 * SMALLEST:
+            raise ConfigError(
+                f"generators/translation: cannot halve the sides of {tuple(grid)}; choose even sides, best with many "
+                "factors of 2, such as 64"
+            )
+        # A grid that is too small to be halved gets a single stage with stride 1.
         stages = stage_strides(grid, num_halvings(grid)) or [(1,) * len(grid)]
         features = [min(self.max_width, self.width << i) for i in range(len(stages))]
         own = {"dtype": self.dtype, "kernel_init": blocks.kernel_init(self.init_std)}

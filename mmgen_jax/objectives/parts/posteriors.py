@@ -4,7 +4,8 @@
                           absent, so a single expert is the posterior of its modality
     product               the product of the experts and the prior (MVAE, Wu & Goodman, 2018)
     mixture               the mixture of the experts (MMVAE, Shi et al., 2019)
-    mixture_of_products   the mixture of the products of all subsets (MoPoE, Sutter et al., 2021)
+    mixture_of_products   the mixture of the products of all subsets (MoPoE, Sutter et al., 2021; the authors' code and
+                          multivae also multiply the product of all experts by the prior)
     product_of_experts    the product of the experts without the prior (MVTCAE, Hwang et al., 2021)
     attention             attention between the modalities' features, masked where an example lacks one
 

@@ -1,7 +1,8 @@
 """Training on segments of long sequences: a random part of each target, with the same part of its aligned sources.
 
 A network of convolutions has the same parameters for every length. So a vocoder is trained on a part of each sound, as
-WaveGlow and HiFi-GAN are, and draws whole sounds.
+WaveGlow and HiFi-GAN are, and draws whole sounds. A causal network (`wavenet`) starts each segment from silence: the
+first samples of a segment, as many as its receptive field, have less context in training than in a whole sound.
 """
 
 from __future__ import annotations
