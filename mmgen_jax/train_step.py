@@ -12,7 +12,7 @@ import optax
 
 from mmgen_jax.modalities.modality import Batch
 from mmgen_jax.networks.layers import mapped, randomness
-from mmgen_jax.training import stopping
+from mmgen_jax.training import parallel, stopping
 from mmgen_jax.training.optimizers import Optimizer
 from mmgen_jax.training.state import TrainState, merge, split
 
@@ -58,16 +58,17 @@ def train_step(
         batch = augment(batch, randomness.example_keys(jax.random.fold_in(rng, AUGMENT), batch_size))
     metrics = {}
     for player in players:
+        whole = dict(parallel.gathered(params))
 
-        def loss(player_params, collections, rows, player=player, params=params):
+        def loss(player_params, collections, rows, player=player, params=whole):
             return objective.loss(player, params | {player: player_params}, collections, rows, rng, state.step)
 
         if rematerialise:
             loss = jax.checkpoint(loss, policy=jax.checkpoint_policies.dots_saveable)
         gradient = accumulated(jax.value_and_grad(loss, has_aux=True), accumulate)
-        (value, (collections, details)), grads = gradient(params[player], merge(stats, buffers), batch)
+        (value, (collections, details)), grads = gradient(whole[player], merge(stats, buffers), batch)
         stats, buffers = split(collections)
-        grads, stats, details = mapped.mean((grads, stats, {"loss": value} | details))
+        grads, stats, details = mapped.mean((parallel.in_parts(grads), stats, {"loss": value} | details))
         updates, opt[player] = optimizers[player].transform.update(grads, opt[player], params[player])
         params = params | {player: optax.apply_updates(params[player], updates)}
         # An update overflows one step before the loss does. The norms are metrics because the loop checks all metrics

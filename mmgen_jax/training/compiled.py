@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,9 @@ import jax
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.training import hosts, parallel
 
+KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+COLLECTIVE = re.compile(rf"= (.*?) ({KINDS})(?:-done)?\(([^)]*)\)")  # the result's shapes, the kind, the operands
+SHAPE = re.compile(r"\b(?:pred|[a-z]+(\d+)\w*)\[([\d,]*)\]")
 TRACED = 3  # calls of the step in a trace
 FOLDER = "profile"
 
@@ -53,7 +58,7 @@ class Compiled:
             return executable(state, batch)
 
     def costs(self, state: Any, batch: Any, players: tuple[str, ...]) -> str:
-        """One line: memory and floating-point operations of a call on one device, as XLA counts them.
+        """One line: memory, floating-point operations and exchanged bytes of a call on one device, as XLA counts them.
 
         XLA counts the body of a loop once: with several steps a call, or a scan in a network, the operations are fewer
         than those that run.
@@ -70,7 +75,25 @@ class Compiled:
         costs = costs[0] if isinstance(costs, list) else costs
         if "flops" in costs:
             told.append(f"{costs['flops'] / 1e9:,.3f} GFLOP a device")
+        if sent := collectives(executable.as_text() or ""):
+            each = ", ".join(f"{kind} {size / 2**20:,.1f}" for kind, size in sent.items())
+            told.append(f"between devices {sum(sent.values()) / 2**20:,.1f} MiB ({each})")
         return f"step of {', '.join(players)}: {'; '.join(told) or 'this device does not tell its costs'}"
+
+
+def collectives(program: str) -> dict[str, int]:
+    """`{kind: bytes}` that a compiled program's collectives give each device; of a reduce-scatter, that they take.
+
+    An operation inside a loop counts once.
+    """
+    found: dict[str, int] = {}
+    for result, kind, operands in COLLECTIVE.findall(program):
+        shapes = SHAPE.findall(operands if kind == "reduce-scatter" else result)
+        sizes = (
+            max(1, int(bits or 8) // 8) * math.prod(int(n) for n in sides.split(",") if n) for bits, sides in shapes
+        )
+        found[kind] = found.get(kind, 0) + sum(sizes)
+    return found
 
 
 def check_profile(step: int, start: int, stop: int) -> None:

@@ -6,6 +6,7 @@ and on several devices by `pmap`.
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import math
 import os
@@ -21,6 +22,8 @@ from mmgen_jax.networks.layers.mapped import mapped
 
 BATCH_AXES = ("data", "fsdp")
 PMAP_AXIS = "data"
+
+_SPLIT: contextvars.ContextVar[Parallel | None] = contextvars.ContextVar("split_state", default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,10 +153,14 @@ class Parallel:
         """
 
         def call(state, batch, players):
-            with mapped(PMAP_AXIS if self.mode == "pmap" else None):
-                if steps_per_call == 1:
-                    return step(state, batch, players=players)
-                return jax.lax.scan(lambda carry, rows: step(carry, rows, players=players), state, batch)
+            token = _SPLIT.set(self if self.mesh.shape["fsdp"] > 1 else None)
+            try:
+                with mapped(PMAP_AXIS if self.mode == "pmap" else None):
+                    if steps_per_call == 1:
+                        return step(state, batch, players=players)
+                    return jax.lax.scan(lambda carry, rows: step(carry, rows, players=players), state, batch)
+            finally:
+                _SPLIT.reset(token)
 
         if self.mode == "jit":
             shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
@@ -167,6 +174,23 @@ class Parallel:
             devices=list(self.mesh.devices.flat),
             donate_argnums=0,
         )
+
+
+def gathered(params: Any) -> Any:
+    """Parameters of a state in parts, whole on every device, as the losses read them; else unchanged.
+
+    Without this, XLA would split the activations as the parameters are split, and exchange them.
+    """
+    if (layout := _SPLIT.get()) is None:
+        return params
+    return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, layout.replicated), params)
+
+
+def in_parts(grads: Any) -> Any:
+    """Gradients, or whatever has the shapes of parameters, each device with the part whose parameters it updates."""
+    if (layout := _SPLIT.get()) is None:
+        return grads
+    return jax.tree.map(jax.lax.with_sharding_constraint, grads, layout.state_sharding(grads))
 
 
 def _host_memory() -> int:
