@@ -97,9 +97,9 @@ class Kind(Protocol):
     def check(self, name: str, present: Annotated[np.ndarray, "[N, *shape], N > 0"]) -> None:
         """Raises BatchError where a value is out of the kind's range."""
 
-    def read_file(self, path: Any, name: str) -> np.ndarray | tuple[str, ...]:
-        """One example `[*shape]`, or the texts of an example for a kind that `has_vocabulary`; raises DataError."""
-        ...
+    def read_file(self, path: Any, name: str) -> np.ndarray | tuple[str, ...]: ...
+
+    # One example `[*shape]`, or the texts of an example for a kind that `has_vocabulary`; raises DataError.
 
     def shortened(self, path: Any, name: str) -> Sequence[str]:
         """What `read_file` drops of a file by its length or rate, by the header: ends of `3 of 8 files …`."""
@@ -190,9 +190,7 @@ class Representation(Protocol):
     def space(self) -> Continuous | Discrete: ...
 
     @property
-    def players(self) -> tuple[str, ...]:
-        """Players to train before the family's own players, which read the codes; () where nothing is learned."""
-        ...
+    def players(self) -> tuple[str, ...]: ...  # to train before the family's own, which read the codes; or ()
 
     def init(self, rng: Key, target: Target) -> dict[str, Any]: ...  # {player: variables}
 
@@ -212,6 +210,7 @@ class Objective(Protocol):
     """
 
     aligned: tuple[str, ...]  # modalities that lie on the target's grid; `sample` reads their picture files at any size
+    reads_whole: tuple[str, ...]  # of these, the sources that a tile also reads as a whole picture, shrunk
     completes: tuple[str, ...]  # (picture, mask) where it draws only the white part of the mask (inpainting), else ()
 
     @property

@@ -13,9 +13,11 @@ milliseconds of processor time with the ratio to `xla`; a column for each progra
 single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
 the share of the training time that is spent waiting for data, for each pass over the data; *loop* is what a step in the
 loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then seconds from a
-command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages. Last
-table: steps and samplers beside the same networks in PyTorch, in milliseconds of processor time; the ratio is PyTorch's
-best time to ours, above 1 where ours is faster. *load* is the load average: other work on the machine slows both sides.
+command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages. Then
+what the compiled step costs each of 8 devices in each layout: operations and state, as shares of those of one device
+alone, and bytes between devices beside theory. Last table: steps and samplers beside the same networks in PyTorch, in
+milliseconds of processor time; the ratio is PyTorch's best time to ours, above 1 where ours is faster. *load* is the
+load average: other work on the machine slows both sides.
 """
 FOLDER = pathlib.Path(__file__).parent
 LAYER_PROGRAMS = ("xla", "exchange", "matmul", "frames", "auto")
@@ -133,8 +135,29 @@ def peers() -> str:
     return "\n\n".join(tables)
 
 
+def layouts() -> str:
+    """The table of steps on 8 devices, from the newest line of each config."""
+    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/layouts"}
+    if not newest:
+        return ""
+    head = ("config", "layout", "operations", "state", "between devices, MB", "in theory, MB", "ratio", "commit")
+    rows = [head, ["---", "---", *["---:"] * 5, "---"]]
+    for config, line in newest.items():
+        entry = line["metrics"]
+        for layout in ("jit", "fsdp", "pmap"):
+            theory = entry["parameters"] + (entry["in_parts"] if layout == "fsdp" else 0)
+            sent = entry[f"{layout}/collective"]
+            shares = (entry[f"{layout}/{number}"] / entry[f"one/{number}"] for number in ("gigaflop", "state"))
+            numbers = [f"{share:.3f}" for share in shares]
+            numbers += [f"{sent / 1e6:.3f}", f"{theory / 1e6:.3f}", f"{sent / theory:.3f}", line["commit"]]
+            rows.append([f"`{config}`", layout, *numbers])
+    hardware = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
+    about = "Of one of 8 devices; operations and state as shares of those of one device alone."
+    return f"{_markdown(rows)}\n\n{about} Hardware: {hardware}."
+
+
 def tables() -> str:
-    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts(), peers())))
+    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts(), layouts(), peers())))
 
 
 def _markdown(rows) -> str:

@@ -15,7 +15,7 @@ from mmgen_jax.config import fitting, networks, ranges, schema
 from mmgen_jax.config.schema import DTYPES, NETWORKS, PLACEMENT, PLACES, REPRESENTATION_PACKAGES, Config
 from mmgen_jax.data import derived, subset
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, name_of
 from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.networks.conditioning.conditioner import Conditioner
 from mmgen_jax.networks.conditioning.readout import CellTokens
@@ -58,7 +58,7 @@ class System:
         """
         size = len(next(iter(batch.values())))
         shown = {*self.conditions, *given}
-        kept = {k: v for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in shown}
+        kept = {key: values for key, values in batch.items() if name_of(key) in shown}
         hidden = {}
         for name in self.targets:
             hidden[name] = self.modalities[name].zeros(size)

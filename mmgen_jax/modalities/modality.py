@@ -28,6 +28,7 @@ from mmgen_jax.modalities.space import Continuous, Discrete
 from mmgen_jax.modalities.tokenizer import Tokenizer, from_dict
 
 MASK_SUFFIX = "/mask"
+WHOLE_SUFFIX = "/whole"  # of a picture that is drawn in tiles: the whole of a source, at the size of a tile
 
 Batch = Mapping[str, Any]
 
@@ -94,6 +95,11 @@ class Modality:
     @property
     def vocab_size(self) -> int:
         return self.tokenizer.vocab_size if self.tokenizer else 0
+
+
+def name_of(key: str) -> str:
+    """The name of the modality that an entry of a batch is of."""
+    return key.removesuffix(MASK_SUFFIX).removesuffix(WHOLE_SUFFIX)
 
 
 def check_batch(batch: Batch, modalities: Mapping[str, Modality], values: bool = True) -> None:

@@ -46,6 +46,14 @@ class Picture:
             values = 1 + (values - 1) * (self.alpha / np.float32(255))
         return of_channels(values, channels)
 
+    def shrunk(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The whole picture as `shape [H, W, C]`, float32 in [-1, 1], stretched to these sides."""
+        from PIL import Image
+
+        channels = np.moveaxis(self.values(shape[-1]), -1, 0)
+        size, how = (shape[1], shape[0]), Image.Resampling.BOX
+        return np.stack([np.asarray(Image.fromarray(channel).resize(size, how)) for channel in channels], axis=-1)
+
     def drawn(self, values: np.ndarray, read: int, hole: np.ndarray | None = None) -> Any:
         """A PIL picture of drawn values `[H', W', C]` float32 in [-1, 1], in the form of this file.
 

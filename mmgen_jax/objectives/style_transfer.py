@@ -25,7 +25,7 @@ import optax
 
 from mmgen_jax.config.ranges import NotNegative, Positive, Share, Steps
 from mmgen_jax.errors import ConfigError
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch
+from mmgen_jax.modalities.modality import MASK_SUFFIX, WHOLE_SUFFIX, Batch
 from mmgen_jax.networks.conditioning.conditioner import masked
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.layers import mapped, randomness
@@ -176,6 +176,11 @@ class Objective(Family):
         return (self.photo,)
 
     @property
+    def reads_whole(self) -> tuple[str, ...]:
+        """The photo: a tile alone, a piece of background, would get all the contrast of the style."""
+        return (self.photo,)
+
+    @property
     def num_classes(self) -> int:
         return self.modalities[self.label].num_classes if self.label in self.modalities else 0
 
@@ -241,10 +246,12 @@ class Objective(Family):
         content, wanted = self._grids(params, collections, photo), self._grids(params, collections, styles)
         alpha = self.alpha * style_mask.astype(jnp.float32)
         share = alpha[:, None, None, None]
-        colours = share * style.recoloured(photo, styles) + (1 - share) * photo
+        whole = batch.get(self.photo + WHOLE_SUFFIX)
+        around = None if whole is None else self._grids(params, collections, whole)[-1]
+        colours = share * style.recoloured(photo, styles, whole) + (1 - share) * photo
         if self.optimisation_steps:
             return {self.target: self._optimised(params, collections, colours, content[-1], wanted, alpha)}
-        mixed = share * style.adain(content[-1], wanted[-1]) + (1 - share) * content[-1]
+        mixed = share * style.adain(content[-1], wanted[-1], around) + (1 - share) * content[-1]
         output = apply(self.generator, "generator", params, collections, tokens(mixed), _beside(colours))
         return {self.target: _added(colours, output)}
 

@@ -22,7 +22,7 @@ from mmgen_jax.config.system import System
 from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.modalities import picture as picture_files
 from mmgen_jax.modalities.base import finite
-from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.modalities.modality import WHOLE_SUFFIX, Modality
 from mmgen_jax.modalities.picture import Picture
 from mmgen_jax.runs.prompts import check_names, common_length, is_file, lines_of, read_given
 from mmgen_jax.runs.tiles import Tiling
@@ -38,7 +38,8 @@ class Line:
       form: the picture file whose form the result has, and whose pixels outside of the hole are kept.
       tiling: the tiles, on the coarsest grid.
       sources: `{name: [*tiling.padded × scale, C]}`, the padded pictures as the model reads them.
-      others: `{name: [*shape]}`, conditions that are the same for every tile.
+      others: `{name: [*shape]}`, conditions that are the same for every tile; with `<name>/whole`, a source that the
+        model also reads as a whole.
       hole: `[H, W, 1]` bool, True where pixels are generated; None: everywhere.
       tiles: the indices of the tiles to generate, those with a part of the hole.
     """
@@ -187,6 +188,9 @@ def request(system: System, given: Mapping[str, Any]) -> Request | None:
             white = values[hole] > 0
             tiles = _tiles(tiling, white, scales[hole], pictures[hole], pictures[known], known)
             values[known] = np.where(white, np.float32(0), values[known])  # hidden, as in training
+        if len(tiling.corners) > 1:
+            whole = {name: pictures[name].shrunk(modalities[name].shape) for name in objective.reads_whole}
+            others |= {name + WHOLE_SUFFIX: values for name, values in whole.items()}
         sources = {name: tiling.pad(array, scales[name]) for name, array in values.items()}
         lines.append(Line(pictures[form], tiling, sources, others, white, tiles))
     own = tuple(name for name in given if name in system.targets)

@@ -13,7 +13,7 @@ import numpy as np
 from mmgen_jax.config.system import System
 from mmgen_jax.errors import InputError
 from mmgen_jax.lookup import nearest
-from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, check_batch
+from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, check_batch, name_of
 from mmgen_jax.networks.layers import randomness
 from mmgen_jax.training import hosts, parallel, stopping
 
@@ -130,7 +130,7 @@ class Sampler:
             # Of several processes, each gets all rows: the evaluators measure every example once in each.
             shardings = self.layout.replicated if self.layout.spans_processes else None
             self._compiled[key] = jax.jit(functools.partial(_numbered, function), out_shardings=shardings)
-        known = {k: np.asarray(v) for k, v in batch.items() if k.removesuffix(MASK_SUFFIX) in self._names}
+        known = {key: np.asarray(values) for key, values in batch.items() if name_of(key) in self._names}
         total = len(next(iter(known.values())))
         if numbers is None:
             numbers = np.stack([np.zeros(total, np.int32), np.arange(self._count, self._count + total)], axis=1)

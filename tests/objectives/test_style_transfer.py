@@ -147,6 +147,18 @@ def test_the_generator_adds_to_the_photo_in_the_styles_colours():
 
 
 @pytest.mark.slow
+def test_a_tile_has_the_statistics_of_the_whole_photo():
+    """A dark tile of a bright photo stays darker than the style; alone it gets the style's mean."""
+    dark = BATCH | {"photo": 0.2 * BATCH["photo"] - 0.7}
+    itself = dark | {"photo/whole": dark["photo"]}
+    np.testing.assert_allclose(draw()(itself), draw()(dark), atol=1e-5)
+    tile = dark | {"photo/whole": BATCH["photo"]}
+    assert (np.asarray(draw()(tile)).mean((1, 2, 3)) < np.asarray(draw()(dark)).mean((1, 2, 3)) - 0.2).all()
+    tiled, alone = (style.recoloured(dark["photo"], BATCH["style"], whole) for whole in (BATCH["photo"], None))
+    assert (np.asarray(tiled).std((1, 2)) < 0.5 * np.asarray(alone).std((1, 2))).all()
+
+
+@pytest.mark.slow
 def test_a_masked_photo_or_style_has_no_part_in_the_loss():
     training, params, collections = trained()
     masks = {"photo/mask": np.array([True, True, False]), "style/mask": np.array([True, False, True])}

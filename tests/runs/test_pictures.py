@@ -27,7 +27,7 @@ class Fake:
 
     batch_size = 4
 
-    def __init__(self, function, source=(16, 16, 3), target=(16, 16, 3), completes=(), **others):
+    def __init__(self, function, source=(16, 16, 3), target=(16, 16, 3), completes=(), reads_whole=(), **others):
         self.modalities = {"photo": Modality("image", source), "image": Modality("image", target), **others}
         if completes:
             self.modalities["mask"] = Modality("mask", (*source[:2], 1))
@@ -37,7 +37,7 @@ class Fake:
             modalities=self.modalities,
             conditions=conditions,
             targets=("image",),
-            objective=types.SimpleNamespace(aligned=aligned, completes=completes),
+            objective=types.SimpleNamespace(aligned=aligned, completes=completes, reads_whole=reads_whole),
         )
         self.function, self.numbers, self.batches = function, [], []
 
@@ -114,6 +114,17 @@ def test_seams_are_smooth():
     ramp = canvas[0, :, 0]
     assert (ramp[:48] == 0).all() and (ramp[64:] == 1).all() and np.diff(ramp)[48:63].min() > 0
     assert np.diff(ramp).max() < 0.11
+
+
+def test_each_tile_also_reads_the_whole_picture_where_the_model_wants_it(tmp_path):
+    """So a statistic of the picture is the same in all of its tiles: dark tiles and bright tiles lose one mean."""
+    fake = Fake(
+        lambda batch: batch["photo"] - batch["photo/whole"].mean((1, 2, 3), keepdims=True), reads_whole=("photo",)
+    )
+    pixels = np.where(np.arange(48) < 24, 40, 160)[None, :, None].repeat(16, 0).repeat(3, 2).astype(np.uint8)
+    (drawn,) = fake.save(tmp_path, photo=save(tmp_path / "p.png", pixels))
+    np.testing.assert_allclose(drawn, pixels + (127.5 - 100), atol=1)
+    assert {batch["photo/whole"].shape[1:] for batch in fake.batches} == {(16, 16, 3)}
 
 
 def test_a_small_picture_lies_in_the_middle_of_its_reflection(tmp_path):

@@ -56,6 +56,11 @@ class Family:
         return tuple(dict.fromkeys((*(self.conditioner.aligned if self.conditioner else ()), *self.completes)))
 
     @property
+    def reads_whole(self) -> tuple[str, ...]:
+        """Of `aligned`: for a picture in tiles, `<name>/whole [B, H, W, C]` is the whole source, of a tile's size."""
+        return ()
+
+    @property
     def completes(self) -> tuple[str, ...]:
         """`(picture, mask)` where the objective generates the mask's white part and keeps the rest of the picture."""
         return ()

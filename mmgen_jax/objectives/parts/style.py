@@ -27,18 +27,21 @@ def gram(features: jax.Array) -> jax.Array:
     return jnp.einsum("bnc,bnd->bcd", flat, flat) / flat.shape[1]
 
 
-def adain(content: jax.Array, style: jax.Array) -> jax.Array:
+def adain(content: jax.Array, style: jax.Array, whole: jax.Array | None = None) -> jax.Array:
     """The content's features with the mean and the standard deviation of the style's, for each channel.
 
     Adaptive instance normalisation, equation 8 of Huang & Belongie; content and style may have different grids.
+
+    Args:
+      whole: features whose mean and deviation take the place of the content's, where the content is a tile of them.
     """
-    (mean, deviation), (style_mean, style_deviation) = moments(content), moments(style)
+    (mean, deviation), (style_mean, style_deviation) = moments(content if whole is None else whole), moments(style)
     return (content - mean) / deviation * style_deviation + style_mean
 
 
-def recoloured(photo: jax.Array, style: jax.Array) -> jax.Array:
+def recoloured(photo: jax.Array, style: jax.Array, whole: jax.Array | None = None) -> jax.Array:
     """AdaIN of the pixels, pictures in [-1, 1]: each colour channel gets the style's mean and standard deviation."""
-    return jnp.clip(adain(photo, style), -1, 1)
+    return jnp.clip(adain(photo, style, whole), -1, 1)
 
 
 def moments_distance(one: jax.Array, other: jax.Array) -> jax.Array:
