@@ -115,10 +115,13 @@ def check_batch(batch: Batch, modalities: Mapping[str, Modality], values: bool =
     if len(set(sizes.values())) > 1:
         raise BatchError(f"batch: expected one batch size for every entry, got {sizes}")
     for name in batch:
-        if name.removesuffix(MASK_SUFFIX) not in modalities:
+        if name_of(name) not in modalities:
             raise BatchError(f"batch[{name!r}]: no such modality; the modalities are {', '.join(modalities)}")
         if name.endswith(MASK_SUFFIX):
             _check_array(name, np.asarray(batch[name]), (), np.dtype(bool))
+        if name.endswith(WHOLE_SUFFIX):
+            whole = modalities[name_of(name)]
+            _check_array(name, np.asarray(batch[name]), whole.shape, whole.dtype)
     for name, modality in modalities.items():
         if name in batch:
             array, mask = np.asarray(batch[name]), batch.get(name + MASK_SUFFIX)
