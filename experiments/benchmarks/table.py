@@ -145,7 +145,7 @@ def layouts() -> str:
     for config, line in newest.items():
         entry = line["metrics"]
         for layout in ("jit", "fsdp", "pmap"):
-            theory = entry["parameters"] + (entry["in_parts"] if layout == "fsdp" else 0)
+            theory = entry["parameters"] + (entry["gathered"] if layout == "fsdp" else 0)
             sent = entry[f"{layout}/collective"]
             shares = (entry[f"{layout}/{number}"] / entry[f"one/{number}"] for number in ("gigaflop", "state"))
             numbers = [f"{share:.3f}" for share in shares]

@@ -13,8 +13,8 @@ import jax
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.training import hosts, parallel
 
-KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
-COLLECTIVE = re.compile(rf"= (.*?) ({KINDS})(?:-done)?\(([^)]*)\)")  # the result's shapes, the kind, the operands
+OPERATIONS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+COLLECTIVE = re.compile(rf"= (.*?) ({OPERATIONS})(?:-done)?\(([^)]*)\)")  # result, operation, operands
 SHAPE = re.compile(r"\b(?:pred|[a-z]+(\d+)\w*)\[([\d,]*)\]")
 TRACED = 3  # calls of the step in a trace
 FOLDER = "profile"
@@ -76,23 +76,23 @@ class Compiled:
         if "flops" in costs:
             told.append(f"{costs['flops'] / 1e9:,.3f} GFLOP a device")
         if sent := collectives(executable.as_text() or ""):
-            each = ", ".join(f"{kind} {size / 2**20:,.1f}" for kind, size in sent.items())
+            each = ", ".join(f"{name} {size / 2**20:,.1f}" for name, size in sent.items())
             told.append(f"between devices {sum(sent.values()) / 2**20:,.1f} MiB ({each})")
         return f"step of {', '.join(players)}: {'; '.join(told) or 'this device does not tell its costs'}"
 
 
 def collectives(program: str) -> dict[str, int]:
-    """`{kind: bytes}` that a compiled program's collectives give each device; of a reduce-scatter, that they take.
+    """`{operation: bytes}` that a compiled program's collectives give each device; of a reduce-scatter, that they take.
 
-    An operation inside a loop counts once.
+    What is inside a loop counts once.
     """
     found: dict[str, int] = {}
-    for result, kind, operands in COLLECTIVE.findall(program):
-        shapes = SHAPE.findall(operands if kind == "reduce-scatter" else result)
+    for result, operation, operands in COLLECTIVE.findall(program):
+        shapes = SHAPE.findall(operands if operation == "reduce-scatter" else result)
         sizes = (
             max(1, int(bits or 8) // 8) * math.prod(int(n) for n in sides.split(",") if n) for bits, sides in shapes
         )
-        found[kind] = found.get(kind, 0) + sum(sizes)
+        found[operation] = found.get(operation, 0) + sum(sizes)
     return found
 
 
