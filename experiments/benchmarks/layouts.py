@@ -11,9 +11,9 @@ each device:
     collective    bytes of the collectives, see `collectives` of `training/compiled.py`
 
 Theory: a replicated state sums the gradients, as many bytes as there are trained parameters; a state in parts also
-gathers the parameters that it holds in parts, and those of a player that was updated once more for the next player. On a
-CPU, XLA sums whole gradients and takes a part of the sum, where other backends scatter the sum; and of parameters that a
-loss uses several times (a discriminator, of real and of drawn pictures), it sums the gradient of each use.
+gathers the parameters that it holds in parts, and once more those of a player that was updated before the next player.
+On a CPU, XLA sums whole gradients and takes a part of the sum, where other backends scatter the sum; and of parameters
+that a loss uses several times (a discriminator, of real and of drawn pictures), it sums the gradient of each use.
 """
 
 from __future__ import annotations
