@@ -115,6 +115,8 @@ def build(config, system: System, split: str = "") -> list[Built]:
                 try:
                     # Targets that belong together are each other's conditions.
                     evaluator.suits(source.modalities, system.conditions or system.targets[1:])
+                    if hasattr(evaluator, "check_model"):
+                        evaluator.check_model(system.objective)
                 except (ConfigError, InputError) as error:
                     raise ConfigError(f"{where}: {error}; or take it out (evaluators.{name}=none)") from error
             check_batch(batch := source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)

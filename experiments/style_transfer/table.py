@@ -18,7 +18,7 @@ COLUMNS = {
     "cosine to the photo's content ↑": "test/style/content_cosine",
     "training, processor s": "processor_seconds",
 }
-OF_THE_MODEL = ("interval", "median", "share_80")  # fields of an entry that a control has not
+OF_THE_MODEL = ("interval", "median", "share_80", "baselines")  # fields of an entry that a control has not
 
 
 def tables() -> str:
@@ -37,17 +37,22 @@ def controls_of(line):
     """`(row, line)` of what every model is compared with, from the entries of one model's line."""
     fall, cosine = (line["metrics"][f"test/style/{name}"] for name in ("gram_fall", "content_cosine"))
     known = {
-        "the photo itself": (0.0, 1.0),
-        "the photo with the style's colours": (fall["baseline"], cosine["baseline"]),
-        "the style itself": (1.0, cosine["style_itself"]),
+        "the photo itself": ({"value": 0.0}, {"value": 1.0}),
+        "the photo with the style's colours": [baseline(entry, "recoloured", "baseline") for entry in (fall, cosine)],
+        "the style itself": ({"value": 1.0}, baseline(cosine, "style_itself", "style_itself")),
     }
     for name, values in known.items():
         entries = zip(("gram_fall", "content_cosine"), (fall, cosine), values)
         metrics = {
-            f"test/style/{metric}": {key: entry[key] for key in entry if key not in OF_THE_MODEL} | {"value": value}
-            for metric, entry, value in entries
+            f"test/style/{metric}": {key: entry[key] for key in entry if key not in OF_THE_MODEL} | beside
+            for metric, entry, beside in entries
         }
         yield name, line | {"config_hash": name, "baseline": name, "metrics": metrics}
+
+
+def baseline(entry, name, old):
+    """The fields of a baseline; older lines have its value alone, as the field `old`."""
+    return entry["baselines"][name] if "baselines" in entry else {"value": entry[old]}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
     of_set: str                                    optional: the only set, or kind of set, that it can measure
     suits(modalities, conditions)                  optional: raises for a target, a label or a model that does not fit
     check(batch, conditions)                       optional: raises for a split or conditions that cannot be measured
+    check_model(objective)                         optional: raises for a family that it would measure wrongly
     __call__(sampler, batches) -> {metric: entry}
 
 `sampler(batch) -> {target: array}` draws samples; its noise starts anew for every evaluator. `contracts.Draw` lists its

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Count
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
@@ -44,6 +45,15 @@ class Evaluator:
 
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "target", needs.SOUND, modalities)
+
+    def check_model(self, objective: Any) -> None:
+        """Raises ConfigError for other codes than those of `mu_law`, or where the model counts other samples."""
+        if not isinstance(objective.code, mu_law.Representation):
+            raise ConfigError(
+                "bits_per_sample: counts the bits of the codes of representation 'mu_law'; use `likelihood` for others"
+            )
+        if objective.pause != self.pause:
+            raise ConfigError(f"pause: expected that of the objective, {objective.pause}, got {self.pause}")
 
     def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"bits": {"value", "n", "interval", "samples", "controls", "better"}}`.

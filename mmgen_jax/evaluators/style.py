@@ -18,7 +18,7 @@ import numpy as np
 from mmgen_jax.config.ranges import Amount
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier
-from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures import paired
 from mmgen_jax.evaluators.measures.examples import collect
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.objectives.parts.style import gram_distance, recoloured
@@ -61,16 +61,16 @@ class Evaluator:
     def __call__(
         self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
     ) -> dict[str, dict[str, Any]]:
-        """`{"gram_fall", "content_cosine": {"value", "n", "interval", "baseline", "reference", "judge…"}}`.
+        """`{"gram_fall", "content_cosine": {"value", "n", "interval", "baselines", "judge…"}}`.
 
         gram_fall       mean over pairs of 1 - D(output, style) / D(photo, style), D being the mean over the grids of
                         |G - G_style|² / |G_style|², G a Gram matrix. 0 for the photo itself, 1 for the style itself;
                         `median` is the median over pairs, `share_80` the share of pairs with at least 0.8.
         content_cosine  mean over pairs of the cosine of output and photo, all places and channels; 1 for the photo
-                        itself, `style_itself` for the style.
+                        itself.
 
-        `baseline` is the same metric of the photo, recoloured so that its channels have the style's means and standard
-        deviations (a transfer of colours).
+        Baselines: `recoloured`, the photo with its channels' means and standard deviations those of the style (a
+        transfer of colours); for the cosine also `style_itself`, the style in place of the output.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         names = self.names
@@ -81,22 +81,17 @@ class Evaluator:
         colours = np.asarray(recoloured(jnp.asarray(photo), jnp.asarray(style)))
         colours_fall, colours_cosine = compare(grids, colours, photo, style)
         _, style_cosine = compare(grids, style, photo, style)
-        about = {"n": len(fall), "features": "classifier, after relu", **judge.identity}
+        about = {"features": "classifier, after relu", **judge.identity}
         return {
             "gram_fall": {
-                "value": float(fall.mean()),
-                "interval": intervals.of_mean(fall),
+                **paired.entry(fall, {"recoloured": colours_fall}),
                 "median": float(np.median(fall)),
                 "share_80": float((fall >= 0.8).mean()),
-                "baseline": float(colours_fall.mean()),
                 "better": "higher",
                 **about,
             },
             "content_cosine": {
-                "value": float(cosine.mean()),
-                "interval": intervals.of_mean(cosine),
-                "baseline": float(colours_cosine.mean()),
-                "style_itself": float(style_cosine.mean()),
+                **paired.entry(cosine, {"recoloured": colours_cosine, "style_itself": style_cosine}),
                 "better": "higher",
                 **about,
             },

@@ -8,6 +8,9 @@ The player of the representation is trained in the first stage of the run (`opti
 The codes of a sound are one for each sample (`mu_law`; WaveNet: van den Oord et al., 2016).
 
 Id 0 (PADDING) is the start token and the padding, and is never drawn. Code c of a representation has the id c + 1.
+
+Departs from the papers: the condition is tokens of trained encoders, and all of it may be dropped in training for
+guidance (`condition_dropout`); a transformer or an LSTM of the config's size in place of the papers' networks.
 """
 
 from __future__ import annotations

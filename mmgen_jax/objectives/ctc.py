@@ -7,6 +7,8 @@ temporal classification"; the loss is `optax.ctc_loss`). The blank is id 0 (PADD
 A text of n ids, r of which equal the id before, needs at least n + r frames. A text that needs more frames than there
 are has no alignment: its loss would be about 1e5 nats, so it does not count in training. `warnings` names such texts at
 the start of a run, and the metric `unalignable` is their share of a batch.
+
+Departs from Graves et al.: words or characters in place of phonemes, no noise on the inputs, and any encoder.
 """
 
 from __future__ import annotations

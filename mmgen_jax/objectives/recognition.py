@@ -2,6 +2,8 @@
 
 The model has one label, or several labels with a common conditioner and a linear head each (multi-task learning,
 Caruana, 1997). `embed` gives the pooled conditions, for retrieval.
+
+Departs from Caruana: networks of the config, the same weight for every label, label smoothing and mixup where set.
 """
 
 from __future__ import annotations

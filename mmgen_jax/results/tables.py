@@ -263,7 +263,8 @@ def _without_controls(lines: Sequence[Line], columns: Mapping[str, str]) -> list
 
 def _lacks_controls(line: Line, metric: str) -> bool:
     entry = {} if metric in OWN else line["metrics"].get(metric, {})
-    controlled = {"features", "patches"} & set(entry) and "baseline" not in entry  # `style` has a baseline
+    beside = {"baseline", "baselines"} & set(entry)  # of `style`, in place of controls
+    controlled = {"features", "patches"} & set(entry) and not beside
     controlled = controlled or (entry and metric.endswith("/ms_ssim"))
     return bool(controlled) and "controls" not in entry
 

@@ -12,10 +12,13 @@ from skimage.metrics import structural_similarity
 
 from mmgen_jax import evaluate, lookup
 from mmgen_jax.config import schema
+from mmgen_jax.errors import ConfigError
+from mmgen_jax.evaluators import bits_per_sample
 from mmgen_jax.evaluators.judges import classifier, image
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.evaluators.measures.fidelity import measure
 from mmgen_jax.modalities.modality import Modality
+from mmgen_jax.representations import identity, mu_law
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.training import parallel, state
 
@@ -239,6 +242,17 @@ def test_likelihood_is_the_mean_bound_in_nats_and_bits():
     assert entries["elbo"]["standard_error"] == pytest.approx(nats[:30].std(ddof=1) / np.sqrt(30), rel=1e-6)
     bits = entries["bits_per_dimension"]
     assert bits["value"] == pytest.approx(-nats[:30].mean() / np.log(2) / 60) and bits["dimensions"] == 60
+
+
+def test_bits_of_other_codes_or_of_other_samples_than_the_models_are_refused():
+    evaluator = bits_per_sample.Evaluator("sound", pause=5)
+    modality = Modality("audio", (80,), sample_rate=800)
+    code = mu_law.Representation(modality)
+    evaluator.check_model(types.SimpleNamespace(code=code, pause=5))
+    with pytest.raises(ConfigError, match="pause: expected that of the objective, None, got 5"):
+        evaluator.check_model(types.SimpleNamespace(code=code, pause=None))
+    with pytest.raises(ConfigError, match="representation 'mu_law'; use `likelihood`"):
+        evaluator.check_model(types.SimpleNamespace(code=identity.Representation(modality), pause=5))
 
 
 def test_collect_leaves_out_masked_examples_and_stops():
