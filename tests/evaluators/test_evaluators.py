@@ -247,12 +247,12 @@ def test_likelihood_is_the_mean_bound_in_nats_and_bits():
 def test_bits_of_other_codes_or_of_other_samples_than_the_models_are_refused():
     evaluator = bits_per_sample.Evaluator("sound", pause=5)
     modality = Modality("audio", (80,), sample_rate=800)
-    code = mu_law.Representation(modality)
+    code = mu_law.Representation(modality=modality)
     evaluator.check_model(types.SimpleNamespace(code=code, pause=5))
     with pytest.raises(ConfigError, match="pause: expected that of the objective, None, got 5"):
         evaluator.check_model(types.SimpleNamespace(code=code, pause=None))
     with pytest.raises(ConfigError, match="representation 'mu_law'; use `likelihood`"):
-        evaluator.check_model(types.SimpleNamespace(code=identity.Representation(modality), pause=5))
+        evaluator.check_model(types.SimpleNamespace(code=identity.Representation(modality=modality), pause=5))
 
 
 def test_collect_leaves_out_masked_examples_and_stops():
