@@ -14,6 +14,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.runs import workdir
 from mmgen_jax.train_step import train_step
 from mmgen_jax.training.optimizers import check_schedule
+from mmgen_jax.training.state import averaged
 
 FILES = sorted((ROOT / "configs").glob("*.py"))
 NAMES = [file.stem for file in FILES if "large" in getattr(config_module(file), "ARGUMENTS", ())]
@@ -142,3 +143,23 @@ def test_large_alone_is_of_the_default_data(name):
 def test_a_large_size_that_does_not_exist_is_refused(argument):
     with pytest.raises(ConfigError, match=f"one of scenes, digits, clothing, got '{argument}'"):
         load(f"vae.py:{argument}")
+
+
+METHODS = ("jmvae", "mvae", "mmvae", "mopoe", "mvtcae", "mmvae_plus", "attention")
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=[] if m == "mmvae_plus" else pytest.mark.slow) for m in METHODS]
+)
+def test_every_multimodal_vae_has_its_size_of_300_epochs(method, request):
+    """Convolutions and latents of the published sizes; the loss is traced on a whole batch."""
+    config, system, state = built(f"multimodal_vae.py:polymnist,method={method},size=large", request)
+    check_schedule(config, system.optimizers, system.objective.stages)
+    assert config.train.steps == 300 * 214 and config.train.batch_size == 256
+    assert system.objective.latent_dim + system.objective.private_dim == (64 if method == "mmvae_plus" else 512)
+    size = config.train.batch_size
+    batch = {key: jax.ShapeDtypeStruct((size, *of.shape), of.dtype) for key, of in system.modalities.items()}
+    loss, _ = jax.eval_shape(
+        functools.partial(system.objective.loss, "generator"), *averaged(state), batch, jax.random.key(0), 0
+    )
+    assert loss.shape == () and loss.dtype == "float32"
