@@ -15,30 +15,12 @@ import jax
 import jax.numpy as jnp
 
 from mmgen_jax.errors import ConfigError, InputError
-from mmgen_jax.networks.layers import mapped
 from mmgen_jax.networks.layers.attention import attend, heads_first
 from mmgen_jax.networks.layers.convolution import Conv as Conv
 from mmgen_jax.networks.layers.convolution import ConvTranspose as ConvTranspose
+from mmgen_jax.networks.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm
 
 NORMS = ("batch", "group", "layer", "instance", "none")
-
-# Momentum and epsilon of BatchNorm in DCGAN and PyTorch. Statistics are float32 for every `dtype`, and over the global
-# batch on every layout of devices.
-BatchNorm = functools.partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
-
-
-class GroupNorm(nn.Module):
-    """Group normalisation with `gcd(groups, channels)` groups."""
-
-    groups: int = 32
-    use_scale: bool = True
-    use_bias: bool = True
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        groups = math.gcd(self.groups, x.shape[-1])
-        return nn.GroupNorm(groups, use_scale=self.use_scale, use_bias=self.use_bias, dtype=self.dtype)(x)
 
 
 def norm(kind: str, train: bool, dtype: Any = jnp.float32, affine: bool = True) -> Callable[[jax.Array], jax.Array]:
@@ -55,13 +37,13 @@ def norm(kind: str, train: bool, dtype: Any = jnp.float32, affine: bool = True) 
     fields = {"use_scale": affine, "use_bias": affine, "dtype": dtype}
     match kind:
         case "batch":
-            return BatchNorm(use_running_average=not train, axis_name=mapped.axis(), **fields)
+            return BatchNorm(use_running_average=not train, **fields)
         case "group":
             return GroupNorm(**fields)
         case "layer":
             return nn.LayerNorm(**fields)
         case "instance":
-            return nn.InstanceNorm(**fields)
+            return InstanceNorm(**fields)
         case "none":
             return lambda x: x
     raise ConfigError(f"norm kind {kind!r} does not exist; the kinds are {', '.join(NORMS)}")
