@@ -11,6 +11,7 @@ ABOUT = """
 First table: a DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, in
 milliseconds of processor time with the ratio to `xla`; a column for each program that can run the convolutions. Then
 single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
+normalisations with their gradients beside flax's (batch, height, width, channels). Then
 the share of the training time that is spent waiting for data, for each pass over the data; *loop* is what a step in the
 loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then seconds from a
 command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages. Then
@@ -52,6 +53,12 @@ def _times(what: str, lines, programs) -> str:
         rows.append([config, *shown, line["commit"]])
     hardware = ", ".join(dict.fromkeys(line["hardware"] for line in lines))
     return _markdown(rows) + f"\n\nHardware: {hardware}."
+
+
+def normalisations() -> str:
+    """The table of normalisation layers, from the newest line of each."""
+    lines = [line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/normalisation"]
+    return _times("normalisation", lines, ("flax", "ours")) if lines else ""
 
 
 def waits() -> str:
@@ -157,7 +164,7 @@ def layouts() -> str:
 
 
 def tables() -> str:
-    return "\n\n".join(filter(None, (steps(), layers(), waits(), starts(), layouts(), peers())))
+    return "\n\n".join(filter(None, (steps(), layers(), normalisations(), waits(), starts(), layouts(), peers())))
 
 
 def _markdown(rows) -> str:
