@@ -57,7 +57,9 @@ def get_config(arg="digits"):
         if len(given := [option for option in options if option in group]) > 1:
             raise ConfigError(f"configs/vgan.py:{arg}: expected one of {', '.join(group)}, got {', '.join(given)}")
     if "clip" not in inputs and set(options) & set(CLIPS):
-        raise ConfigError(f"configs/vgan.py:{arg}: `image` reads no clip; leave out {', '.join(CLIPS)}")
+        raise ConfigError(
+            f"configs/vgan.py:{arg}: `image` reads no clip; leave out {', '.join(set(options) & set(CLIPS))}"
+        )
     config = schema.base()
     encoders = {"clip": clip, "reference": {"name": "image.cnn", "features": 32, "channels": (16, 32)}}
     config.encoders = {name: encoders[name] | {"readout": READOUT} for name in inputs}

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.config.schema import Config
-from mmgen_jax.errors import MmgenError, printable
+from mmgen_jax.errors import ConfigError, MmgenError, printable
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Batch, Modality, check_batch
 from mmgen_jax.runs import samples
@@ -56,7 +56,13 @@ def check(config: Config, out: str | pathlib.Path | None = None, overwrite: bool
         pipeline.check_size(source, config.train.batch_size * config.train.steps_per_call)
         check_schedule(config, system.optimizers, system.objective.stages)
         evaluate.build(config, system)
-        jax.eval_shape(functools.partial(create_state, config, system))  # networks that do not fit together fail here
+        try:
+            jax.eval_shape(functools.partial(create_state, config, system))
+        except MmgenError:
+            raise
+        except Exception as error:  # of flax or JAX
+            what = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ConfigError(f"the networks do not fit together: {what}") from error
     except MmgenError as error:
         print(f"PROBLEM {error}")
         return 1

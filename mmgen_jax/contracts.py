@@ -97,9 +97,8 @@ class Kind(Protocol):
     def check(self, name: str, present: Annotated[np.ndarray, "[N, *shape], N > 0"]) -> None:
         """Raises BatchError where a value is out of the kind's range."""
 
-    def read_file(self, path: Any, name: str) -> np.ndarray | tuple[str, ...]: ...
-
     # One example `[*shape]`, or the texts of an example for a kind that `has_vocabulary`; raises DataError.
+    def read_file(self, path: Any, name: str) -> np.ndarray | tuple[str, ...]: ...
 
     def shortened(self, path: Any, name: str) -> Sequence[str]:
         """What `read_file` drops of a file by its length or rate, by the header: ends of `3 of 8 files …`."""
@@ -113,9 +112,8 @@ class Kind(Protocol):
 
     def describe(self, name: str, value: np.ndarray) -> str: ...  # of `[*shape]`, a few words; `[name]` where none fit
 
-    def frames(self, name: str, values: Target) -> Annotated[np.ndarray, "[B, T, H, W, C] uint8"] | None: ...
-
     # The examples as pictures, to show beside a sample; None for a kind that is not visible.
+    def frames(self, name: str, values: Target) -> Annotated[np.ndarray, "[B, T, H, W, C] uint8"] | None: ...
 
     def save(self, stem: Any, name: str, samples: Target, captions: Sequence[str], seen: Mapping[str, Any]) -> list:
         """Writes samples, with captions and `seen` (the `frames` of the conditions), to files named `stem…`."""

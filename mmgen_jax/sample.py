@@ -32,7 +32,7 @@ def sample(
     first: int = 0,
     step: int = 0,
 ) -> list[pathlib.Path]:
-    """Draws `num` samples, or `num` for each text of a given file, and writes them to `out`: a sheet, and each alone.
+    """Draws `num` samples, or `num` for each text of a given file, and writes them to `out`.
 
     Where picture files are given for aligned sources of a picture, each sample has the size of the files; see
     `runs/pictures.py`.

@@ -65,10 +65,10 @@ def train_step(
 
         if rematerialise:
             loss = jax.checkpoint(loss, policy=jax.checkpoint_policies.dots_saveable)
-        gradient = accumulated(jax.value_and_grad(loss, has_aux=True), accumulate)
+        gradient = accumulated(in_parts(jax.value_and_grad(loss, has_aux=True)), accumulate)
         (value, (collections, details)), grads = gradient(whole[player], merge(stats, buffers), batch)
         stats, buffers = split(collections)
-        grads, stats, details = mapped.mean((parallel.in_parts(grads), stats, {"loss": value} | details))
+        grads, stats, details = mapped.mean((grads, stats, {"loss": value} | details))
         updates, opt[player] = optimizers[player].transform.update(grads, opt[player], params[player])
         params = params | {player: optax.apply_updates(params[player], updates)}
         # An update overflows one step before the loss does. The norms are metrics because the loop checks all metrics
@@ -88,6 +88,16 @@ def train_step(
         after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, unchanged)
         metrics[SKIPPED] = 1.0 - finite
     return after, metrics
+
+
+def in_parts(gradient: Callable[..., Any]) -> Callable[..., Any]:
+    """`gradient`, a `value_and_grad`, of which each device keeps the part whose parameters it updates."""
+
+    def parted(*arguments):
+        value, grads = gradient(*arguments)
+        return value, parallel.in_parts(grads)
+
+    return parted
 
 
 def accumulated(gradient: Callable[..., Any], parts: int) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.networks.conditioning.tokens import Tokens
-from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
+from mmgen_jax.networks.layers.patches import depth_to_space, space_to_depth
 from mmgen_jax.representations import identity, kl_autoencoder, vq_vae
 
 IMAGE = Modality("image", (4, 4, 1))

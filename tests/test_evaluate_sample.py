@@ -104,7 +104,8 @@ def test_samples_are_files(run, tmp_path):
     np.testing.assert_array_equal(pixels[0], pixels[1])
     assert pixels[0].shape == pixels[2].shape and not np.array_equal(pixels[0], pixels[2])
     assert [path.name for path in paths] == ["image.png", "image_0.png", "image_1.png", "image_2.png"]
-    drawn = sample.draw(restore(workdir)[2], sample.batch_of(restore(workdir)[1], {"text": "a large red star"}, 3), 3)
+    _, system, sampler, _ = restore(workdir, batch_size=3)
+    drawn = sample.draw(sampler, sample.batch_of(system, {"text": "a large red star"}, 3), 3)
     alone = np.stack([np.asarray(PIL.Image.open(path)) for path in paths[1:]])
     np.testing.assert_array_equal(alone, to_uint8(drawn["image"]))
 

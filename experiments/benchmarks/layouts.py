@@ -8,7 +8,7 @@ each device:
 
     gigaflop      operations, as XLA counts them
     state         bytes of parameters, averages and optimizer state
-    collective    bytes of the collectives, see `collectives` of `training/compiled.py`
+    collective    bytes of the results of collectives, see `collectives` of `training/compiled.py`
 
 Theory: a replicated state sums the gradients, as many bytes as there are trained parameters; a state in parts also
 gathers the parameters that it holds in parts, and once more those of a player that was updated before the next player.

@@ -122,7 +122,7 @@ def peers() -> str:
             continue
         product = newest.pop("product")["metrics"]["ours/gigaflops"] if "product" in newest else None
         head = ("row", "ours, ms", "PyTorch, ms", "program of PyTorch", "ratio", "by wall time", "ours, GFLOP/s")
-        rows = [[*head, "of the product", "load", "commit"], ["---", "---:", "---:", "---", *["---:"] * 6]]
+        rows = [[*head, "share of a matrix product", "load", "commit"], ["---", "---:", "---:", "---", *["---:"] * 6]]
         ratios = {"processor": [], "wall": []}
         for name, line in newest.items():
             entry, kind = line["metrics"], "processor_ms"

@@ -94,12 +94,12 @@ def sample(
 def evaluate(
     workdir: str | os.PathLike, split: str = "", changes: Mapping[str, Any] | None = None, step: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}` of the newest checkpoint, also into `evaluation.json`.
+    """`{"<split>/<evaluator>/<metric>": {"value", "n", …}}` of a checkpoint, also into `evaluation.json`.
 
     Args:
       changes: as in `load`. The file is written unless a field that sampling reads is changed; data that has moved is
         given again by `{"data.directory": "elsewhere/pets"}`.
-      step: of another checkpoint, whose entries go into `evaluation_<step>.json`.
+      step: of the checkpoint, whose entries then go into `evaluation_<step>.json`; 0: the newest.
     """
     return _evaluate.evaluate(workdir, split, changes, step=step)
 

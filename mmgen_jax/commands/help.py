@@ -22,7 +22,7 @@ COMMANDS = {
     "      a text or @FILE with one a line, a class or its number, else a file; or by kind where one is of that kind:\n"
     "      [--text=… --image=FILE --audio=FILE --video=FILE]\n"
     "      [--config.objective.temperature=0.8 …: what objective and representation list as `sampling`]",
-    "retrieve": "--workdir=DIR --out=DIR [--given.NAME=VALUE …, --text=…, … as `sample` does, --num=16]\n"
+    "retrieve": "--workdir=DIR --out=DIR [--given.NAME=VALUE …, --text=…, … as `sample` does, --num=16 --step=N]\n"
     "      of a model that embeds pairs: the nearest held-out examples",
     "prepare-data": "--dataset=NAME [--manual-dir=DIR]: once, for sets of tensorflow-datasets",
     "check-data": "--config=configs/X.py[:ARG] [--out=DIR]: what a config would read, and every problem in it",

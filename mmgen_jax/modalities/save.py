@@ -53,10 +53,10 @@ def save_samples(
 def save_each(
     folder: pathlib.Path, samples: Mapping[str, np.ndarray], modalities: Mapping[str, Modality]
 ) -> list[pathlib.Path]:
-    """Writes each picture and each clip to a file of its own, at its own size; returns the paths.
+    """Writes each picture and each clip to a file of its own, without captions; returns the paths.
 
-    Files: `<name>_<i>.png`; `<name>_<i>.gif` and `.mp4`. The files of `save_samples` hold the samples of other kinds
-    one by one already.
+    Files: `<name>_<i>.png`; `<name>_<i>.gif` and `.mp4`, whose sides are even. The files of `save_samples` hold the
+    samples of other kinds one by one already.
     """
     return [
         path

@@ -58,7 +58,7 @@ class Objective(Inference):
       bound: `elbo`; `iwae` or its gradient `dreg`, with `importance_samples` latents of each component.
       weights: `{target: weight}` of the log-likelihoods in the loss; default 1. Metrics have weight 1.
       beta: weight of the KL terms in the loss, or of log p(z) - log q(z | X) in the weights of `iwae` and `dreg` (as in
-        the authors' code of MMVAE+); the metrics `elbo` and `bound` have weight 1.
+        the authors' code of MMVAE+; with several samples, `dreg` is then biased); the metrics have weight 1.
       warmup_steps: steps over which the weight of the KL terms rises linearly from 0.
       unimodal_kl: weight of the sum of KL(q(z | X) || expert of x_m) over the present targets (JMVAE-kl).
       total_correlation: the weight α of MVTCAE: the loss is (1 - α / M) of the negative log-likelihood, beta (1 - α) of

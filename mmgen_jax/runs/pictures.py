@@ -188,9 +188,8 @@ def request(system: System, given: Mapping[str, Any]) -> Request | None:
             white = values[hole] > 0
             tiles = _tiles(tiling, white, scales[hole], pictures[hole], pictures[known], known)
             values[known] = np.where(white, np.float32(0), values[known])  # hidden, as in training
-        if len(tiling.corners) > 1:
-            whole = {name: pictures[name].shrunk(modalities[name].shape) for name in objective.reads_whole}
-            others |= {name + WHOLE_SUFFIX: values for name, values in whole.items()}
+        for name in objective.reads_whole:
+            others[name + WHOLE_SUFFIX] = pictures[name].shrunk(modalities[name].shape)
         sources = {name: tiling.pad(array, scales[name]) for name, array in values.items()}
         lines.append(Line(pictures[form], tiling, sources, others, white, tiles))
     own = tuple(name for name in given if name in system.targets)

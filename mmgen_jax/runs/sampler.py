@@ -174,7 +174,7 @@ class Sampler:
                 f"batch: expected some of what the model reads ({expected}), got {', '.join(names) or 'nothing'}; "
                 f"{hint}what is to be left out has <name>{MASK_SUFFIX} False"
             )
-        read = {name: values for name, values in batch.items() if name.removesuffix(MASK_SUFFIX) in self._names}
+        read = {key: values for key, values in batch.items() if name_of(key) in self._names}
         # `embed_pair` also judges samples of other models, and samples may leave the range of their values a little.
         modalities = {name: self.system.modalities[name] for name in self._names}
         check_batch(read, modalities, values=method != "embed_pair")

@@ -14,7 +14,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.training import hosts, parallel
 
 OPERATIONS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
-COLLECTIVE = re.compile(rf"= (.*?) ({OPERATIONS})(?:-done)?\(([^)]*)\)")  # result, operation, operands
+COLLECTIVE = re.compile(rf"= (.*?) ({OPERATIONS})(?:-done)?\(")  # the result's shapes, and the operation
 SHAPE = re.compile(r"\b(?:pred|[a-z]+(\d+)\w*)\[([\d,]*)\]")
 TRACED = 3  # calls of the step in a trace
 FOLDER = "profile"
@@ -75,20 +75,20 @@ class Compiled:
         costs = costs[0] if isinstance(costs, list) else costs
         if "flops" in costs:
             told.append(f"{costs['flops'] / 1e9:,.3f} GFLOP a device")
-        if sent := collectives(executable.as_text() or ""):
+        if jax.device_count() > 1 and (sent := collectives(executable.as_text() or "")):
             each = ", ".join(f"{name} {size / 2**20:,.1f}" for name, size in sent.items())
-            told.append(f"between devices {sum(sent.values()) / 2**20:,.1f} MiB ({each})")
+            told.append(f"from other devices {sum(sent.values()) / 2**20:,.1f} MiB ({each})")
         return f"step of {', '.join(players)}: {'; '.join(told) or 'this device does not tell its costs'}"
 
 
 def collectives(program: str) -> dict[str, int]:
-    """`{operation: bytes}` that a compiled program's collectives give each device; of a reduce-scatter, that they take.
+    """`{operation: bytes}` of the results of a compiled program's collectives on each device.
 
     What is inside a loop counts once.
     """
     found: dict[str, int] = {}
-    for result, operation, operands in COLLECTIVE.findall(program):
-        shapes = SHAPE.findall(operands if operation == "reduce-scatter" else result)
+    for result, operation in COLLECTIVE.findall(program):
+        shapes = SHAPE.findall(result)
         sizes = (
             max(1, int(bits or 8) // 8) * math.prod(int(n) for n in sides.split(",") if n) for bits, sides in shapes
         )

@@ -106,10 +106,14 @@ class Parallel:
             )
 
     def check_memory(self, abstract_state: Any) -> None:
-        """Raises ConfigError where the state alone, as `abstract` gives it, is more than a device can hold."""
+        """Raises ConfigError where the state alone, as `abstract` gives it, is more than a device can hold.
+
+        Of a state in parts, the parameters count once more: the losses read them whole.
+        """
         device = next(device for device in self.mesh.devices.flat if device.process_index == jax.process_index())
         memory = (device.memory_stats() or {}).get("bytes_limit") or _host_memory()
-        needed = self.bytes_held(abstract_state)
+        params = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract_state.params))
+        needed = self.bytes_held(abstract_state) + (params if self.mesh.shape["fsdp"] > 1 else 0)
         if needed > memory:
             raise ConfigError(
                 f"parameters, averages and the optimizers' state take {needed / 2**30:,.1f} GiB, a device has "

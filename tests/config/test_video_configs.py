@@ -22,7 +22,7 @@ def load(reference):
         ("video_super_resolution.py:scenes,x2,clip", "expected one of , frame, got 'clip'"),
         ("video_gan.py:digits,audio", "got 'audio'"),
         ("vgan.py:digits,video,image", "expected one of both, video, image, got video, image"),
-        ("vgan.py:digits,image,conv3d", "`image` reads no clip; leave out frame_lstm, conv3d"),
+        ("vgan.py:digits,image,conv3d", "`image` reads no clip; leave out conv3d"),
         ("video_recognition.py:digits,conv3d,factorised", "expected one of conv3d, factorised; name one"),
         ("video_recognition.py:scenes,color,shape", "expected one of color, shape; name one"),
         ("text_to_video.py:digits,pixels", "expected one of latents, codes, got 'pixels'"),

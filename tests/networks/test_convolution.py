@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from layer_inputs import apply, compile_fast, init, key, random
 
-from mmgen_jax.networks.layers import convolution
+from mmgen_jax.networks.layers import convolution, patches
 
 
 def assert_lowerings_agree(layer, reference: nn.Module, shape: tuple[int, ...], lowerings: tuple[str, ...]):
@@ -48,7 +48,7 @@ def assert_lowerings_agree(layer, reference: nn.Module, shape: tuple[int, ...], 
 def test_conv_is_flax_conv(kernel, stride, size, channels, padding):
     layer = functools.partial(convolution.Conv, channels[1], kernel, stride, padding)
     reference = nn.Conv(channels[1], (kernel, kernel), (stride, stride), padding)
-    assert_lowerings_agree(layer, reference, (2, size, size + 1, channels[0]), ("matmul", "auto"))
+    assert_lowerings_agree(layer, reference, (2, size, size + 1, channels[0]), ("exchange", "matmul", "auto"))
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,16 @@ def test_parameters_start_as_flax_ones(layer, reference):
     jax.tree.map(np.testing.assert_array_equal, own, expected)
 
 
-@pytest.mark.parametrize("lowering,rank", [("exchange", 2), ("matmul", 2), ("frames", 3)])
-def test_conv_transpose_differentiates_twice_in_both_modes(lowering, rank):
+@pytest.mark.parametrize(
+    "convolve,lowering,rank",
+    [
+        (convolution.convolve, "exchange", 2),
+        (convolution.convolve_transposed, "exchange", 2),
+        (convolution.convolve_transposed, "matmul", 2),
+        (convolution.convolve_transposed, "frames", 3),
+    ],
+)
+def test_strided_layers_differentiate_twice_in_both_modes(convolve, lowering, rank):
     """Gradient penalties differentiate a gradient; Jacobian-vector products need forward mode."""
     x, kernel = random(key(0), (2, *(3, 4, 2)[:rank], 2)), random(key(1), (*[4] * rank, 2, 3))
     dx, dkernel = random(key(2), x.shape), random(key(3), kernel.shape)
@@ -113,7 +121,7 @@ def test_conv_transpose_differentiates_twice_in_both_modes(lowering, rank):
     @functools.partial(compile_fast, static_argnums=0)
     def derivatives(lowering, x, kernel):
         def apply(x, kernel):
-            return jnp.tanh(convolution.convolve_transposed(x, kernel, (2,) * rank, lowering))
+            return jnp.tanh(convolve(x, kernel, (2,) * rank, lowering=lowering))
 
         def penalty(x, kernel):
             return sum(jnp.sum(g**2) for g in jax.grad(lambda *a: jnp.sum(apply(*a) ** 2), (0, 1))(x, kernel))
@@ -175,6 +183,6 @@ def test_an_int_is_the_size_of_every_axis(layer, rank):
 
 def test_depth_to_space_inverts_space_to_depth_and_keeps_pixels_in_place():
     x = jnp.arange(2 * 4 * 6 * 3.0).reshape(2, 4, 6, 3)
-    deep = convolution.space_to_depth(x, (2, 3))
+    deep = patches.space_to_depth(x, (2, 3))
     np.testing.assert_array_equal(deep[1, 1, 0].reshape(2, 3, 3), x[1, 2:4, 0:3])
-    np.testing.assert_array_equal(convolution.depth_to_space(deep, (2, 3)), x)
+    np.testing.assert_array_equal(patches.depth_to_space(deep, (2, 3)), x)

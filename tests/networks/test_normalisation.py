@@ -23,7 +23,7 @@ PAIRS = {
 
 
 def learned(variables):
-    """The variables with other values in place of ones and zeros, and flax's for a wrapped layer."""
+    """The variables with other values in place of ones and zeros."""
     leaves, tree = jax.tree.flatten(variables)
     rng = np.random.default_rng(1)
     return jax.tree.unflatten(tree, [jnp.asarray(rng.uniform(0.5, 2, leaf.shape), jnp.float32) for leaf in leaves])

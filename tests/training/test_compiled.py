@@ -84,7 +84,7 @@ def test_bytes_of_collectives_are_read_from_the_program():
     program = """
       %a = f32[4,4,128]{2,1,0} all-gather(f32[4,4,16]{2,1,0} %p), channel_id=1
       %b = (f32[64]{0}, bf16[2,3]{1,0}) all-reduce(f32[64]{0} %x, bf16[2,3]{1,0} %y), to_apply=%add
-      %c = f32[8]{0} reduce-scatter(f32[64]{0} %x), dimensions={0}
+      %c = f32[8]{0:T(128)} reduce-scatter(%x), dimensions={0}
       %d = (f32[8]{0}, f32[64]{0}) all-gather-start(f32[8]{0} %x)
       %e = f32[64]{0} all-gather-done((f32[8]{0}, f32[64]{0}) %d)
       %f = f32[64]{0} add(f32[64]{0} %all-reduce.1, f32[64]{0} %x)
@@ -92,5 +92,5 @@ def test_bytes_of_collectives_are_read_from_the_program():
     assert compiled.collectives(program) == {
         "all-gather": 4 * 4 * 4 * 128 + 4 * 64,
         "all-reduce": 4 * 64 + 2 * 6,
-        "reduce-scatter": 4 * 64,
+        "reduce-scatter": 4 * 8,
     }

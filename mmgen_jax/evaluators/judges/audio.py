@@ -11,7 +11,7 @@ import numpy as np
 from mmgen_jax.evaluators.judges.image import block, even, halved, head
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.networks.features.audio import decibels, mel_spectrogram
-from mmgen_jax.networks.layers.convolution import space_to_depth
+from mmgen_jax.networks.layers.patches import space_to_depth
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
 RANGE = 60.0  # dB below the loudest band and frame; lower levels are raised to this level

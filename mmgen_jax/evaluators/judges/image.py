@@ -11,7 +11,7 @@ import numpy as np
 
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.networks.layers import blocks, convolution
-from mmgen_jax.networks.layers.convolution import space_to_depth
+from mmgen_jax.networks.layers.patches import space_to_depth
 
 NUM_FEATURES = 128
 VERSION = 1  # raise it whenever the architecture or the training below changes

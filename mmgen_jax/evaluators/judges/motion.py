@@ -29,7 +29,7 @@ from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier, files
 from mmgen_jax.evaluators.judges.image import block, halved, head
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
-from mmgen_jax.networks.layers.convolution import space_to_depth
+from mmgen_jax.networks.layers.patches import space_to_depth
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
 ORDERS = ("played", "shuffled", "frozen")

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmgen_jax.evaluators.judges.image import block, even, halved, head
 from mmgen_jax.modalities.modality import Modality
-from mmgen_jax.networks.layers.convolution import space_to_depth
+from mmgen_jax.networks.layers.patches import space_to_depth
 
 VERSION = 1  # raise it whenever the architecture or the training below changes
 

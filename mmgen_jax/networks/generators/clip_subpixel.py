@@ -19,7 +19,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators.translation import vector_of
 from mmgen_jax.networks.layers import blocks, convolution
-from mmgen_jax.networks.layers.convolution import depth_to_space
+from mmgen_jax.networks.layers.patches import depth_to_space
 
 
 class Generator(nn.Module):

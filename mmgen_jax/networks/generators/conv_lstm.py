@@ -25,7 +25,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators.translation import vector_of
 from mmgen_jax.networks.layers import convolution
-from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
+from mmgen_jax.networks.layers.patches import depth_to_space, space_to_depth
 from mmgen_jax.networks.layers.strides import patch_sizes
 
 State = tuple[jax.Array, jax.Array]  # (memory, output), each [B, h, w, features] float32

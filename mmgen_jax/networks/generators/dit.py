@@ -24,7 +24,7 @@ from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.networks.conditioning.tokens import Condition, pooled_of, tokens_of
 from mmgen_jax.networks.layers import blocks
 from mmgen_jax.networks.layers.aligned import join
-from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
+from mmgen_jax.networks.layers.patches import depth_to_space, space_to_depth
 from mmgen_jax.networks.layers.strides import patch_sizes
 
 

@@ -22,7 +22,7 @@ from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators.translation import vector_of
 from mmgen_jax.networks.layers import blocks, convolution
 from mmgen_jax.networks.layers.aligned import to_grid
-from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
+from mmgen_jax.networks.layers.patches import depth_to_space, space_to_depth
 
 
 class Generator(nn.Module):

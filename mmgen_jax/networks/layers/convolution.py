@@ -4,10 +4,11 @@
 - `exchange`: as `xla`, but with another rule for the kernel's gradient of a transposed convolution, which exchanges the
   roles of input and kernel. JAX's rule gives an input-dilated convolution with a window as large as the image. The
   exchanged rule gives the kernel gradient of a strided convolution, the same sum, which XLA's CPU backend runs about 20
-  times faster.
+  times faster. The gradient of a strided convolution with respect to its input, which is input-dilated too, becomes a
+  convolution of stride 1 that gives the outputs of each stride as channels ("sub-pixel", Shi et al., 2016).
 - `matmul`: a matrix product of patches and kernel. A stride s first becomes channels (space to depth). A transposed
   convolution gives s outputs per position as channels, then moves them to positions (depth to space, "sub-pixel").
-- `frames`: for clips, the time axis as in `matmul`, each frame as in `exchange`. In rank 3, XLA's CPU backend runs
+- `frames`: for clips, the time axis as in `matmul`, each frame as by `auto`. In rank 3, XLA's CPU backend runs
   input-dilated convolutions, and thus the gradients of strided ones, 20 to 30 times slower. `matmul` for all axes of a
   clip needs memory for patches many times as large as the clip.
 
@@ -17,7 +18,6 @@ Measurements: `experiments/benchmarks/README.md`.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,6 +29,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from mmgen_jax.errors import InputError
+from mmgen_jax.networks.layers.patches import depth_to_space, pad, space_to_depth, windows
 
 LOWERINGS = ("auto", "xla", "exchange", "matmul", "frames")
 
@@ -108,7 +109,9 @@ def convolve(
         pads = [(padding, padding)] * len(strides) if isinstance(padding, int) else padding
     match choose(lowering, kernel.shape, strides):
         case "matmul":
-            return _convolve_matmul(x, kernel, strides, pads)
+            return _convolve_blocks(x, kernel, strides, pads, _product)
+        case "exchange" if max(strides) > 1 and all(k >= s for k, s in zip(kernel.shape, strides)):
+            return _convolve_exchange(x, kernel, tuple(strides), tuple(map(tuple, pads)))
         case "frames":
             return _convolve_frames(x, kernel, strides, pads)
     return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_layouts(len(strides)))
@@ -171,6 +174,23 @@ def _transposed_exchange_jvp(strides, primals, tangents):
     return y, dy
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _convolve_exchange(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], pads) -> jax.Array:
+    return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_layouts(len(strides)))
+
+
+@functools.partial(_convolve_exchange.defjvp, symbolic_zeros=True)
+def _convolve_exchange_jvp(strides, pads, primals, tangents):
+    (x, kernel), (dx, dkernel) = primals, tangents
+    y = _convolve_exchange(x, kernel, strides, pads)
+    dy = jnp.zeros_like(y)
+    if not isinstance(dx, SymbolicZero):
+        dy += _convolve_blocks(dx, kernel, strides, pads, _stride_1)  # whose transpose is of stride 1
+    if not isinstance(dkernel, SymbolicZero):
+        dy += lax.conv_general_dilated(x, dkernel, strides, pads, dimension_numbers=_layouts(len(strides)))
+    return y, dy
+
+
 def _kernel_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
     """`_transposed(x, kernel)`, written as a convolution of the kernel with the input, whose gradient is fast.
 
@@ -190,8 +210,19 @@ def _kernel_transposed(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]
     )
 
 
-def _convolve_matmul(
-    x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Sequence[tuple[int, int]]
+def _product(x: jax.Array, taps: Sequence[int], matrix: jax.Array) -> jax.Array:
+    """The windows of `x` of size `taps`, as rows, times `matrix [product of taps · in, out]`."""
+    return windows(x, taps) @ matrix
+
+
+def _stride_1(x: jax.Array, taps: Sequence[int], matrix: jax.Array) -> jax.Array:
+    """As `_product`, by a convolution of stride 1."""
+    kernel = matrix.reshape(*taps, x.shape[-1], -1)
+    return lax.conv_general_dilated(x, kernel, (1,) * len(taps), "VALID", dimension_numbers=_layouts(len(taps)))
+
+
+def _convolve_blocks(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Sequence[tuple[int, int]], multiply: Callable
 ) -> jax.Array:
     blocks, taps = _blocks(kernel, strides)
     rank = len(taps)
@@ -200,19 +231,19 @@ def _convolve_matmul(
     for n, (low, high), k, s, m in zip(x.shape[1:-1], pads, kernel.shape, strides, taps):
         out = (n + low + high - k) // s + 1
         highs.append(s * (out + m - 1) - n - low)
-    x = space_to_depth(_pad(x, [(low, high) for (low, _), high in zip(pads, highs)]), strides)
+    x = space_to_depth(pad(x, [(low, high) for (low, _), high in zip(pads, highs)]), strides)
     blocks = blocks.transpose(*range(0, 2 * rank, 2), *range(1, 2 * rank, 2), 2 * rank, 2 * rank + 1)
-    return _patches(x, taps) @ blocks.reshape(-1, kernel.shape[-1])
+    return multiply(x, taps, blocks.reshape(-1, kernel.shape[-1]))
 
 
 def _transposed_matmul(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]) -> jax.Array:
     blocks, taps = _blocks(kernel, strides)
     rank, spatial = len(taps), x.shape[1:-1]
     moved = [_grid_of_blocks(*axis) for axis in zip(_low_pads(kernel, strides), strides, taps)]
-    x = _pad(x, [(before, after) for _, before, after in moved])
+    x = pad(x, [(before, after) for _, before, after in moved])
     blocks = jnp.flip(blocks, range(1, 2 * rank, 2))
     blocks = blocks.transpose(*range(0, 2 * rank, 2), 2 * rank, *range(1, 2 * rank, 2), 2 * rank + 1)
-    y = _patches(x, taps) @ blocks.reshape(math.prod(taps) * x.shape[-1], -1)
+    y = windows(x, taps) @ blocks.reshape(math.prod(taps) * x.shape[-1], -1)
     y = depth_to_space(y, strides)
     return y[(slice(None), *[slice(shift, shift + n * s) for (shift, *_), n, s in zip(moved, spatial, strides)])]
 
@@ -231,11 +262,11 @@ def _convolve_frames(
     (low, high), n, k, s = pads[0], x.shape[1], kernel.shape[0], strides[0]
     blocks, taps = _blocks_of_time(kernel, s)
     out = (n + low + high - k) // s + 1
-    x = _pad(x, [(low, s * (out + taps - 1) - n - low), (0, 0), (0, 0)])
-    x = _patches(space_to_depth(x, (s, 1, 1)), (taps, 1, 1))
+    x = pad(x, [(low, s * (out + taps - 1) - n - low), (0, 0), (0, 0)])
+    x = windows(space_to_depth(x, (s, 1, 1)), (taps, 1, 1))
     kernel = blocks.transpose(2, 3, 0, 1, 4, 5).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
     x = x.reshape(-1, *x.shape[2:])
-    y = lax.conv_general_dilated(x, kernel, strides[1:], pads[1:], dimension_numbers=_layouts(2))
+    y = convolve(x, kernel, tuple(strides[1:]), pads[1:])
     return y.reshape(-1, out, *y.shape[1:])
 
 
@@ -243,10 +274,10 @@ def _transposed_frames(x: jax.Array, kernel: jax.Array, strides: tuple[int, ...]
     n, s, (low, *_) = x.shape[1], strides[0], _low_pads(kernel, strides)
     blocks, taps = _blocks_of_time(kernel, s)
     shift, before, after = _grid_of_blocks(low, s, taps)
-    x = _patches(_pad(x, [(before, after), (0, 0), (0, 0)]), (taps, 1, 1))
+    x = windows(pad(x, [(before, after), (0, 0), (0, 0)]), (taps, 1, 1))
     blocks = jnp.flip(blocks, 1).transpose(2, 3, 0, 4, 1, 5)
     kernel = blocks.reshape(*kernel.shape[1:3], taps * kernel.shape[-2], -1)
-    y = _transposed_exchange(x.reshape(-1, *x.shape[2:]), kernel, strides[1:])
+    y = convolve_transposed(x.reshape(-1, *x.shape[2:]), kernel, strides[1:])
     y = depth_to_space(y.reshape(-1, x.shape[1], *y.shape[1:]), (s, 1, 1))
     return y[:, shift : shift + n * s]
 
@@ -264,37 +295,3 @@ def _grid_of_blocks(low: int, stride: int, taps: int) -> tuple[int, int, int]:
     shift = (stride - 1 - low) % stride
     before = (shift + low - (stride - 1)) // stride
     return shift, before, (shift > 0) + taps - 1 - before
-
-
-def space_to_depth(x: jax.Array, block: Sequence[int]) -> jax.Array:
-    """`[B, H, W, C]` to `[B, H/b, W/b, b*b*C]` for a block `(b, b)`; also for other ranks and unequal sides."""
-    rank = len(block)
-    x = x.reshape(x.shape[0], *[n for size, b in zip(x.shape[1:], block) for n in (size // b, b)], x.shape[-1])
-    x = x.transpose(0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2), 2 * rank + 1)
-    return x.reshape(*x.shape[: rank + 1], -1)
-
-
-def depth_to_space(x: jax.Array, block: Sequence[int]) -> jax.Array:
-    """Inverse of `space_to_depth`."""
-    rank = len(block)
-    spatial = x.shape[1:-1]
-    x = x.reshape(*x.shape[:-1], *block, -1)
-    x = x.transpose(0, *[a for i in range(rank) for a in (1 + i, 1 + rank + i)], 2 * rank + 1)
-    return x.reshape(x.shape[0], *[n * b for n, b in zip(spatial, block)], -1)
-
-
-def _patches(x: jax.Array, taps: Sequence[int]) -> jax.Array:
-    """`[B, H, W, C]` to the windows `[B, H-m+1, W-m+1, m*m*C]` of m x m entries; also for other ranks."""
-    if math.prod(taps) == 1:
-        return x
-    out = [n - m + 1 for n, m in zip(x.shape[1:], taps)]
-    windows = [
-        x[(slice(None), *[slice(i, i + q) for i, q in zip(start, out)])]
-        for start in itertools.product(*map(range, taps))
-    ]
-    return jnp.concatenate(windows, axis=-1)
-
-
-def _pad(x: jax.Array, pads: Sequence[tuple[int, int]]) -> jax.Array:
-    """Pads the spatial axes; negative amounts crop."""
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *[(low, high, 0) for low, high in pads], (0, 0, 0)])

@@ -13,7 +13,7 @@ from mmgen_jax.config.ranges import Depths, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition, tokens_of
 from mmgen_jax.networks.layers import blocks, convolution
-from mmgen_jax.networks.layers.convolution import depth_to_space, space_to_depth
+from mmgen_jax.networks.layers.patches import depth_to_space, space_to_depth
 from mmgen_jax.networks.layers.strides import patch_sizes, stage_strides
 
 SKIPS = ("add", "concat")
