@@ -2,8 +2,8 @@
 
 The functions and parameters are those of flax's layers of these names. The form differs: sums over the grid give a
 factor and a shift for each channel, and the output is `x * factor + shift`, so that neither the output nor a gradient
-needs the groups as an axis of its own. On a CPU, a group normalisation with its gradients takes a third to two thirds of
-the time of flax's layer, a batch normalisation 0.8 to 0.94 of it (`experiments/benchmarks/normalisation.py`).
+needs the groups as an axis of its own. On a CPU, a group normalisation with its gradients takes a third to two thirds
+of the time of flax's layer, a batch normalisation 0.8 to 0.94 of it (`experiments/benchmarks/normalisation.py`).
 
 Statistics are float32 for every `dtype`, which is the dtype of the output.
 """
