@@ -4,12 +4,14 @@
     mmgen train --config=configs/multimodal_vae.py:mnist_label,method=jmvae --workdir=runs/jmvae
     mmgen train --config=configs/multimodal_vae.py:captioned_shapes,level=5 --workdir=runs/shapes
     mmgen sample --workdir=runs/jmvae --given.digit=7 --out=out
+    mmgen train --config=configs/multimodal_vae.py:vectors,names=pose+touch,npz=FILE --workdir=runs/vectors
 
 Argument: the data, and, separated by commas, in any order:
 
     captioned_shapes   a picture and its caption at one of five levels, built in (the default)
     mnist_label        an MNIST image and its class
     polymnist          five views of a digit: not the published images, see `data/polymnist.py`
+    vectors            numbers of your own, `[N, D]` each, of a folder or an .npz file: the fields `names=left+right`
     method=mvae        jmvae, mvae, mmvae, mopoe, mvtcae, mmvae_plus or attention
     level=5            of captioned_shapes, 1 to 5
     missing=0.5        of polymnist: the share of views that training examples lack; `discard` behind it, as
@@ -30,7 +32,7 @@ Hardware: one CPU core; time and numbers are in `experiments/polymnist`, `experi
 from mmgen_jax.config import presets, schema
 from mmgen_jax.errors import ConfigError
 
-DATA = ("captioned_shapes", "mnist_label", "polymnist")
+DATA = ("captioned_shapes", "mnist_label", "polymnist", "vectors")
 ARGUMENTS = ("captioned_shapes", "captioned_shapes,method=jmvae", "mnist_label", "polymnist,method=mmvae_plus")
 VIEWS = tuple(f"view_{i}" for i in range(5))
 METHODS = {
@@ -53,9 +55,9 @@ def get_config(arg="captioned_shapes"):
     config = schema.base()
     config.objective = {"name": "multimodal_vae", "latent_dim": 32} | METHODS[method]
     config.optimizers = {"generator": {"lr": 1e-3, "clip_norm": 100.0}}
-    {"captioned_shapes": captioned_shapes, "mnist_label": mnist_label, "polymnist": polymnist}[data](
-        config, fields, flags
-    )
+    {"captioned_shapes": captioned_shapes, "mnist_label": mnist_label, "polymnist": polymnist, "vectors": vectors}[
+        data
+    ](config, fields, flags)
     return config
 
 
@@ -143,6 +145,17 @@ def polymnist(config, fields, flags):
         config.evaluators.coherence.update(max_subsets=0, num_examples=10_000)
 
 
+def vectors(config, fields, flags):
+    """Vectors of any lengths; values should have a standard deviation of about 1."""
+    names = tuple(fields.get("names", "left+right").split("+"))
+    config.data = {"name": "npz", "file": "", "names": names}
+    config.objective.update(targets=names, scales=dict.fromkeys(names, 0.5))
+    config.target_encoder = {"name": "vector.mlp", "features": 128, "hidden": 128}
+    config.generator = {name: {"name": "mlp", "width": 128, "norm": "none"} for name in names}
+    config.train.update(steps=3000, batch_size=128)
+    config.evaluators = {"log_likelihood": {"name": "importance_likelihood", "num_examples": 200, "num_samples": 200}}
+
+
 def read(arg):
     """`(data, {field: value}, flags)` of an argument; raises ConfigError for a part that does not exist."""
     parts = [part for part in arg.split(",") if part]
@@ -155,7 +168,7 @@ def read(arg):
             f"configs/multimodal_vae.py:{arg}: expected one of {', '.join(DATA)}, got {' and '.join(named)}"
         )
     fields = dict(part.split("=", 1) for part in parts if "=" in part)
-    own = {"captioned_shapes": ("level",), "polymnist": ("missing", "size"), "mnist_label": ()}[named[0]]
+    own = {"captioned_shapes": ("level",), "polymnist": ("missing", "size"), "vectors": ("names",)}.get(named[0], ())
     for name in fields:
         presets.choose(name, dict.fromkeys(("method", *own)), "multimodal_vae")
     if flags and "missing" not in fields:

@@ -7,7 +7,7 @@ import pytest
 import tiny
 from media_files import picture
 
-from mmgen_jax import evaluate
+from mmgen_jax import api, evaluate, train
 from mmgen_jax.config import loading, override, own_data
 from mmgen_jax.config.system import build_system, open_source
 from mmgen_jax.data import fingerprint
@@ -278,3 +278,19 @@ def test_own_data_may_declare_what_keeps_its_texts_true(source, npz, tmp_path, c
     with pytest.raises(InputError, match=r"label_preserving=\"\('flip',\)\"$"):
         build_system(flipped, sources[0].modalities, label_preserving=sources[0].label_preserving)
     build_system(declared, sources[1].modalities, label_preserving=sources[1].label_preserving)
+
+
+def test_vectors_of_ones_own_train_a_multimodal_vae(tmp_path):
+    """Two kinds of numbers in one latent: given the five numbers, the ten others are drawn."""
+    latent = RNG.normal(size=(200, 2))
+    arrays = {name: (latent @ RNG.normal(size=(2, size))).astype(np.float32) for name, size in (("a", 5), ("b", 10))}
+    np.savez(tmp_path / "mine.npz", **arrays)
+    config = loading.load(f"multimodal_vae:vectors,names=a+b,method=mvtcae,npz={tmp_path / 'mine.npz'}")
+    changes = {"train.steps": 2, "train.batch_size": 8, "train.sample_steps": 0, "parallel.num_devices": 1}
+    train.train(override.override(config, changes), tmp_path / "run")
+    entries = evaluate.read(tmp_path / "run")
+    assert all(np.isfinite(entry["value"]) for entry in entries.values() if entry["value"] is not None) and entries
+    drawn = api.sample(str(tmp_path / "run"), {"a": arrays["a"][0]}, num=3)
+    assert drawn["b"].shape == (3, 10) and np.isfinite(drawn["b"]).all() and "a" not in drawn
+    with pytest.raises(ConfigError, match="the config reads right, and the data has: a, b"):
+        loading.load(f"multimodal_vae:vectors,names=a+right,npz={tmp_path / 'mine.npz'}")
