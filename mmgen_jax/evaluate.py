@@ -62,7 +62,7 @@ def run(
     more fields. `judge_trained_on` is the judge's training data, None for a judge that is not a trained network.
     `shares_training_items` tells whether the judge and the model have training examples in common; it is None where
     only some of the examples were compared and none of these is shared. Every entry has `examples`, the order in which
-    the examples were read, and `num_frames`, where the evaluator's target or a condition is a clip.
+    the examples were read, and `num_frames`, where the evaluator's target, or else other data that it reads, is a clip.
 
     Args:
       built: the result of an earlier call of `build`.
@@ -75,8 +75,8 @@ def run(
         batches = examples.batches(one.source, sampler.batch_size)
         entries = one.evaluator(sampler.rewind(), batches)  # so that no entry depends on the other entries
         about: dict[str, Any] = {"examples": examples.ORDER}
-        names = (getattr(one.evaluator, "target", system.target), *system.conditions)
-        lengths = [system.modalities[name].num_frames for name in names if name in system.modalities]
+        read = one.source.modalities
+        lengths = [read[name].num_frames for name in (getattr(one.evaluator, "target", ""), *read) if name in read]
         frames = {"num_frames": num} if (num := next(filter(None, lengths), 0)) else {}
         if judged := [entry for entry in entries.values() if "judge_trained_on" in entry]:
             about["shares_training_items"] = bool(judged[0]["judge_trained_on"]) and one.shares_training_items
@@ -116,19 +116,16 @@ def build(config, system: System, split: str = "") -> list[Built]:
                 f"{where}: target: expected what the model draws ({', '.join(system.targets)}), got {wanted!r}; "
                 f"set evaluators.{name}.target, or take it out (evaluators.{name}=none)"
             )
-        if hasattr(evaluator, "check_model"):
-            try:
-                evaluator.check_model(system.objective)
-            except ConfigError as error:
-                raise ConfigError(f"{where}: {error}; or take it out (evaluators.{name}=none)") from error
         for part in (split,) if split else evaluator.splits:
             source = _opened(config, part, evaluator, name)
-            if hasattr(evaluator, "suits"):
-                try:
+            try:
+                if hasattr(evaluator, "suits"):
                     # Targets that belong together are each other's conditions.
                     evaluator.suits(source.modalities, system.conditions or system.targets[1:])
-                except (ConfigError, InputError) as error:
-                    raise ConfigError(f"{where}: {error}; or take it out (evaluators.{name}=none)") from error
+                if hasattr(evaluator, "check_model"):
+                    evaluator.check_model(system.objective)
+            except (ConfigError, InputError) as error:
+                raise ConfigError(f"{where}: {error}; or take it out (evaluators.{name}=none)") from error
             check_batch(batch := source.read(np.arange(1), np.zeros(1, np.int64)), source.modalities)
             if hasattr(evaluator, "check"):
                 evaluator.check(batch, system.conditions)

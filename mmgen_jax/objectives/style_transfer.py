@@ -177,10 +177,7 @@ class Objective(Family):
 
     @property
     def reads_whole(self) -> tuple[str, ...]:
-        """The photo: a tile alone, a piece of background, would get all the contrast of the style.
-
-        The optimisation of pixels starts from the whole photo's colours, and compares each tile alone with the style.
-        """
+        """The photo: a tile of plain background would get all the contrast of the style (as in the optimisation)."""
         return (self.photo,)
 
     @property

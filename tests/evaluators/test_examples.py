@@ -1,6 +1,7 @@
 """Which examples of a sorted split are measured, and how they are cut in halves and pairs."""
 
 import types
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ from mmgen_jax.config import schema
 from mmgen_jax.config.system import open_source
 from mmgen_jax.evaluators.measures import examples, nearest
 from mmgen_jax.evaluators.ms_ssim import ms_ssim
+from mmgen_jax.modalities.modality import Modality
 
 RNG = np.random.default_rng(0)
 
 
 class Sorted:
     """400 examples of 10 classes, sorted by class; `image` holds the class, `number` the place in the split."""
+
+    modalities: ClassVar = {"digit": Modality("label", (), classes=tuple("0123456789"))}
 
     def __len__(self):
         return 400
