@@ -292,5 +292,7 @@ def test_vectors_of_ones_own_train_a_multimodal_vae(tmp_path):
     assert all(np.isfinite(entry["value"]) for entry in entries.values() if entry["value"] is not None) and entries
     drawn = api.sample(str(tmp_path / "run"), {"a": arrays["a"][0]}, num=3)
     assert drawn["b"].shape == (3, 10) and np.isfinite(drawn["b"]).all() and "a" not in drawn
+    with pytest.raises(ConfigError, match=r"data\.file: expected an \.npz file, got none; name your data"):
+        train.prepare(loading.load("multimodal_vae:vectors"))
     with pytest.raises(ConfigError, match="the config reads right, and the data has: a, b"):
         loading.load(f"multimodal_vae:vectors,names=a+right,npz={tmp_path / 'mine.npz'}")

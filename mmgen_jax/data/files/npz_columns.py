@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mmgen_jax.data.files.folder_items import split_name
-from mmgen_jax.errors import DataError
+from mmgen_jax.errors import ConfigError, DataError
 from mmgen_jax.modalities import kinds
 
 SPLITS = ("train", "validation", "test")
@@ -51,7 +51,11 @@ class Columns:
     """The arrays of a file by modality; the arrays of several splits are joined, one after the other."""
 
     def __init__(self, file: str):
-        """Raises DataError where the file cannot be read, or its arrays do not fit together."""
+        """Raises DataError where the arrays cannot be read or do not fit together, ConfigError without a file."""
+        if not file:
+            raise ConfigError(
+                "data.file: expected an .npz file, got none; name your data behind the config, npz=FILE or folder=PATH"
+            )
         self._file, path = file, pathlib.Path(os.path.expanduser(file))
         if not path.is_file():
             got, advice = ("a folder", "read it by folder=PATH") if path.is_dir() else ("nothing", "correct the path")
