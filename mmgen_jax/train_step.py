@@ -39,9 +39,9 @@ def train_step(
     players that draw the same noise see the same samples, and XLA computes those samples once.
 
     Args:
-      accumulate: the loss and its gradient are taken of so many parts of the batch, one after the other, and averaged:
-        less memory for the same batch. The random draws are those of the whole batch. What compares examples (batch
-        statistics, in-batch negatives, the share of masked examples) sees one part.
+      accumulate: number of parts of the batch whose losses and gradients are computed one after the other and
+        averaged: less memory for the same batch. The random draws are those of the whole batch. What compares examples
+        (batch statistics, in-batch negatives, the share of masked examples) sees one part.
       rematerialise: the backward pass computes activations again in place of keeping them; products of matrices stay.
       skip_bad: a step with a metric that is NaN or infinite changes nothing but the number of the step; the metric
         `SKIPPED` is 1 in such a step, else 0.

@@ -69,8 +69,9 @@ def test_a_schedule_ends_where_it_was_to_end():
     longer = override.override(config, {"train.steps": 7})
     with pytest.raises(ConfigError, match=r"schedule ends at step 1, now train\.steps is 7"):
         loading.check_same(longer, config, "runs/x")
-    constant = tiny.config("vae")
-    loading.check_same(override.override(constant, {"train.steps": 7}), constant, "runs/x")
+    for fields in ({}, {"schedule": "step"}, {"schedule": "cosine", "stop_step": 1}):
+        free = changed("vae", optimizers={"generator": fields})
+        loading.check_same(override.override(free, {"train.steps": 7}), free, "runs/x")
 
 
 def test_a_conditional_model_is_not_sampled_from_nothing(tmp_path):

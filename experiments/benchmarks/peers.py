@@ -4,7 +4,7 @@
     PYTHONPATH=. python experiments/benchmarks/peers.py --rows=dcgan_28,unet_step       # some rows, not stored
 
 Ours is the compiled step as the config builds it, with its optimizer, moving average and metrics. PyTorch has the same
-network with the same parameters (`torch_networks.py`), the same optimizer (fused Adam) and moving average; it runs
+network with the same parameters (the folder `pytorch`), the same optimizer (fused Adam) and moving average; it runs
 eagerly, with pictures channels-last, and compiled by `torch.compile`, and the fastest of the three is compared.
 
 Before a row is timed, both sides get the same weights, batch and random numbers, and their losses, the norms of their
@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+import importlib
 import math
 import os
 import pathlib
@@ -53,7 +54,7 @@ PLAIN = {"augment": None}
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A config with `changes`, the class of `torch_networks.py`; `check`: further changes, against random draws.
+    """A config with `changes`, the module and class in `pytorch/`; `check`: further changes, against random draws.
 
     `method` is `step`, or `sample` with `size` examples.
     """
@@ -70,19 +71,26 @@ WIDE = {"generator.width": 64, "generator.max_width": 256, "discriminator.width"
 VIT = {"encoders.image.name": "image.vit", "encoders.image.patch_size": 7}
 GREEDY = {"objective.temperature": 0.0}
 ROWS = {
-    "dcgan_28": Row("dcgan:digits", "Gan"),
-    "dcgan_32_wide": Row("dcgan:scenes", "Gan", WIDE),
-    "vae_28": Row("vae:digits", "Vae"),
-    "transformer_step": Row("text_to_image_autoregressive:digits", "Transformer"),
-    "transformer_sampling": Row("text_to_image_autoregressive:digits", "Transformer", {}, GREEDY, "sample", 16),
-    "captioner": Row("image_captioning:scenes", "Captioner", {}, {"generator.dropout": 0.0}),
-    "unet_step": Row("text_to_image_diffusion:digits", "Diffusion"),
-    "unet_sampling": Row("text_to_image_diffusion:digits", "Diffusion", {}, {}, "sample", 16),
-    "cnn_recognition": Row("image_recognition:digits", "Cnn", PLAIN),
-    "vit_recognition": Row("image_recognition:digits", "Vit", PLAIN | VIT),
-    "video_frame_lstm": Row("video_recognition:scenes", "FrameLstm", PLAIN),
-    "video_conv3d": Row("video_recognition:scenes,conv3d", "Conv3d", PLAIN),
-    "quickstart": Row("quickstart", "Quickstart", {}, {"fusion.modality_dropout": None}),
+    "dcgan_28": Row("dcgan:digits", "images.Gan"),
+    "dcgan_32_wide": Row("dcgan:scenes", "images.Gan", WIDE),
+    "vae_28": Row("vae:digits", "images.Vae"),
+    "transformer_step": Row("text_to_image_autoregressive:digits", "sequences.Transformer"),
+    "transformer_sampling": Row(
+        "text_to_image_autoregressive:digits", "sequences.Transformer", {}, GREEDY, "sample", 16
+    ),
+    "captioner": Row("image_captioning:scenes", "sequences.Captioner", {}, {"generator.dropout": 0.0}),
+    "unet_step": Row("text_to_image_diffusion:digits", "images.Diffusion"),
+    "unet_sampling": Row("text_to_image_diffusion:digits", "images.Diffusion", {}, {}, "sample", 16),
+    "cnn_recognition": Row("image_recognition:digits", "recognition.Cnn", PLAIN),
+    "vit_recognition": Row("image_recognition:digits", "recognition.Vit", PLAIN | VIT),
+    "video_frame_lstm": Row("video_recognition:scenes", "recognition.FrameLstm", PLAIN),
+    "video_conv3d": Row("video_recognition:scenes,conv3d", "recognition.Conv3d", PLAIN),
+    "quickstart": Row("quickstart", "images.Quickstart", {}, {"fusion.modality_dropout": None}),
+    "pix2pix": Row("image_translation", "images.Pix2pix", PLAIN, {"generator.dropout": 0.0}),
+    "conv_lstm": Row("video_to_video", "clips.ConvLstm"),
+    "wavenet_step": Row("vocoder_wavenet", "sounds.WaveNet"),
+    "wavenet_sampling": Row("vocoder_wavenet", "sounds.WaveNet", {}, GREEDY, "sample", 4),
+    "tacotron_step": Row("text_to_speech:spoken_digits", "sounds.Tacotron", {}, {"encoders.text.dropout": 0.0}),
 }
 
 
@@ -176,8 +184,7 @@ class Theirs:
 
     def __init__(self, ours: Ours, state, variant: str):
         import torch
-        import torch_layers
-        import torch_networks
+        from pytorch import layers, peer
 
         self.torch, self.row, self.config = torch, ours.row, ours.config
         trees = jax.device_get((state.params, state.collections))
@@ -186,14 +193,15 @@ class Theirs:
             stats = {}
             for collection in trees[1].get(player, {}).values():
                 stats |= collection
-            nets[player] = torch_layers.build(params, stats)
-        self.peer = getattr(torch_networks, ours.row.peer)(nets, self.config)
+            nets[player] = layers.build(params, stats)
+        module, name = ours.row.peer.split(".")
+        self.peer = getattr(importlib.import_module(f"pytorch.{module}"), name)(nets, self.config)
         last = {4: torch.channels_last, 5: torch.channels_last_3d} if variant != "eager" else {}
         for values in self.peer.parameters():
             if values.ndim in last:
                 values.data = values.data.contiguous(memory_format=last[values.ndim])
         self.batch = {name: self.array(array, last) for name, array in ours.batch.items()}
-        self.draw = torch_networks.Draw()
+        self.draw = peer.Draw()
         if variant == "compiled":
             for piece in self.peer.pieces:
                 setattr(self.peer, piece, torch.compile(getattr(self.peer, piece)))

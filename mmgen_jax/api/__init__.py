@@ -135,7 +135,7 @@ def generate(run: Run, latent: np.ndarray, given: Mapping[str, Any] | None = Non
     """`{target: [B, …]}` at latents `[B, Z]`, given conditions as `sample` takes them: one of each, or B of them.
 
     Raises:
-      InputError: a model without latents, or as many conditions as there are no latents for.
+      InputError: a model without latents, or a number of conditions that is neither 1 nor B.
     """
     sampler = _loaded(run)
     if np.ndim(latent) != 2 or not len(latent):

@@ -1,7 +1,7 @@
 """Help of `mmgen`: the usage of all commands, or one command with its own flags.
 
-The help of a flag begins with the commands that read it, `"sample, retrieve: how many"`; one that begins with none is
-of every command.
+The help of a flag begins with the commands that read it, `"sample, retrieve: how many"`; a flag
+without such a beginning belongs to every command.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def follow(before: Config, config: Config, changes: Mapping[str, Any], say: Say)
 
 
 def _own_set(name: str, before: Config, config: Config, changes: Mapping[str, Any], say: Say) -> None:
-    """Where a set is now the user's own: removes what is about the labels of the set that was there."""
+    """Where a set was replaced by the user's own, removes settings about the labels of the former set."""
     was, now = (one.data.sets[name].get("name", "") for one in (before, config))
     if was == now or getattr(lookup.find("data", now), "available", ()):
         return

@@ -94,6 +94,9 @@ def _is_group(value) -> bool:
     return isinstance(value, ml_collections.ConfigDict)
 
 
+CONSTANT = ("constant", "step")  # schedules that do not depend on the length of the run
+
+
 def check_same(config: Config, saved: Config, workdir, may_change: Iterable[str] = ()) -> None:
     """Raises ConfigError where a run in `workdir` would go on with another config than it began with.
 
@@ -101,7 +104,14 @@ def check_same(config: Config, saved: Config, workdir, may_change: Iterable[str]
       may_change: fields that may differ, beside those of `schema.MAY_CHANGE`.
     """
     now, before = flatten(json.loads(to_json(config))), flatten(json.loads(to_json(saved)))
-    scheduled = [key for key, value in before.items() if key.endswith(".schedule") and value != "constant"]
+    shorter = min(now["train.steps"], before["train.steps"])
+    scheduled = [
+        key
+        for key, value in before.items()
+        if key.endswith(".schedule")
+        and value not in CONSTANT
+        and not 0 < before.get(key.removesuffix("schedule") + "stop_step", 0) <= shorter
+    ]
     if scheduled and now["train.steps"] != before["train.steps"]:
         raise ConfigError(
             f"--workdir={workdir} holds a run whose {scheduled[0]} ends at step {before['train.steps']}, now train."

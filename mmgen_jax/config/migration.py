@@ -14,8 +14,8 @@ RENAMED = {
     "objective.also": "objective.auxiliary_labels",
     "objective.relaxation": "objective.gumbel_temperature",
 }
-# {representation: (the objective that had an autoencoder of its own in version 0.1, the fields that moved)}
 _NETWORKS = {"target_encoder": "representation.encoder", "target_decoder": "representation.decoder"}
+# {representation: (the objective that had an autoencoder of its own in version 0.1, the fields that moved)}
 MOVED = {
     "vq_vae": (
         "autoregressive",

@@ -114,6 +114,7 @@ def build_system(
 
     Raises:
       ConfigError, LookupFailed: a name, field or modality that does not exist.
+      InputError: an augmentation that the modalities do not have.
     """
     schema.check_numbers(config)
     if config.dtype not in DTYPES:
@@ -134,17 +135,16 @@ def build_system(
         "modalities": modalities,
         "conditioner": _conditioner(config, modalities, common),
         "representation": representation,
-        "representations": representations,
         **parts,
     }
     context = {key: value for key, value in context.items() if value is not None}
     objective = lookup.build("objectives", config.objective, "config.objective", **context)
     taken = {field.name for field in dataclasses.fields(objective)}
-    taken |= {"target", "modality", "modalities", "representations"}
+    taken |= {"target", "modality", "modalities"}
     if unused := sorted(set(context) - taken):
         part = "encoders" if unused[0] == "conditioner" else unused[0]
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")
-    if representation is not None and not objective.takes_representation:
+    if not objective.takes_representation and any(found is not None for found in representations.values()):
         raise ConfigError(f"config.representation: objective {config.objective.name!r} has no use for it; take it out")
     kept = tuple(config.objective[field] for field in ("known", "hole") if config.objective.get(field))
     conditions = tuple(dict.fromkeys((*_reads(config).values(), *_aligned(config), *kept)))

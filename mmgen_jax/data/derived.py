@@ -6,8 +6,8 @@
     }
 
 Each entry applies a transform of `data/transforms/` to a modality of the source or to another entry. The random numbers
-of a transform are a function of the entry's name and the example's number; in the training split also of the run's seed
-and the epoch. So every run is measured on the same degraded examples.
+of a transform are a function of the entry's name and the example's index; in the training split also of the run's seed
+and of the epoch. So every run is measured on the same degraded examples.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ class Source:
     Args:
       of: the fields of the set, as in `config.data`; its splits are `train`, `validation` and `test`.
       targets: the modalities that may be missing, at least two.
-      rate: mean share of missing modalities, before one of each example is kept.
+      rate: share of missing modalities before one of each example is kept; with `label`, the mean over classes that
+        are equally frequent, lower for a rate above 0.5.
       mechanism: `random` or `label`.
       label: the label of the mechanism `label`.
       keep: whether incomplete training examples are kept.

@@ -21,7 +21,6 @@ Features nested in a dict are named `outer/inner`. Any other feature is left out
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import itertools
 import os
@@ -52,7 +51,7 @@ def prepare(dataset: str, manual_dir: str | None = None) -> list[pathlib.Path]:
     """
     folders = []
     for name in BUILDERS.get(dataset, (dataset,)):
-        with _lock(name):
+        with arrays.building(_directory(name)):
             splits = _exported(name)
             if not splits:
                 _export(name, _manual_dir(dataset, name, manual_dir))
@@ -107,16 +106,6 @@ def _exported(name: str) -> dict[str, arrays.Arrays]:
                 found[meta.parent.name] = read
     expected = next(iter(found.values())).meta["provenance"]["splits"] if found else []
     return {split: found[split] for split in expected} if set(expected) <= set(found) else {}
-
-
-@contextlib.contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Lets one process at a time prepare a set; the other processes wait and then find it prepared."""
-    path = arrays.cache_dir() / "prepared" / f".{_directory(name).name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _manual_dir(dataset: str, name: str, manual_dir: str | None) -> pathlib.Path | None:

@@ -59,8 +59,8 @@ class Subset(Rows):
 class Half(Rows):
     """The `first` or `second` half of a source's families: a model trains on one half, its judge on the other half.
 
-    A source with families of examples has an attribute `families`, the name of the family of each example; in other
-    sources, each example is a family. A hash of the family's name gives its half. So both halves have about the same
+    The attribute `families` of a source names the family of each example; without the attribute, each example is a
+    family. A hash of this name decides the half. So both halves have about the same
     number of families, and no seed changes the halves. Vocabularies are those of the whole split.
 
     Raises:

@@ -17,8 +17,9 @@ starts again from its first example, so a metric must count each example of this
 
 `part = (0, 2)` of a set keeps the first of two random halves of its training split, drawn from the seed: with (0, 2)
 and (1, 2), two entries of one data set share no training example. Validation and test splits are read whole: there, two
-entries of one data set show the same example, which is the ground truth of a translation. `offset = 5000` of a set
-makes its example 5,000 the first of these splits: two entries of one data set then show unrelated examples there too.
+sets that read the same data have the same example at each index, which is the ground truth of a translation. `offset =
+5000` of a set makes its example 5,000 the first of these splits: two entries of one data set then show unrelated
+examples there too.
 """
 
 from __future__ import annotations

@@ -86,14 +86,12 @@ class Evaluator:
         """`bleu_1` to `bleu_4`, `self_bleu` in [0, 100], `cider_d` in [0, 10], `exact`, `distinct_1`, `distinct_2`.
 
         `exact`, `distinct_1` and `distinct_2` are in [0, 1]; `exact` is the share of captions that equal a true caption
-        word for word. Every entry has `n` and `baseline`: the same metric of the captions of the nearest training
-        examples. All but BLEU have `reference`, the same metric of true captions of the same examples (BLEU of a true
-        caption is 100 by definition); for CIDEr-D these are true captions that are not among the references, and the
-        field is absent where an example has no such caption. Intervals are of 95 %: a bootstrap over examples for BLEU,
-        the normal approximation for CIDEr-D, Wilson's for `exact`, subsets of the examples for `distinct_1`,
-        `distinct_2` and `self_bleu` (`intervals.of_corpus`).
-        A metric that these captions do not have (BLEU-4 of captions of 3 words, CIDEr-D where all references are alike)
-        has the value None, and `why`.
+        word for word. Every entry has `n` and `baseline`: the metric of the captions of the nearest training examples.
+        `reference` is the metric of true captions. BLEU has none (100 by definition); CIDEr-D takes only captions that
+        are not references, and has no `reference` where an example has no such caption. Intervals are of 95 %: a
+        bootstrap over examples for BLEU, the normal approximation for CIDEr-D, Wilson's for `exact`, subsets of the
+        examples for `distinct_1`, `distinct_2` and `self_bleu` (`intervals.of_corpus`). A metric that these captions do
+        not have (BLEU-4 of captions of 3 words, CIDEr-D where all references are alike) has the value None, and `why`.
         """
         samples, true = collect(
             sample_fn, batches, self.target, (self.target, self.by, *self._labels), self.num_examples

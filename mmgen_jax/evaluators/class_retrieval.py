@@ -17,6 +17,7 @@ from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures.distances import checked
 from mmgen_jax.evaluators.measures.examples import collect
 from mmgen_jax.modalities.modality import Modality
 
@@ -80,7 +81,11 @@ def same_class(embeddings: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray
       embeddings: `[N, D]`, compared by cosine similarity; the example itself is no neighbour.
       labels: `[N] int`.
       k: less than N.
+
+    Raises:
+      InputError: an embedding that is not finite.
     """
+    checked("class_retrieval", embeddings, 1)
     unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     similarity = unit @ unit.T
     np.fill_diagonal(similarity, -np.inf)

@@ -1,7 +1,7 @@
 """Controls of metrics in the features of a judge: real examples that are spoilt, measured as samples are.
 
-A metric by which spoilt examples beat a model does not measure the model's quality. The controls are made of as many
-training examples as there are measured examples, so that their numbers are comparable with the model's. They are
+A metric that ranks spoilt real examples above a model does not measure quality. The controls are made of as many
+training examples as there are measured examples, so that the numbers are comparable with the model's. Controls are
 computed once for each judge and set of measured examples, and kept in the cache.
 
     real      training examples as they are

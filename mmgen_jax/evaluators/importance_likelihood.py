@@ -41,9 +41,10 @@ class Evaluator:
     def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"log_likelihood": {"value", "n", "interval", "standard_error", "sampling_error", "elbo", …}}`.
 
-        `standard_error` is over examples. `sampling_error` is the share of the importance samples in it, by the delta
-        method: the value of the same examples would vary so much with other latents. `elbo` is the mean of the
-        log-weights, the bound of K = 1. `effective_samples` is the mean over examples of (sum w)^2 / sum w^2.
+        `standard_error` is over examples. `sampling_error` is the part of `standard_error` that the finite number
+        of latents causes (delta method): the standard deviation of `value` under a new draw of the latents. `elbo` is
+        the mean of the log-weights, the bound of K = 1. `effective_samples` is the mean over examples of (sum w)^2 /
+        sum w^2.
         """
         found = [self._of_batch(sample_fn, b) for b in examples.first(batches, (self.target,), self.num_examples)]
         value, variance, elbo, effective = (np.concatenate(parts) for parts in zip(*found))

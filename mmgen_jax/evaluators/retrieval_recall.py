@@ -16,6 +16,7 @@ import numpy as np
 from mmgen_jax.config.ranges import Amount, Size
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.measures import intervals
+from mmgen_jax.evaluators.measures.distances import checked
 from mmgen_jax.evaluators.measures.examples import collect
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 
@@ -82,9 +83,11 @@ def recalls(queries: np.ndarray, keys: np.ndarray, ranks: tuple[int, ...]) -> di
       ranks: the values of k.
 
     Raises:
-      InputError: fewer keys than the largest k.
+      InputError: fewer keys than the largest k, or an embedding that is not finite.
     """
     check_ranks(len(keys), ranks)
+    for embeddings in (queries, keys):
+        checked("retrieval", embeddings, 1)
     cosines = _unit(queries) @ _unit(keys).T
     own = np.diagonal(cosines)[:, None]
     before, tied = (cosines > own + TIE).sum(1), (np.abs(cosines - own) <= TIE).sum(1)  # tied counts the key itself

@@ -15,7 +15,7 @@ import numpy as np
 
 from mmgen_jax.config.ranges import Amount
 from mmgen_jax.data.unpaired import own_fields
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators.judges import classifier, files
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.modalities.modality import MASK_SUFFIX, Modality
@@ -103,6 +103,10 @@ class Evaluator:
             if new:
                 few = {name: array[new] for name, array in batch.items()}
                 rows.append((np.asarray(sample_fn(few)[self.target]), few[self.source], few[self.names[0]]))
+        if not rows:
+            raise InputError(
+                f"translation_accuracy: no example of the split has {self.source!r}; measure another split"
+            )
         drawn, given, classes = (np.concatenate(parts) for parts in zip(*rows))
         return drawn, given, np.stack(list(targets.values())), classes
 

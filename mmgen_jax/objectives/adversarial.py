@@ -33,12 +33,13 @@ from mmgen_jax.objectives.parts.segments import Segmented
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Completes, Segmented, WithDiscriminator):
-    """A generator against a discriminator; further fields in `WithDiscriminator` and `Segmented`.
+    """A generator against a discriminator; further fields in `WithDiscriminator`, `Segmented` and `Completes`.
 
     Args:
       generator: `(noise [B, latent_dim], condition, train) -> [B, *space.shape]`, unbounded.
       latent_dim: length of the noise vector; 0: the conditions alone determine the sample.
-      l1: weight of the absolute error of the generator's output, averaged over its elements; 100 in pix2pix. Where a
+      l1: weight of the absolute error of the generator's output, averaged over its elements; 100 in pix2pix. With a
+        `hole`, the elements outside the hole are equal and count as 0, so that a small hole has a small weight. Where a
         pixel is black in most targets, the absolute error alone asks for black; `l2` asks for their mean.
       l2: weight of the squared error, averaged likewise (Pathak et al., 2016).
       mel: weight of the error of the sound's log-mel spectrogram (`spectral.mel_error`); 45 in HiFi-GAN.
@@ -48,7 +49,7 @@ class Objective(Completes, Segmented, WithDiscriminator):
         in sampling, for generators that add to a source.
 
     Raises:
-      ConfigError: the target's space is discrete, no noise without conditions, or see `WithDiscriminator`, `Completes`.
+      ConfigError: the target's space is discrete, no noise without conditions, or see these three.
     """
 
     generator: nn.Module

@@ -85,7 +85,7 @@ class Network(nn.Module):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Completes):
-    """Squared error of the prediction, averaged over the elements of the representation's space.
+    """Squared error of the prediction, averaged over the space's elements; further fields in `Completes`.
 
     Args:
       generator: `(z [B, *space.shape], time [B], condition, train) -> [B, *space.shape]`.

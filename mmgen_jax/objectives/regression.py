@@ -29,7 +29,7 @@ FLOOR = 1e-5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(Completes):
-    """Error of the target, averaged over its elements; with a `hole`, over the elements of the hole.
+    """Error of the target, averaged over its elements, or those of the `hole`; further fields in `Completes`.
 
     Args:
       generator: `(None, condition, train) -> [B, *space.shape]`, e.g. `translation`, `gated`, `subpixel`.

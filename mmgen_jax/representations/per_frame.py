@@ -26,11 +26,11 @@ class Representation:
 
     Args:
       modality: a clip.
-      of: the representation of one frame; default: the frame as it is.
+      of: the representation of one frame; `identity` where the config names none.
       frames_per_step: number of frames of each clip that a step trains on, drawn anew in each step; 0: all frames.
 
     Raises:
-      ConfigError: the modality has no frames, or fewer than `frames_per_step`.
+      ConfigError: fewer frames than `frames_per_step`. `part_of` refuses a modality without frames.
     """
 
     modality: Modality

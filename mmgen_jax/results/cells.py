@@ -39,7 +39,7 @@ class Cell:
       baseline: the name of a baseline that is measured in place of a model; "" trains a model.
       config: with the overrides and the seed.
       needs: `{field: name of another cell}`, for fields that hold the workdir of a cell that this cell starts from.
-      trained: for a cell that trains nothing: the cell whose model it samples from in another way.
+      trained: the cell whose model is sampled again with other settings; None: this cell trains a model.
       changes: for a cell that trains nothing: the overrides that differ from `trained`.
     """
 

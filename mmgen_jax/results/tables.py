@@ -179,7 +179,7 @@ def table(
 
 
 def with_baselines(experiment: str | os.PathLike, columns: Mapping[str, str]) -> str:
-    """As `table`, and under each row a row for each of the `baselines` that the entries of the row have.
+    """As `table`, with one row for each baseline (`baselines` of the entries) below its row.
 
     A baseline is measured as the model beside it (`evaluators/measures/paired.py`), for each seed of the model.
     """
@@ -201,7 +201,7 @@ def with_baselines(experiment: str | os.PathLike, columns: Mapping[str, str]) ->
             # `how` a baseline was computed is left out: it is no field of the model's entry.
             beside = {m: e | e["baselines"][name] | {"baselines": {}, "how": ""} for m, e in entries.items()}
             if any(other["config_hash"] in rows[label] and _same(other["metrics"], beside) for other in made):
-                rows[label].pop()  # it does not depend on the model's seed
+                rows[label].pop()  # the same baseline was measured with another seed
                 continue
             made.append(line | {"config_hash": rows[label][-1], "baseline": name, "metrics": beside})
     return markdown(rows, made, columns)

@@ -19,8 +19,8 @@ FILE = "data.json"
 
 
 def describe(source: Any) -> dict[str, Any]:
-    """The content of `FILE`: the fingerprint of a run's training data, `source` without the choice of modalities, and,
-    for messages, the number of examples.
+    """The content of `FILE`: `fingerprint` of the run's training data; `source`, the data's description without the
+    choice of modalities; `examples`, their number, for messages.
     """
     run, without_choice = fingerprint.of_run(source)
     return {"fingerprint": run, "source": without_choice, "examples": len(source)}

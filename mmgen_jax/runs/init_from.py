@@ -67,8 +67,9 @@ def load(state: TrainState, system: System) -> TrainState:
 
 
 def _find(trees: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    """The first subtree whose key is one of `names`, below the players' names."""
-    return next((found for tree in trees.values() if (found := _below(tree, names)) is not None), None)
+    """The first subtree whose key is one of `names`; of the players, the generator comes first."""
+    players = sorted(trees, key=lambda player: player != "generator")
+    return next((found for player in players if (found := _below(trees[player], names)) is not None), None)
 
 
 def _below(tree: Any, names: tuple[str, ...]) -> Any:

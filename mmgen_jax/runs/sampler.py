@@ -107,7 +107,7 @@ class Sampler:
         return self._run("elbo", batch)
 
     def align(self, batch: Batch, numbers: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """The attention of the samples that have these `numbers`: `weights [B, S, N]`, `steps [B]`, `mask [B, N]`."""
+        """The attention in drawing samples, by their `numbers`: `weights [B, S, N]`, `steps [B]`, `mask [B, N]`."""
         self._check("align", batch, self.system.conditions)
         return self._run("align", self.system.without_targets(batch), numbers=numbers)
 

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.modalities.modality import Batch, Modality
@@ -96,37 +95,3 @@ def _check_meaning(name, operation, settings, modalities, label_preserving) -> N
                 f"{where}: {other!r} may describe {MEANING[operation]}, which {operation!r} changes; leave it out, or "
                 f"where this does not hold for your own data: {flag}"
             )
-
-
-def spec_augment(
-    spectrogram: jax.Array,
-    keys: jax.Array,
-    time_width: int,
-    frequency_width: int,
-    time_masks: int = 2,
-    frequency_masks: int = 2,
-) -> jax.Array:
-    """SpecAugment (Park et al. 2019) of `[B, T, M]`: random spans of frames and of bands are set to the example's mean.
-
-    Each of the `time_masks` spans has 0 to `time_width` frames, each of the `frequency_masks` spans 0 to
-    `frequency_width` bands. `keys [B]`, one key per example.
-    """
-
-    def one(spectrogram, key):
-        keys = jax.random.split(key)
-        frames, bands = spectrogram.shape
-        masked = _spans(keys[0], frames, time_masks, time_width)[:, None] | _spans(
-            keys[1], bands, frequency_masks, frequency_width
-        )
-        return jnp.where(masked, spectrogram.mean(), spectrogram)
-
-    return jax.vmap(one)(spectrogram, keys)
-
-
-def _spans(key: jax.Array, size: int, count: int, width: int) -> jax.Array:
-    """`[size] bool`: the union of `count` spans, each of 0 to `width` positions."""
-    draws = jax.random.uniform(key, (2, count, 1))
-    length = jnp.floor(draws[0] * (min(width, size) + 1))
-    start = jnp.floor(draws[1] * (size - length + 1))
-    position = jnp.arange(size)
-    return ((position >= start) & (position < start + length)).any(axis=0)

@@ -6,7 +6,7 @@ is stored as a flat dict with one entry per leaf, named by the leaf's path (`par
 format therefore depends neither on the containers (an optax named tuple, a flax dataclass) nor on the devices of the
 saving run. The metadata of a checkpoint hold the data state, and the dtype, shape and digest of every leaf.
 
-`restore` compares every digest, so that no damaged bit passes; checkpoints of version 0.1 have no digests.
+`restore` compares every digest (`training/digest.py` says which damage it shows); checkpoints of version 0.1 have none.
 `restore_newest` takes the newest whole checkpoint, and moves a damaged one aside, to `<step>.damaged`.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-LINES = 3  # lines of metrics in a row that have to show it
+LINES = 3  # consecutive lines of metrics below the limit before the warning
 # {last part of a metric's name: (it warns below this value, what that means)}
 LOW = {
     "codebook_perplexity": (2.0, "nearly all vectors get one code; lower the learning rate or the commitment"),
@@ -14,7 +14,7 @@ LOW = {
     "kl_per_element": (1e-5, "in nats: the codes hold nothing of the target; lower the weight of the KL"),
     "active_dimensions": (0.1, "the share of the latent's dimensions in use; lower the weight of the KL"),
 }
-VARIETY = 0.05  # of the held-out examples': samples that differ less are of one kind
+VARIETY = 0.05  # share of the held-out examples' variety below which samples have collapsed
 SATURATED = (1e-4, "it tells real from fake without an error, and its gradient vanishes; weaken or regularise it")
 
 

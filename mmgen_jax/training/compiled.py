@@ -34,8 +34,8 @@ def summary(config, state, layout: parallel.Parallel, start: int) -> str:
 class Compiled:
     """`(state, batch, players) -> (state, metrics)`, compiled ahead of its first call with these players.
 
-    A call moves no array between host and devices but those of its arguments that are there: a hidden transfer would
-    cost every step its time. JAX raises an error that names the array.
+    A call moves no array between host and devices, because a hidden transfer would cost every step its time: the
+    arguments are on the devices already, else JAX raises an error that names the array.
 
     Args:
       function: as `Parallel.compile_step` gives it.

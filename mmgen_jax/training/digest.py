@@ -1,7 +1,8 @@
 """A digest of an array that shows damage: the same on every layout of devices, on the host and on the devices.
 
 The digest of bits b_0, b_1, … (unsigned integers of the width of the dtype, 64 bits as two of 32) is the sum of
-(2 i + 1) b_i modulo 2^32. The factors are odd, and therefore invertible: a change of any one element changes the sum.
+(2 i + 1) b_i modulo 2^32. The factors are odd, and therefore invertible: a change of any one element changes the sum,
+and random changes of several elements leave it as it was once in 2^32 times.
 """
 
 from __future__ import annotations

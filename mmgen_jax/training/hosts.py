@@ -186,7 +186,7 @@ def stop_now() -> bool:
     """Whether all processes stop now, because SIGTERM reached one of them.
 
     The processes call it at the same places of the program: in each turn of the train loop and of the sampler. They
-    agree on the turn after the latest of theirs. A turn may have several steps, so turns are counted.
+    stop on the same turn, one after the highest turn that a process has reached. A turn may have several steps.
     """
     global _stopped, _turn
     if several():

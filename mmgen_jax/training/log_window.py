@@ -19,7 +19,7 @@ KEY = "log_window"  # of a window's state, inside the data state of a checkpoint
 
 
 def steps_of(saved: Mapping[str, Any] | None, steps_per_call: int) -> int:
-    """The number of steps of a window's state, as `LogWindow.get_state` gave it under `KEY`."""
+    """The number of steps in a saved window; `saved` is the state that `LogWindow.get_state` gave under `KEY`."""
     return len((saved or {}).get("metrics", ())) * steps_per_call
 
 

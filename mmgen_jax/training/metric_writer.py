@@ -1,4 +1,4 @@
-"""Metrics of a run: metrics.jsonl, scalars and samples in TensorBoard, and the means between two log steps."""
+"""Metrics of a run: metrics.jsonl, scalars and samples in TensorBoard, and the means over the steps of a line."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Stops by signal: the first signal sets a flag that loops read between two steps, the second interrupts at once.
 
-A stop then never falls between an update and its bookkeeping, and no callback of a library can swallow it. Code in a
-loop that takes long calls `check`: the loop core `steps` (the judges train by it too) and the wait for a batch; or
-`check_together`, where all processes are at the same place: the train loop and the sampler. `apart` calls work that one
-process may do while others wait, as a judge's training.
+A stop then never falls between an update and its bookkeeping, and no callback of a library can swallow the signal. A
+loop that takes long calls `check`: the loop core `steps`, by which judges are trained too, and the wait for a batch.
+Where all processes are at the same place (the train loop, the sampler), the loop calls `check_together`. `apart` runs
+work that one process does while others wait, such as a judge's training.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def saved(save: Callable[[], None], wait: Callable[[], None], step: Callable[[],
 
 
 class _Noticed(BaseException):
-    """A signal to one of several processes has ended work of `apart`."""
+    """Ends the work of `apart`, because a signal reached one of the processes."""
 
 
 def apart(work: Callable[[], _Result]) -> _Result:

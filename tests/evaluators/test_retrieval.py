@@ -10,7 +10,7 @@ import pytest
 from mmgen_jax import evaluate, lookup
 from mmgen_jax.config import loading, override, own_data, presets
 from mmgen_jax.config.system import build_system, open_source
-from mmgen_jax.evaluators import retrieval_recall
+from mmgen_jax.evaluators import class_retrieval, retrieval_recall
 from mmgen_jax.evaluators.judges import fitted, retriever
 
 RNG = np.random.default_rng(0)
@@ -30,6 +30,16 @@ def test_of_targets_that_are_alike_each_is_as_likely():
     found = retrieval_recall.recalls(keys, keys, (1, 2))
     np.testing.assert_allclose(found[1], [1 / 3] * 3 + [1] * 3)
     np.testing.assert_allclose(found[2], [2 / 3] * 3 + [1] * 3)
+
+
+def test_embeddings_that_are_not_finite_are_refused():
+    good = RNG.normal(size=(20, 4))
+    bad = np.where(np.arange(20)[:, None] < 3, np.nan, good)
+    for queries, keys in ((bad, good), (good, bad)):
+        with pytest.raises(ValueError, match="retrieval: expected finite features, got 3 of 20 examples"):
+            retrieval_recall.recalls(queries, keys, (1,))
+    with pytest.raises(ValueError, match="class_retrieval: expected finite features, got 3 of 20 examples"):
+        class_retrieval.same_class(bad, np.zeros(20, int), 1)
 
 
 def test_both_directions_and_chance_are_reported():

@@ -65,3 +65,9 @@ def test_what_does_not_fit_is_refused(fields, small, expected):
     module = Generator(**{"shape": SHAPE, "width": 4, **fields})
     with pytest.raises(ConfigError, match=expected):
         jax.eval_shape(module.init, jax.random.key(0), None, seen(small))
+
+
+def test_a_second_source_is_refused():
+    both = Condition(None, None, None, {"small": SMALL, "edges": SMALL})
+    with pytest.raises(ConfigError, match="reads the aligned source 'small' alone, got edges, small"):
+        jax.eval_shape(Generator(SHAPE, width=4).init, jax.random.key(0), None, both)

@@ -135,6 +135,7 @@ def test_gradient_reaches_every_parameter_and_a_vector_counts(num_motions):
         ((2, 8, 8, 1), {"grey": PAST}, "'past' is no aligned source; config.aligned has: grey"),
         ((2, 8, 8, 3), {"past": PAST}, r"expected a clip with frames \[8, 8, 3\].*got 'past' with \[3, 8, 8, 1\]"),
         ((2, 6, 6, 1), {"past": PAST[:, :, :6, :6]}, "multiples of 4"),
+        ((2, 8, 8, 1), {"past": PAST, "grey": PAST}, "reads the aligned source 'past' alone, got grey, past"),
     ],
 )
 def test_what_does_not_fit_is_refused(shape, aligned, expected):

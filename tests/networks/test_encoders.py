@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import lookup
+from mmgen_jax.networks.encoders.audio.conv_recurrent import spec_augment
 from mmgen_jax.networks.encoders.audio.mfcc import standardised
 
 BATCH = 3
@@ -228,6 +229,18 @@ def test_cell_tokens_keep_the_layout():
     image[1, :, 8:, 0] = 1
     mean = apply(variables, image, np.ones(BATCH, bool)).values.mean(axis=1)
     assert np.abs(mean[0] - mean[1]).max() > 0.05
+
+
+def test_spec_augment_masks_spans_with_the_mean_and_nothing_at_zero_width():
+    spectrogram = jnp.asarray(np.random.default_rng(0).normal(size=(30, 20)), jnp.float32)
+    np.testing.assert_array_equal(spec_augment(jax.random.key(0), spectrogram, 0, 0), spectrogram)
+    for seed in range(8):
+        masked = np.asarray(spec_augment(jax.random.key(seed), spectrogram, 6, 4))
+        changed = masked != np.asarray(spectrogram)
+        frames, bands = changed.all(1), changed.all(0)
+        assert frames.sum() <= 12 and bands.sum() <= 8  # two spans of each
+        np.testing.assert_array_equal(changed, frames[:, None] | bands)
+        np.testing.assert_allclose(masked[changed], spectrogram.mean(), atol=1e-6)
 
 
 def test_mfcc_frames_have_about_unit_scale():

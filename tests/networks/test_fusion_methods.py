@@ -181,6 +181,15 @@ def test_modality_dropout_rate():
     np.testing.assert_allclose(gone, 0.4 - 0.4**3 / 3, atol=0.015)  # four standard errors
 
 
+def test_modality_dropout_has_each_modality_s_own_rate():
+    """A modality that never goes keeps none of the others: these go at their own rates."""
+    full = {n: Tokens(np.ones((20_000, 1, 1), np.float32), np.ones((20_000, 1), bool)) for n in NAMES}
+    rates = dict(zip(NAMES, (0.9, 0.0, 0.3)))
+    dropped = drop_modalities(example_keys(jax.random.key(0), 20_000), full, rates)
+    gone = [1 - np.asarray(dropped[n].mask).mean() for n in NAMES]
+    np.testing.assert_allclose(gone, list(rates.values()), atol=0.015)
+
+
 def test_masked_reductions():
     values = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     mask = np.array([[True, False, True], [False, False, False]])

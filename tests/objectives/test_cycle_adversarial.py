@@ -184,6 +184,7 @@ def test_each_target_is_drawn_from_the_other(two_steps):
         ({"objective": {"name": "cycle_adversarial", "targets": ("a",)}}, "objective.targets: expected two, .* got"),
         ({"aligned": ("a",)}, r"config.aligned: cycle_adversarial reads its two targets .* aligned = \('a', 'b'\)"),
         ({"representation": {"a": {"name": "identity"}}}, "has no use for it"),
+        ({"representation": {"b": {"name": "identity"}}}, "has no use for it"),
         ({"data": {"name": "unpaired", "sets": {**SETS, "a": {**SMALL, "image_size": 11}}}}, "'a' has a grid of 11x11"),
         (
             {"objective": {"name": "cycle_adversarial", "targets": ("a", "a_digit")}, "aligned": ("a",)},

@@ -83,6 +83,11 @@ def test_a_frame_acts_on_its_own_place():
     assert (everywhere > 0).all()
 
 
+def test_silence_that_is_no_id_is_refused():
+    with pytest.raises(ConfigError, match="silence: expected an id from 1 to 39, got 129"):
+        wavenet.Generator(40, (40,)).init(jax.random.key(0), jnp.zeros((1, 40), jnp.int32), None)
+
+
 def test_frames_without_their_hop_are_refused():
     with pytest.raises(ConfigError, match=r"wavenet: expected aligned sources \[T, C\] .* hop_length"):
         NETWORK.clone(hop_length=0).init(jax.random.key(0), IDS, SEEN)

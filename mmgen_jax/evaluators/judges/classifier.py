@@ -1,8 +1,8 @@
 """The judge of samples: a small classifier trained on the real examples, cached, and identified by a weights hash.
 
-A judge is trained on the whole training split. Neither `config.seed` nor `config.data.fraction` changes the judge: its
-training has its own seed, and a generated data set has its default seed. So runs that differ in seed or fraction are
-measured by the same judge.
+A judge is trained on the whole training split; of a model that has a `part` of the split, on the other part. Neither
+`config.seed` nor `config.data.fraction` changes the judge: its training has its own seed, and a generated data set has
+its default seed. So runs that differ in seed or fraction are measured by the same judge.
 
 Numbers from two judges are comparable only where `Classifier.hash` is the same. Training is deterministic from its seed
 on one machine, but another processor or library version may round differently and give other weights.

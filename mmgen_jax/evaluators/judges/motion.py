@@ -55,6 +55,10 @@ class Training:
     num_frames: int = 4
     seed: int = 0
 
+    def __post_init__(self):
+        if self.num_frames < WINDOW:
+            raise ConfigError(f"judges/motion.num_frames: expected at least {WINDOW}, got {self.num_frames}")
+
 
 class Motion(nn.Module):
     """`[B, T, H, W, C]` in [-1, 1], T at least `WINDOW`, to logits `[B, num_classes]` and features `[B, 128]`, >= 0.

@@ -6,6 +6,6 @@ import numpy as np
 
 
 def independent(found: np.ndarray) -> float:
-    """The share of agreement of independent columns with the shares of contents of `found [N, columns]`, ids from 0."""
+    """The probability that independent draws, one from each column of `found [N, M] int`, all agree; ids from 0."""
     shares = [np.bincount(column, minlength=found.max() + 1) / len(column) for column in found.T]
     return float(np.prod(shares, axis=0).sum())

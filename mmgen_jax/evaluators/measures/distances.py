@@ -55,7 +55,7 @@ def _frechet(mean_a, factor_a, mean_b, factor_b) -> float:
 
 def _fit(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean `[D]`, and factor `[min(N, D), D]` of the covariance, of `features [N, D]`."""
-    features = _checked("frechet_distance", features, 2)
+    features = checked("frechet_distance", features, 2)
     mean = features.mean(0)
     factor = np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
     return mean, factor  # pyright: ignore[reportReturnType] NumPy's stubs give the type of the other modes
@@ -79,7 +79,7 @@ def kernel_distance(
     Raises:
       InputError: fewer than 4 examples in a set, or features that are not finite.
     """
-    a, b = (_checked("kernel_distance", features, 4) for features in (a, b))
+    a, b = (checked("kernel_distance", features, 4) for features in (a, b))
     rng = np.random.default_rng(seed)
     size = kernel_subset(len(a), len(b), subset_size)
     draws = (
@@ -117,7 +117,7 @@ def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> tup
     Raises:
       InputError: fewer than k + 1 examples in a set, or features that are not finite.
     """
-    real, generated = (_checked("precision_recall", features, k + 1) for features in (real, generated))
+    real, generated = (checked("precision_recall", features, k + 1) for features in (real, generated))
     return _inside(real, generated, k), _inside(generated, real, k)
 
 
@@ -136,7 +136,7 @@ def density_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> tup
     Raises:
       InputError: fewer than k + 1 real examples or no generated example, or features that are not finite.
     """
-    real, generated = _checked("density_coverage", real, k + 1), _checked("density_coverage", generated, 1)
+    real, generated = checked("density_coverage", real, k + 1), checked("density_coverage", generated, 1)
     radii = _radii(real, k)
     density, covered = [], np.zeros(len(real), bool)
     for block in _squared_distances(generated, real):
@@ -157,7 +157,7 @@ def _inside(support: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
     return np.concatenate([(block <= radii).any(axis=1) for block in _squared_distances(queries, support)])
 
 
-def _checked(metric: str, features: np.ndarray, smallest: int) -> np.ndarray:
+def checked(metric: str, features: np.ndarray, smallest: int) -> np.ndarray:
     """The features in float64. Raises InputError where there are too few, or where values are not finite."""
     if len(features) < smallest:
         raise InputError(f"{metric}: expected at least {smallest} examples in each set, got {len(features)}")

@@ -26,9 +26,9 @@ class Conditioner(nn.Module):
       fusion: `{name: Tokens} -> Condition`; None where there are no encoders.
       reads: `{encoder: modality}`; several encoders may read the same modality.
       modalities: at least the modalities in `reads` and `aligned`, by name.
-      modality_dropout: in training, the probability that an example loses the tokens of an encoder, one number for all
-        encoders or one by name. An example never loses all its tokens. The draws come from the rng `modality_dropout`,
-        which the players of a step share, so that all players see the same conditions.
+      modality_dropout: in training, the rate at which an example loses the tokens of an encoder, one number for all
+        encoders or one by name. Where an example would lose all its tokens, one encoder's stay. The draws come from the
+        rng `modality_dropout`, which the players of a step share, so that all players see the same conditions.
       frozen: names of encoders that always run as in evaluation and get no gradient.
       readouts: `{encoder: (tokens [B, N, D], mask [B]) -> Tokens}`, a trained layer on top of an encoder, frozen or
         not. A readout with a kernel for each token keeps the layout of the tokens in their mean; many fusions average

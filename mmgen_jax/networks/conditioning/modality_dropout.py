@@ -16,7 +16,7 @@ def drop_modalities(
     """Masks each modality of each example with probability `rate`, but never all modalities of an example.
 
     Each example draws a uniform number for each modality, and loses the modalities whose number is below their rate.
-    The present modality with the largest number always stays.
+    Where an example would lose all its modalities, the present modality with the largest number stays.
 
     Args:
       keys: `[B]`, one key per example.
@@ -27,7 +27,8 @@ def drop_modalities(
     draws = jax.vmap(lambda key: jax.random.uniform(key, (len(names),)), out_axes=1)(keys)  # [M, B]
     draws = jnp.where(present, draws, -1.0)
     rates = [rate.get(name, 0.0) if isinstance(rate, Mapping) else rate for name in names]
-    keep = (draws >= jnp.array(rates)[:, None]) | (draws == draws.max(axis=0))
+    keep = draws >= jnp.array(rates)[:, None]
+    keep |= ~(keep & present).any(axis=0) & (draws == draws.max(axis=0))
     dropped = {}
     for name, kept in zip(names, keep):
         mask = tokens[name].mask & kept[:, None]

@@ -4,11 +4,11 @@ A discriminator of period p sees every p-th sample, from each of the p first sam
 the sound averaged over s samples.
 
 Departs from the paper: no groups in the convolutions, fewer channels by default, no weight or spectral normalisation; 4
-strided layers of a period (5 in the paper) and 5 layers of a scale with kernels of 11 (7, 41); the logits of all
-discriminators are one array, so that each of them counts by the number of its logits. The adversarial loss is the mean
-of all logits' losses, where the paper sums the means of 8 discriminators: a `mel` of 45 weighs about 8 times as much
-beside it (16 times with `least_squares`, which has a factor of 1/2 here). A period's last samples that fill no row are
-reflected, as in the paper.
+layers of a period, 3 of them strided (5 and 4 in the paper), and 5 layers of a scale with kernels of 11 (7, 41); the
+logits of all discriminators are one array, so that each of them counts by the number of its logits. The adversarial
+loss is the mean of all logits' losses, where the paper sums the means of 8 discriminators: a `mel` of 45 weighs about 8
+times as much beside it (16 times with `least_squares`, which has a factor of 1/2 here). A period's last samples that
+fill no row are reflected, as in the paper.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ SCALE_LAYERS = ((15, 1), (11, 4), (11, 4), (11, 4), (5, 1))
 class Discriminator(nn.Module):
     """Logits `[B, *]` of a sound `[B, S, 1]`; the conditions have no influence.
 
-    Each layer's output is a leaf of the collection `features`, for feature matching (`Adversarial.feature_matching`).
+    Each layer's output is a leaf of the collection `features`, for feature matching (`feature_matching` of
+    `objectives/adversarial.py`).
 
     Args:
       width: channels after the first convolution; each further one has twice as many, up to `max_width`.

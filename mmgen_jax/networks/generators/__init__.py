@@ -2,9 +2,9 @@
 
 The objective brings the output to the target's range, and `config/system.py` sets the fields `shape` and `dtype`.
 `shape` is that of a vector, or of a grid: a sequence `(T, C)`, an image `(H, W, C)` or a clip `(T, H, W, C)`. The
-latent of `grid` is tokens `[B, N, D]`. All generators of grids but `mlp` read the aligned sources as channels.
-`translation`, `unet_translation`, `resnet_translation`, `gated`, `subpixel` and `vocos` start from the sources, and
-their latent may be None.
+latent of `grid` is tokens `[B, N, D]`. `clip_subpixel` and `conv_lstm` read one aligned source and `mlp` none; all
+others read all of them as channels. `translation`, `unet_translation`, `resnet_translation`, `gated`, `subpixel`,
+`clip_subpixel`, `conv_lstm` and `vocos` start from the sources, and their latent may be None.
 
 The denoisers `unet` and `dit` map a noisy grid, its time and the condition to a grid of the same shape:
 

@@ -34,8 +34,8 @@ class Generator(nn.Module):
       num_blocks: residual blocks of two convolutions.
 
     Raises:
-      ConfigError: no such source, a source of another number of frames or channels, sides that are no multiple of the
-        source's, or an even `window`.
+      ConfigError: no such source, or further sources; a source of another number of frames or channels, sides that are
+        no multiple of the source's, or an even `window`.
     """
 
     shape: tuple[int, ...]
@@ -83,6 +83,11 @@ class Generator(nn.Module):
             raise ConfigError(
                 f"generators/clip_subpixel.source: {self.source!r} is no aligned source; config.aligned has: "
                 + (", ".join(aligned) or "none")
+            )
+        if len(aligned) > 1:
+            raise ConfigError(
+                f"generators/clip_subpixel: reads the aligned source {self.source!r} alone, got {', '.join(aligned)}; "
+                "take the others out of config.aligned, or read them by encoders"
             )
         source, (num, height, width, channels) = aligned[self.source], self.shape
         factor = height // source.shape[2] if source.ndim == 5 else 0

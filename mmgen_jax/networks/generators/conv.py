@@ -34,10 +34,9 @@ class Generator(nn.Module):
       norm: `batch`, `group`, `layer`, `instance` or `none`.
       conditions_at: where the pooled conditions enter: at the `input`, concatenated to the latent; at the `norm`, as
         scale and shift of every normalisation; or at `both`.
-      batch_conditions: whether the pooled conditions first pass a BatchNorm without scale and shift. A GAN needs this
-        option: otherwise the part that all conditions have in common grows faster than any bias, and mode collapse
-        follows (the same picture for every latent). A VAE is better without this option: the batch statistics are
-        noisy, and the VAE's latent then repeats the content of the conditions.
+      batch_conditions: whether the pooled conditions first pass a BatchNorm without scale and shift. A GAN needs
+        `batch_conditions`: otherwise the part that all conditions have in common outgrows the biases, and modes
+        collapse. A VAE is better without: the batch statistics are noisy, and the latent then learns the conditions.
       input_bias: whether the first layer has a bias, one for each channel of each cell of the coarsest grid. No
         normalisation cancels this bias. In a GAN the bias may grow until mode collapse occurs.
       init_std: standard deviation of the initial kernels of the first layer and all convolutions, 0.02 in the paper; 0:

@@ -125,8 +125,8 @@ class Generator(nn.Module):
       reach: largest distance in px, in each direction, that a motion moves the last frame.
 
     Raises:
-      ConfigError: a target that is no clip, no such source, a source of another size, or patches that do not divide the
-        sides.
+      ConfigError: a target that is no clip, no such source, or further sources; a source of another size, or patches
+        that do not divide the sides.
     """
 
     shape: tuple[int, ...]
@@ -172,6 +172,11 @@ class Generator(nn.Module):
             raise ConfigError(
                 f"generators/conv_lstm.source: {self.source!r} is no aligned source; config.aligned has: "
                 + (", ".join(aligned) or "none")
+            )
+        if len(aligned) > 1:
+            raise ConfigError(
+                f"generators/conv_lstm: reads the aligned source {self.source!r} alone, got {', '.join(aligned)}; "
+                "take the others out of config.aligned, or read them by encoders"
             )
         past = aligned[self.source]
         if past.ndim != 5 or past.shape[2:] != tuple(self.shape[1:]):

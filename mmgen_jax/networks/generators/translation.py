@@ -63,7 +63,8 @@ class Generator(nn.Module):
       init_std: standard deviation of every kernel's initial values, 0.02 in the paper; 0: LeCun initialisation.
 
     Raises:
-      ConfigError: there are no aligned sources, a side is odd, or `vector_at` or `skips` is unknown.
+      ConfigError: there are no aligned sources, a side of at least 8 cannot be halved, or `vector_at` or `skips` is
+        unknown.
     """
 
     shape: tuple[int, ...]

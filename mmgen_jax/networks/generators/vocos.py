@@ -30,11 +30,12 @@ class Generator(nn.Module):
     Args:
       shape: `(S, 1)`.
       hop_length: samples from frame to frame; frame t is centred on sample `t hop_length`.
-      n_fft: window in samples; 0 is four times `hop_length`.
+      n_fft: window in samples, even; None: four times `hop_length`.
       features, num_blocks: length of the frames' vectors, and number of blocks.
 
     Raises:
-      ConfigError: there are no aligned sources, they have fewer frames than S samples need, or the target is no sound.
+      ConfigError: there are no aligned sources, they have fewer frames than S samples need, the target is no sound, or
+        an odd `n_fft`.
     """
 
     shape: tuple[int, ...]
@@ -47,6 +48,8 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, latent: jax.Array | None, condition: Condition | None, train: bool = False) -> jax.Array:
         length, window = self.shape[0], self.n_fft or 4 * self.hop_length
+        if window % 2:
+            raise ConfigError(f"generators/vocos.n_fft: expected an even number of samples, got {window}")
         x = self._frames(condition).astype(self.dtype)
         vector = vector_of(latent, condition)
         x = convolution.Conv(self.features, KERNEL, dtype=self.dtype, name="input")(x)

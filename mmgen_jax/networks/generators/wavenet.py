@@ -36,7 +36,7 @@ class Generator(nn.Module):
       silence: the id that takes the place of PADDING before and after a sound: that of code 128, silence in `mu_law`.
 
     Raises:
-      ConfigError: aligned sources of another rank than 1, or without `hop_length`.
+      ConfigError: aligned sources of another rank than 1, or without `hop_length`; a `silence` that is no id.
     """
 
     vocab_size: int
@@ -59,6 +59,11 @@ class Generator(nn.Module):
         return 1 + sum(self.dilations)
 
     def setup(self):
+        if not PADDING < self.silence < self.vocab_size:
+            raise ConfigError(
+                f"generators/wavenet.silence: expected an id from 1 to {self.vocab_size - 1}, got {self.silence}; set "
+                "generator.silence to an id of the representation"
+            )
         self.embed = nn.Embed(self.vocab_size, self.features, dtype=self.dtype)
         dense = lambda size, **fields: nn.Dense(size, dtype=self.dtype, **fields)  # noqa: E731
         self.gates = [dense(2 * self.features) for _ in self.dilations]

@@ -262,7 +262,10 @@ def embed(table: nn.Embed, words: jax.Array) -> jax.Array:
 
 
 def sinusoidal_embedding(positions: jax.Array, features: int, max_period: float = 10_000.0) -> jax.Array:
-    """`positions [...]` to `[..., features]` float32: cosines, then sines, of periods from 2 pi to 2 pi max_period."""
+    """`positions [...]` to `[..., features]` float32, `features` even: cosines, then sines.
+
+    The periods go from 2 pi to 2 pi max_period.
+    """
     frequencies = jnp.exp(-math.log(max_period) * jnp.arange(features // 2) / max(features // 2 - 1, 1))
     angles = positions[..., None].astype(jnp.float32) * frequencies
     return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 def interpolated(frames: jax.Array, hop_length: int, num: int) -> jax.Array:
     """Frames `[B, T, C]` at the places 0 to num - 1, `[B, num, C]`: frame t lies at place `t hop_length`.
 
-    Between two frames linear, behind the last frame constant. Without an index of each place, whose gradient XLA's CPU
-    backend would add up place by place.
+    Linear between two frames, constant behind the last frame. Computed without a gather, whose gradient is slow on
+    XLA's CPU backend.
     """
     count = -(-num // hop_length) + 1
     short = max(0, count - frames.shape[1])

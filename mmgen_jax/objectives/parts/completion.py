@@ -68,7 +68,7 @@ class Completes(Family):
         return hole
 
     def completed(self, batch: Batch, output: jax.Array) -> jax.Array:
-        """`output` in the hole, `known` elsewhere; all of `output` where the family has no hole."""
+        """`output` in the hole, `known` elsewhere; all of `output` where `objective.hole` is not set."""
         known = batch.get(self.known, output) if self.hole else output
         return jnp.where(self.hole_of(batch), output, known) if self.hole else output
 

@@ -11,8 +11,9 @@ IMPOSSIBLE = -1e9  # score of a path that no alignment takes
 def search(scores: jax.Array, tokens: jax.Array) -> jax.Array:
     """Durations `[B, N] int32` in frames of the best monotonic alignment (Kim et al., 2020, "Glow-TTS").
 
-    The alignment begins with the first token and ends with an example's last token. From frame to frame it stays or
-    moves on by one token, so that every token has at least one frame. Its sum of scores is the largest.
+    The alignment begins with the first token and ends with an example's last token. From frame to frame, the
+    alignment stays or moves on by one token, so that every token has at least one frame. Of all such alignments, the
+    best has the largest sum of scores.
 
     Args:
       scores: `[B, T, N]`, how well token n suits frame t.

@@ -57,7 +57,7 @@ class Family:
 
     @property
     def reads_whole(self) -> tuple[str, ...]:
-        """Of `aligned`: for a picture in tiles, `<name>/whole [B, H, W, C]` is the whole source, of a tile's size."""
+        """Those of `aligned` that a tile also reads whole, as `<name>/whole [B, H, W, C]` of a tile's size."""
         return ()
 
     @property

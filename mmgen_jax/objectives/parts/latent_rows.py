@@ -23,13 +23,13 @@ class Rows:
 
     Args:
       latents: `[R, B, Z + P]`, the shared latent and the private latent of the row's own target (P may be 0).
-      own: the place of that target, one number for each row.
+      own: the index of the row's own target, `[R]`.
       shares: `[R, B]`, the weight of each row in the loss.
       present: `[R, B, M] bool`, the targets that the row explains.
-      reads: `[R, M] bool`, the same for any example: the decoders that a row needs.
+      reads: `[R, M] bool`, equal for all examples: the decoders that a row needs.
       mixtures: the posterior of each part, all targets first.
       private: mean and log-variance `[R, B, P]` of the private latents.
-      num_whole: the number of rows of the first part.
+      num_whole: the number of rows that are drawn given all targets.
     """
 
     latents: jax.Array

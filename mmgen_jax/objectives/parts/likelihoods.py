@@ -41,7 +41,8 @@ class Likelihood:
     def observed(self, target: jax.Array, rng: jax.Array) -> jax.Array:
         """The target as the model sees it: with `bernoulli` drawn as -1 or 1, else unchanged.
 
-        The bound holds only for binary values (dynamic binarisation, Salakhutdinov & Murray, 2008).
+        The ELBO is a bound for binary targets only: grey values are drawn as binary in each step (dynamic binarisation,
+        Salakhutdinov & Murray, 2008).
         """
         if self.name != "bernoulli":
             return target

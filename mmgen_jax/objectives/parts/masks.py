@@ -37,7 +37,7 @@ def example_weights(batch: Batch, *names: str) -> jax.Array:
 
 
 def is_padding(sounds: jax.Array, pause: int) -> jax.Array:
-    """`[B, S] bool`: True from `pause` samples behind the last sample of a sound `[B, S]` that is not 0."""
+    """`[B, S] bool`: True from `pause` samples after the last non-zero sample of a sound `[B, S]`."""
     later = jnp.cumsum((sounds != 0)[:, ::-1], axis=1)[:, ::-1]  # samples that are not 0, from here to the end
     length = jnp.sum(later > 0, axis=1, keepdims=True)
     return jnp.arange(sounds.shape[1]) >= length + pause

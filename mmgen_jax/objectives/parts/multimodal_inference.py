@@ -121,7 +121,7 @@ class Inference(Family):
         return {"generator": self.network.init(init_keys(rng), *self._arrays(batch), train=True)}
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """Means of the likelihoods given a latent of the posterior of the targets in `given`, of none: of the prior.
+        """Means of the likelihoods, given a latent from the posterior of the targets in `given`; of none: the prior.
 
         The targets in `given` are returned as they are.
         """

@@ -32,7 +32,7 @@ class Attention(nn.Module):
 
 
 class Network(nn.Module):
-    """Encoders, decoders and posteriors' parameters.
+    """Encoders, decoders, and the mean and log-variance of each posterior.
 
     Args:
       encoders: `{target: (array [B, *shape], mask [B]) -> Tokens}`.

@@ -1,4 +1,4 @@
-"""Layers of the PyTorch networks that `peers.py` times beside ours.
+"""Layers of the PyTorch networks.
 
 `build` makes a module from a tree of our parameters, so both sides have the same numbers under the same names. The
 functions apply a part of such a module as a PyTorch programmer would write it: pictures are `[B, C, *grid]`, attention
@@ -66,9 +66,9 @@ def kernel(values: np.ndarray, name: str, transposed: bool) -> np.ndarray:
     rank = values.ndim - 2
     if transposed:  # `[*size, in, out]`; PyTorch's transposed convolution reads its kernel backwards
         return np.flip(values, tuple(range(rank))).transpose(rank, rank + 1, *range(rank))
-    if rank > 1 or name.startswith("Conv"):
+    if rank > 0:
         return values.transpose(rank + 1, rank, *range(rank))
-    return values.T if rank == 0 else values
+    return values.T
 
 
 def normalisation(params: Mapping, stats: Mapping) -> nn.Module:
@@ -165,6 +165,10 @@ def group_norm(m, x):
     return F.group_norm(x, math.gcd(32, x.shape[1]), m.weight, m.bias, EPSILON)
 
 
+def instance_norm(m, x):
+    return F.instance_norm(x, weight=m.weight, bias=m.bias, eps=EPSILON)
+
+
 def batch_norm(m, x):
     return F.batch_norm(x, m.mean, m.var, m.weight, m.bias, training=True, momentum=0.1)
 
@@ -248,3 +252,20 @@ def sequence(x):
 
 def masked_mean(values, mask):
     return (values * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+
+
+def projected(m, tokens):
+    """Mean vectors `[B, M, D]`, presence `[B, M]`, tokens and their mask, of all modalities."""
+    values = {}
+    for name, (array, mask) in tokens.items():
+        h = dense(getattr(m, f"{name}_dense"), layer_norm(getattr(m, f"{name}_norm"), array * mask[..., None]))
+        values[name] = h * mask[..., None], mask
+    vectors = torch.stack([masked_mean(*pair) for pair in values.values()], 1)
+    present = torch.stack([mask.any(1) for _, mask in values.values()], 1)
+    return vectors, present, *(torch.cat(parts, 1) for parts in zip(*values.values()))
+
+
+def concatenated(m, tokens):
+    """Tokens, mask and pooled vector of the fusion `concat`."""
+    vectors, present, values, mask = projected(m.Projection_0, tokens)
+    return values, mask, mlp(m.MLP_0, torch.cat([vectors.flatten(1), present.float()], 1))
