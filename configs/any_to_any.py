@@ -26,9 +26,9 @@ the digit is recognised, and minutes.
     target   adversarial    variational    autoregressive   diffusion
     image    0.999, 8       0.960, 3       0.997, 16        0.989, 10
     audio    0.467, 4       0.707, 8       0.890, 10        0.984, 13
-    video    0.136, 16      0.546, 8       0.619, 28        0.996, 35
+    video    0.136, 16      0.546, 8       0.619, 28        0.996, 38
 
-Other sources: `experiments/any_to_any`.
+Two judges have measured the clips (`experiments/any_to_any`). Other sources: `experiments/any_to_any`.
 """
 
 from mmgen_jax.config import presets, schema

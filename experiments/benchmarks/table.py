@@ -13,8 +13,7 @@ milliseconds of processor time with the ratio to `xla`; a column for each progra
 single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
 normalisations with their gradients beside flax's (batch, height, width, channels). Then
 the share of the training time that is spent waiting for data, for each pass over the data; *loop* is what a step in the
-loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then seconds from a
-command to its first step with an empty and with a filled cache of compiled programs, and the gain of huge pages. Then
+loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then
 what the compiled step costs each of 8 devices in each layout: operations and state, as shares of those of one device
 alone, and bytes between devices beside theory. Last table: steps and samplers beside the same networks in PyTorch, in
 milliseconds of processor time; the ratio is PyTorch's best time to ours, above 1 where ours is faster. *load* is the

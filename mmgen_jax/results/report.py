@@ -33,7 +33,7 @@ FIRST = (
 )
 FIRST += ("text_to_image_emoji", "captioning", "captioning_temperature", "recognition", "retrieval")
 INTRODUCTION = """\
-Written by `mmgen report` from `experiments/*/results.jsonl`. A number stands here only with its line there, which has
+Written by `mmgen report` from the lines in `experiments/*`. A number stands here only with its line there, which has
 config, seed, commit and hardware. *seeds*: the runs that have a line, of those that the sweep asks for. *training,
 processor s*: the processor time of the steps, over all cores, which other work on the machine changes little; a table
 has this column where a line has the time. How an experiment was run, and what its numbers do and do not say, is in its
