@@ -15,7 +15,8 @@ normalisations with their gradients beside flax's (batch, height, width, channel
 the share of the training time that is spent waiting for data, for each pass over the data; *loop* is what a step in the
 loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then
 what the compiled step costs each of 8 devices in each layout: operations and state, as shares of those of one device
-alone, and bytes between devices beside theory. Last table: steps and samplers beside the same networks in PyTorch, in
+alone, and bytes between devices beside theory. Then sampling with a cache, in processor time, beside the network
+applied to the whole sequence for each token. Last table: steps and samplers beside the same networks in PyTorch, in
 milliseconds of processor time; the ratio is PyTorch's best time to ours, above 1 where ours is faster. *load* is the
 load average: other work on the machine slows both sides.
 """
@@ -141,6 +142,21 @@ def peers() -> str:
     return "\n\n".join(tables)
 
 
+def decodings() -> str:
+    """The table of sampling with and without a cache, from the newest line of each row."""
+    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/decoding"}
+    if not newest:
+        return ""
+    rows = [("sampler", "with the cache, s", "without, s", "ratio", "load", "commit"), ["---"] + ["---:"] * 4 + ["---"]]
+    for name, line in newest.items():
+        entry = line["metrics"]
+        seconds = (f"{entry[f'{which}/processor_ms'] / 1e3:,.2f}" for which in ("cached", "uncached"))
+        last = [f"{entry['processor_ratio']:,.0f}", str(entry["load_average"]), line["commit"]]
+        rows.append([f"{name}, {entry['sequences']} sequences", *seconds, *last])
+    hardware = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
+    return f"{_markdown(rows)}\n\nHardware: {hardware}."
+
+
 def layouts() -> str:
     """The table of steps on 8 devices, from the newest line of each config."""
     newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/layouts"}
@@ -163,7 +179,9 @@ def layouts() -> str:
 
 
 def tables() -> str:
-    return "\n\n".join(filter(None, (steps(), layers(), normalisations(), waits(), starts(), layouts(), peers())))
+    return "\n\n".join(
+        filter(None, (steps(), layers(), normalisations(), waits(), starts(), layouts(), decodings(), peers()))
+    )
 
 
 def _markdown(rows) -> str:
