@@ -7,9 +7,9 @@ Argument: `sounds` (short recordings and their names; the default) or `scenes` (
 frames of a convolutional recurrent encoder at every word, as in `image_captioning.py`.
 `--config.objective.beam_size=4` is beam search.
 
-Expected on a CPU core, seed 0: `scenes`, 4 minutes of processor time, BLEU-4 97.4, shape, colour and size right in 1.000
-[0.996, 1.000] of 1,000 test captions, in 0.344 [0.315, 0.374] of pairs of shape and colour that training never shows;
-`sounds`, 97 s of processor time, BLEU-1 25 [12, 38] on 31 sounds (nearest sound 9 [0, 20]), no name exact.
+Expected on a CPU core, seed 0: `scenes`, 4 minutes of processor time, BLEU-4 97.4, shape, colour and size right in
+1.000 [0.996, 1.000] of 1,000 test captions, in 0.344 [0.315, 0.374] of pairs of shape and colour that training never
+shows; `sounds`, 97 s of processor time, BLEU-1 25 [12, 38] on 31 sounds (nearest sound 9 [0, 20]), no name exact.
 
 For one accelerator: `large` (sounds) and `scenes_large`; not measured.
 """

@@ -6,9 +6,10 @@ from mmgen_jax.results.tables import table
 
 TITLE = "Training with missing views"
 ABOUT = """
-MVTCAE, in the last rows MoPoE and MMVAE+, on PolyMNIST of this project (not the published set), where training examples lack views: completely at random,
-or more often for the later digits. *kept*: incomplete examples are trained on; *discarded*: they are not. Test examples
-are complete. *given k*: the share of the other views in which a judge finds the digit.
+MVTCAE, in the last rows MoPoE and MMVAE+, on PolyMNIST of this project (not the published set), where training examples
+lack views: completely at random, or more often for the later digits. *kept*: incomplete examples are trained on;
+*discarded*: they are not. Test examples are complete. *given k*: the share of the other views in which a judge finds
+the digit.
 """
 COLUMNS = {f"given {k} ↑": f"test/coherence/given_{k}" for k in range(1, 5)}
 COLUMNS |= {
