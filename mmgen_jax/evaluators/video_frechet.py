@@ -20,7 +20,7 @@ from mmgen_jax.config.ranges import Amount
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import feature_controls
 from mmgen_jax.evaluators.judges import motion
-from mmgen_jax.evaluators.measures import distances, intervals
+from mmgen_jax.evaluators.measures import frechet
 from mmgen_jax.evaluators.measures.examples import collect, halves
 from mmgen_jax.modalities.modality import Modality
 
@@ -75,10 +75,10 @@ class Evaluator:
                 "larger split"
             )
         generated, real = (judge.predict(arrays)[1] for arrays in (samples, true[self.target]))
-        entries, reference = _compare(real, generated), _compare(*halves(real))
-        entries["frechet_distance"] |= _interval(real, generated, entries["frechet_distance"]["value"])
+        entries, reference = frechet.compare(real, generated), frechet.compare(*halves(real))
+        entries["frechet_distance"] |= frechet.interval(real, generated, entries["frechet_distance"]["value"])
         further = {"order": out_of_order}
-        controls = feature_controls.measure(judge, self.data, self.target, real, _compare, further)
+        controls = feature_controls.measure(judge, self.data, self.target, real, frechet.compare, further)
         about = {
             "n": len(real),
             "num_frames": int(samples.shape[1]),
@@ -99,23 +99,3 @@ def out_of_order(clips: np.ndarray, rng: np.random.Generator) -> dict[str, np.nd
         "frozen": np.repeat(clips[:, :1], clips.shape[1], axis=1),
         "shuffled": clips[np.arange(len(clips))[:, None], orders],
     }
-
-
-def _compare(real: np.ndarray, generated: np.ndarray) -> dict[str, dict[str, Any]]:
-    kernel, num = distances.kernel_distance(real, generated), min(len(real), len(generated))
-    size, value = distances.kernel_subset(len(real), len(generated)), float(kernel.mean())
-    return {
-        "frechet_distance": {"value": distances.frechet_distance(real, generated), "better": "lower"},
-        "kernel_distance": {
-            "value": value,
-            "better": "lower",
-            "subset_size": size,
-            **intervals.of_subsets(value, kernel, size, num),
-        },
-    }
-
-
-def _interval(real: np.ndarray, generated: np.ndarray, value: float) -> dict[str, Any]:
-    sets = real.astype(np.float64), generated.astype(np.float64)
-    again = lambda indices: {"frechet": distances.frechet_of_subset(*sets, indices)}  # noqa: E731
-    return intervals.of_corpus(again, {"frechet": value}, len(real), within=(0, np.inf))["frechet"]
