@@ -150,5 +150,9 @@ class Objective(Completes, Segmented, WithDiscriminator):
         output = clipped(ranged(output, self.output, self.code.space.bounded), self.code.space.bounded)
         return {self.target: self.code.decode(params, collections, self.completed(batch, output))}
 
+    def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
+        """The target, encoded and decoded by its representation."""
+        return self.through_code(params, collections, batch)
+
     def _noise(self, rng, batch):
         return randomness.normal(rng, batch_size(batch), (self.latent_dim,))

@@ -187,6 +187,10 @@ class Objective(Segmented):
             ids = decoding.draw(step, cache, keys, space.length, space.end, self.temperature, self.top_k, self.top_p)
         return {self.target: self.code.decode(params, collections, ids - self._first)}
 
+    def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
+        """The target, encoded and decoded by its representation."""
+        return self.through_code(params, collections, {self.target: batch[self.target]})
+
     def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
         """The log-likelihood `[B]` of the target's ids given the conditions, in nats: no bound but the value itself.
 

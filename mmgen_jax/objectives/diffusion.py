@@ -248,6 +248,10 @@ class Objective(Completes):
 
         return jax.lax.scan(step, noise, jnp.arange(steps * self.resamples))[0]
 
+    def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
+        """The target, encoded and decoded by its representation."""
+        return self.through_code(params, collections, batch)
+
     def _apply(self, params, collections, *args, method):
         return apply(self.network, "generator", params, collections, *args, method=method)
 

@@ -157,6 +157,10 @@ class Objective(Family):
         refined = jnp.where(silent, SILENCE, refined)
         return {self.target: self.code.decode(params, collections, refined)}
 
+    def reconstruct(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
+        """Copy-synthesis: the target, encoded and decoded by its representation."""
+        return self.through_code(params, collections, batch)
+
     def align(self, params, collections, batch, rng: jax.Array) -> dict[str, jax.Array]:
         """The attention of `sample`: `weights [B, S, N]`, 0 behind the end; `steps [B]` before it; `mask [B, N]`."""
         _, ended, weights, mask = self._decode(params, collections, batch, rng)

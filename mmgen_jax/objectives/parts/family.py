@@ -90,6 +90,10 @@ class Family:
         target, weights = zero_masked(batch, self.target), example_weights(batch, self.target)
         return self.code.loss(player, params, collections, target, weights, rng)
 
+    def through_code(self, params, collections, batch: Batch) -> dict[str, jax.Array]:
+        """`{target: array}`, the target encoded and decoded by its representation."""
+        return {self.target: self.code.decode(params, collections, self.encode_target(params, collections, batch))}
+
     @property
     def conditions(self) -> Conditioner:
         """The conditioner, for families that need conditions.
@@ -149,11 +153,8 @@ class Family:
     def sample(self, params, collections, batch: Batch, rng: jax.Array, given: tuple[str, ...] = ()):
         self._lacks("sample")
 
-    def reconstruct(self, params, collections, batch: Batch, rng: jax.Array) -> dict[str, jax.Array]:
-        """`{target: array}`: the target, encoded and decoded by its representation."""
-        if "reconstruct" not in self.abilities:
-            self._lacks("reconstruct")
-        return {self.target: self.code.decode(params, collections, self.encode_target(params, collections, batch))}
+    def reconstruct(self, params, collections, batch: Batch, rng: jax.Array):
+        self._lacks("reconstruct")
 
     def elbo(self, params, collections, batch: Batch, rng: jax.Array):
         self._lacks("elbo")
