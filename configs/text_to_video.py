@@ -55,7 +55,8 @@ def get_config(arg="digits,latents"):
     config.objective.update({"condition_dropout": 0.1, "guidance": 2.0 if codes else 3.0})
     config.train.batch_size = 32
     config.train.steps = begin + 4000
-    config.evaluators = presets.target_judges(dataset, "video", ("text",))
+    judges = presets.target_judges(dataset, "video", ("text",))
+    config.evaluators = judges | {"frechet": {"name": "video_frechet", "label": presets.LABELS.get(dataset, "")}}
     if large:
         side = "video_size" if dataset == "digits" else "image_size"
         size = {"dtype": "bfloat16", f"data.{side}": 64, "train.batch_size": 128, "train.steps": begin + 100_000}

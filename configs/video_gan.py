@@ -35,6 +35,7 @@ def get_config(arg="digits"):
         config.generator.update({"conditions_at": "norm", "batch_conditions": True})
         config.objective["mismatch"] = 0.5
         config.evaluators = presets.target_judges(dataset, "video", ("text",))
+    config.evaluators["frechet"] = {"name": "video_frechet", "label": presets.LABELS.get(dataset, "")}
     adam = {"lr": 4e-4, "b1": 0.5}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.998}}
     config.train.batch_size = 32

@@ -17,7 +17,7 @@ from mmgen_jax.config.ranges import Amount
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
-from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.evaluators.measures.examples import Shared, collect
 from mmgen_jax.modalities.modality import Modality
 
 
@@ -62,13 +62,17 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"accuracy": {"value", "n", "interval", "reference", "chance", "per_class", "judge…"}}`.
 
-        `value` is in [0, 1], `interval` its 95 % interval (Wilson). `reference` is the judge's accuracy on the real
+        `value` is in [0, 1], `interval` its 95 % interval (Wilson). Where several examples have a condition in common,
+        such as a recording, `effective_n` tells for how many independent examples it is. `reference` is the judge's
+        accuracy on the real
         targets of the same examples: what a perfect model would reach. `per_class` maps each class name to its own
         accuracy, None for a class without examples.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         predict = sample_fn.reconstruct if self.from_target else sample_fn
-        samples, true = collect(predict, batches, self.target, (self.target, self.label), self.num_examples)
+        names = self.target, self.label
+        shared = Shared("" if self.from_target else self.target, names)
+        samples, true = collect(predict, shared.watch(batches), self.target, names, self.num_examples)
         asked = true[self.label]
         correct = judge.classify(samples) == asked
         reference = judge.classify(true[self.target]) == asked
@@ -79,7 +83,7 @@ class Evaluator:
         accuracy = {
             "value": float(correct.mean()),
             "n": len(correct),
-            "interval": intervals.wilson(int(correct.sum()), len(correct)),
+            **intervals.of_share(correct, shared.groups(len(correct))),
             "reference": float(reference.mean()),
             "chance": 1 / len(judge.classes),
             "per_class": per_class,

@@ -30,6 +30,20 @@ def test_of_a_mean_it_is_the_interval_of_a_mean(size):
     assert (found["resamples"], found["resample_size"]) == (300, size or 400)
 
 
+def test_a_share_of_dependent_examples_has_the_interval_of_their_groups():
+    hits = RNG.random(200) < 0.7
+    four = np.repeat(np.arange(200), 4)
+    found = intervals.of_share(hits[four], [np.arange(800), four])
+    assert found["effective_n"] == pytest.approx(200, rel=0.01)  # four copies of an example are one example
+    np.testing.assert_allclose(found["interval"], intervals.wilson(float(hits.sum()), 200), atol=1e-3)
+    independent = RNG.random(800) < 0.7  # of groups that have nothing to do with the hits
+    assert intervals.of_share(independent, [four]).get("effective_n", 800) > 600
+    alone = {"interval": intervals.wilson(int(independent.sum()), 800)}
+    assert intervals.of_share(independent) == intervals.of_share(independent, [np.arange(800)]) == alone
+    assert intervals.of_share(np.ones(8, bool), [np.arange(8) // 4])["interval"] == intervals.wilson(2, 2)
+    assert intervals.of_share(np.arange(8) < 4, [np.zeros(8, int)])["effective_n"] == 1
+
+
 def gaussians(num):
     return RNG.normal(size=(num, 6)), 1.1 * RNG.normal(size=(num, 6)) + 0.5
 

@@ -6,7 +6,8 @@ stratified half. So a split is read in a random order, the same for every model 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,38 @@ def collect(
             break
     _need(count, names)
     return np.concatenate(samples), {name: np.concatenate(rows) for name, rows in true.items()}
+
+
+class Shared:
+    """Tells which of the examples that `collect` measures have an array of values in common, such as a recording.
+
+    Args:
+      target: the modality that is drawn; its true arrays have no influence on a sample.
+      names: those of `collect`.
+    """
+
+    def __init__(self, target: str, names: tuple[str, ...]):
+        self._target, self._names = target, names
+        self._numbers: dict[str, list[int]] = {}
+        self._known: dict[str, dict[bytes, int]] = {}
+
+    def watch(self, batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The same batches, to give to `collect`."""
+        for batch in batches:
+            for name, rows in batch.items():
+                if name == self._target or "/" in name or not np.issubdtype(np.asarray(rows).dtype, np.floating):
+                    continue
+                known, there = self._known.setdefault(name, {}), np.asarray(batch.get(name + MASK_SUFFIX, True))
+                there = np.broadcast_to(there, len(rows))
+                for i in _having(batch, self._names):
+                    # A masked array is in common with no other.
+                    key = hashlib.sha256(np.ascontiguousarray(rows[i])).digest() if there[i] else b"%d" % len(known)
+                    self._numbers.setdefault(name, []).append(known.setdefault(key, len(known)))
+            yield batch
+
+    def groups(self, num: int) -> list[np.ndarray]:
+        """For each such modality the numbers `[num]` of the first examples' arrays: equal where the arrays are."""
+        return [np.array(numbers[:num]) for numbers in self._numbers.values()]
 
 
 def first(

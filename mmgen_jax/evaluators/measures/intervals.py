@@ -10,7 +10,7 @@ import numpy as np
 Z = 1.959964  # of 95 %
 
 
-def wilson(successes: float, n: int) -> list[float]:
+def wilson(successes: float, n: float) -> list[float]:
     """Wilson's score interval of the share `successes / n` of independent examples (Wilson 1927).
 
     The interval stays in [0, 1], and its width is above 0 for shares of 0 and 1 too.
@@ -20,6 +20,30 @@ def wilson(successes: float, n: int) -> list[float]:
     half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     # The share itself lies in the interval; rounding must not exclude a share of 0 or 1.
     return [float(min(max(middle - half, 0.0), share)), float(max(min(middle + half, 1.0), share))]
+
+
+def of_share(correct: np.ndarray, groups: Sequence[np.ndarray] = ()) -> dict[str, Any]:
+    """`{"interval"}` of the mean of `correct [N] bool` by `wilson`, and `effective_n` where examples are dependent.
+
+    Examples with the same number in one of the arrays `groups`, each `[N] int`, depend on each other: a recording that
+    is in several examples. N then becomes N divided by the ratio of the mean's variance over groups to its variance
+    over independent examples (the design effect, Kish 1965; for intervals of shares, Korn & Graubard 1998). Of several
+    arrays, the smallest number counts. For a share of 0 or 1, which has no variance, it is the number of groups.
+    """
+    n, share, effective = len(correct), float(np.mean(correct)), float(len(correct))
+    for numbers in groups:
+        group = np.unique(numbers, return_inverse=True)[1]
+        num = int(group.max()) + 1
+        if num == n:
+            continue
+        if num == 1 or share in (0.0, 1.0):
+            effective = min(effective, float(num))
+            continue
+        variance = num / (num - 1) * np.sum(np.bincount(group, correct - share) ** 2) / n**2
+        effective = min(effective, share * (1 - share) / variance) if variance else effective
+    effective = max(effective, 1.0)
+    fields = {} if effective == n else {"effective_n": round(effective, 1)}
+    return {"interval": wilson(share * effective, effective), **fields}
 
 
 def standard_error(values: np.ndarray) -> float | None:
