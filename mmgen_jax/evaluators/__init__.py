@@ -10,8 +10,8 @@
     check_model(objective)                         optional: raises for a family that it would measure wrongly
     __call__(sampler, batches) -> {metric: entry}
 
-`sampler(batch) -> {target: array}` draws samples; its noise starts anew for every evaluator. `contracts.Draw` lists its
-other methods, one for each ability. `batches` are one pass over a split, in the random order of `measures.examples`;
+`sampler(batch) -> {target: array}` draws samples; its noise starts anew for every evaluator. `contracts.Draw` and
+`runs.sampler.Sampler` have its other methods, one for each ability. `batches` are one pass over a split, in the random order of `measures.examples`;
 the last batch may be smaller. An entry is `{"value": float, "n": int, …}` with everything that makes the number
 comparable: an `interval` (None where a single value has none), a `baseline`, several `baselines` (`measures/paired.py`)
 or `chance` on the same examples, the judge and the judge's own accuracy, preprocessing, seeds. The key of an entry in

@@ -117,7 +117,7 @@ class Shared:
                 there = np.broadcast_to(there, len(rows))
                 for i in _having(batch, self._names):
                     # A masked array is in common with no other.
-                    key = hashlib.sha256(np.ascontiguousarray(rows[i])).digest() if there[i] else b"%d" % len(known)
+                    key = hashlib.sha256(np.asarray(rows[i]).tobytes()).digest() if there[i] else b"%d" % len(known)
                     self._numbers.setdefault(name, []).append(known.setdefault(key, len(known)))
             yield batch
 
