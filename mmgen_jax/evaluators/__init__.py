@@ -11,11 +11,11 @@
     __call__(sampler, batches) -> {metric: entry}
 
 `sampler(batch) -> {target: array}` draws samples; its noise starts anew for every evaluator. `contracts.Draw` and
-`runs.sampler.Sampler` have its other methods, one for each ability. `batches` are one pass over a split, in the random order of `measures.examples`;
-the last batch may be smaller. An entry is `{"value": float, "n": int, …}` with everything that makes the number
-comparable: an `interval` (None where a single value has none), a `baseline`, several `baselines` (`measures/paired.py`)
-or `chance` on the same examples, the judge and the judge's own accuracy, preprocessing, seeds. The key of an entry in
-`evaluation.json` is `<split>/<evaluator>/<metric>`.
+`runs.sampler.Sampler` have its other methods, one for each ability. `batches` are one pass over a split, in the random
+order of `measures.examples`; the last batch may be smaller. An entry is `{"value": float, "n": int, …}` with everything
+that makes the number comparable: an `interval` (None where a single value has none), a `baseline`, several `baselines`
+(`measures/paired.py`) or `chance` on the same examples, the judge and the judge's own accuracy, preprocessing, seeds.
+The key of an entry in `evaluation.json` is `<split>/<evaluator>/<metric>`.
 
 If an evaluator has the fields `target`, `seed`, `data` (from the config) or `sample_rate` (of the target, in Hz),
 `mmgen evaluate` fills these fields.
