@@ -135,12 +135,13 @@ def build_system(
         "modalities": modalities,
         "conditioner": _conditioner(config, modalities, common),
         "representation": representation,
+        "representations": representations,
         **parts,
     }
     context = {key: value for key, value in context.items() if value is not None}
     objective = lookup.build("objectives", config.objective, "config.objective", **context)
     taken = {field.name for field in dataclasses.fields(objective)}
-    taken |= {"target", "modality", "modalities"}
+    taken |= {"target", "modality", "modalities", "representations"}
     if unused := sorted(set(context) - taken):
         part = "encoders" if unused[0] == "conditioner" else unused[0]
         raise ConfigError(f"config.{part}: objective {config.objective.name!r} has no use for it; take it out")
