@@ -11,8 +11,9 @@ Rows are conditions, columns are targets. A cell has the share of samples in whi
 for, its 95 % interval (Wilson) in brackets, the judge's share on the true targets of the same examples in parentheses,
 and the processor time of the training where its line has the time. Digits: the judges are classifiers trained on MNIST,
 on spoken digits and on moving digits; a caption is right where it is one of the true captions. Scenes: the share in
-which shape, colour and size are right, by an analytic judge; the motion has a metric of its own. One seed. `–`: no such
-cell. Last, the share of true targets that the judge still recognises when a run from text has encoded and decoded them.
+which all that the conditions tell is right, by an analytic judge: shape, colour and size, of clips from sounds the
+motion too. One seed. `–`: no such cell. Last, the share of true targets that the judge still recognises when a run from
+text has encoded and decoded them.
 """
 HEADINGS = {"digits": "Digits", "scenes": "Scenes"}
 FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")
