@@ -32,6 +32,7 @@ class Sorted:
 def test_examples_with_a_recording_in_common_are_told():
     sounds = np.float32([0, 1, 0, 2, 1, 0])[:, None]
     batch = {"audio": sounds, "image": np.zeros((6, 2), np.float32), "digit": np.arange(6)}
+    batch["hole"] = np.ones((6, 2), np.float32)
     batch |= {"digit/mask": np.arange(6) != 1, "audio/mask": np.arange(6) < 4}
     shared = examples.Shared("image", ("digit",))
     halves = [{name: rows[part] for name, rows in batch.items()} for part in (slice(0, 4), slice(4, 6))]

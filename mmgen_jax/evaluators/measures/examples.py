@@ -113,6 +113,8 @@ class Shared:
             for name, rows in batch.items():
                 if name == self._target or "/" in name or not np.issubdtype(np.asarray(rows).dtype, np.floating):
                     continue
+                if np.isin(rows, (-1.0, 1.0)).all():  # a mask: equal masks do not make examples dependent
+                    continue
                 known, there = self._known.setdefault(name, {}), np.asarray(batch.get(name + MASK_SUFFIX, True))
                 there = np.broadcast_to(there, len(rows))
                 for i in _having(batch, self._names):

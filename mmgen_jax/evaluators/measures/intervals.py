@@ -28,15 +28,16 @@ def of_share(correct: np.ndarray, groups: Sequence[np.ndarray] = ()) -> dict[str
     Examples with the same number in one of the arrays `groups`, each `[N] int`, depend on each other: a recording that
     is in several examples. N then becomes N divided by the ratio of the mean's variance over groups to its variance
     over independent examples (the design effect, Kish 1965; for intervals of shares, Korn & Graubard 1998). Of several
-    arrays, the smallest number counts. For a share of 0 or 1, which has no variance, it is the number of groups.
+    arrays, the smallest number counts. For a share of 0 or 1, which has no variance, it is the number of groups. An
+    array with one number for all examples is left out: nothing varies between groups.
     """
     n, share, effective = len(correct), float(np.mean(correct)), float(len(correct))
     for numbers in groups:
         group = np.unique(numbers, return_inverse=True)[1]
         num = int(group.max()) + 1
-        if num == n:
+        if num in (1, n):
             continue
-        if num == 1 or share in (0.0, 1.0):
+        if share in (0.0, 1.0):
             effective = min(effective, float(num))
             continue
         variance = num / (num - 1) * np.sum(np.bincount(group, correct - share) ** 2) / n**2
