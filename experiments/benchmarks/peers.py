@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import dataclasses
 import functools
-import importlib
 import math
 import os
 import pathlib
@@ -33,6 +32,7 @@ from mmgen_jax.commands import process
 
 process.prepare(["peers", "train"])  # huge pages; before JAX is loaded
 
+import fixed_draws  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
@@ -148,7 +148,7 @@ class Ours:
     def check(self, state) -> dict[str, Any]:
         """`{player: (loss, norm of the gradient)}`, or `{"sample": array}`, with the numbers of `fixed`."""
         objective, batch = self.system.objective, jax.tree.map(jnp.asarray, self.batch)
-        with mock.patch.multiple(randomness, normal=_normal, uniform=_uniform):
+        with mock.patch.multiple(randomness, normal=fixed_draws.normal, uniform=fixed_draws.uniform):
             if self.row.method == "sample":
                 (drawn,) = self.sampler()(state.params, state.collections, batch, jax.random.key(0)).values()
                 return {"sample": np.asarray(drawn)}
@@ -165,137 +165,10 @@ class Ours:
         return found
 
 
-def fixed(shape, uniform: bool = False) -> np.ndarray:
-    """The random numbers of a check: a function of the shape, for both sides."""
-    draw = np.random.default_rng(math.prod(shape))
-    return (draw.random(shape) if uniform else draw.standard_normal(shape)).astype(np.float32)
-
-
-def _normal(rng, num, shape):
-    return jnp.asarray(fixed((num, *shape)))
-
-
-def _uniform(rng, num, shape=()):
-    return jnp.asarray(fixed((num, *shape), uniform=True))
-
-
-class Theirs:
-    """PyTorch's side of a row, from our parameters."""
-
-    def __init__(self, ours: Ours, state, variant: str):
-        import torch
-        from pytorch import layers, peer
-
-        self.torch, self.row, self.config = torch, ours.row, ours.config
-        trees = jax.device_get((state.params, state.collections))
-        nets = {}
-        for player, params in trees[0].items():
-            stats = {}
-            for collection in trees[1].get(player, {}).values():
-                stats |= collection
-            nets[player] = layers.build(params, stats)
-        module, name = ours.row.peer.split(".")
-        self.peer = getattr(importlib.import_module(f"pytorch.{module}"), name)(nets, self.config)
-        last = {4: torch.channels_last, 5: torch.channels_last_3d} if variant != "eager" else {}
-        for values in self.peer.parameters():
-            if values.ndim in last:
-                values.data = values.data.contiguous(memory_format=last[values.ndim])
-        self.batch = {name: self.array(array, last) for name, array in ours.batch.items()}
-        self.draw = peer.Draw()
-        if variant == "compiled":
-            for piece in self.peer.pieces:
-                setattr(self.peer, piece, torch.compile(getattr(self.peer, piece)))
-        self.optimizers, self.ema = {}, {}
-        for player in ours.players:
-            self.optimizers[player] = self.optimizer(player)
-
-    def array(self, array, last):
-        torch = self.torch
-        values = torch.from_numpy(np.array(array, np.int64 if np.issubdtype(array.dtype, np.integer) else None))
-        if values.ndim < 4:
-            return values
-        values = values.movedim(-1, 1)
-        return values.contiguous(memory_format=last[values.ndim]) if values.ndim in last else values.contiguous()
-
-    def optimizer(self, player):
-        torch, fields = self.torch, self.config.optimizers[player]
-        parameters = list(self.peer.nets[player].parameters())
-        decay = fields.get("weight_decay", 0.0)
-        groups = [{"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay}]
-        groups += [{"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0}]
-        betas = fields.get("b1", 0.9), fields.get("b2", 0.999)
-        if fields.get("ema_decay"):
-            self.ema[player] = [p.detach().clone() for p in parameters]
-        lr = min(fields.get("lr", 1e-3), 1e-4)  # small: the weights stay near those of the check
-        return (torch.optim.AdamW if decay else torch.optim.Adam)(groups, lr, betas=betas, fused=True)
-
-    def update(self, player, loss):
-        torch, fields = self.torch, self.config.optimizers[player]
-        parameters = list(self.peer.nets[player].parameters())
-        self.optimizers[player].zero_grad(set_to_none=True)
-        loss.backward()
-        if fields.get("clip_norm"):
-            torch.nn.utils.clip_grad_norm_(parameters, fields.clip_norm, foreach=True)
-        self.optimizers[player].step()
-        if player in self.ema:
-            with torch.no_grad():
-                torch._foreach_lerp_(self.ema[player], parameters, 1 - fields.ema_decay)
-
-    def program(self) -> Callable[[], Any]:
-        if self.row.method == "sample":
-            return lambda: self.peer.sample(self.batch, self.draw)
-        return lambda: self.peer.train_step(self.batch, self.draw, self.update)
-
-    def check(self) -> dict[str, Any]:
-        draw = Fixed()
-        if self.row.method == "sample":
-            return {"sample": self.peer.sample(self.batch, draw).movedim(1, -1).numpy()}
-        found = {}
-        for player in self.optimizers:
-            self.peer.zero_grad(set_to_none=True)
-            loss = self.peer.loss(player, self.batch, draw)
-            loss.backward()
-            used = [p for p in self.peer.nets[player].parameters() if p.grad is not None]
-            # Of PyTorch's two biases of an LSTM, only one is ours.
-            second = {id(p) for n, p in self.peer.nets[player].named_parameters() if "bias_ih" in n}
-            norm = math.sqrt(sum(float(p.grad.double().square().sum()) for p in used if id(p) not in second))
-            found[player] = float(loss.detach()), norm
-        return found
-
-    @property
-    def num_parameters(self) -> int:
-        return sum(p.numel() for p in self.peer.parameters())
-
-    def flops(self) -> int:
-        """Of matrix products and convolutions, those of the gradient included."""
-        from torch.utils.flop_counter import FlopCounterMode
-
-        with FlopCounterMode(display=False) as counter:
-            self.program()()
-        return counter.get_total_flops()
-
-
-class Fixed:
-    """The numbers of `fixed`; those of pictures in PyTorch's layout."""
-
-    dropout = False
-
-    def normal(self, *shape):
-        return self._array(shape, False)
-
-    def uniform(self, *shape):
-        return self._array(shape, True)
-
-    def _array(self, shape, uniform):
-        import torch
-
-        if len(shape) < 4:
-            return torch.from_numpy(fixed(shape, uniform))
-        return torch.from_numpy(fixed((shape[0], *shape[2:], shape[1]), uniform)).movedim(-1, 1).contiguous()
-
-
 def check(name: str, row: Row) -> dict[str, float]:
     """`{"parameters", "error"}`; SystemExit where the two sides do not compute the same."""
+    from pytorch.theirs import Theirs
+
     ours = Ours(row, **row.check)
     state = ours.state()
     theirs = Theirs(ours, state, "eager")
@@ -335,6 +208,8 @@ def measure(programs: dict[str, Callable[[], Any]], rounds: int, seconds: float)
 
 
 def row(name: str, rounds: int, seconds: float, variants: tuple[str, ...], checked: bool) -> dict[str, float]:
+    from pytorch.theirs import Theirs
+
     metrics = {} if checked else check(name, ROWS[name])
     ours = Ours(ROWS[name])
     state = ours.state()
