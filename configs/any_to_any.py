@@ -21,14 +21,15 @@ of each frame of a clip; the VQ-VAE or KL autoencoder is trained in the first st
 adversarial captioner), and conditions for `reconstruction`, which encodes its target.
 
 Expected for `digits` from text, seed 0, on one CPU core that did other work too: the share of 1,000 samples in which
-the digit is recognised, and minutes.
+the digit is recognised, and minutes (of processor time where the line has it).
 
     target   adversarial    variational    autoregressive   diffusion
     image    0.999, 8       0.960, 3       0.997, 16        0.989, 10
     audio    0.467, 4       0.707, 8       0.890, 10        0.984, 13
-    video    0.136, 16      0.546, 8       0.619, 28        0.996, 38
+    video    0.136, 16      0.546, 8       0.619, 28        0.996, 35
 
-Two judges have measured the clips (`experiments/any_to_any`). Other sources: `experiments/any_to_any`.
+The adversarial and the autoregressive clips have one judge, the other two another: not compared. Other sources:
+`experiments/any_to_any`.
 """
 
 from mmgen_jax.config import presets, schema

@@ -10,7 +10,8 @@ Argument: the data, then, behind a comma, the family.
 
 This is `any_to_any.py:digits,target=audio,family=diffusion,conditions=image`, and so on: the model is described there.
 
-Expected for digits, seed 0, one CPU core: the share of 1,000 samples in which the digit is recognised, and minutes.
+Expected for digits, seed 0, one CPU core: the share of 1,000 samples in which the digit is recognised, and minutes
+of processor time.
 0.886, 14 (diffusion); 0.591, 12 (autoregressive); 0.544, 5 (adversarial); 0.182, 2 (variational); the last two by
 another judge, so the pairs are not compared. Scenes: `experiments/any_to_any`.
 """

@@ -103,6 +103,7 @@ def build(config, system: System, split: str = "") -> list[Built]:
         context["derived"] = config.get("derived", {})
         rate = system.modalities[target].sample_rate if target in system.modalities else 0
         context |= {"sample_rate": rate} if rate else {}
+        context["reads"] = _values(system)
         evaluator = lookup.build("evaluators", fields, f"config.evaluators.{name}", **context)
         ability, able = getattr(evaluator, "ability", "sample"), system.objective.abilities
         if ability not in able:
@@ -131,6 +132,12 @@ def build(config, system: System, split: str = "") -> list[Built]:
                 evaluator.check(batch, system.conditions)
             built.append(Built(name, evaluator, part, source, config))
     return built
+
+
+def _values(system: System) -> tuple[str, ...]:
+    """The model's conditions that hold values, of which examples may have one in common by chance; no masks."""
+    known = ((name, system.modalities[name]) for name in system.conditions if name in system.modalities)
+    return tuple(n for n, m in known if np.issubdtype(m.dtype, np.floating) and not m.traits.binary)
 
 
 def _opened(config, split: str, evaluator, name: str):

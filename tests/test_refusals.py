@@ -69,6 +69,9 @@ def test_a_schedule_ends_where_it_was_to_end():
     longer = override.override(config, {"train.steps": 7})
     with pytest.raises(ConfigError, match=r"schedule ends at step 1, now train\.steps is 7"):
         loading.check_same(longer, config, "runs/x")
+    later = changed("vae", optimizers={"generator": {"schedule": "cosine", "stop_step": 3}})
+    with pytest.raises(ConfigError, match="schedule ends at step 1"):
+        loading.check_same(override.override(later, {"train.steps": 7}), later, "runs/x")
     for fields in ({}, {"schedule": "step"}, {"schedule": "cosine", "stop_step": 1}):
         free = changed("vae", optimizers={"generator": fields})
         loading.check_same(override.override(free, {"train.steps": 7}), free, "runs/x")

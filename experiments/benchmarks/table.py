@@ -16,9 +16,9 @@ the share of the training time that is spent waiting for data, for each pass ove
 loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then
 what the compiled step costs each of 8 devices in each layout: operations and state, as shares of those of one device
 alone, and bytes between devices beside theory. Then sampling with a cache, in processor time, beside the network
-applied to the whole sequence for each token. Last table: steps and samplers beside the same networks in PyTorch, in
-milliseconds of processor time; the ratio is PyTorch's best time to ours, above 1 where ours is faster. *load* is the
-load average: other work on the machine slows both sides.
+applied for each token to as many positions as a sampler without a cache reads. Last table: steps and samplers beside
+the same networks in PyTorch, in milliseconds of processor time; the ratio is PyTorch's best time to ours, above 1 where
+ours is faster. *load* is the load average: other work on the machine slows both sides.
 """
 FOLDER = pathlib.Path(__file__).parent
 LAYER_PROGRAMS = ("xla", "exchange", "matmul", "frames", "auto")

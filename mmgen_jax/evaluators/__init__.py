@@ -17,6 +17,6 @@ that makes the number comparable: an `interval` (None where a single value has n
 (`measures/paired.py`) or `chance` on the same examples, the judge and the judge's own accuracy, preprocessing, seeds.
 The key of an entry in `evaluation.json` is `<split>/<evaluator>/<metric>`.
 
-If an evaluator has the fields `target`, `seed`, `data` (from the config) or `sample_rate` (of the target, in Hz),
-`mmgen evaluate` fills these fields.
+If an evaluator has the fields `target`, `seed`, `data` (from the config), `sample_rate` (of the target, in Hz) or
+`reads` (the conditions that hold values, without masks), `mmgen evaluate` fills these fields.
 """

@@ -37,7 +37,7 @@ from mmgen_jax.evaluators.measures.captions import (
     merge,
     self_bleu,
 )
-from mmgen_jax.evaluators.measures.examples import collect, trained_on
+from mmgen_jax.evaluators.measures.examples import collect, same, trained_on
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.modalities.tokenizer import END, NUM_SPECIAL, PADDING, Tokenizer, split
 
@@ -136,7 +136,7 @@ class Evaluator:
         )
         entries["exact"] = {
             "value": float(exact.mean()),
-            "interval": intervals.wilson(int(exact.sum()), len(exact)),
+            **intervals.of_share(exact, [same(true[self.by])]),
             "baseline": float(exact_baseline.mean()),
             "reference": float(exact_reference.mean()),
         }

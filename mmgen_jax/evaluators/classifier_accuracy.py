@@ -34,6 +34,7 @@ class Evaluator:
       num_examples: at most this many examples of each split.
       splits: splits to evaluate.
       training: how the judge is trained, the `Training` of the target's kind; None: its default.
+      reads: the model's conditions that hold values, such as sounds; given by the run.
     """
 
     data: Mapping[str, Any]
@@ -43,6 +44,7 @@ class Evaluator:
     num_examples: Amount = 1000
     splits: tuple[str, ...] = ("test",)
     training: Any = None
+    reads: tuple[str, ...] = ()
 
     @property
     def ability(self) -> str:
@@ -62,16 +64,15 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"accuracy": {"value", "n", "interval", "reference", "chance", "per_class", "judge…"}}`.
 
-        `value` is in [0, 1], `interval` its 95 % interval (Wilson). Where several examples have a condition in common,
-        such as a recording, `effective_n` tells for how many independent examples it is. `reference` is the judge's
-        accuracy on the real
-        targets of the same examples: what a perfect model would reach. `per_class` maps each class name to its own
-        accuracy, None for a class without examples.
+        `value` is in [0, 1], `interval` its 95 % interval (Wilson). `effective_n`, where examples have a condition in
+        common, such as a recording: the number of independent examples with an interval as wide. `reference` is the
+        judge's accuracy on the real targets of the same examples: what a perfect model would reach. `per_class` maps
+        each class name to its own accuracy, None for a class without examples.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         predict = sample_fn.reconstruct if self.from_target else sample_fn
         names = self.target, self.label
-        shared = Shared("" if self.from_target else self.target, names)
+        shared = Shared((self.target,) if self.from_target else self.reads, names)
         samples, true = collect(predict, shared.watch(batches), self.target, names, self.num_examples)
         asked = true[self.label]
         correct = judge.classify(samples) == asked

@@ -20,7 +20,7 @@ import numpy as np
 from mmgen_jax.config.ranges import Amount, Seed
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
-from mmgen_jax.evaluators.measures.examples import collect
+from mmgen_jax.evaluators.measures.examples import collect, same
 from mmgen_jax.modalities.modality import Modality
 
 
@@ -73,7 +73,7 @@ class Evaluator:
             entries[name] = {
                 "value": float(correct.mean()),
                 "n": len(correct),
-                "interval": intervals.wilson(int(correct.sum()), len(correct)),
+                **intervals.of_share(correct, [same(true[self.target])]),
                 "reference": reference,
                 "chance": 1 / len(judge.classes),
                 **judge.identity,

@@ -25,7 +25,7 @@ class Evaluator:
     Args:
       conditions: every subset of these but the empty one; the model's other conditions are always given.
       evaluator: the fields of another evaluator, as in `config.evaluators`, which draws samples.
-      target, data, derived, seed, sample_rate: what `evaluator` reads; given by the run.
+      target, data, derived, seed, sample_rate, reads: what `evaluator` reads; given by the run.
     """
 
     conditions: tuple[str, ...]
@@ -35,6 +35,7 @@ class Evaluator:
     derived: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     seed: Seed = 0
     sample_rate: Count = 0
+    reads: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not self.conditions or len(set(self.conditions)) < len(self.conditions):
@@ -80,9 +81,10 @@ class Evaluator:
         entries = {}
         for size in range(1, len(self.conditions) + 1):
             for subset in itertools.combinations(self.conditions, size):
-                hidden = set(self.conditions) - set(subset)
-
-                found = self._inner(_Hiding(sample_fn, hidden), again())
+                hidden, inner = set(self.conditions) - set(subset), self._inner
+                if hasattr(inner, "reads"):
+                    inner = dataclasses.replace(inner, reads=tuple(n for n in self.reads if n not in hidden))
+                found = inner(_Hiding(sample_fn, hidden), again())
                 entries |= {f"{'+'.join(subset)}/{metric}": entry for metric, entry in found.items()}
         return entries
 

@@ -46,7 +46,7 @@ def load(state: TrainState, system: System) -> TrainState:
         match = functools.partial(_matched, where=where)
         if place == "generator":
             match = functools.partial(_shared, where=where, rows=_rows(system.objective, other.objective))
-        params, collections = (_find(trees, wanted) for trees in sampler.variables)
+        params, collections = (find(trees, wanted) for trees in sampler.variables)
         if params is None:
             raise ConfigError(f"{place}.init_from: {workdir} has no module called {' or '.join(wanted)}")
         replace = functools.partial(_replace, name=name, match=match)
@@ -66,19 +66,20 @@ def load(state: TrainState, system: System) -> TrainState:
     return state
 
 
-def _find(trees: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    """The first subtree whose key is one of `names`; of the players, the generator comes first."""
+def find(trees: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """The first module of the first of `names` that a player has, None without any; the generator is asked first."""
     players = sorted(trees, key=lambda player: player != "generator")
-    return next((found for player in players if (found := _below(trees[player], names)) is not None), None)
+    found = (_below(trees[player], name) for name in names for player in players)
+    return next((module for module in found if module is not None), None)
 
 
-def _below(tree: Any, names: tuple[str, ...]) -> Any:
+def _below(tree: Any, name: str) -> Any:
     if not isinstance(tree, Mapping):
         return None
-    for name in names:
-        if name in tree:
-            return tree[name]
-    return _find(tree, names)
+    if name in tree:
+        return tree[name]
+    found = (_below(child, name) for child in tree.values())
+    return next((module for module in found if module is not None), None)
 
 
 def _replace(tree: Any, name: str, match: Match, source: Any) -> Any:

@@ -32,13 +32,13 @@ class Sorted:
 def test_examples_with_a_recording_in_common_are_told():
     sounds = np.float32([0, 1, 0, 2, 1, 0])[:, None]
     batch = {"audio": sounds, "image": np.zeros((6, 2), np.float32), "digit": np.arange(6)}
-    batch["hole"] = np.ones((6, 2), np.float32)
     batch |= {"digit/mask": np.arange(6) != 1, "audio/mask": np.arange(6) < 4}
-    shared = examples.Shared("image", ("digit",))
+    shared = examples.Shared(("audio", "absent"), ("digit",))
     halves = [{name: rows[part] for name, rows in batch.items()} for part in (slice(0, 4), slice(4, 6))]
     samples, _ = examples.collect(lambda batch: batch, shared.watch(halves), "audio", ("digit",), 4)
-    (numbers,) = shared.groups(len(samples))  # of the examples 0, 2, 3, 4; the target and labels have none
+    (numbers,) = shared.groups(len(samples))  # of the examples 0, 2, 3, 4
     assert numbers[0] == numbers[1] and len(set(numbers)) == 3  # the masked recording of example 4 is its own
+    assert examples.same(sounds).tolist() == [0, 1, 0, 2, 1, 0]
 
 
 def test_a_split_is_read_once_in_one_random_order():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgen_jax import lookup
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators.judges import image
 from mmgen_jax.evaluators.measures import examples
 
@@ -30,6 +30,13 @@ def cache_of_its_own(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MMGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def test_a_split_without_a_source_is_told():
+    batch = {"plain": np.zeros((2, 16, 16, 1), np.float32), "moved": np.zeros((2, 16, 16, 1), np.float32)}
+    batch |= {"plain_digit": np.zeros(2, np.int32), "plain/mask": np.zeros(2, bool)}
+    with pytest.raises(InputError, match="no example of the split has 'plain'"):
+        evaluator()._collect(lambda batch: batch, [batch])
 
 
 @pytest.mark.slow

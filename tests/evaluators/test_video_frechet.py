@@ -7,7 +7,7 @@ import pytest
 from test_evaluators import batches
 
 from mmgen_jax import lookup
-from mmgen_jax.errors import InputError
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators import video_frechet
 from mmgen_jax.evaluators.judges import classifier, motion
 from mmgen_jax.modalities.modality import Modality
@@ -95,6 +95,8 @@ def test_an_order_is_of_the_clip_and_the_epoch_and_names_the_class():
 
 def test_training_clips_are_successive_frames():
     clips = np.arange(10, dtype=np.float32).reshape(1, 10, 1, 1, 1) * np.ones((30, 1, 1, 1, 1), np.float32)
+    with pytest.raises(ConfigError, match="num_frames: expected at least 3, got 2"):
+        motion.Training(num_frames=2)
     given = motion.augment(clips, motion.Training(num_frames=4), RNG)[..., 0, 0, 0]
     assert (np.diff(given, axis=1) == 1).all() and set(given[:, 0]) == set(range(7))
 

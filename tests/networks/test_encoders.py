@@ -234,6 +234,7 @@ def test_cell_tokens_keep_the_layout():
 def test_spec_augment_masks_spans_with_the_mean_and_nothing_at_zero_width():
     spectrogram = jnp.asarray(np.random.default_rng(0).normal(size=(30, 20)), jnp.float32)
     np.testing.assert_array_equal(spec_augment(jax.random.key(0), spectrogram, 0, 0), spectrogram)
+    total = 0
     for seed in range(8):
         masked = np.asarray(spec_augment(jax.random.key(seed), spectrogram, 6, 4))
         changed = masked != np.asarray(spectrogram)
@@ -241,6 +242,8 @@ def test_spec_augment_masks_spans_with_the_mean_and_nothing_at_zero_width():
         assert frames.sum() <= 12 and bands.sum() <= 8  # two spans of each
         np.testing.assert_array_equal(changed, frames[:, None] | bands)
         np.testing.assert_allclose(masked[changed], spectrogram.mean(), atol=1e-6)
+        total += np.array([frames.sum(), bands.sum()])
+    assert (total > 8).all()  # of 16 spans of 0 to 6 frames and of 0 to 4 bands
 
 
 def test_mfcc_frames_have_about_unit_scale():

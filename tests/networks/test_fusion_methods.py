@@ -188,6 +188,12 @@ def test_modality_dropout_has_each_modality_s_own_rate():
     dropped = drop_modalities(example_keys(jax.random.key(0), 20_000), full, rates)
     gone = [1 - np.asarray(dropped[n].mask).mean() for n in NAMES]
     np.testing.assert_allclose(gone, list(rates.values()), atol=0.015)
+    # Where all would go, the largest draw stays: of draws below 0.9, 0.6 and 0.3, on average of the 16.2 % of examples.
+    dropped = drop_modalities(example_keys(jax.random.key(1), 20_000), full, dict(zip(NAMES, (0.9, 0.6, 0.3))))
+    stays = np.array([np.asarray(dropped[n].mask)[:, 0] for n in NAMES])
+    assert stays.any(axis=0).all()
+    rescued = np.array([0.9, 0.6, 0.3]) - (1 - stays.mean(axis=1))
+    assert rescued.sum() == pytest.approx(0.9 * 0.6 * 0.3, abs=0.02) and rescued[0] > rescued[1] > rescued[2] > -0.01
 
 
 def test_masked_reductions():

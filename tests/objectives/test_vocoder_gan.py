@@ -167,3 +167,9 @@ def test_frames_that_do_not_reach_the_end_are_refused():
     short = Condition(None, None, None, {"mel": jnp.zeros((B, 15, 6))})
     with pytest.raises(ConfigError, match=r"vocos: draws a sound .* at least 16 .* got \{'mel': \[15, 6\]\}"):
         jax.eval_shape(GENERATOR.init, jax.random.key(0), None, short)
+
+
+def test_a_window_of_an_odd_number_of_samples_is_refused():
+    seen = Condition(None, None, None, {"mel": jnp.zeros((1, 20, 6))})
+    with pytest.raises(ConfigError, match=r"vocos\.n_fft: expected an even number of samples, got 63"):
+        jax.eval_shape(vocos.Generator((256, 1), hop_length=16, n_fft=63).init, jax.random.key(0), None, seen)

@@ -131,6 +131,15 @@ def test_an_encoder_may_start_from_one_of_its_name_or_from_a_module_that_is_name
     assert equal(encoder(loaded(named).params["classifier"]), edge)
 
 
+def test_the_module_of_the_name_comes_before_a_target_encoder_and_the_generators_before_others():
+    conditioned = {"target_encoder": "of the target", "conditioner": {"encoders_text": "of the text"}}
+    assert init_from.find({"generator": conditioned}, ("encoders_text", "target_encoder")) == "of the text"
+    assert init_from.find({"generator": conditioned}, ("encoders_audio", "target_encoder")) == "of the target"
+    players = {"discriminator": {"encoders_text": "its own"}, "generator": {"network": conditioned}}
+    assert init_from.find(players, ("encoders_text",)) == "of the text"
+    assert init_from.find(players, ("encoders_video",)) is None
+
+
 def test_what_cannot_be_loaded_is_told(autoencoder, tmp_path):
     workdir, _ = autoencoder
     for fields, message in (

@@ -27,7 +27,8 @@ class Draw:
 class Peer(torch.nn.Module):
     """Base: `nets`, a module for each player; a subclass has `loss(player, batch, draw)`."""
 
-    pieces = ("loss",)  # the methods that `torch.compile` gets
+    pieces = ("loss",)  # of a step, the methods that `torch.compile` gets
+    sample_pieces = ()  # of sampling; without any, a sampler has no compiled program
 
     def __init__(self, nets, config):
         super().__init__()

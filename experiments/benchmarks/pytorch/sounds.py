@@ -30,6 +30,9 @@ class WaveNet(Peer):
             gates = getattr(self.g, f"gates_{i}")
             now, before = gates.weight.detach().chunk(2, 1)
             gates.weight = nn.Parameter(torch.stack([before, now], 2))
+        self.gates, self.outputs = (
+            [getattr(self.g, f"{name}_{i}") for i in range(len(self.dilations))] for name in ("gates", "outputs")
+        )
 
     def encode(self, audio, padded):
         compressed = audio.sign() * torch.log1p(MU * audio.abs()) / math.log1p(MU)
@@ -45,7 +48,7 @@ class WaveNet(Peer):
 
     def layer(self, i, x, gates, seen):
         """`(x, skip)`, from the last samples of `x` and the gates `[B, 2 F, T]` or `[B, 2 F]`."""
-        m = getattr(self.g, f"outputs_{i}")
+        m = self.outputs[i]
         filtered, gate = (gates + seen).chunk(2, 1)
         h = torch.tanh(filtered) * torch.sigmoid(gate)
         h = dense(m, h) if h.ndim == 2 else F.conv1d(h, m.weight[..., None], m.bias)
@@ -65,14 +68,13 @@ class WaveNet(Peer):
         ids = self.encode(audio, padded).gather(1, first * hop + torch.arange(objective.segment))
         num = objective.segment // hop + 1
         frames = (first + torch.arange(num))[..., None].expand(-1, -1, batch["mel"].shape[-1])
-        seen = F.interpolate(
-            self.local(batch["mel"].gather(1, frames)), objective.segment + 1, mode="linear", align_corners=True
-        )[..., :-1].chunk(len(self.dilations), 1)
+        local = self.local(batch["mel"].gather(1, frames)).chunk(len(self.dilations), 1)
         x, skips = self.embed(F.pad(ids, (1, 0))[:, :-1]).transpose(1, 2), 0
         for i, dilation in enumerate(self.dilations):
-            m = getattr(self.g, f"gates_{i}")
+            m = self.gates[i]
             gates = F.conv1d(F.pad(x, (dilation, 0)), m.weight, m.bias, dilation=dilation)
-            x, skip = self.layer(i, x, gates, seen[i])
+            seen = F.interpolate(local[i], objective.segment + 1, mode="linear", align_corners=True)[..., :-1]
+            x, skip = self.layer(i, x, gates, seen)
             skips = skips + skip
         return token_loss(self.logits(skips.transpose(1, 2)), ids)
 
@@ -80,22 +82,22 @@ class WaveNet(Peer):
     def sample(self, batch, draw):
         """Sample after sample; each layer keeps as many inputs as its dilation."""
         mel, hop, length = batch["mel"], self.config.generator.hop_length, batch["audio"].shape[1]
-        frames = F.pad(self.local(mel), (0, 1), mode="replicate")
-        weights = [getattr(self.g, f"gates_{i}").weight for i in range(len(self.dilations))]
-        joined = [torch.cat([w[..., 1], w[..., 0]], 1) for w in weights]
+        temperature, last = self.config.objective.temperature, mel.shape[1] - 1
+        frames = self.local(mel).permute(2, 0, 1).contiguous()  # [T, B, C]
+        joined = [torch.cat([m.weight[..., 1], m.weight[..., 0]], 1) for m in self.gates]
         past = [mel.new_zeros(d, len(mel), self.config.generator.features) for d in self.dilations]
         token, ids = torch.zeros(len(mel), dtype=torch.long), []
         for t in range(length):
-            first, share = min(t // hop, mel.shape[1] - 1), t % hop / hop
-            seen = torch.lerp(frames[..., first], frames[..., first + 1], share).chunk(len(self.dilations), 1)
+            first, share = min(t // hop, last), t % hop / hop
+            seen = torch.lerp(frames[first], frames[min(first + 1, last)], share).chunk(len(past), 1)
             x, skips = self.embed(token), 0
-            for i, dilation in enumerate(self.dilations):
-                at = t % dilation
-                gates = F.linear(torch.cat([x, past[i][at]], 1), joined[i], getattr(self.g, f"gates_{i}").bias)
+            for i, m in enumerate(self.gates):
+                at = t % len(past[i])
+                gates = F.linear(torch.cat([x, past[i][at]], 1), joined[i], m.bias)
                 past[i][at] = x
                 x, skip = self.layer(i, x, gates, seen[i])
                 skips = skips + skip
-            logits, temperature = self.logits(skips), self.config.objective.temperature
+            logits = self.logits(skips)
             logits[:, 0] = LOWEST
             token = (logits / temperature).softmax(-1).multinomial(1)[:, 0] if temperature else logits.argmax(-1)
             ids.append(token)
@@ -135,10 +137,8 @@ class Tacotron(Peer):
         values, mask, _ = concatenated(m.fusion, {"text": (x, present)})
         return values, mask
 
-    def step(self, state, frame, keep, values, keys, mask):
+    def step(self, state, hidden, values, keys, mask):
         c, (attention, decoder, context, weights, total) = self.c, state
-        hidden = F.relu(dense(c.prenet0, frame)) * keep[:, 0]
-        hidden = F.relu(dense(c.prenet1, hidden)) * keep[:, 1]
         attention = c.attention_lstm(torch.cat([hidden, context], 1), attention)
         location = conv(c.location, torch.stack([weights, total], 1)).transpose(1, 2)
         match = keys + F.linear(attention[0], c.query.weight)[:, None] + F.linear(location, c.location_key.weight)
@@ -157,11 +157,13 @@ class Tacotron(Peer):
         chosen = draw.uniform(size, num * 2 * len(self.c.prenet0.weight)).view(size, num, 2, -1)
         keep = (chosen >= self.dropped) / (1 - self.dropped)
         before = F.pad(real[:, r - 1 :: r], (0, 0, 1, 0), value=SILENCE)[:, :-1]
+        hidden = F.relu(dense(self.c.prenet0, before)) * keep[:, :, 0]  # of all steps: the frames are known
+        hidden = F.relu(dense(self.c.prenet1, hidden)) * keep[:, :, 1]
         zeros, nowhere = real.new_zeros(size, self.c.query.weight.shape[1]), real.new_zeros(mask.shape)
         state = ((zeros, zeros), (zeros, zeros), real.new_zeros(size, values.shape[-1]), nowhere, nowhere)
         outputs, weights = [], []
         for t in range(num):
-            state, output = self.step(state, before[:, t], keep[:, t], values, keys, mask)
+            state, output = self.step(state, hidden[:, t], values, keys, mask)
             outputs.append(output)
             weights.append(state[3])
         outputs, weights = torch.stack(outputs, 1), torch.stack(weights, 1)
@@ -176,11 +178,15 @@ class Tacotron(Peer):
         steps, at = (length + r - 1) // r, torch.arange(num)
         counted = at < steps[:, None]
         error = ((drawn - real).abs() + (refined - real).abs()).mean(-1) / 2
-        error = error[counted.repeat_interleave(r, 1)].mean()
+        error = mean(error, counted.repeat_interleave(r, 1))
         stopping = at < steps[:, None] + STOPPED
         ended = (at >= steps[:, None] - 1).float()
-        stops = F.binary_cross_entropy_with_logits(stop, ended, reduction="none")[stopping].mean()
+        stops = mean(F.binary_cross_entropy_with_logits(stop, ended, reduction="none"), stopping)
         diagonal = (torch.arange(mask.shape[1]) / mask.sum(1, keepdim=True))[:, None] - (at / steps[:, None])[..., None]
         far = 1 - torch.exp(-diagonal.square() / (2 * 0.3**2))
-        guided = (weights * far).sum(-1)[counted].mean()
-        return error + 0.1 * stops + guided
+        return error + 0.1 * stops + mean((weights * far).sum(-1), counted)
+
+
+def mean(values, mask):
+    """The mean of `values` where `mask` is True."""
+    return (values * mask).sum() / mask.sum()

@@ -30,14 +30,14 @@ class Theirs:
             nets[player] = layers.build(params, stats)
         module, name = ours.row.peer.split(".")
         self.peer = getattr(importlib.import_module(f"pytorch.{module}"), name)(nets, self.config)
-        last = {4: torch.channels_last, 5: torch.channels_last_3d} if variant != "eager" else {}
+        last = {4: torch.channels_last, 5: torch.channels_last_3d} if "channels-last" in variant else {}
         for values in self.peer.parameters():
             if values.ndim in last:
                 values.data = values.data.contiguous(memory_format=last[values.ndim])
         self.batch = {name: self.array(array, last) for name, array in ours.batch.items()}
         self.draw = peer.Draw()
-        if variant == "compiled":
-            for piece in self.peer.pieces:
+        if variant.startswith("compiled"):
+            for piece in self.peer.sample_pieces if self.row.method == "sample" else self.peer.pieces:
                 setattr(self.peer, piece, torch.compile(getattr(self.peer, piece)))
         self.optimizers, self.ema = {}, {}
         for player in ours.players:

@@ -94,38 +94,39 @@ def collect(
     return np.concatenate(samples), {name: np.concatenate(rows) for name, rows in true.items()}
 
 
+def same(arrays: np.ndarray) -> np.ndarray:
+    """`[N] int`: equal numbers for equal rows of `arrays [N, …]`."""
+    known: dict[bytes, int] = {}
+    return np.array([known.setdefault(np.asarray(row).tobytes(), len(known)) for row in arrays], int)
+
+
 class Shared:
-    """Tells which of the examples that `collect` measures have an array of values in common, such as a recording.
+    """Tells which of the examples that `collect` measures have a condition in common, such as a recording.
 
     Args:
-      target: the modality that is drawn; its true arrays have no influence on a sample.
+      conditions: those whose values count; a condition that the batches lack does not.
       names: those of `collect`.
     """
 
-    def __init__(self, target: str, names: tuple[str, ...]):
-        self._target, self._names = target, names
-        self._numbers: dict[str, list[int]] = {}
-        self._known: dict[str, dict[bytes, int]] = {}
+    def __init__(self, conditions: tuple[str, ...], names: tuple[str, ...]):
+        self._conditions, self._names = conditions, names
+        self._digests: dict[str, list[bytes]] = {}
 
     def watch(self, batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         """The same batches, to give to `collect`."""
         for batch in batches:
-            for name, rows in batch.items():
-                if name == self._target or "/" in name or not np.issubdtype(np.asarray(rows).dtype, np.floating):
-                    continue
-                if np.isin(rows, (-1.0, 1.0)).all():  # a mask: equal masks do not make examples dependent
-                    continue
-                known, there = self._known.setdefault(name, {}), np.asarray(batch.get(name + MASK_SUFFIX, True))
-                there = np.broadcast_to(there, len(rows))
+            for name in set(self._conditions) & set(batch):
+                there = np.broadcast_to(np.asarray(batch.get(name + MASK_SUFFIX, True)), len(batch[name]))
+                digests = self._digests.setdefault(name, [])
                 for i in _having(batch, self._names):
                     # A masked array is in common with no other.
-                    key = hashlib.sha256(np.asarray(rows[i]).tobytes()).digest() if there[i] else b"%d" % len(known)
-                    self._numbers.setdefault(name, []).append(known.setdefault(key, len(known)))
+                    own = np.asarray(batch[name][i]).tobytes() if there[i] else b"%d" % len(digests)
+                    digests.append(hashlib.sha256(own).digest())
             yield batch
 
     def groups(self, num: int) -> list[np.ndarray]:
-        """For each such modality the numbers `[num]` of the first examples' arrays: equal where the arrays are."""
-        return [np.array(numbers[:num]) for numbers in self._numbers.values()]
+        """For each condition the numbers `[num]` of the first examples' arrays: equal where the arrays are."""
+        return [np.unique(digests[:num], return_inverse=True)[1] for digests in self._digests.values()]
 
 
 def first(

@@ -27,7 +27,6 @@ def compare(real: np.ndarray, generated: np.ndarray) -> dict[str, dict[str, Any]
 
 def interval(real: np.ndarray, generated: np.ndarray, value: float) -> dict[str, Any]:
     """`intervals.of_corpus` of the Fréchet distance `value` of two sets of equal size."""
-    # Of 5,000 examples, a sixth of the time of the metrics themselves.
     sets = real.astype(np.float64), generated.astype(np.float64)
     again = lambda indices: {"frechet": distances.frechet_of_subset(*sets, indices)}  # noqa: E731
     return intervals.of_corpus(again, {"frechet": value}, len(real), within=(0, np.inf))["frechet"]

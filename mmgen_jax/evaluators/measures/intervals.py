@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 Z = 1.959964  # of 95 %
 
@@ -26,10 +27,11 @@ def of_share(correct: np.ndarray, groups: Sequence[np.ndarray] = ()) -> dict[str
     """`{"interval"}` of the mean of `correct [N] bool` by `wilson`, and `effective_n` where examples are dependent.
 
     Examples with the same number in one of the arrays `groups`, each `[N] int`, depend on each other: a recording that
-    is in several examples. N then becomes N divided by the ratio of the mean's variance over groups to its variance
-    over independent examples (the design effect, Kish 1965; for intervals of shares, Korn & Graubard 1998). Of several
-    arrays, the smallest number counts. For a share of 0 or 1, which has no variance, it is the number of groups. An
-    array with one number for all examples is left out: nothing varies between groups.
+    is in several examples. N is then divided by the design effect, the ratio of the mean's variance over groups to its
+    variance over independent examples (Kish 1965), and multiplied by (z / t)², with the quantile t of as many degrees
+    of freedom as there are groups less one (Korn & Graubard 1998). For a share of 0 or 1, which has no variance, N
+    becomes the number of groups. Of several arrays the smallest N counts, a bound from above where groups cross.
+    An array with one number for all examples is left out: nothing varies between groups.
     """
     n, share, effective = len(correct), float(np.mean(correct)), float(len(correct))
     for numbers in groups:
@@ -41,7 +43,8 @@ def of_share(correct: np.ndarray, groups: Sequence[np.ndarray] = ()) -> dict[str
             effective = min(effective, float(num))
             continue
         variance = num / (num - 1) * np.sum(np.bincount(group, correct - share) ** 2) / n**2
-        effective = min(effective, share * (1 - share) / variance) if variance else effective
+        quantile = Z / float(stdtrit(num - 1, 0.975))
+        effective = min(effective, share * (1 - share) / variance * quantile**2) if variance else effective
     effective = max(effective, 1.0)
     fields = {} if effective == n else {"effective_n": round(effective, 1)}
     return {"interval": wilson(share * effective, effective), **fields}
