@@ -295,3 +295,16 @@ def test_examples_without_text_or_target_are_not_drawn(named):
     assert named(text=[True, True, False, True, True])("green pear")[0] in (1, 3)
     with pytest.raises(ConfigError, match="expected training examples with text and image, got none"):
         named(text=[False] * 5)("red")
+
+
+def test_the_source_stands_for_the_target():
+    config = schema.base()
+    config.data = {"name": "scenes", "names": ("image",), "image_size": 16}
+    config.derived = {"photo": {"name": "blur", "of": "image"}, "grey": {"name": "grey", "of": "image"}}
+    config.aligned = ("photo", "grey")
+    batch = open_source(config, "test").read(np.arange(4), np.zeros(4, int))
+    np.testing.assert_array_equal(base.create("source", config, "image")(batch)["image"], batch["photo"])
+    for aligned, got in ((("grey",), r"grey \[16, 16, 1\]"), ((), "none")):
+        config.aligned = aligned
+        with pytest.raises(ConfigError, match=rf"one aligned source of the target's shape \[16, 16, 3\], got {got}"):
+            base.create("source", config, "image")
