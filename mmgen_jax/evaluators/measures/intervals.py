@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 Z = 1.959964  # of 95 %
 
@@ -33,6 +32,8 @@ def of_share(correct: np.ndarray, groups: Sequence[np.ndarray] = ()) -> dict[str
     becomes the number of groups. Of several arrays the smallest N counts, a bound from above where groups cross.
     An array with one number for all examples is left out: nothing varies between groups.
     """
+    from scipy.special import stdtrit  # here: most commands measure nothing
+
     n, share, effective = len(correct), float(np.mean(correct)), float(len(correct))
     for numbers in groups:
         group = np.unique(numbers, return_inverse=True)[1]
