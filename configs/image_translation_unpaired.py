@@ -27,7 +27,8 @@ from mmgen_jax.errors import ConfigError
 
 ARGUMENTS = ("digits", "digits_labelled", "colour", "large")
 OWN_DATA = ("first", "second")
-CLASSIFIER_STEPS = 1500
+STEPS = {"digits": 6000, "digits_labelled": 10_000, "colour": 2500, "own": 2500}
+CLASSIFIER_STEPS = 3000
 
 LARGE = {
     "dtype": "bfloat16",
@@ -59,7 +60,7 @@ def get_config(arg="digits", first="", second=""):
     config.generator = {"name": "resnet_translation", "width": 16, "num_blocks": 3}
     config.discriminator = {"name": "patch", "width": 24, "num_stages": 2}
     config.train.batch_size = 8
-    config.train.steps = 2500 if task in ("colour", "own") else 6000
+    config.train.steps = STEPS[task]
     # As in the paper, the learning rate is constant for half of the steps and falls to 0 in the other half.
     adam = {"lr": 3e-4, "b1": 0.5, "schedule": "linear", "hold_steps": config.train.steps // 2}
     config.optimizers = {"discriminator": adam, "generator": adam | {"ema_decay": 0.99}}

@@ -110,8 +110,8 @@ def check_numbers(num: int, seed: int, first: int) -> None:
     ranges.check_value(ranges.Amount, num, "num")
     ranges.check_value(ranges.Seed, seed, "seed")
     ranges.check_value(ranges.Place, first, "first")
-    if first + num - 1 > ranges.LARGEST_INT:
-        raise ConfigError(f"first: expected first + num of at most {ranges.LARGEST_INT:,}, got {first + num}")
+    if first + num - 1 > ranges.MAX_INT:
+        raise ConfigError(f"first: expected first + num of at most {ranges.MAX_INT:,}, got {first + num}")
 
 
 def batch_of(system: System, given: Mapping[str, Any], num: int) -> dict[str, np.ndarray]:

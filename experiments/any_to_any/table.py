@@ -12,8 +12,8 @@ for, its 95 % interval (Wilson) in brackets, the judge's share on the true targe
 and the processor time of the training where its line has the time. Digits: the judges are classifiers trained on MNIST,
 on spoken digits and on moving digits; a caption is right where it is one of the true captions. Scenes: the share in
 which all that the conditions tell is right, by an analytic judge: shape, colour and size, of clips from sounds the
-motion too. One seed. `–`: no such cell. Last, the share of true targets that the judge still recognises when a run from
-text has encoded and decoded them.
+motion too. A letter names the judge where several have measured a column. One seed. `–`: no such cell. Last, the share
+of true targets that the judge still recognises when a run from text has encoded and decoded them.
 """
 HEADINGS = {"digits": "Digits", "scenes": "Scenes"}
 FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")
@@ -28,21 +28,50 @@ METRICS = (
 )
 RECONSTRUCTION = "test/controls/reconstruction"
 NOT_RUN = "not run"
+LETTERS = "ABCDEFGH"
 
 
 def tables() -> str:
     folder = pathlib.Path(__file__).parent
     by_hash = {line["config_hash"]: line for line in lines.read(folder / lines.FILE)}
     found = {cell.label: by_hash.get(cell.config_hash) for cell in load(folder / "sweep.py")}
+    judges = _judges(found)
     parts = []
     for data, heading in HEADINGS.items():
         for family in FAMILIES:
             rows = [["", *TARGETS], ["---", *["---:"] * len(TARGETS)]]
             for given in GIVEN:
-                rows.append([f"from {given}", *(_cell(found, data, given, target, family) for target in TARGETS)])
+                rows.append(
+                    [f"from {given}", *(_cell(found, judges, data, given, target, family) for target in TARGETS)]
+                )
             parts.append(f"{heading}, {family}\n\n{_markdown(rows)}")
     parts.append(f"Encoded and decoded\n\n{_reconstructions(found)}")
+    several = [
+        f"{data} to {target}: {', '.join(f'{letter} {name}' for letter, name in zip(LETTERS, hashes))}"
+        for (data, target), hashes in judges.items()
+    ]
+    if several:
+        parts.append(
+            "Judges that were trained again on another machine: a letter names the judge of a cell, and only cells of "
+            f"one column and one letter are comparable. {'; '.join(several)}."
+        )
     return "\n\n".join([*parts, _origin([line for line in found.values() if line])])
+
+
+def _entry(line):
+    """The entry of a cell's metric."""
+    return next(line["metrics"][name] for name in METRICS if name in line["metrics"])
+
+
+def _judges(found) -> dict[tuple[str, str], list[str]]:
+    """`{(data, target): hashes}` of the columns that several judges have measured; hashes in order of first use."""
+    by_column: dict[tuple[str, str], dict[str, None]] = {}
+    for label, line in found.items():
+        if line and "judge" in _entry(line):
+            data, _, rest = label.partition(": ")
+            target = rest.partition(" to ")[2].partition(",")[0]
+            by_column.setdefault((data, target), {})[_entry(line)["judge"]] = None
+    return {column: list(hashes) for column, hashes in by_column.items() if len(hashes) > 1}
 
 
 def _reconstructions(found) -> str:
@@ -60,18 +89,20 @@ def _markdown(rows) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _cell(found, data, given, target, family) -> str:
+def _cell(found, judges, data, given, target, family) -> str:
     label = f"{data}: {given} to {target}, {family}"
     if label not in found:
         return "–"
     if (line := found[label]) is None:
         return NOT_RUN
-    entry = next(line["metrics"][name] for name in METRICS if name in line["metrics"])
+    entry = _entry(line)
     low, high = entry["interval"]
+    hashes = judges.get((data, target), [])
+    letter = f" {LETTERS[hashes.index(entry['judge'])]}" if hashes else ""
     judge = entry.get("reference", entry.get("judge_accuracy"))
     beside = f" ({judge:.3f})" if judge is not None else ""
     time = f", {line['processor_seconds'] / 60:.0f} min" if "processor_seconds" in line else ""
-    return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]{beside}{time}"
+    return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]{beside}{letter}{time}"
 
 
 def _origin(shown) -> str:

@@ -1,4 +1,4 @@
-"""The loss of sounds by `log_mel` and Griffin-Lim, as a Markdown table: python experiments/benchmarks/log_mel.py
+"""The loss of sounds by `log_mel` and Griffin-Lim: python experiments/benchmarks/log_mel.py [--append]
 
 For each set and setting: the log-spectral distance between the spectrograms of the original and of the reconstructed
 sounds (root mean square over bands in dB, mean over frames); on `scenes` and `digits` also the share of reconstructed
@@ -8,15 +8,22 @@ sounds that a judge recognises. Needs `mmgen prepare-data --dataset=digits`, and
 
 from __future__ import annotations
 
+import argparse
+import pathlib
+import time
+
 import jax
 import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.representations.log_mel import Representation
+from mmgen_jax.results.lines import FILE, append, commit, hardware
 from mmgen_jax.scenes import judge_audio
 from mmgen_jax.scenes.factors import FACTORS
 
+FOLDER = pathlib.Path(__file__).parent
+NAME = "benchmarks/log_mel"
 SETTINGS = (
     {"n_mels": 40},
     {"n_mels": 64},
@@ -72,13 +79,20 @@ def measure(name: str):
 
 
 def main() -> None:
-    print("| set | setting | sounds | distance, dB | recognised |\n|---|---|---:|---:|---:|")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--append", action="store_true", help=f"append to {FILE}")
+    arguments = parser.parse_args()
     for name in SETS:
+        began = time.monotonic()
         for what, count, distance, share in measure(name):
-            print(
-                f"| `{name}` | {what} | {count} | {distance:.2f} | {'' if share is None else f'{share:.3f}'} |",
-                flush=True,
-            )
+            metrics = {"sounds": count, "distance_db": round(distance, 3)}
+            metrics |= {} if share is None else {"recognised": round(float(share), 4)}
+            print(name, what, metrics, flush=True)
+            if arguments.append:
+                line = {"experiment": NAME, "config": f"{name}: {what}", "overrides": {}, "seed": 0, "commit": commit()}
+                line |= {"hardware": f"{hardware()}, jax {jax.__version__}"}
+                line |= {"seconds": round(time.monotonic() - began, 1), "steps": 1, "metrics": metrics}
+                append(FOLDER / FILE, line)
 
 
 if __name__ == "__main__":

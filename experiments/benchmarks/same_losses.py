@@ -5,7 +5,8 @@
 
 `record` stores every metric of every step as a hexadecimal float. Configs of real data need `MMGEN_DATA`. Training runs
 on one CPU device, without XLA's optimisations, as in the tests. A config that fails is stored with its error. The exit
-code of `compare` is 1 where a config differs or is missing from the second file.
+code of `compare` is 1 where a config differs or is missing from the second file; of a config that differs, the largest
+relative difference of its losses over the steps is printed, beside the names of the metrics that differ.
 """
 
 from __future__ import annotations
@@ -75,7 +76,12 @@ def _what(before, after) -> str:
     if isinstance(before, str) or isinstance(after, str):
         return f"{before if isinstance(before, str) else 'ran'} | {after if isinstance(after, str) else 'ran'}"
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ", ".join(sorted(names))
+    pairs = [
+        (before[name], after[name]) for name in names if name.endswith("/loss") and name in before and name in after
+    ]
+    values = [(float.fromhex(a), float.fromhex(b)) for one, other in pairs for a, b in zip(one, other)]
+    largest = max((abs(a - b) / max(abs(a), abs(b), 1e-9) for a, b in values), default=0.0)
+    return f"losses by {largest:.1e}; {', '.join(sorted(names))}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ ABOUT = """
 First table: a DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, in
 milliseconds of processor time with the ratio to `xla`; a column for each program that can run the convolutions. Then
 single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
-normalisations with their gradients beside flax's (batch, height, width, channels). Then
+normalisations with their gradients beside flax's (batch, height, width, channels). Then the loss of sounds by `log_mel`
+and Griffin-Lim. Then
 the share of the training time that is spent waiting for data, for each pass over the data; *loop* is what a step in the
 loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then
 what the compiled step costs each of 8 devices in each layout: operations and state, as shares of those of one device
@@ -59,6 +60,20 @@ def normalisations() -> str:
     """The table of normalisation layers, from the newest line of each."""
     lines = [line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/normalisation"]
     return _times("normalisation", lines, ("flax", "ours")) if lines else ""
+
+
+def sounds() -> str:
+    """The table of what `log_mel` and Griffin-Lim lose, from the newest line of each set and setting."""
+    newest = {line["config"]: line for line in read(FOLDER / FILE) if line["experiment"] == "benchmarks/log_mel"}
+    head = ("sounds of the test split", "setting of `log_mel`", "sounds", "distance, dB", "recognised", "commit")
+    rows = [head, ["---", "---"] + ["---:"] * (len(head) - 2)]
+    for config, line in newest.items():
+        name, _, setting = config.partition(": ")
+        entry = line["metrics"]
+        recognised = f"{entry['recognised']:.3f}" if "recognised" in entry else "–"
+        cells = (f"`{name}`", setting, entry["sounds"], f"{entry['distance_db']:.2f}", recognised, line["commit"])
+        rows.append([str(cell) for cell in cells])
+    return _markdown(rows) if newest else ""
 
 
 def waits() -> str:
@@ -180,7 +195,9 @@ def layouts() -> str:
 
 def tables() -> str:
     return "\n\n".join(
-        filter(None, (steps(), layers(), normalisations(), waits(), starts(), layouts(), decodings(), peers()))
+        filter(
+            None, (steps(), layers(), normalisations(), sounds(), waits(), starts(), layouts(), decodings(), peers())
+        )
     )
 
 

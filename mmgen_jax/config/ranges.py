@@ -44,19 +44,19 @@ class Range:
         return " and ".join(filter(None, (low, high))) or "finite"
 
 
-LARGEST_SIZE, LARGEST_INT = 2**20, 2**31 - 1
+MAX_SIZE, MAX_INT = 2**20, 2**31 - 1
 
-Size = Annotated[int, Range(1, LARGEST_SIZE)]  # a width, a length, or a number of items in one step
-Count = Annotated[int, Range(0, LARGEST_SIZE)]  # the same, where 0 is none or a default
+Size = Annotated[int, Range(1, MAX_SIZE)]  # a width, a length, or a number of items in one step
+Count = Annotated[int, Range(0, MAX_SIZE)]  # the same, where 0 is none or a default
 Side = Annotated[int, Range(1, 4096)]  # pixels
 Sides = Annotated[int, Range(0, 4096)]  # the same, where 0 keeps the size
 Depth = Annotated[int, Range(1, 256)]  # unrolled layers
 Depths = Annotated[int, Range(0, 256)]  # the same, where 0 is none
 Bands = Annotated[int, Range(0, 1024)]  # of a spectrum; 0 is a default
-Amount = Annotated[int, Range(1, LARGEST_INT)]  # examples
-Steps = Annotated[int, Range(0, LARGEST_INT)]
-Interval = Annotated[int, Range(1, LARGEST_INT)]
-Place = Annotated[int, Range(0, LARGEST_INT)]  # of an example in a sequence of examples
+Amount = Annotated[int, Range(1, MAX_INT)]  # examples
+Steps = Annotated[int, Range(0, MAX_INT)]
+Interval = Annotated[int, Range(1, MAX_INT)]
+Place = Annotated[int, Range(0, MAX_INT)]  # of an example in a sequence of examples
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Real = Annotated[float, Range()]
 Positive = Annotated[float, Range(0, above=True)]

@@ -45,6 +45,7 @@ def branches(source: str) -> list[str]:
     names, found = set(kinds.names()), []
     for node in ast.walk(ast.parse(source)):
         constants = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        constants |= {n.id.lower() for n in ast.walk(node) if isinstance(n, ast.Name) and n.id.isupper()}
         if isinstance(node, ast.Compare | ast.Match):
             subject = node.subject if isinstance(node, ast.Match) else node
             if names & constants and re.search(r"\bkinds?\b", ast.unparse(subject)):
@@ -60,6 +61,7 @@ def test_the_search_for_branches_finds_them():
         "if modality.kind == 'text': pass",
         "x = kind in ('image', 'video')",
         "ok = kinds[name] != 'label'",
+        "ok = item.kind != LABEL",
         "TABLE[modality.kind](x)",
         "TABLE.get(self.kind, 0)",
         "match m.kind:\n    case 'audio': pass",

@@ -65,6 +65,11 @@ def is_text(kind: str) -> bool:
     return kinds.find(kind).has_vocabulary
 
 
+def is_class(kind: str) -> bool:
+    """Whether an example of this kind is one number, as a class is."""
+    return kinds.find(kind).ranks == (0,)
+
+
 def text_kind() -> str:
     """The kind that has a vocabulary."""
     return next(name for name in modalities() if is_text(name))

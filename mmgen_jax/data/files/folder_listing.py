@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from mmgen_jax.data.files import (
     folder_classes,
+    folder_items,
     folder_joins,
     folder_manifest,
     folder_shards,
@@ -243,4 +244,4 @@ def _warn_of_partners(listing: Listing, directory: pathlib.Path) -> None:
 
 
 def _held(example: Example) -> list[Item]:
-    return [item for item in example.items.values() if item.kind != LABEL]
+    return [item for item in example.items.values() if not folder_items.is_class(item.kind)]

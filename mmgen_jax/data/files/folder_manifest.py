@@ -12,7 +12,7 @@ import pathlib
 import re
 from typing import Any
 
-from mmgen_jax.data.files.folder_items import LABEL, Example, Item, Listing, misplaced, modalities, order, split_name
+from mmgen_jax.data.files.folder_items import Example, Item, Listing, is_class, misplaced, modalities, order, split_name
 from mmgen_jax.data.files.folder_stems import with_tracks
 from mmgen_jax.errors import DataError, InputError
 from mmgen_jax.modalities import kinds
@@ -124,7 +124,7 @@ def _kind_of(directory: pathlib.Path, where: str, name: str, value: Any) -> tupl
 
 def _said(items: dict[str, Item]) -> str:
     """The text in a line without files; without a text, its first value as JSON."""
-    said = [item.value for item in items.values() if item.kind != LABEL]
+    said = [item.value for item in items.values() if not is_class(item.kind)]
     said = said or [str(item.path) for item in items.values()]  # a class alone does not distinguish lines
     return next((value.strip() for value in said if isinstance(value, str)), json.dumps(said[0]))
 

@@ -4,10 +4,13 @@ A gated convolution is `elu(a) * sigmoid(b)` of two convolutions. The gates lear
 mask-update rule of partial convolutions is not needed.
 
 Departs from the paper: one network in one pass, without the coarse first network and without contextual attention; more
-halvings instead of dilated convolutions; skip connections.
+halvings instead of dilated convolutions; skip connections; the output may be added to a smooth completion, which then
+also takes the place of the picture with its hole as input.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 import flax.linen as nn
 import jax
@@ -17,7 +20,7 @@ from mmgen_jax.config.ranges import Depth, Size
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.networks.conditioning.tokens import Condition
 from mmgen_jax.networks.generators.translation import sources_of, vector_of
-from mmgen_jax.networks.layers import blocks, convolution
+from mmgen_jax.networks.layers import blocks, convolution, fill
 from mmgen_jax.networks.layers.strides import sides, stage_strides
 
 
@@ -49,6 +52,8 @@ class Generator(nn.Module):
       num_halvings: how often the grid is halved; a cell of the coarsest grid sees at least `2 ** num_halvings` pixels
         in each direction.
       num_middle: convolutions at the coarsest grid.
+      known, hole: the aligned sources whose harmonic completion (`layers/fill.py`) the output is added to; use
+        `objective.output="linear"`. "" and "" add the output to nothing.
 
     Raises:
       ConfigError: there are no aligned sources, or a grid that cannot be halved so often.
@@ -59,6 +64,8 @@ class Generator(nn.Module):
     max_width: Size = 128
     num_halvings: Depth = 4
     num_middle: Depth = 2
+    known: str = ""
+    hole: str = ""
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -69,6 +76,7 @@ class Generator(nn.Module):
                 f"generators/gated: cannot halve the sides of {tuple(grid)} {self.num_halvings} times; lower "
                 f"num_halvings or choose sides that are multiples of {1 << self.num_halvings}"
             )
+        condition, smooth = self._completed(condition)
         x = sources_of(condition, tuple(grid), "gated").astype(self.dtype)
         vector = vector_of(latent, condition)
 
@@ -86,4 +94,24 @@ class Generator(nn.Module):
             # A 1 x 1 convolution and upsampling by repetition commute; in this order the convolution has fewer cells.
             x = blocks.upsample(convolution.Conv(max(x.shape[-1] // 2, 1), 1, dtype=self.dtype)(x), strides)
             x = conv(self.width << level, jnp.concatenate([x, skips.pop()], axis=-1))
-        return convolution.Conv(channels, 3, dtype=self.dtype, name="output")(x)
+        output = convolution.Conv(channels, 3, dtype=self.dtype, name="output")(x)
+        return output if smooth is None else smooth + output.astype(smooth.dtype)
+
+    def _completed(self, condition: Condition | None) -> tuple[Condition | None, jax.Array | None]:
+        """The condition with the hole of its source `known` filled, and this source; or `(condition, None)`."""
+        if not (self.known or self.hole):
+            return condition, None
+        aligned = {} if condition is None else condition.aligned
+        for field in ("known", "hole"):
+            if getattr(self, field) not in aligned:
+                raise ConfigError(
+                    f"generators/gated.{field}: expected an aligned source ({', '.join(aligned) or 'none'}), got "
+                    f"{getattr(self, field)!r}"
+                )
+        if aligned[self.known].shape[1:] != self.shape:
+            raise ConfigError(
+                f"generators/gated.known: expected a source like the target, {self.shape}, got {self.known!r} with "
+                f"{aligned[self.known].shape[1:]}"
+            )
+        smooth = fill.filled(aligned[self.known], aligned[self.hole])
+        return dataclasses.replace(condition, aligned={**aligned, self.known: smooth}), smooth
