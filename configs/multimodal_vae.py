@@ -26,7 +26,7 @@ MVTCAE is its paper's, beta of the others is 1, and all have one small architect
 the KL's bound by convexity; `--config.objective.bound=dreg` has the mixture's own density, as in its paper.
 
 Hardware: one CPU core; time and numbers are in `experiments/polymnist`, `experiments/mnist_label`,
-`experiments/missing_modalities` and `experiments/captioned_shapes`; what is not listed there is not run.
+`experiments/missing_modalities` and `experiments/captioned_shapes`; other settings are not run.
 """
 
 from mmgen_jax.config import presets, schema

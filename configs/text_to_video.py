@@ -1,4 +1,4 @@
-"""Clips from a caption, by what the model draws: codes of a VQ-VAE, or latents of each frame.
+"""Clips from a caption: the model draws codes of a VQ-VAE, or latents of each frame.
 
     mmgen train --config=configs/text_to_video.py:digits,latents --workdir=runs/text_to_video
     mmgen sample --workdir=runs/text_to_video --text="the number seven" --out=out

@@ -78,7 +78,7 @@ def get_config(arg="digits"):
 
 
 def digits(config, inputs):
-    """Where the clip's digit goes, what the reference shows."""
+    """The task on `digits`: the place comes from the clip, the digit from the reference."""
     config.data = {
         "name": "unpaired",
         "sets": {
@@ -108,7 +108,7 @@ def digits(config, inputs):
 
 
 def grid_s1(config, inputs):
-    """A later frame of a face."""
+    """The task on `grid_s1`: the next frame of a face."""
     config.data = presets.source("grid_s1", "video", "image", image_size=48, num_frames=16)
     config.derived = {
         "clip": {"name": "frames", "of": "video", "start": 1 / 8, "stop": 1 / 2},  # `image` is the frame behind it

@@ -63,7 +63,7 @@ class Kind(Protocol):
     has_vocabulary: bool  # whether arrays hold ids of a vocabulary; `read_file` then returns a string
     eight_bits: bool  # whether the kind's files hold at most 8 bits per element; the cache then stores uint8
     is_picture: bool  # whether an example is one picture; `of_picture(Picture)` then gives a file's `[H, W, C]`
-    binary: bool  # whether an array has two values alone, as a mask; transforms that give values between refuse it
+    binary: bool  # whether arrays hold only two values, as a mask; interpolating transforms refuse the kind
 
     modality: Modality
 
@@ -101,7 +101,7 @@ class Kind(Protocol):
     def read_file(self, path: Any, name: str) -> np.ndarray | tuple[str, ...]: ...
 
     def shortened(self, path: Any, name: str) -> Sequence[str]:
-        """What `read_file` drops of a file by its length or rate, by the header: ends of `3 of 8 files …`."""
+        """How `read_file` cuts or resamples a file, according to the header; each string completes `3 of 8 files …`."""
         ...
 
     def read_inline(self, value: Any, where: str, name: str) -> np.ndarray | tuple[str, ...]: ...  # of a manifest
@@ -130,7 +130,7 @@ class Kind(Protocol):
     def check_augmentation(self, where: str, operation: str, strength: Any, settings: Mapping[str, Any]) -> None:
         """Raises InputError where the kind lacks the operation, or the strength is out of range."""
 
-    def is_blind_to(self, operation: str) -> bool: ...  # cannot contradict it, as a change of hue a grey picture
+    def is_blind_to(self, operation: str) -> bool: ...  # cannot change an example, as hue for a grey picture
     def augment(self, settings: Mapping[str, Any], example: jax.Array, key: Key) -> jax.Array: ...  # in the step
 
 
@@ -268,7 +268,7 @@ class Objective(Protocol):
 
 
 class Draw(Protocol):
-    """What a model's sampler and a baseline share; `runs.sampler.Sampler` has a method for each further ability."""
+    """The methods that samplers and baselines share; `runs.sampler.Sampler` has a method for each further ability."""
 
     batch_size: int
 
@@ -287,6 +287,9 @@ class Evaluator(Protocol):
 
     An entry is `{"value": float, "n": int, …}`, with the fields needed to compare it with another run's: an interval, a
     baseline or chance on the same examples, the judge and the judge's accuracy.
+
+    Optional: `target`, the measured modality; `ability`, which the model needs in place of `sample`; checks before a
+    training that raise ConfigError: `suits(modalities, conditions)`, `check(batch, conditions)`, `check_model(family)`.
     """
 
     splits: tuple[str, ...]

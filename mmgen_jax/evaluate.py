@@ -135,7 +135,7 @@ def build(config, system: System, split: str = "") -> list[Built]:
 
 
 def _values(system: System) -> tuple[str, ...]:
-    """The model's conditions that hold values, of which examples may have one in common by chance; no masks."""
+    """The model's conditions with continuous values, without masks; by chance, examples may share a value."""
     known = ((name, system.modalities[name]) for name in system.conditions if name in system.modalities)
     return tuple(n for n, m in known if np.issubdtype(m.dtype, np.floating) and not m.traits.binary)
 
@@ -211,7 +211,7 @@ def evaluate(
 
     Raises:
       ConfigError: nothing to measure, or the data differs from the data of the run; see also `restore`.
-      MmgenError: a training beside it has measured a newer checkpoint meanwhile, whose file is left as it is.
+      MmgenError: a concurrent training has evaluated a newer checkpoint; its file is kept.
     """
     workdir = remote.opened(workdir)
     config = changed(read_workdir(workdir)[0], changes or {})

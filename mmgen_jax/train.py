@@ -132,7 +132,7 @@ def train(config, workdir, profile: int = 0) -> TrainState:
         step, watch = start, collapse.Watch()
         window = log_window.LogWindow(every.steps_per_call, unreported, skips)
         minutes = stopping.Clock(schema.optional(config, "train", "checkpoint_minutes"))
-        # What was due where the run resumes was done before it ended, unless its files are missing.
+        # Samples and evaluation of the resumed step are done already, unless their files are missing.
         hosts.meet(long=True)  # after the first state is compiled
         sampled, measured = hosts.broadcast([samples.are_saved(workdir, start), writer.has_evaluation(start)])
 

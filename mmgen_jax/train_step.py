@@ -40,8 +40,8 @@ def train_step(
 
     Args:
       accumulate: number of parts of the batch whose losses and gradients are computed one after the other and
-        averaged: less memory for the same batch. The random draws are those of the whole batch. What compares examples
-        (batch statistics, in-batch negatives, the share of masked examples) sees one part.
+        averaged: less memory for the same batch. The random draws are those of the whole batch. Operations across
+        examples (batch statistics, in-batch negatives, the share of masked examples) see one part.
       rematerialise: the backward pass computes activations again in place of keeping them; products of matrices stay.
       skip_bad: a step with a metric that is NaN or infinite changes nothing but the number of the step; the metric
         `SKIPPED` is 1 in such a step, else 0.

@@ -1,4 +1,4 @@
-"""What the commands do, from Python: arrays instead of files.
+"""The commands from Python: arrays instead of files.
 
     from mmgen_jax import api
 
@@ -7,7 +7,7 @@
     images = api.sample(run, {"text": "a large green star"}, num=4)["image"]      # [4, 32, 32, 3], in [-1, 1]
     entries = api.evaluate("runs/quickstart")
 
-`run` is a workdir or what `load` gives; a loaded run is compiled once, whatever is drawn from it.
+`run` is a workdir, or a run loaded by `load`; a loaded run is compiled only once for all samples.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def train(
         `{"image": [N, H, W, C], "text": [N strings]}`; rows, an iterable of such dicts or of tuples; a `Dataset` or
         `DatasetDict` of HuggingFace, or a `Dataset` of PyTorch; several of these by split, `{"train": …, "test": …}`.
         Pictures are uint8, floats in [0, 1] or in [-1, 1], PIL images or tensors. A list of texts has several texts
-        of one example: training draws one in each pass. What is no path is read once and, after all checks, written
-        to `workdir/data.npz`, which the run reads from then on; it has to fit in memory.
+        of one example: training draws one in each pass. A source that is not a path is read once and, after all
+        checks, written to `workdir/data.npz`. The run reads this file from then on. The source has to fit in memory.
       changes: fields as `--config.a.b=value` changes them, `{"train.steps": 100, "fusion.name": "gated"}`.
       names: the modalities that the source's fields are, `{"img": "image"}`, or one name for each place of a tuple.
         None leaves out a field or a split, `{"meta": None, "unsupervised": None}`.
@@ -118,7 +118,8 @@ def latents(run: Run, batch: Batch, given: Mapping[str, Any] | None = None) -> n
 
     Args:
       batch: `{name: [B, …]}` of the targets, and of conditions that differ between examples.
-      given: conditions of all examples, as `sample` takes them. What is in neither is masked.
+      given: conditions of all examples, as `sample` takes them. Conditions in neither `batch` nor
+        `given` are masked.
 
     Raises:
       InputError: a model without such an encoder; its family's `abilities` lack `to_latent`.
@@ -159,7 +160,7 @@ def interpolate(
     The way is a great circle (Shoemake, 1985; White, 2016), on which latents keep the length that the decoder knows.
 
     Args:
-      ends: `[2, Z]`, of `latents` for instance; two that `seed` draws where it is left out.
+      ends: two latents `[2, Z]`, for example from `latents`; default: two latents drawn with `seed`.
     """
     sampler = _loaded(run)
     ranges.check_value(ranges.Size, num, "num")

@@ -1,6 +1,6 @@
-"""Data from a notebook, as the .npz file that a run reads: arrays, rows, HuggingFace data sets and those of PyTorch.
+"""Data from a notebook, as the .npz file that a run reads: arrays, rows, data sets of HuggingFace and of PyTorch.
 
-Neither library is imported: an object is taken by what it can do.
+Neither library is imported: a data set is recognised by its methods (duck typing).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def attach(
     changes: Mapping[str, Any] | None = None,
     check: Callable[[Config], Any] = lambda config: None,
 ) -> Config:
-    """The config on `source`, with `changes`; see `api.train`. What is no path is written to the workdir.
+    """The config on `source`, with `changes`; see `api.train`. A source that is not a path is written to the workdir.
 
     Args:
       check: raises an error for a config that cannot be trained; then nothing is written.

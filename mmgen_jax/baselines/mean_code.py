@@ -17,7 +17,7 @@ class Baseline(mean_example.Baseline):
     """The decoded mean of the codes of the training examples that `mean_example` averages.
 
     Raises:
-      ConfigError: the target has no representation, or one that is trained.
+      ConfigError: the target has no representation, or the representation is trained.
     """
 
     def __init__(self, config, target: str):

@@ -50,9 +50,9 @@ class Baseline(BaselineSampler):
         return self._decode((total / max(num, 1)).astype(np.float32))
 
     def _encode(self, targets: np.ndarray) -> np.ndarray:
-        """What is averaged of targets `[B, ...]`."""
+        """The values to average, from targets `[B, ...]`."""
         return targets
 
     def _decode(self, mean: np.ndarray) -> np.ndarray:
-        """The target of a mean of what `_encode` gives."""
+        """The target for a mean of encoded values."""
         return mean

@@ -1,4 +1,4 @@
-"""The `mmgen cache` command: what was decoded, compiled and kept, how much room it takes, and taking it away.
+"""The `mmgen cache` command: lists the caches with their sizes, and removes a cache.
 
 Decoded data, compiled programs and trained judges are made again when they are next asked for. `prepared` is made by
 `mmgen prepare-data`, which may need a network.
@@ -16,7 +16,7 @@ from mmgen_jax.lookup import nearest
 
 
 def entries() -> dict[str, list[pathlib.Path]]:
-    """`{name: files}` of what this package keeps: decoded arrays, judges, compiled programs, data of TFDS."""
+    """`{name: files}` of the caches of this package: decoded arrays, judges, compiled programs, data of TFDS."""
     root, found = arrays.cache_dir(), {}
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if not folder.is_dir() or folder.name.startswith("."):

@@ -1,4 +1,4 @@
-"""The `mmgen compare` command: how two runs differ, and what each was measured at."""
+"""The `mmgen compare` command: the differences between two runs, and the metrics of both."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _of_data(one: _Run, two: _Run) -> str:
 
 
 class _Run:
-    """What a workdir says of its config and metrics."""
+    """The config and the metrics of a workdir."""
 
     def __init__(self, workdir: pathlib.Path):
         if str(workdir).startswith(("gs:", "s3:", "file:")):

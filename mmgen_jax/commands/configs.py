@@ -1,4 +1,4 @@
-"""The `mmgen configs` command: the configs that travel with the package, by what they make."""
+"""The `mmgen configs` command: the configs in the package, grouped by task."""
 
 from __future__ import annotations
 

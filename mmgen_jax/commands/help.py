@@ -54,7 +54,7 @@ def overview(commands: Mapping[str, str], version: str) -> str:
 
 
 def of_command(command: str, defined: Sequence[flags.Flag], commands: Mapping[str, str]) -> str:
-    """The usage of a command, and what each of its flags is for."""
+    """The usage of a command, and the purpose of each of its flags."""
     lines = [f"mmgen {command} {commands[command]}", ""]
     for flag in flags_of(command, defined, commands):
         name = f"--{flag.name.replace('_', '-')}" + ("" if flag.boolean else "=…")

@@ -1,4 +1,4 @@
-"""What a command sets for its process before JAX is loaded: huge pages, a cache of programs, XLA's convolutions.
+"""Settings of a command's process, made before JAX is loaded: huge pages, a cache of programs, XLA's convolutions.
 
 Also the end of the process.
 
@@ -26,11 +26,13 @@ TRIED = ("0.10.2",)
 
 
 def prepare(argv: list[str], environment: MutableMapping[str, str] = os.environ, restart=os.execve) -> None:
-    """Of a command that computes, sets the variables that are not set; restarts the process where malloc reads one.
+    """Sets environment variables of the process, for commands that compute; settings that are there already stay.
+
+    Restarts the process if malloc has to read one of the variables: malloc reads its settings only at the start.
 
     `MMGEN_COMPILED` is the folder of compiled programs (default: `compiled` in `$MMGEN_CACHE`), empty for none;
-    `JAX_COMPILATION_CACHE_DIR` goes before it. `MMGEN_HUGE_PAGES=0` leaves the pages as they are,
-    `MMGEN_XLA_CONVOLUTIONS=0` the convolutions.
+    `JAX_COMPILATION_CACHE_DIR` has priority over `MMGEN_COMPILED`. `MMGEN_HUGE_PAGES=0` leaves the memory pages as they
+    are, `MMGEN_XLA_CONVOLUTIONS=0` the convolutions.
     """
     if not set(COMPUTING) & set(argv[1:2]):
         return

@@ -12,7 +12,7 @@ from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import kinds
 from mmgen_jax.modalities.modality import Modality
 
-# What a generator starts from, and examples of such generators.
+# The possible inputs of a generator, and examples of such generators.
 FORMS = {
     "latent": "a latent or aligned sources (conv, temporal, translation, …)",
     "tokens": "tokens of an encoder (grid)",

@@ -36,11 +36,11 @@ def groups(config: Config, part: str) -> dict[str, Any]:
 def build(package: str, config: Config, part: str, facts: Mapping[str, Mapping[str, Any]], spaces: Mapping) -> Any:
     """The network of a part, `{target: network}` where the part has a group for each target, or None.
 
-    One group of fields gets the facts of the first target. A generator of its own for a target of ids has the shape
-    `[length, number of ids]`: it gives the logits of all ids at once.
+    A single group of fields gets the facts of the first target. A target of ids with a generator of its own has the
+    shape `[length, number of ids]`: the generator gives the logits of all ids at once.
 
     Args:
-      facts: of each target, what the surroundings know: its shape, its number of classes, …
+      facts: for each target, the arguments that the config does not hold: its shape, its number of classes, …
       spaces: of each target, the space that the objective models.
 
     Raises:

@@ -100,7 +100,7 @@ def onto(config: Config, fields: Mapping[str, Any], say: following.Say = print) 
     """The config on the data that `fields` name: `{"name": "folder", "directory": …}`, or npz and `file`.
 
     Raises:
-      ConfigError: the data lacks what the config reads.
+      ConfigError: the data lacks a modality that the config reads.
       DataError: the data cannot be read.
     """
     where = fields.get("directory") or fields.get("file")

@@ -42,8 +42,8 @@ GROUPS = PARTS - {"reference", "seed", "dtype", "aligned"}
 NAMED_GROUPS = {"derived", "encoders", "evaluators", "optimizers"}
 
 
-# What a resumed run may change: its length (where no schedule depends on the length), its reports, its devices and
-# memory, and how it gets past a step that is not finite.
+# Fields that a resumed run may change: its length (where no schedule depends on the length), its reports, its devices
+# and memory, and its treatment of steps that are not finite.
 MAY_CHANGE = (
     "reference",
     "train.steps",
@@ -90,8 +90,8 @@ def base() -> Config:
     )
 
 
-# Fields that a config may set beside those of `base`, and the values that hold where it does not. They are written only
-# where they are set, so that the hash of every other config stays as it is.
+# Optional fields and their defaults. A config stores an optional field only if it sets the field, so the hashes of
+# other configs do not change.
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "train": {
         "checkpoint_minutes": 0.0,  # also save at the first log step after so many minutes; 0: by steps alone

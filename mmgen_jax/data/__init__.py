@@ -4,7 +4,7 @@ A source is a module of this package with a class `Source`, a dataclass built fr
 
     splits: ClassVar[tuple[str, ...]]     the names that `split` may have; the first is the training split
     split: str
-    names: tuple[str, ...]                the modalities to read, some of those of the set; () is all of them
+    names: tuple[str, ...]                the modalities to read; () reads all modalities of the set
     modalities: dict[str, Modality]       the modalities of `names` (an attribute or property)
     __len__() -> int                      examples in the split
     read(indices [B] int64, epochs [B] int64) -> {name: array, "name/mask": array}
@@ -16,13 +16,13 @@ anew, `folder` and `npz` one of several texts).
 
 Optional methods: `mmgen check-data` and `mmgen train` print the first two; the third identifies a state of the data:
 
-    layout_found() -> list[str]           how the source reads what it was given
-    warnings() -> list[str]               what is perhaps not as it was meant
-    fingerprint() -> str                  the same for all splits and names, another where examples or fields are
+    layout_found() -> list[str]           how the source reads the data
+    warnings() -> list[str]               possible mistakes in the data
+    fingerprint() -> str                  the same for all splits and names; changes with the examples and fields
 
-Optional, where an example lies in a file of the user's own:
+Optional, for a source of the user's own files:
 
-    places(indices [B]) -> list[str]                      the files, by a path; `mmgen retrieve` writes it
+    places(indices [B]) -> list[str]                      the path of each example; `mmgen retrieve` writes it
 
 Optional, where some labels of an example determine all captions that are true of the example:
 
@@ -31,5 +31,5 @@ Optional, where some labels of an example determine all captions that are true o
 
 Optional, where an example has several captions and a batch shows one of them:
 
-    references(text: str, ids [L]) -> list of ids [L]     all captions of the examples that have that one
+    references(text: str, ids [L]) -> list of ids [L]     all captions of the examples that have the caption `ids`
 """

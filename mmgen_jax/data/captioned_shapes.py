@@ -1,4 +1,4 @@
-"""Captioned shapes: pictures of one shape, and captions that name all that varies, at five levels of difficulty.
+"""Captioned shapes: pictures of one shape, and captions that name all varying factors, at five levels of difficulty.
 
 - text: the words of the level's factors, in the order size, colour, shape, position, background.
 - image: the shape of the built-in world `scenes` on a grey background.

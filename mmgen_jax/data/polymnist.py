@@ -134,8 +134,8 @@ class Source:
 def photos() -> np.ndarray:
     """The photos of the five views, `[5, 96, 96, 3]` in [-1, 1].
 
-    Of `CANDIDATES` training photos, for each view the photo is taken whose crops vary most among those of its fifth, by
-    the mean over the cells of 24 px of the standard deviation within the cell.
+    `CANDIDATES` training photos are divided into five parts, one for each view. Each part gives its most varied photo:
+    the photo with the largest standard deviation within cells of 24 px, averaged over the cells.
     """
     source = clothing.Source(split="train", names=("image",), image_size=PHOTO_SIDE)
     rows = np.linspace(0, len(source) - 1, CANDIDATES).astype(int)

@@ -100,7 +100,7 @@ class prefetch_to_device:
         deadline = time.monotonic() + seconds
         while not all(batch.done() for batch in batches) and time.monotonic() < deadline:
             futures.wait(batches, timeout=min(0.2, seconds))
-            if seconds == math.inf:  # at an end that has begun, a signal has nothing to ask for
+            if seconds == math.inf:  # with a limit, the run is ending already, and signals change nothing
                 self._waiting()
 
     def _drain(self, seconds: float = math.inf) -> bool:

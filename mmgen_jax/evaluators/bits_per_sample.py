@@ -59,8 +59,8 @@ class Evaluator:
         """`{"bits": {"value", "n", "interval", "samples", "controls", "better"}}`.
 
         The value is the sum of bits over the sum of samples, of all examples. The controls know nothing of the model:
-        `uniform` is 8 bits, `marginal` the entropy of the codes' frequencies in the same sounds, which is what a model
-        of independent samples needs.
+        `uniform` is 8 bits, `marginal` the entropy of the codes' frequencies in the same sounds: the bits of the best
+        model of independent samples.
         """
         nats, true = collect(
             lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples

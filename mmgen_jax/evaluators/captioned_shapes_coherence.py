@@ -1,8 +1,8 @@
-"""Strict coherence on `captioned_shapes`: does a drawn picture or text show every factor that its level names?
+"""Strict coherence on `captioned_shapes`: does a drawn picture or text show every factor of its level?
 
 `cross`: the target drawn from the other modality of a test example; correct where the judge finds the true value of
 every factor. `joint`: picture and text drawn together from the prior; correct where the text is a caption of the level
-and the picture shows what it names. A text counts only where it is exactly one of the level's captions. The judges are
+and the picture shows its factors. A text counts only where it is exactly one of the level's captions. The judges are
 analytic.
 """
 
@@ -31,7 +31,7 @@ class Evaluator:
 
     Args:
       data: as in `config.data`, of the source `captioned_shapes`.
-      target: `text` or `image`, drawn from the other one.
+      target: `text` or `image`, drawn from the other modality.
       joint: whether `joint` is measured: the model draws both.
       num_examples: at most this many examples of each split.
       splits: splits to evaluate.
@@ -71,7 +71,7 @@ class Evaluator:
         `judge_accuracy` is the share of real examples that the judge finds right. `chance` is one over the number of
         captions of the level; of `cross_factors`, the mean of the factors' own chances; of `joint`, the share that
         independent captions and pictures with the same shares of contents would have. Intervals are Wilson's, over
-        examples; that of `cross_factors` counts an example's factors as one draw, and is rather too wide.
+        examples. The interval of `cross_factors` counts an example's factors as one draw, so it is rather too wide.
         """
         drawn = examples.first(batches, (self.target, *self.names), self.num_examples)
         truth = np.concatenate([self._truth(batch) for batch in drawn])

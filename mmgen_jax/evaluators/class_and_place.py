@@ -1,14 +1,14 @@
-"""Does a picture show the object that one condition shows, at the place that another condition tells?
+"""Does a picture show the object of one condition, at the place that another condition tells?
 
 Two parts and both together, as shares of the samples:
 
     class  the judge of clips recognises the class, wherever the object is
-    place  the centre of ink lies within `tolerance` px of that of the true picture
+    place  the centre of ink lies within `tolerance` px of the true picture's centre of ink
     both   class and place
 
 The judge is that of `classifier_accuracy` for clips (`judges/video.py`), which finds an object anywhere in a frame; a
-picture is given to it as a clip of one frame. So `judge_accuracy`, of whole clips, is above its accuracy on a picture,
-which is the `reference` of `class`.
+picture is given to the judge as a clip of one frame. So `judge_accuracy`, measured on whole clips, is above the judge's
+accuracy on pictures, which is the `reference` of `class`.
 """
 
 from __future__ import annotations

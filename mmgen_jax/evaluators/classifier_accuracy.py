@@ -65,8 +65,8 @@ class Evaluator:
         """`{"accuracy": {"value", "n", "interval", "reference", "chance", "per_class", "judge…"}}`.
 
         `value` is in [0, 1], `interval` its 95 % interval (Wilson). `effective_n`, where examples have a condition in
-        common, such as a recording: the number of independent examples with an interval as wide. `reference` is the
-        judge's accuracy on the real targets of the same examples: what a perfect model would reach. `per_class` maps
+        common, such as a recording: the number of independent examples with as wide an interval. `reference` is the
+        judge's accuracy on the real targets of the same examples: the value of a perfect model. `per_class` maps
         each class name to its own accuracy, None for a class without examples.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)

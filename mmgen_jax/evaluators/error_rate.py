@@ -94,7 +94,7 @@ class Evaluator:
 
 
 def rates(texts: Mapping[str, tuple[Sequence[str], Sequence[str]]], seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Entries of the metrics of `{field: (references, hypotheses)}`; the interval is that of the field `value`."""
+    """Entries of the metrics of `{field: (references, hypotheses)}`; the interval is of the field `value`."""
     entries: dict[str, dict[str, Any]] = {}
     for name, unit in RATES.items():
         entry: dict[str, Any] = {}

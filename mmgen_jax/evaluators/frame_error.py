@@ -60,7 +60,7 @@ class Evaluator:
         """`{"mse", "mse_of_value", "psnr" (dB), "ssim": {"value", "n", "interval", "frames", "by_frame", …}}`.
 
         `value` is the mean over examples and frames, `frames` the number of frames of a clip, and `by_frame` has the
-        value and the interval of each frame, the first first. Intervals are of 95 %, by the normal approximation.
+        value and the interval of each frame, in order. Intervals are of 95 %, by the normal approximation.
 
         Raises:
           InputError: a sample's value is outside of its range.

@@ -1,7 +1,7 @@
-"""Fréchet distance between generated and real sounds, in features that no training has made.
+"""Fréchet distance between generated and real sounds, in features without training.
 
 After the Fréchet audio distance (Kilgour et al. 2019). Departs from the paper: the features are not those of VGGish but
-means and deviations of cepstra, so that any sound at any rate can be measured without a network of others. Numbers of
+means and deviations of cepstra, so that any sound at any rate can be measured without a pretrained network. Numbers of
 VGGish are NOT comparable. Two numbers are comparable only with one rate, one length of the windows and equal `n`.
 """
 
@@ -31,8 +31,8 @@ class Evaluator:
     Args:
       target: the sound that the model draws.
       sample_rate: of the target, in Hz.
-      seconds: length of a window; each window of an example, half a window after the one before, is one row of
-        features. An example that is shorter is one window.
+      seconds: length of a window. Windows of an example begin half a window apart, and each gives one row of
+        features. A shorter example is one window.
       num_examples: at most this many examples of each split, with one sample for each.
       splits: splits to evaluate.
     """

@@ -73,7 +73,7 @@ class Evaluator:
         }
 
     def _targets(self, sample_fn: Any) -> tuple[str, ...]:
-        """What the encoder reads; a model with conditions has them encoded too."""
+        """The modalities that the encoder reads: the targets, and the conditions of a conditional model."""
         system = getattr(sample_fn, "system", None)
         return tuple(dict.fromkeys((*system.targets, *system.conditions))) if system else (self.target,)
 

@@ -1,4 +1,4 @@
-"""What evaluators need of a modality or a model, so that an evaluator that does not fit is refused before the training.
+"""Requirements of evaluators on modalities and models: an unsuitable evaluator is refused before the training.
 
 Each check raises a ConfigError that begins with the evaluator's field; `evaluate.build` puts the evaluator's place
 before it.
@@ -57,7 +57,7 @@ def conditions(names: Sequence[str], advice: str = "") -> None:
     """Raises ConfigError for a model without conditions, whose samples belong to no example.
 
     Args:
-      advice: what else there is to do, after a semicolon.
+      advice: further advice for the message; it begins with a semicolon.
     """
     if not names:
         raise ConfigError(

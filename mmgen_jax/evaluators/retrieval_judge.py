@@ -1,4 +1,4 @@
-"""Does a sampled picture show what its caption says? Recall of the caption among the captions of the split.
+"""Does a sampled picture show the content of its caption? Recall of the caption among the captions of the split.
 
 The judge (`judges/retriever.py`) is trained on real pairs of the training split. It does not retrieve every real
 picture's caption either: `reference` is the recall of the real pictures of the same captions.

@@ -2,7 +2,7 @@
 
 For each factor, the share of examples where an analytic judge (`scenes.judge` and `scenes.judge_audio`, which are not
 trained) finds the example's true value in the sample. `judge_accuracy` is the same share for the true renders of the
-same examples: what a perfect model would reach.
+same examples: the value of a perfect model.
 """
 
 from __future__ import annotations

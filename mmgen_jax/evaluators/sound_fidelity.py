@@ -1,6 +1,6 @@
 """Sounds beside the true sounds of the same examples: vocoders, dubbing, reconstructions.
 
-The control `shuffled` is the true sound of another example, measured likewise: what the data alone gives. The baseline
+The control `shuffled` is the true sound of another example: the metrics of an unrelated sound of the data. The baseline
 `griffin_lim` is the true sound's own mel spectrogram, inverted without training.
 """
 

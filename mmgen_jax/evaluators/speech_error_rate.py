@@ -44,7 +44,7 @@ class Evaluator:
     training: recogniser.Training = recogniser.Training()
     seed: Seed = 0
 
-    of_set: ClassVar[str] = "texts of a grammar"  # which the default judge needs
+    of_set: ClassVar[str] = "texts of a grammar"  # the default judge needs them
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,8 +64,8 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`word_error_rate`, `character_error_rate` and `exact`, as of `error_rate`, of the judge's transcripts.
 
-        Texts are compared as words in lower case with single punctuation marks, the form in which an own recogniser
-        writes them. Beside each: `reference`, of the same examples' true sounds: what a perfect model reaches;
+        Texts are compared as words in lower case with single punctuation marks, the form of the judge
+        `recogniser`. Beside each: `reference`, of the same examples' true sounds: the value of a perfect model;
         `copy_synthesis`, of the true sounds through the model's representation, where the model reconstructs;
         `shuffled`, of the transcripts against the texts of other examples.
         """

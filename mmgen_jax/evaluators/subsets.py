@@ -1,7 +1,7 @@
-"""Another evaluator, once for each subset of the conditions; the model does not see the others.
+"""Runs another evaluator for each subset of the conditions; the remaining conditions are masked.
 
-A model that was trained with `fusion.modality_dropout` draws its target from any subset. What a subset is worth, and
-whether several conditions together are worth more than the best of them, is one table.
+A model that was trained with `fusion.modality_dropout` draws its target from any subset. The metrics show how much each
+subset tells of the target, and whether several conditions together tell more than the best single condition.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Evaluator:
     """The metrics of `evaluator` for each subset, as `text/accuracy`, `image+text/accuracy`, ….
 
     Args:
-      conditions: every subset of these but the empty one; the model's other conditions are always given.
+      conditions: the evaluator runs for every non-empty subset of these; other conditions are always given.
       evaluator: the fields of another evaluator, as in `config.evaluators`, which draws samples.
-      target, data, derived, seed, sample_rate, reads: what `evaluator` reads; given by the run.
+      target, data, derived, seed, sample_rate, reads: fields of `evaluator`; given by the run.
     """
 
     conditions: tuple[str, ...]

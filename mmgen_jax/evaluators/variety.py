@@ -21,7 +21,7 @@ class Evaluator:
 
     After the diversity of image-to-image translation (Zhu et al., 2017, Toward multimodal image-to-image translation):
     the mean distance, in the features of a network, between pairs of outputs for one input. Departs from the paper: the
-    standard deviation of pixels, which needs no network but does not tell what differs between the samples.
+    standard deviation of pixels, which needs no network but does not tell how the samples differ.
 
     Args:
       target: an image or video modality.

@@ -2,8 +2,8 @@
 
 This is NOT the Fréchet video distance (FVD) of Unterthiner et al. (2018), whose features are those of a network trained
 on Kinetics. The features (128, non-negative) are those of the judge of motion (`judges/motion.py`), trained on the real
-clips of the data set; its hash stands in every entry. The judge has learnt to tell shuffled and frozen clips, so that
-these two controls show that the distance sees the order of frames; the other controls it has never seen.
+clips of the data set; its hash stands in every entry. The judge was trained to detect shuffled and frozen clips, so the
+controls `shuffled` and `frozen` test sensitivity to frame order. The judge never saw the other controls.
 `judge_accuracy` is the share of test clips whose order, and class where there is one, the judge names. Two numbers are
 comparable only where both entries have the same hash, `n` and `num_frames`.
 """

@@ -92,8 +92,8 @@ class Evaluator:
         """`{"given_1": {"value", "n", "interval", "chance", "reference", "judge…"}, …, "joint_prior": …}`.
 
         Intervals are Wilson's, over examples: they count the views of an example as one draw, since the views are not
-        independent, and so are rather too wide than too narrow. `reference` is the same share of the real views: what a
-        perfect model would reach. The `chance` of a joint draw is the share that independent views with the same
+        independent, and so are rather too wide than too narrow. `reference` is the same share of the real views: the
+        value of a perfect model. The `chance` of a joint draw is the share that independent views with the same
         classes would have.
         """
         drawn = examples.first(batches, (*self.views, self.label), self.num_examples)

@@ -103,7 +103,7 @@ class Base:
         raise DataError(path, name, "kind", "one that is read from files", self.modality.kind, "leave the file out")
 
     def shortened(self, path, name: str) -> Sequence[str]:
-        """What `read_file` drops of a file by its length or rate, by the header: ends of `3 of 8 files …`."""
+        """How `read_file` cuts or resamples a file, according to the header; each string completes `3 of 8 files …`."""
         return ()
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:

@@ -34,7 +34,7 @@ class Tokenizer:
     """Turns text into `[length] int32` and back.
 
     Args:
-      unit: what one id stands for: `word`, `character` or `byte`.
+      unit: the piece of text that one id stands for: `word`, `character` or `byte`.
       vocabulary: the words or characters, in id order; empty for bytes.
       open: whether a unit outside the vocabulary becomes `UNKNOWN` (True) or is refused (False).
     """

@@ -49,7 +49,7 @@ class Objective(Completes, Segmented, WithDiscriminator):
         in sampling, for generators that add to a source.
 
     Raises:
-      ConfigError: the target's space is discrete, no noise without conditions, or see these three.
+      ConfigError: a discrete target, neither noise nor conditions, or fields that do not fit; see the base classes.
     """
 
     generator: nn.Module

@@ -17,7 +17,7 @@ from mmgen_jax.config.schema import Config
 from mmgen_jax.errors import ConfigError, SweepError
 
 FIELDS = {"label", "config", "overrides", "seeds", "baseline"}
-SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that samples from trained runs in another way
+SAMPLED_FIELDS = {"label", "samples_of", "overrides"}  # of an entry that samples from trained runs with other settings
 WORKDIR_OF = "cell:"  # `cell:LABEL` as the value of an override stands for the workdir of the cell with that label
 # Config fields that change no number of a run; they are left out of its hash.
 REPORTING = {"reference", "train.log_steps", "train.eval_steps", "train.sample_steps"}
@@ -166,7 +166,7 @@ def _cells(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> lis
 
 
 def _sampled(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> list[Cell]:
-    """Cells that sample from the trained runs of an earlier entry in another way (`samples_of`)."""
+    """Cells that sample from the trained runs of an earlier entry with other settings (`samples_of`)."""
     changes = dict(entry["overrides"])
     runs = [cell for cell in earlier if cell.label == entry["samples_of"] and not cell.baseline and not cell.trained]
     if not runs:
@@ -188,7 +188,7 @@ def _sampled(entry: Mapping[str, Any], where: str, earlier: Sequence[Cell]) -> l
 
 
 def _earlier(label: str, seed: int, cells: Sequence[Cell], where: str) -> str:
-    """The workdir name of the earlier, trained cell with that label and seed."""
+    """The workdir name of the earlier, trained cell with this label and seed."""
     for cell in cells:
         if (cell.label, cell.seed, cell.baseline) == (label, seed, ""):
             return cell.name

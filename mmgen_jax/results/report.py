@@ -87,7 +87,7 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a config draws from what, as kinds of modalities: an entry of the matrix."""
+    """A task of a config: the kinds of its inputs and the kind of its output; an entry of the matrix."""
 
     inputs: tuple[str, ...]
     output: str
@@ -224,8 +224,8 @@ def _module(file: pathlib.Path, name: str):
 
 
 def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Task, str]]:
-    """What a config draws from what, with its family: an entry for each target, whose inputs are the conditions and,
-    of a family of several targets, the other targets.
+    """The tasks of a config, each with the config's family: one task for each target. The inputs are the conditions
+    and, in a family with several targets, the other targets.
 
     Raises:
       ReportError: a modality that `docs/data.md` has no row for.
@@ -233,7 +233,7 @@ def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Tas
 
     def kind(name: str, drawn: bool = False) -> str:
         entry = config.get("derived", {}).get(name, {})
-        if of := entry.get("of"):  # an input counts as what it is computed from: a frame of a clip is a part of a clip
+        if of := entry.get("of"):  # a computed input has the kind of its source: a frame of a clip is a part of a clip
             gives = getattr(lookup.find("transforms", entry.name), "gives", "") if drawn else ""
             return gives or kind(of if isinstance(of, str) else of[0], drawn)
         own = config.data.get("sets", {}).get(name)  # of `unpaired`

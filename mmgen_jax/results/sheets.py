@@ -102,7 +102,7 @@ def example_sheet(
       target: the modality to draw.
       num: rows of the first examples.
       worst: rows with the largest mean squared error of the first model, among the first `CANDIDATES` examples.
-      truth: whether the last column is the example's own target; False also where it has no part in the others.
+      truth: whether the last column is the example's own target; False where this target is not the correct output.
       split: of the data.
 
     Raises:

@@ -223,8 +223,8 @@ def _better_control(line: Line, metric: str) -> str:
 
     A control is of spoilt real examples, or of a trivial predictor.
 
-    Entries say which is `better`, `lower` or `higher` or nearer to the `reference`; `real` among the controls are
-    examples that are not spoilt.
+    The field `better` of an entry is `lower`, `higher` or `reference` (nearer to the reference). The control `real`
+    does not count: its examples are not spoilt.
     """
     entry = {} if metric in OWN else line["metrics"].get(metric, {})
     controls = {name: x for name, x in (entry.get("controls") or {}).items() if name != "real"}

@@ -3,9 +3,9 @@
 The field is `config.encoders.<name>.init_from = "workdir"` or `"workdir:module"`, for an encoder with the same fields;
 or `config.generator.init_from = "workdir"`, for a generator that has all modules of the other run's generator.
 
-A generator of texts keeps its own vocabulary. What belongs to an id (its embedding, its part of the output layer)
-starts from the other run's where both vocabularies have the word. A decoder that attends to conditions may start from
-one without conditions; its attention to the conditions, which the other run lacks, starts anew.
+A generator of texts keeps its own vocabulary. Parameters of an id (its embedding, its output weights) are copied for
+words in both vocabularies. A decoder that attends to conditions may start from a decoder without conditions; its
+attention to the conditions, which the other run lacks, keeps its initial values.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def load(state: TrainState, system: System) -> TrainState:
     used, else the `target_encoder` of an autoencoder.
 
     Raises:
-      ConfigError: no such run or module, or one of another architecture.
+      ConfigError: no such run or module, or a module of another architecture.
     """
     for place, reference in system.init_from.items():
         workdir, _, module = reference.partition(":")
@@ -141,7 +141,7 @@ def _tokenizer(objective: Any) -> Tokenizer | None:
 
 
 def _join(own: np.ndarray, other: np.ndarray, rows: Rows | None) -> np.ndarray:
-    """`other`; along an axis that is as long as its vocabulary, in the order of `own`, and `own` where it has no id."""
+    """`other`, its axis of the vocabulary in the order of `own`; ids that only `own` has keep the values of `own`."""
     if rows is None or own.ndim != other.ndim:
         return other
     size, their_size, found = rows

@@ -1,11 +1,11 @@
 """Workdirs in an object store (`gs://bucket/run`), by `etils.epath`.
 
 Orbax writes checkpoints to the store, and reads them from it. All other files of a run are small; they are kept in a
-local copy of the workdir, and copied to the store before every checkpoint and at the end. What is lost with the machine
-between two copies belongs to steps after the newest checkpoint, and is written again when the run goes on.
+local copy of the workdir, and copied to the store before every checkpoint and at the end. Files lost with
+the machine between two copies belong to steps after the newest checkpoint; the resumed run writes them again.
 
-Not there: a lock between machines, so that a second training from elsewhere is not refused; and whatever keeps more
-than the files of one run (`refuse`).
+Not supported: a lock between machines, so that a second training from elsewhere is not refused; and commands that keep
+more than the files of one run (`refuse`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mmgen_jax.training import hosts
 LOCAL = "file://"  # an address of this scheme is a folder of this machine, kept as a store: to try and to test
 CHECKPOINTS = "checkpoints"
 ADDRESS = ".address"  # in the local copy of a workdir: a file with the address in the store
-KEPT = (CHECKPOINTS, ADDRESS, ".lock")  # what is not copied
+KEPT = (CHECKPOINTS, ADDRESS, ".lock")  # names that are not copied
 
 
 def is_remote(workdir: str | os.PathLike) -> bool:
@@ -39,7 +39,7 @@ def refuse(workdir: str | os.PathLike, what: str) -> None:
 
 
 def opened(workdir: str | os.PathLike) -> pathlib.Path:
-    """The workdir as a local folder: the folder itself with `~` expanded, or a new copy of what the store holds.
+    """The workdir as a local folder: the folder itself with `~` expanded, or a new copy of the folder in the store.
 
     Raises:
       ConfigError: a store that cannot be read, or whose library is not installed.
@@ -127,7 +127,7 @@ def _path(address: str) -> Any:
 
 
 def _files(folder: Any) -> list[Any]:
-    """Every file below `folder` that is copied; of samples that are being written, none."""
+    """Every file below `folder` that is copied, without samples that are still being written."""
     found = []
     for path in sorted(folder.iterdir()):
         if path.name in KEPT or path.name == ".unfinished":

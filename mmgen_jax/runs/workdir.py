@@ -166,9 +166,9 @@ def check_given_again(config, saved, workdir: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def prepared(workdir: pathlib.Path, config, source) -> Iterator[None]:
-    """Holds the lock of a workdir, with config, modalities and the data's fingerprint written, or those there the same.
+    """Holds the lock of a workdir whose config, modalities and fingerprint of the data are written, or equal already.
 
-    A workdir that is refused is left as it is.
+    A refused workdir stays unchanged.
 
     Raises:
       ConfigError: a run of another config or of other data, other files, or another training that writes there.

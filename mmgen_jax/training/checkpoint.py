@@ -167,13 +167,13 @@ class Checkpointer:
         step can be saved again. A reader beside a run in training, whose checkpoint was deleted, looks again.
 
         Raises:
-          CheckpointError: every checkpoint is damaged, the newest does not match `abstract_state`, or some processes
-            alone cannot read their part of the newest.
+          CheckpointError: every checkpoint is damaged, the newest does not match `abstract_state`, or only some
+            processes cannot read their part of the newest.
         """
         broken: dict[int, str] = {}
         looks = 0
-        # The first process chooses the step; damage that all see is passed by. From damage that some see there is no
-        # way on: the other processes wait in Orbax until these processes end.
+        # The first process chooses the step. A step that all find damaged is skipped. If only some find damage, the
+        # run ends: the other processes wait in Orbax until these processes end.
         while steps := hosts.broadcast([step for step in self._steps() if step not in broken]):
             failure, restored = "", None
             try:

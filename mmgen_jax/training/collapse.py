@@ -1,4 +1,4 @@
-"""Warns once of each kind of collapse that the metrics of a run show, with its figure."""
+"""Warns once of each kind of collapse in a run, with the value of the metric."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 LINES = 3  # consecutive lines of metrics below the limit before the warning
-# {last part of a metric's name: (it warns below this value, what that means)}
+# {last part of a metric's name: (the limit below which it warns, the meaning of such values)}
 LOW = {
     "codebook_perplexity": (2.0, "nearly all vectors get one code; lower the learning rate or the commitment"),
     "kl": (1e-2, "in nats an example: the codes hold nothing of the target; lower the weight of the KL"),
@@ -22,7 +22,7 @@ class Watch:
     """Looks at every line of metrics, and at the samples."""
 
     def __init__(self):
-        self._seen: dict[str, int] = {}  # lines in a row that show it, by the metric's name
+        self._seen: dict[str, int] = {}  # consecutive lines below the limit, by the metric's name
         self._said: set[str] = set()
 
     def warnings(self, step: int, metrics: Mapping[str, float]) -> list[str]:

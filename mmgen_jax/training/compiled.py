@@ -84,7 +84,7 @@ class Compiled:
 def collectives(program: str) -> dict[str, int]:
     """`{operation: bytes}` of the results of a compiled program's collectives on each device.
 
-    What is inside a loop counts once.
+    Operations inside a loop count once.
     """
     found: dict[str, int] = {}
     for result, operation in COLLECTIVE.findall(program):

@@ -29,7 +29,7 @@ def aside(folder: Any) -> Any:
 
 
 def move(folder: Any) -> None:
-    """Moves a checkpoint aside, in the place of an earlier one of the same step; a path of `pathlib` or `epath`.
+    """Moves a checkpoint aside, and replaces an earlier damaged checkpoint of the step; a path of `pathlib` or `epath`.
 
     Of several processes that move one checkpoint, one succeeds, and the others find no folder: an OSError.
     """

@@ -1,10 +1,10 @@
-"""Several processes, one program: connects them by `jax.distributed`, and holds what they have to agree on.
+"""Several processes, one program: connects them by `jax.distributed`, and holds the state that they share.
 
 Every process runs the same calls in the same order, on its own devices and its own rows of each batch. Process 0 alone
 checks and writes the workdir and prints. An error in one process ends that process at once, without waiting for the
-others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a sign of life. A
-process that stands still although its signs of life go on, as in a data source that hangs, is missed at the next
-`meet`. Whatever waits for the other processes meets them first, so no wait is without an end.
+others; JAX then ends the others, by the broken connection or after `HEARTBEAT_SECONDS` without a heartbeat. A process
+that hangs while its heartbeat goes on, as in a data source, is noticed at the next `meet`. Every operation that waits
+for the other processes calls `meet` first, so every wait ends.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def is_first() -> bool:
 
 
 def output() -> TextIO | None:
-    """Where a progress is shown: None is stderr, and all processes but the first show none."""
+    """The stream for progress: None is stderr; all processes but the first show no progress."""
     return None if is_first() else open(os.devnull, "w")
 
 
@@ -185,8 +185,8 @@ def any_process(flag: bool, failed: bool = False) -> bool:
 def stop_now() -> bool:
     """Whether all processes stop now, because SIGTERM reached one of them.
 
-    The processes call it at the same places of the program: in each turn of the train loop and of the sampler. They
-    stop on the same turn, one after the highest turn that a process has reached. A turn may have several steps.
+    All processes call `stop_now` at the same point of the program: in each turn of the train loop and of the sampler.
+    All stop on the same turn, one after the highest turn that a process has reached. A turn may have several steps.
     """
     global _stopped, _turn
     if several():
@@ -218,7 +218,7 @@ def noticed() -> bool:
 
 
 def all_stop() -> bool:
-    """Whether an end of this process is an end of all: there is one process, or all have agreed to stop."""
+    """Whether this process may end without harm to others: it is alone, or all processes have agreed to stop."""
     return _stopped or not several()
 
 

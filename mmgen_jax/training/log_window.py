@@ -53,7 +53,7 @@ class LogWindow:
         """The mean of each metric so far.
 
         Args:
-          step, state: now, for the message.
+          step, state: the current step and state, for the message.
           newest: the step of the newest checkpoint, for the message.
 
         Raises:

@@ -83,7 +83,7 @@ class MetricWriter:
         return f"WARNING {FILE} ends at step {self._newest}, and the run goes on from {self._start}: lines are missing"
 
     def sync(self) -> None:
-        """Waits until the lines are on the disk: before a checkpoint, which goes on behind them."""
+        """Waits until the lines are on the disk; called before a checkpoint: a resumed run continues after them."""
         if self._writes:
             try:
                 os.fsync(self._lines.fileno())
@@ -137,7 +137,7 @@ class _Events:
         self._write(lambda: event_pb2.Event(session_log=start, step=start_step + 1, wall_time=time.time()))
 
     def add(self, step: int, summary: Callable[[], Any]) -> None:
-        """Adds what `summary` makes, a summary or None."""
+        """Adds the result of `summary`: a summary, or None for nothing."""
 
         def event():
             made = summary()

@@ -28,7 +28,7 @@ TOGETHER = 1.0  # seconds; a signal that comes twice within this time, as to a p
 _Result = TypeVar("_Result")
 
 _first = 0  # the number of the first signal, 0 before there is one
-_since = 0.0  # when it came
+_since = 0.0  # the time of the first signal
 _interrupted = False  # whether there was a second signal
 _apart = False  # whether this process does work of `apart` now
 
@@ -64,8 +64,8 @@ def handled() -> Iterator[Callable[[], None]]:
 def saved(save: Callable[[], None], wait: Callable[[], None], step: Callable[[], int], say: Callable[[str], None]):
     """Saves where the block ends by a signal or an error, says so in a line, and raises the same exception.
 
-    A state that is not finite, or that the failed call of the step has consumed, cannot be saved; then the newest
-    checkpoint stays what the run goes on from.
+    A state that is not finite, or whose buffers the failed step has consumed, cannot be saved. In that case the run
+    resumes from the newest checkpoint.
 
     Args:
       save: saves the state of `step()`, unless it is saved; step 0 is not saved.
@@ -98,7 +98,7 @@ class _Noticed(BaseException):
 
 
 def apart(work: Callable[[], _Result]) -> _Result:
-    """Calls `work`, which not all processes have to do, or not at the same time, as to train a judge; then they meet.
+    """Calls `work` that processes do alone or at different times, as to train a judge; then all processes meet.
 
     A signal to any process ends `work` in all of them at the next `check`, and then all stop together.
     """
@@ -120,9 +120,9 @@ def apart(work: Callable[[], _Result]) -> _Result:
 
 
 def check() -> None:
-    """Raises what ends the process where a signal has asked for it: KeyboardInterrupt, or SystemExit 128 + signal.
+    """After a signal, raises KeyboardInterrupt or SystemExit(128 + signal).
 
-    Of several processes, no process ends by itself: see `check_together`, and `apart`.
+    With several processes, a process does not end alone: see `check_together` and `apart`.
     """
     if _apart and hosts.noticed():
         raise _Noticed
@@ -131,14 +131,16 @@ def check() -> None:
 
 
 def check_together() -> None:
-    """`check`, called by all processes at the same place of the program: a signal to one of them ends all there."""
+    """`check`, called by all processes at the same point of the program: a signal to any process ends all of them."""
     if hosts.stop_now():
         _raise(_first or signal.SIGTERM)
     check()
 
 
 def _waiting(seconds: float) -> None:
-    """While another process builds what this one needs: a signal ends the wait, and in several processes the time."""
+    """Called while another process builds a cache entry: a signal ends the wait; with several processes, also
+    the time limit `hosts.LONG_SECONDS`.
+    """
     check()
     if hosts.several() and seconds > hosts.LONG_SECONDS:
         raise MmgenError(f"another process of this host has built data or a judge for {seconds:.0f} s: look at it")

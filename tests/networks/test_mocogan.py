@@ -1,4 +1,4 @@
-"""Clips from content and motion: which part of the latent makes what, and which logit sees what."""
+"""MoCoGAN: the frames that each part of the latent changes, and the frames that each logit sees."""
 
 import functools
 

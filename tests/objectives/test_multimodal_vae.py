@@ -48,7 +48,7 @@ def test_masked_targets_have_no_influence_and_every_term_is_logged(name):
 
 
 def test_present_targets_stand_for_the_missing_ones_where_the_loss_is_rescaled():
-    """Complete examples have the plain loss; of one target of two, the likelihood weighs as that of two would."""
+    """Complete examples have the plain loss; with one of two targets present, its likelihood counts twice."""
     fields = MODELS["mvtcae"] | {"total_correlation": 0.5, "beta": 2.0}
     plain, rescaled = make(**fields), make(**fields, rescaled=True)
     state = initial(plain)

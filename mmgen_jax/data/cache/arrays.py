@@ -55,7 +55,7 @@ def cached(
 
     The arrays are in `cache_dir()/name/<fingerprint>`. A changed parameter or input (path, size or modification time of
     any file in it) gives another fingerprint and so another directory: arrays are never stale. One process builds;
-    others on this host wait for it, and processes on other hosts may build the same, of which the first is kept.
+    others on this host wait. Processes on other hosts may build the same arrays; the first result is kept.
 
     Args:
       name: of the data set; may hold slashes.

@@ -22,8 +22,8 @@ except ImportError:  # Windows
     fcntl = None
 
 
-# Each is called with the seconds so far, a few times a second, while a lock is waited for; its exception ends the wait.
-# A run adds one, so that a signal is heard.
+# Functions that a wait for a lock calls a few times a second with the seconds so far; an exception ends the wait. A run
+# adds a function that reacts to signals.
 while_waiting: list[Callable[[float], None]] = []
 
 

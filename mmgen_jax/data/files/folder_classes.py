@@ -27,7 +27,7 @@ NO_CLASS = re.compile(r"un[-_ ]?(labell?ed|sup|supervised)", re.I)
 def add(examples: Sequence[Example], directory: pathlib.Path, layout: str, listing: Listing) -> None:
     """Adds a label to the examples of class folders, if most (training) examples lie in two or more such folders.
 
-    A label that a table or a .json gives stays. Where these labels are others than the folders, no folder is a class.
+    A label that a table or a .json gives stays. If these labels are not the folders' names, no folder is a class.
     """
     inner = [e for e in examples if not all(is_text(item.kind) for item in e.items.values())] or examples
     training = [e for e in inner if e.split in ("", "train")]
@@ -87,7 +87,7 @@ def _stem(example: Example) -> str:
 
 
 def _no_classes(classes: Iterable[str], lying: Sequence[Example], total: int) -> str:
-    """Why folders that may be classes are not read as classes; "" for class folders, and for a folder an example."""
+    """The reason not to read folders as classes; "" for class folders, and for a folder for each example."""
     if 2 * len(set(classes)) > len(lying):
         own = all(_stem(example) == example.folders[-1] for example in lying)
         alike = len(set(map(_stem, lying))) == 1 and all(len(example.items) > 1 for example in lying)

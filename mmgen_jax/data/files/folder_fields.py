@@ -234,7 +234,7 @@ def _state(item: Item, skip: bool) -> tuple:
     except OSError:
         if skip:
             return ()
-        containers.check(item.path, item.modality)  # its error says what is wrong
+        containers.check(item.path, item.modality)  # raises an error with the reason
         raise
     return stat.st_size, stat.st_mtime_ns
 

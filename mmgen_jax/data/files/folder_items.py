@@ -42,10 +42,10 @@ def suffixes() -> str:
 
 
 def misplaced(path: pathlib.Path, directory: pathlib.Path) -> tuple[str, str, str] | None:
-    """`(expected, got, advice)` for what is no file of the folder: a link that leads out of it, a pipe, a device.
+    """`(expected, got, advice)` for a path that is no file of the folder: a link out of the folder, a pipe, a device.
 
-    A folder of a stranger could show any file of the machine by a link; a pipe would be waited for without end. Links
-    inside the folder are read.
+    By a link, a folder of a stranger could show any file of the machine; reading a pipe may never end. Links inside the
+    folder are read.
     """
     target = pathlib.Path(os.path.realpath(path))  # `resolve` raises where links go in a circle
     if not target.is_relative_to(os.path.realpath(directory)):
@@ -159,7 +159,7 @@ class Listing:
     bad: files and lines that cannot be used; they make training fail unless `bad_files` is `skip`.
     warnings: unused files that may be data, and other possible mistakes.
     ignored: a line for each file that is not used, with the reason.
-    split_by: what gives the split of each example alone (a table, the manifest): its first line without a split, or "".
+    split_by: `{table, manifest or .json files that give splits: the first line without a split, or ""}`.
     """
 
     root: pathlib.Path

@@ -18,7 +18,7 @@ Keys = tuple[Key, ...]  # of the examples whose files a line names
 class _Said:
     """The content of all lines that name the same files: each text once, and the tables that gave the texts.
 
-    `labels` and `splits` have the line that gave each first.
+    `labels` and `splits` map each value to the first line that gave the value.
     """
 
     where: str

@@ -1,4 +1,4 @@
-"""Texts beside other files that are more, or something else, than captions: documents, descriptions, numbers."""
+"""Text files beside other files that hold more than captions, or no captions: documents, descriptions, numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOCUMENTS = re.compile(
     r"(read[-_ ]?me|licen[cs]e|copying|notice|changelog|authors|contributing|citation|credits|attribution)\b.*", re.I
 )
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.I)
-CHECKED = 16  # files that are read, to see what all of their kind are
+CHECKED = 16  # files that are read, as a sample of all files of their kind
 MAX_BYTES = 2**16  # of a .json that describes one example
 
 
@@ -120,7 +120,7 @@ def _is_alone(files: list[File]) -> bool:
 
 
 def _content(path: pathlib.Path) -> str:
-    """The text of a file; a word where it cannot be read, whose error comes later."""
+    """The text of a file; `unreadable` for a file that cannot be read, which raises an error later."""
     try:
         return decoded(path.read_bytes())
     except (OSError, UnicodeDecodeError):
@@ -128,7 +128,7 @@ def _content(path: pathlib.Path) -> str:
 
 
 def _object(path: pathlib.Path) -> dict[str, Any]:
-    """The JSON object in a file; {} for a larger file, or one of another form."""
+    """The JSON object in a file; {} for a file above `MAX_BYTES` or without a JSON object."""
     try:
         content = json.loads(decoded(path.read_bytes())) if path.stat().st_size <= MAX_BYTES else {}
     except (OSError, ValueError, RecursionError):

@@ -125,9 +125,10 @@ def leave_outside(examples: dict[Parts, Example], listing: Listing) -> None:
 
 
 def leave_unsplit(listing: Listing) -> None:
-    """Removes the examples without a split where the lines of a table or manifest give the others one, `train` too.
+    """Removes examples without a split if a table, manifest or .json gives splits and some example is in `train`.
 
-    Where they give only other splits, such examples are for training. A warning tells of either.
+    If the given splits are only `validation` and `test`, examples without a split are for training. Both cases give a
+    warning.
     """
     lacking = [example for example in listing.examples if not example.split]
     told = {example.split for example in listing.examples if example.split}

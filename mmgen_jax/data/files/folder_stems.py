@@ -96,7 +96,7 @@ def _items(files: Sequence[File], listing: Listing) -> dict[str, Item]:
 def _parallel_level(files: Sequence[File], directory: pathlib.Path, layout: str, listing: Listing) -> int | None:
     """The level of the folders of kinds (`images/1.png`, `captions/1.txt`); None without, or where stems make pairs.
 
-    Names that differ in case alone are one name here, but are no two files of one name.
+    Here, names that differ only in case are equal; but two files of one kind conflict only if their case agrees too.
     """
     stems: dict[Parts, set[str]] = {}
     for file in files:

@@ -64,7 +64,7 @@ class Names:
         if not stems and kinds.of_file(path) is None:
             return None
         parts = posixpath.normpath(path).split("/")
-        candidates = ["/".join(parts[i:]) for i in range(len(parts))]  # a path of another machine ends in one of ours
+        candidates = ["/".join(parts[i:]) for i in range(len(parts))]  # a path of another machine ends in a path here
         for candidate in (posixpath.normpath(posixpath.join(_folded(folder), path)), *candidates):
             if candidate in self._by_path:
                 return self._by_path[candidate]
@@ -256,7 +256,7 @@ def _delimited(lines: list[str], delimiter: str, names: Names, folder: str) -> l
 
 
 def _object(line: str) -> dict[str, Any] | None:
-    """The JSON object of a line; None for a line that holds none."""
+    """The JSON object of a line; None for a line without an object."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

@@ -21,8 +21,8 @@ class Transform:
     """A picture `[h, w, C]` and a scene `[H, W, C]` to `[H, W, C]`; `of=(picture, scene)`.
 
     The picture is reduced to `side` px by area averaging and drawn on black. Its centre of ink lies, to whole pixels,
-    at the scene's centre of ink; what would lie outside of the scene is cut off. A black scene has its centre of ink in
-    the middle.
+    at the scene's centre of ink; parts outside of the scene are cut off. A black scene has its centre of ink in the
+    middle.
 
     Args:
       side: of the drawn picture in px; at most the picture's own side.

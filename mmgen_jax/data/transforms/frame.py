@@ -22,7 +22,7 @@ class Transform:
 
     at: Share = 0.5
 
-    gives: ClassVar[str] = "image"  # the kind of the result, where this is not the kind of what it reads
+    gives: ClassVar[str] = "image"  # the kind of the result, which differs from the kind of the input
 
     def modality(self, of: Modality) -> Modality:
         _, *shape = clip("frame", of)

@@ -1,4 +1,4 @@
-"""The log-mel spectrogram of a sound, as a sequence of vectors: what a vocoder starts from."""
+"""The log-mel spectrogram of a sound, as a sequence of vectors: the input of a vocoder."""
 
 from __future__ import annotations
 

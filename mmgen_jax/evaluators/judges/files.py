@@ -139,7 +139,7 @@ def read(file: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def cached(file: pathlib.Path, make: Callable[[], None]) -> tuple[dict[str, Any], dict[str, Any]]:
     """`(about, variables)` of a file in the cache; where it is absent or damaged, `make` writes it first.
 
-    One process of a host makes a file, and the others wait for it; of several hosts, those that have it wait too.
+    One process of a host makes the file, and the others of the host wait. Then all processes of the run meet.
     """
     return stopping.apart(lambda: _cached(file, make))
 

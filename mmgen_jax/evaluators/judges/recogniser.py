@@ -33,7 +33,7 @@ class Training:
 
     Args:
       features: width of the recurrent layers.
-      num_layers: of these layers.
+      num_layers: number of recurrent layers.
     """
 
     steps: int = 4000

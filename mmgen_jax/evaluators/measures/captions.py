@@ -35,7 +35,7 @@ def all_ngrams(words: Words) -> Counter:
 
 @dataclasses.dataclass(frozen=True)
 class References:
-    """The references of one example, merged into what BLEU needs.
+    """The references of one example, merged for BLEU.
 
     Args:
       counts: for each n-gram, its count in the reference that has it most often.

@@ -43,7 +43,7 @@ def trained_on(data: Mapping[str, Any], names: tuple[str, ...], seed: int) -> An
 
 
 def others(num: int, seed: int) -> np.ndarray:
-    """`[num]`: another example for each of two or more examples, each of them once; of one example, itself."""
+    """`[num]`: for each example the index of another example, each index once; for a single example its own index."""
     permuted, found = np.random.default_rng(seed).permutation(num), np.zeros(num, int)
     found[permuted] = np.roll(permuted, 1)
     return found
@@ -104,8 +104,8 @@ class Shared:
     """Tells which of the examples that `collect` measures have a condition in common, such as a recording.
 
     Args:
-      conditions: those whose values count; a condition that the batches lack does not.
-      names: those of `collect`.
+      conditions: the conditions to compare; a condition that the batches lack is left out.
+      names: as in `collect`.
     """
 
     def __init__(self, conditions: tuple[str, ...], names: tuple[str, ...]):
@@ -119,7 +119,7 @@ class Shared:
                 there = np.broadcast_to(np.asarray(batch.get(name + MASK_SUFFIX, True)), len(batch[name]))
                 digests = self._digests.setdefault(name, [])
                 for i in _having(batch, self._names):
-                    # A masked array is in common with no other.
+                    # A masked array equals no other array.
                     own = np.asarray(batch[name][i]).tobytes() if there[i] else b"%d" % len(digests)
                     digests.append(hashlib.sha256(own).digest())
             yield batch

@@ -2,7 +2,7 @@
 
 The first convolution spans the time of the window (early fusion), the following ones each frame's own features. The
 output is added to the bicubic enlargement. With `own_frame` the window holds the frame itself again and again: the same
-network with the same number of parameters on one frame, the control of what other frames are worth.
+network with the same number of parameters on one frame, the control for the gain from other frames.
 
 Departs from the paper: frames are not warped by an estimated motion before the fusion; residual blocks, as in EDSR (Lim
 et al., 2017); all frames of a clip are enlarged; beyond its ends, the clip continues with its first and last frame.

@@ -3,7 +3,7 @@
 The cells read the past frames one after another, then each frame that they predicted. States and gates are grids, whose
 channels are patches of pixels, as in the paper. With `num_motions`, a frame is a mixture of the last frame as it is,
 the last frame moved by several kernels, and drawn pixels; masks weigh them at each pixel (CDNA, Finn et al., 2016).
-What moves keeps its look, so that the network has to learn little more than the motion.
+A moving object keeps its look, so that the network has to learn little more than the motion.
 
 Departs from the papers: one stack of cells reads the past and predicts the future (as in PredRNN, Wang et al., 2017),
 where ConvLSTM has two stacks; no peephole connections; each kernel of a motion is the product of a vertical and a

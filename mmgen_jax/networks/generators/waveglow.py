@@ -25,7 +25,7 @@ MAX_LOG_SCALE = 3.0
 
 
 class Coupling(nn.Module):
-    """`(log scale, shift)` `[B, P, C / 2]` of one half, from the other half and what the conditions add."""
+    """`(log scale, shift)` `[B, P, C / 2]` of one half, from the other half and the conditions."""
 
     features: int
     num_layers: int

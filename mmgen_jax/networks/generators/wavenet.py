@@ -117,7 +117,7 @@ class Generator(nn.Module):
         return x + output[..., : self.features], output[..., self.features :]
 
     def _conditions(self, condition: Condition | None) -> tuple[jax.Array | None, jax.Array | None]:
-        """What all layers add to their gates: `[B, frames, …]` of the aligned sources, and `[B, …]` of the pooled."""
+        """The conditions' terms of all gates: `[B, frames, …]` of the aligned sources, `[B, …]` of the pooled."""
         vector = pooled_of(condition)
         vector = None if vector is None else self.whole(vector)
         if condition is None or not condition.aligned:

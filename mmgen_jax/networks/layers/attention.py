@@ -44,8 +44,8 @@ def attend(query: jax.Array, key: jax.Array, value: jax.Array, allowed: jax.Arra
 def attend_kept(query: jax.Array, key: jax.Array, value: jax.Array, allowed: jax.Array) -> jax.Array:
     """As `attend`, with the keys of a cache, `[B, heads, D, S]`.
 
-    On the CPU, one query per head gives `B · heads` products of a matrix and a vector, too small to be called one by
-    one. They are written as sums over an axis before the last axis, which run over whole vectors for all heads at once.
+    On the CPU, one query per head gives `B · heads` products of a matrix and a vector, too small for separate
+    calls. The products are written as sums over an axis before the last axis: whole vectors, for all heads at once.
     """
     if query.shape[2] > 1 or jax.default_backend() != "cpu":
         return attend(query, jnp.swapaxes(key, 2, 3), value, allowed)

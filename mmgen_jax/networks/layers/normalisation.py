@@ -69,9 +69,9 @@ class BatchNorm(nn.Module):
     """Batch normalisation (Ioffe & Szegedy, 2015) of `x [..., C]` over all other axes, on every layout of devices.
 
     Args:
-      use_running_average: whether the running statistics normalise; else those of the global batch do, and the running
-        statistics are updated.
-      momentum, epsilon: those of DCGAN and PyTorch.
+      use_running_average: if True, normalise by the running statistics; else by the statistics of the global batch, and
+        update the running statistics.
+      momentum, epsilon: by default as in DCGAN and PyTorch.
     """
 
     use_running_average: bool

@@ -97,7 +97,7 @@ class WithDiscriminator(Family):
         return jnp.mean(example_weights(batch, self.target) * loss), (collections, metrics)
 
     def _features(self, params, collections, batch, x, dropout) -> list[jax.Array]:
-        """What the discriminator keeps of `x [B, *space.shape]` in its collection `features`, layer by layer."""
+        """The features of `x [B, *space.shape]` that the discriminator keeps in its collection `features`, by layer."""
         own = collections["discriminator"]
         variables = {"params": params["discriminator"], **own}
         network = self.networks["discriminator"]

@@ -42,7 +42,7 @@ class Family:
     takes_representation: ClassVar[bool] = True
     # The family's own players, in update order.
     own_players: ClassVar[tuple[str, ...]] = ()
-    # What the family's generator starts from, a key of `config/fitting.py` FORMS; "" is not checked.
+    # The input of the family's generator, a key of `config/fitting.py` FORMS; "" is not checked.
     generator_form: ClassVar[str] = ""
 
     @property

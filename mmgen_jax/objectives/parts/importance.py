@@ -58,11 +58,11 @@ def weighted_bound(
       log_density: `(z, *proposal) -> [M · K, B]`, the log-density of the proposal.
       num_bounds: M, the number of bounds, each of K latents.
       shares: `[M, B]`, the weights of the bounds in their sum; None: 1 / M each.
-      doubly_reparameterized: the gradient DReG (Tucker et al., 2019): that of the proposal's parameters weighs each
-        latent by the square of its normalised weight, and leaves out the score of the proposal. Where the latents are
-        drawn from the density in the weights, its expectation is that of the usual gradient, and its variance is
-        smaller. The latents of one component of a mixture are not, with the mixture's density in the weights: with
-        K > 1 the gradient is then biased, as in MMVAE (Shi et al., 2019).
+      doubly_reparameterized: use the gradient DReG (Tucker et al., 2019): for the proposal's parameters, each latent is
+        weighed by its squared normalised weight, and the score term is left out. DReG is unbiased, with less variance
+        than the usual gradient, only if the latents are drawn from the density in the weights. In MMVAE (Shi et al.,
+        2019), the latents of a bound are from one component, and the weights have the density of the whole mixture:
+        with K > 1 the gradient is biased.
 
     Returns:
       `(bound [B], log-weights [M · K, B] without a gradient, the rest of log_joint's result)`.

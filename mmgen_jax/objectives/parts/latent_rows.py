@@ -42,7 +42,7 @@ class Rows:
     num_whole: int
 
     def log_density(self, latents: jax.Array, mixture: Mixture, mean: jax.Array, log_var: jax.Array) -> jax.Array:
-        """Log-density `[R, B]` of the proposal of rows without subsets: the mixture's, and that of the own private."""
+        """Log-density `[R, B]` of rows without subsets: shared latent under the mixture, plus private latent."""
         size = mixture.mean.shape[-1]
         return mixture.log_density(latents[..., :size]) + log_normal(latents[..., size:], mean, log_var)
 

@@ -1,4 +1,4 @@
-"""What multimodal VAEs have in common apart from their loss: targets, networks, latents and samples."""
+"""The parts of multimodal VAEs that do not depend on the loss: targets, networks, latents and samples."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Inference(Family):
 
     Args:
       targets: two or more; continuous targets of any rank, labels and texts.
-      target_encoder: `(array [B, *shape], mask [B]) -> Tokens`: one for each target, or one that every target has a
-        copy of.
-      generator: the decoders likewise, `(latent [B, Z], None, train) -> [B, *space.shape]`; for labels and texts the
-        logits `[B, length, number of ids]`. One decoder for all needs targets of one shape.
+      target_encoder: `(array [B, *shape], mask [B]) -> Tokens`: one encoder for each target, or one encoder that is
+        copied for each target.
+      generator: the same for the decoders, `(latent [B, Z], None, train) -> [B, *space.shape]`; for labels and texts
+        the logits `[B, length, number of ids]`. One decoder for all targets needs targets of one shape.
       latent_dim: length of the latent that all targets share.
       private_dim: length of each target's own latent.
       posterior: one of `POSTERIORS`.

@@ -29,7 +29,7 @@ MAX_EXPERTS = 10  # of `mixture_of_products`, which has 2^M - 1 components
 
 
 class Experts(NamedTuple):
-    """Normals q(z | x_m) of M modalities, and what a network makes of all of them.
+    """Normals q(z | x_m) of M modalities, and the normal of a network that reads all modalities, if any.
 
     Args:
       mean, log_var: `[B, M, Z]`.
@@ -88,7 +88,7 @@ class Posterior(NamedTuple):
 
     Args:
       of: from the experts to the mixture.
-      network: what gives `Experts.fused`: "", `joint` or `attention`.
+      network: the network that gives `Experts.fused`: "" (none), `joint` or `attention`.
       is_normal: whether the mixture has one component.
       stratified: whether the loss takes a latent from every component (as MMVAE does) and weighs them, or draws one
         component for each example (as MoPoE does).
