@@ -74,12 +74,16 @@ class Evaluator:
         if self.small:
             enlarged = [[downsample.bicubic(x, real.shape[2:4]) for x in clip] for clip in true[self.small]]
             beside["bicubic"] = frames.measure(unit(np.array(enlarged)), real)
-        return {
+        entries = {
             metric: paired.entry(values.mean(1), {name: other[metric].mean(1) for name, other in beside.items()})
             | {"frames": values.shape[1], "by_frame": [_of_frame(column) for column in values.T]}
             | about
             for metric, values in measured.items()
         }
+        for entry in entries.values():
+            for baseline in entry["baselines"].values():
+                baseline["how"] = downsample.BICUBIC
+        return entries
 
 
 def unit(clips: np.ndarray) -> np.ndarray:

@@ -24,7 +24,6 @@ from mmgen_jax.evaluators.measures import fidelity, paired, restoration
 from mmgen_jax.evaluators.measures.examples import collect
 from mmgen_jax.modalities.modality import Modality
 
-BICUBIC = "Pillow, a = -0.5, in floats, the weights at the border divided by their sum"
 SHIFTED = "; the small photo's pixels lie half a pixel beside the middle of their cells (downsample.antialiased=False)"
 MISSING = "scikit-image is not installed (pip install scikit-image)"
 
@@ -99,6 +98,11 @@ class Evaluator:
             name = entries[name].of[0]
         return found
 
+    def _steps(self) -> list[str]:
+        """`noise(sigma=25.0)` and the like, for each transform that derives the photo, the first first."""
+        named = [(type(t).__module__.rpartition(".")[2], dataclasses.asdict(t)) for t in reversed(self._transforms())]
+        return [f"{name}({', '.join(f'{field}={value}' for field, value in fields.items())})" for name, fields in named]
+
     def _degradations(self) -> dict[str, list[Any]]:
         """`{"noise", "blur": the sigma of each such transform}`; {} for a photo as it is."""
         kinds = {"noise": noise.Transform, "blur": blur.Transform} if (transforms := self._transforms()) else {}
@@ -114,8 +118,8 @@ class Evaluator:
     ) -> dict[str, dict[str, Any]]:
         """`{"psnr" (dB), "ssim", "mse", "l1": {"value", "n", "interval", "baselines", "degradation", "colour", …}}`.
 
-        `degradation` has `scale` (the factor between the sides), `noise` and `blur`. Each baseline has `how`: the way
-        it was computed.
+        `degradation` has `scale` (the factor between the sides), `noise`, `blur`, and `steps`: the transforms that
+        derive the photo, in order, with their fields. Each baseline has `how`: the way it was computed.
         """
         samples, true = collect(sample_fn, batches, self.target, (self.target, self.photo), self.num_examples)
         real, photo = true[self.target], true[self.photo]
@@ -127,7 +131,7 @@ class Evaluator:
             for name, restored in pictures.items()
         }
         about = {
-            "degradation": {"scale": factor, "noise": self.noise, "blur": self.blur},
+            "degradation": {"scale": factor, "noise": self.noise, "blur": self.blur, "steps": self._steps()},
             **fidelity.about(self.colour, self.border, real.shape[-1]),
         }
         entries = {}
@@ -143,7 +147,7 @@ class Evaluator:
     ) -> tuple[dict[str, np.ndarray | str], dict[str, str]]:
         """`{name: pictures [N, H, W, C] in [-1, 1], or the reason for none}` and `{name: how}`."""
         if factor > 1:
-            how = {"bicubic": BICUBIC + SHIFTED * self._shifted()}
+            how = {"bicubic": downsample.BICUBIC + SHIFTED * self._shifted()}
             return {"bicubic": np.stack([downsample.bicubic(x, size) for x in photo])}, how
         found: dict[str, np.ndarray | str] = {"degraded": photo}
         how = {"degraded": "as it is"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from absl import logging
 
 from mmgen_jax.errors import ConfigError, DataError, InputError
 from mmgen_jax.modalities import containers
@@ -61,6 +63,15 @@ class Kind(Base):
 
     def read_file(self, path, name: str) -> np.ndarray:
         return read(path, self.modality.shape, name)
+
+    def read_given(self, value: Any, name: str) -> list[np.ndarray]:
+        examples = super().read_given(value, name)
+        if self.is_picture:
+            picture, (height, width) = upright(value := os.path.expanduser(value), name), self.modality.shape[:2]
+            if picture.height * width != picture.width * height:
+                size, own = f"{picture.height} x {picture.width}", f"{height} x {width}"
+                logging.warning("%s: %s px, cropped about the centre to the aspect of %s, %s", value, size, name, own)
+        return examples
 
     def of_picture(self, picture) -> np.ndarray:
         return picture.values(self.modality.shape[-1])

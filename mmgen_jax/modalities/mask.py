@@ -18,7 +18,9 @@ class Kind(image.Kind):
     """Files: as of pictures, but a picture in a folder is never read as a mask. Samples: as of pictures.
 
     A file of another size is resized by the nearest pixel, then cut at one half. The lighter half is the hole; so the
-    file may be a PNG of 0 and 255, a picture of 1 bit, or a JPEG with blurred borders. Transparent pixels are white.
+    file may be a PNG of 0 and 255, a picture of 1 bit, or a JPEG with blurred borders. Transparent pixels are white, as
+    of any picture; but where nothing else is dark, the file has white strokes on a transparent ground, and the hole is
+    where it is opaque.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
@@ -46,7 +48,10 @@ class Kind(image.Kind):
         return read(path, name, (height, width))
 
     def of_picture(self, picture) -> np.ndarray:
-        return threshold(picture.values(1))
+        values = picture.values(1)
+        if picture.alpha is not None and (values >= 0).all():
+            values = picture.alpha / np.float32(127.5) - 1
+        return threshold(values)
 
     def is_blind_to(self, operation: str) -> bool:
         return operation == "hue"
@@ -69,8 +74,10 @@ def read(path, name: str = "mask", size: tuple[int, int] | None = None) -> np.nd
     """
     from PIL import Image
 
-    grey = image.upright(path, name)
-    grey = image.to_array(grey, (grey.height, grey.width, 1))[..., 0]
+    opened = image.upright(path, name)
+    grey = image.to_array(opened, (opened.height, opened.width, 1))[..., 0]
+    if opened.has_transparency_data and (grey >= 0).all():
+        grey = np.asarray(opened.convert("RGBA"))[..., -1] / np.float32(127.5) - 1
     if size is not None and grey.shape != tuple(size):
         grey = np.asarray(Image.fromarray(grey).resize((size[1], size[0]), Image.Resampling.NEAREST))
     return threshold(grey)[..., None]

@@ -57,9 +57,9 @@ class Picture:
     def drawn(self, values: np.ndarray, read: int, hole: np.ndarray | None = None) -> Any:
         """A PIL picture of drawn values `[H', W', C]` float32 in [-1, 1], in the form of this file.
 
-        Where a model reads and draws colour, a grey file stays grey, and keeps 16 bits if it has them. Where a model
-        reads grey and draws colour, the colour is kept. The transparency is that of the file, resized to the drawn
-        size.
+        Where a model reads and draws colour, a grey file stays grey, and keeps 16 bits if it has them. A hole in a file
+        of colours, whose surroundings are grey, is filled with grey. Where a model reads grey and draws colour, the
+        colour is kept. The transparency is that of the file, resized to the drawn size.
 
         Args:
           read: number of channels that the model reads of the picture.
@@ -70,6 +70,8 @@ class Picture:
         own = self.colour.shape[-1]
         channels = values.shape[-1] if read == 1 else min(own, values.shape[-1])
         channels = channels if hole is None else own
+        if hole is not None and not hole.all() and is_grey(self.colour[~hole[..., 0]]):
+            values = of_channels(of_channels(values, 1), own)
         alpha = None
         if self.alpha is not None:
             alpha = _resized(self.alpha, values.shape[0], values.shape[1])
@@ -103,9 +105,18 @@ def read(path, name: str) -> Picture:
     mode = "L" if upright.mode in GREY else "RGB"
     if not upright.has_transparency_data:
         pixels = np.asarray(upright.convert(mode))
-        return Picture(pathlib.Path(path), pixels.reshape(*pixels.shape[:2], -1), None, profile, cut)
-    pixels = np.asarray(upright.convert(mode + "A"))
-    return Picture(pathlib.Path(path), pixels[..., :-1], pixels[..., -1:], profile, cut)
+        colour, alpha = pixels.reshape(*pixels.shape[:2], -1), None
+    else:
+        pixels = np.asarray(upright.convert(mode + "A"))
+        colour, alpha = pixels[..., :-1], pixels[..., -1:]
+    if upright.mode.startswith("P") and is_grey(colour):
+        colour, profile = colour[..., :1], None  # a palette of greys; its profile is one of colours
+    return Picture(pathlib.Path(path), colour, alpha, profile, cut)
+
+
+def is_grey(colour: np.ndarray) -> bool:
+    """Whether the channels of `[..., C]` are equal."""
+    return bool((colour == colour[..., :1]).all())
 
 
 def of_channels(values: np.ndarray, channels: int) -> np.ndarray:

@@ -8,6 +8,7 @@ borders. All tiles of a sample start from the same noise.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import os
@@ -24,32 +25,11 @@ from mmgen_jax.modalities import picture as picture_files
 from mmgen_jax.modalities.base import finite
 from mmgen_jax.modalities.modality import WHOLE_SUFFIX, Modality
 from mmgen_jax.modalities.picture import Picture
+from mmgen_jax.runs.picture_lines import Line, Lines
 from mmgen_jax.runs.prompts import check_names, common_length, is_file, lines_of, read_given
 from mmgen_jax.runs.tiles import Tiling
 
 Scale = tuple[int, int]
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """The inputs for one picture to generate.
-
-    Args:
-      form: the picture file whose form the result has, and whose pixels outside of the hole are kept.
-      tiling: the tiles, on the coarsest grid.
-      sources: `{name: [*tiling.padded × scale, C]}`, the padded pictures as the model reads them.
-      others: `{name: [*shape]}`, conditions that are the same for every tile; with `<name>/whole`, a source that the
-        model also reads as a whole.
-      hole: `[H, W, 1]` bool, True where pixels are generated; None: everywhere.
-      tiles: the indices of the tiles to generate, those with a part of the hole.
-    """
-
-    form: Picture
-    tiling: Tiling
-    sources: Mapping[str, np.ndarray]
-    others: Mapping[str, np.ndarray]
-    hole: np.ndarray | None
-    tiles: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +48,12 @@ class Request:
     given: tuple[str, ...]
     read: int
     scales: Mapping[str, Scale]
-    lines: tuple[Line, ...]
+    lines: Lines
 
     @property
     def num_tiles(self) -> int:
         """Tiles of one sample of every line."""
-        return sum(len(line.tiles) for line in self.lines)
+        return sum(self.lines.num_tiles)
 
     def draw(self, sampler: Any, num: int, seed: int = 0, first: int = 0) -> Iterator[tuple[Line, np.ndarray]]:
         """Each line's samples `[H, W, C]` float32 in [-1, 1], `num` of the first line, then of the second, and so on.
@@ -88,7 +68,7 @@ class Request:
         sampler.seed = seed
         scale = self.scales[self.target]
         jobs = (
-            (group, place, tile)
+            (group, line, place, tile)
             for group, line in enumerate(self.lines)
             for place in range(first, first + num)
             for tile in line.tiles
@@ -107,7 +87,7 @@ class Request:
         Raises:
           InputError: the lines' pictures have different sizes.
         """
-        sizes = dict.fromkeys(line.tiling.size for line in self.lines)
+        sizes = dict.fromkeys(self.lines.sizes)
         if len(sizes) > 1:
             (one, other), name = list(sizes)[:2], self.target
             raise InputError(
@@ -129,16 +109,15 @@ class Request:
             line.form.drawn(values, self.read, line.hole).save(paths[-1])
         return paths
 
-    def _run(self, sampler: Any, jobs: Iterator[tuple[int, int, int]]) -> Iterator[tuple[int, np.ndarray]]:
-        """`(tile, values [*tile × scale, C])` of each job (line, number of the noise, tile), run in batches."""
+    def _run(self, sampler: Any, jobs: Iterator[tuple[int, Line, int, int]]) -> Iterator[tuple[int, np.ndarray]]:
+        """`(tile, values [*tile × scale, C])` of each job (its number, line, number of the noise, tile), in batches."""
         while batch := list(itertools.islice(jobs, sampler.batch_size)):
             rows: dict[str, list[np.ndarray]] = {}
-            for group, _, tile in batch:
-                line = self.lines[group]
+            for _, line, _, tile in batch:
                 cut = {n: line.tiling.cut(values, tile, self.scales[n]) for n, values in line.sources.items()}
                 for name, values in (cut | dict(line.others)).items():
                     rows.setdefault(name, []).append(values)
-            numbers = np.array([(group, place) for group, place, _ in batch])
+            numbers = np.array([(group, place) for group, _, place, _ in batch])
             drawn = sampler({name: np.stack(r) for name, r in rows.items()}, given=self.given, numbers=numbers)
             yield from zip([tile for *_, tile in batch], drawn[self.target])
 
@@ -175,25 +154,40 @@ def request(system: System, given: Mapping[str, Any]) -> Request | None:
     rows: dict[str, Any] = {name: lines_of(given[name], name) for name in files}
     rows |= read_given({n: v for n, v in given.items() if n not in files}, tuple(given), modalities)
     form = known if hole else max(files, key=lambda name: modalities[name].shape[-1])
-    lines = []
-    for i in range(common_length(rows)):
-        others = {name: row[i if len(row) > 1 else 0] for name, row in rows.items()}
-        pictures = {name: picture_files.read(os.path.expanduser(others.pop(name)), name) for name in files}
-        size = _check_sizes(pictures, form, scales)
-        tile_height, tile_width = (n // s for n, s in zip(modalities[target].shape, scales[target]))
-        tiling = Tiling(size, (tile_height, tile_width))
-        values = {name: modalities[name].traits.of_picture(pictures[name]) for name in files}
-        white, tiles = None, tuple(range(len(tiling.corners)))
-        if hole:
-            white = values[hole] > 0
-            tiles = _tiles(tiling, white, scales[hole], pictures[hole], pictures[known], known)
-            values[known] = np.where(white, np.float32(0), values[known])  # hidden, as in training
-        for name in objective.reads_whole:
-            others[name + WHOLE_SUFFIX] = pictures[name].shrunk(modalities[name].shape)
-        sources = {name: tiling.pad(array, scales[name]) for name, array in values.items()}
-        lines.append(Line(pictures[form], tiling, sources, others, white, tiles))
+    lines = Lines(functools.partial(_line, system, rows, files, form, target, scales), common_length(rows))
     own = tuple(name for name in given if name in system.targets)
-    return Request(target, modalities[target], own, modalities[form].shape[-1], scales, tuple(lines))
+    return Request(target, modalities[target], own, modalities[form].shape[-1], scales, lines)
+
+
+def _line(
+    system: System,
+    rows: Mapping[str, Any],
+    files: Sequence[str],
+    form: str,
+    target: str,
+    scales: Mapping[str, Scale],
+    number: int,
+    warn: bool,
+) -> Line:
+    """Reads one line; see `request` for the errors."""
+    modalities, (known, hole) = system.modalities, system.objective.completes or ("", "")
+    others = {name: row[number if len(row) > 1 else 0] for name, row in rows.items()}
+    pictures = {name: picture_files.read(os.path.expanduser(others.pop(name)), name) for name in files}
+    size = _check_sizes(pictures, form, scales)
+    tile_height, tile_width = (n // s for n, s in zip(modalities[target].shape, scales[target]))
+    tiling = Tiling(size, (tile_height, tile_width))
+    values = {name: modalities[name].traits.of_picture(pictures[name]) for name in files}
+    white, tiles = None, tuple(range(len(tiling.corners)))
+    if hole:
+        white = values[hole] > 0
+        tiles = _tiles(tiling, white, scales[hole], pictures[hole], pictures[known], known, warn)
+        values[known] = np.where(white, np.float32(0), values[known])  # hidden, as in training
+    elif warn and (cut := [picture.path for picture in pictures.values() if picture.cut]):
+        logging.warning("%s: colour of 16 bits a channel is read with 8 bits", cut[0])
+    for name in system.objective.reads_whole:
+        others[name + WHOLE_SUFFIX] = pictures[name].shrunk(modalities[name].shape)
+    sources = {name: tiling.pad(array, scales[name]) for name, array in values.items()}
+    return Line(pictures[form], tiling, sources, others, white, tiles)
 
 
 def _scales(modalities: Mapping[str, Modality]) -> dict[str, Scale]:
@@ -222,9 +216,9 @@ def _check_sizes(pictures: Mapping[str, Picture], form: str, scales: Mapping[str
 
 
 def _tiles(
-    tiling: Tiling, hole: np.ndarray, scale: Scale, mask: Picture, picture: Picture, name: str
+    tiling: Tiling, hole: np.ndarray, scale: Scale, mask: Picture, picture: Picture, name: str, warn: bool
 ) -> tuple[int, ...]:
-    """The indices of the tiles with a part of the hole; logs a warning where the result may be unexpected.
+    """The indices of the tiles with a part of the hole; with `warn`, logs results that may be unexpected.
 
     Args:
       scale: pixels of the hole along each axis for one pixel of the coarsest grid.
@@ -238,18 +232,26 @@ def _tiles(
         raise DataError(picture.path, name, "depth", expected, got, "convert it to 8 bits")
     padded = tiling.pad(hole, scale)
     cut = [tiling.cut(padded, i, scale) for i in range(len(tiling.corners))]
+    if warn:
+        for line in _unexpected(tiling, hole, cut, mask, picture):
+            logging.warning("%s", line)
+    return tuple(i for i, tile in enumerate(cut) if tile.any())
+
+
+def _unexpected(
+    tiling: Tiling, hole: np.ndarray, cut: Sequence[np.ndarray], mask: Picture, picture: Picture
+) -> Iterator[str]:
+    """Warnings of a hole, `cut` into its tiles, whose result may be unexpected."""
     if not hole.any():
-        logging.warning("%s: nothing is white, so nothing is drawn: the result is the picture itself", mask.path)
+        most = f"its largest value is {mask.colour.max()} of {np.iinfo(mask.colour.dtype).max}"
+        yield f"{mask.path}: nothing is white ({most}), so nothing is drawn: the result is the picture itself"
     elif hole.all():
-        logging.warning("%s: everything is white, so everything is drawn: nothing of the picture is kept", mask.path)
+        yield f"{mask.path}: everything is white, so everything is drawn: nothing of the picture is kept"
     elif any(tile.all() for tile in cut):
         size = _size(tiling.tile)
-        logging.warning(
-            "%s: the hole is larger than the model's %s, so parts are drawn without surroundings", mask.path, size
-        )
+        yield f"{mask.path}: the hole is larger than the model's {size}, so parts are drawn without surroundings"
     if picture.alpha is not None and (unseen := np.sum(hole & (picture.alpha == 0))):
-        logging.warning("%s: %d pixels of the hole are transparent and stay so", picture.path, unseen)
-    return tuple(i for i, tile in enumerate(cut) if tile.any())
+        yield f"{picture.path}: {unseen} pixels of the hole are transparent and stay so"
 
 
 def _size(shape: Sequence[float]) -> str:

@@ -59,12 +59,15 @@ def test_richardson_lucy_leaves_a_flat_picture_and_the_border_alone():
 
 def test_blur_and_noise(photos):
     photo = degraded(photos, blur.Transform(1.5), noise.Transform(2.0))
-    entries = measured(photos, photo, blur=1.5, noise=2.0)
+    derived = {"soft": {"name": "blur", "of": "image", "sigma": 1.5}}
+    derived["photo"] = {"name": "noise", "of": "soft", "sigma": 2.0}
+    entries = measured(photos, photo, blur=1.5, noise=2.0, derived=derived)
     baselines = entries["psnr"]["baselines"]
     assert list(baselines) == ["degraded", "richardson_lucy"]
     assert baselines["degraded"]["value"] == pytest.approx(fidelity.measure(photo, photos)["psnr"].mean())
     assert baselines["richardson_lucy"]["value"] > baselines["degraded"]["value"] + 1
-    assert entries["psnr"]["degradation"] == {"scale": 1, "noise": 2.0, "blur": 1.5}
+    steps = ["blur(sigma=1.5)", "noise(sigma=2.0)"]
+    assert entries["psnr"]["degradation"] == {"scale": 1, "noise": 2.0, "blur": 1.5, "steps": steps}
     assert entries["psnr"]["value"] == 100 and entries["l1"]["value"] == 0
     assert baselines["degraded"]["difference"][0] <= 100 - baselines["degraded"]["value"]
     assert "richardson_lucy" in evaluate.table(entries)

@@ -224,7 +224,9 @@ def heard(monkeypatch):
     return lines
 
 
-@pytest.mark.parametrize("value, said", [(0, "nothing is white, so nothing is drawn"), (255, "everything is white")])
+@pytest.mark.parametrize(
+    "value, said", [(0, "nothing is white (its largest value is 0 of 255), so"), (255, "everything is white")]
+)
 def test_a_mask_of_one_colour_is_answered(value, said, tmp_path, heard):
     pixels = noise(30, 40, 3) // 2
     mask = save(tmp_path / "m.png", np.full((30, 40), value, np.uint8))

@@ -40,6 +40,10 @@ class Transform:
         return bicubic(x, (x.shape[0] // self.factor, x.shape[1] // self.factor))
 
 
+# How `bicubic` computes, for the entries of metrics.
+BICUBIC = "Pillow, a = -0.5, in floats, the weights at the border divided by their sum"
+
+
 def bicubic(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """`[H, W, C]` in [-1, 1] resized to `(height, width)` by Pillow's bicubic; antialiased where it shrinks."""
     from PIL import Image

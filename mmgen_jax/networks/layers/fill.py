@@ -20,7 +20,7 @@ def filled(x: jax.Array, hole: jax.Array, sweeps: int = SWEEPS) -> jax.Array:
       hole: `[B, *grid, 1]`, above 0 where a value is to be filled. An example without a known value is filled with 0.
     """
     weight = (hole <= 0).astype(x.dtype)
-    return jnp.where(hole > 0, _solved(x * weight, weight, sweeps), x)
+    return jnp.where(hole > 0, _solved(jnp.where(hole > 0, 0, x), weight, sweeps), x)
 
 
 def _solved(total: jax.Array, weight: jax.Array, sweeps: int) -> jax.Array:
