@@ -90,6 +90,7 @@ def get_config(arg="digits", first="", second=""):
         # In the test split, `grey` and `image` are of the same photo: as image_translation is measured.
         config.evaluators = {
             "error": {"name": "reconstruction", "target": "image"},
+            "back": {"name": "reconstruction", "target": "grey"},
             "frechet": {
                 "name": "classifier_frechet",
                 "data": presets.source("clothing", "image", image_size=64),

@@ -118,6 +118,14 @@ def test_config_that_cannot_be_trained_is_refused(config, change, part, capsys):
     assert len(problems) == 1 and part in problems[0]
 
 
+def test_derived_modalities_are_shown(config, capsys, tmp_path):
+    with config.unlocked():
+        config.derived = {"mask": {"name": "mask", "of": "image"}, "photo": {"name": "hole", "of": ("image", "mask")}}
+    assert check_data.check(config, out=tmp_path / "out") == 0, capsys.readouterr().out
+    for name in ("image", "mask", "photo"):
+        assert list((tmp_path / "out" / "train").glob(f"*{name}*.png")), name
+
+
 def test_pictures_show_every_class_of_a_sorted_folder(tmp_path, cache, monkeypatch):
     directory, shown = tmp_path / "classes", {}
     for name in "abcd":

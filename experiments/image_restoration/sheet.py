@@ -14,6 +14,7 @@ SHEETS = {
     "×4": ("×4", "×4, adversarial"),
     "noise": ("noise of 25 levels",),
     "blur": ("blur of 1.5 px",),
+    "glyphs": ("glyphs, 32 to 128 px",),
 }
 
 

@@ -1,4 +1,4 @@
-"""Restoration of photos: each degradation, by the error alone; ×4 also with a discriminator."""
+"""Restoration of photos: each degradation, by the error alone; ×4 also with a discriminator; glyphs enlarged."""
 
 TASKS = {
     "×2": "x2",
@@ -6,6 +6,7 @@ TASKS = {
     "noise of 25 levels": "noise",
     "blur of 1.5 px": "blur",
     "×4, adversarial": "x4,adversarial",
+    "glyphs, 32 to 128 px": "emoji",
 }
 
 

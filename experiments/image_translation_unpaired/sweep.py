@@ -5,4 +5,4 @@ def cells():
     config = "configs/image_translation_unpaired.py"
     yield {"label": "digits", "config": f"{config}:digits", "seeds": (0, 1, 2)}
     yield {"label": "digits, labels in training", "config": f"{config}:digits_labelled", "seeds": (0, 1, 2)}
-    yield {"label": "colour", "config": f"{config}:colour", "seeds": (0,)}
+    yield {"label": "colour", "config": f"{config}:colour", "seeds": (0, 1, 2)}

@@ -9,8 +9,9 @@ TITLE = "Translation without pairs"
 ABOUT = """
 CycleGAN between MNIST and scikit-learn's digits, and from grey to coloured photos of clothing. *of the set*: the share
 of translations that a classifier of both sets takes for the set that was asked for. *digit kept*: the share whose digit
-a classifier of that set recognises as the source's. Colours are measured against the photo's own, as in the section of
-translation with pairs.
+a classifier of that set recognises as the source's. Colours are measured against the photo's own; *back to grey*: the
+grey photo from the coloured one. *with pairs*: the models that are trained on pairs of the same photos, and the
+baselines, from the section of translation with pairs.
 """
 DIGITS = {
     "to scikit-learn's: of the set ↑": "test/to_small/domain",
@@ -22,6 +23,7 @@ DIGITS = {
 COLOUR = {
     "PSNR, dB ↑": "test/error/psnr",
     "SSIM ↑": "test/error/ssim",
+    "back to grey: PSNR, dB ↑": "test/back/psnr",
     "Fréchet distance ↓": "test/frechet/frechet_distance",
     "kernel distance ↓": "test/frechet/kernel_distance",
     "training, processor s": "processor_seconds",
@@ -43,7 +45,9 @@ def tables() -> str:
     folder = pathlib.Path(__file__).parent
     digits = table(folder, DIGITS, lambda label: label.startswith("digits"))
     colour = table(folder, COLOUR, lambda label: label == "colour")
-    return "\n\n".join(part for part in (digits, beside(folder), colour) if part)
+    pairs = table(folder.parent / "image_translation", COLOUR, lambda label: label.startswith("colour"))
+    parts = (digits, beside(folder), colour, f"With pairs:\n\n{pairs}")
+    return "\n\n".join(part for part in parts if part)
 
 
 if __name__ == "__main__":
