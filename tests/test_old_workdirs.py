@@ -22,7 +22,8 @@ from mmgen_jax.runs.workdir import create_state, read_workdir, restore
 from mmgen_jax.training import checkpoint, parallel
 
 FOLDER = pathlib.Path(__file__).parent / "old_workdirs"
-NAMES = ("gan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("latent_diffusion", "autoregressive")))
+SLOW = pytest.param("latent_diffusion", marks=pytest.mark.slow)
+NAMES = ("gan", "autoregressive", SLOW)
 
 
 @pytest.fixture(scope="module")
