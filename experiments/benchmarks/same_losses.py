@@ -4,7 +4,7 @@
     python experiments/benchmarks/same_losses.py compare before.json after.json
 
 `record` stores every metric of every step as a hexadecimal float. Configs of real data need `MMGEN_DATA`. Training runs
-on one CPU device, without XLA's optimisations, as in the tests. A config that fails is stored with its error. The exit
+on one CPU device, without XLA's optimisations and without warm-up. A config that fails is stored with its error. The exit
 code of `compare` is 1 where a config differs or is missing from the second file; of a config that differs, the largest
 relative difference of its losses over the steps is printed, beside the names of the metrics that differ.
 """
@@ -44,6 +44,8 @@ def run(out: pathlib.Path) -> None:
                 config = tiny.shrink(load(reference))
                 with config.unlocked():
                     config.parallel.num_devices = 1
+                    for optimizer in config.optimizers.values():  # at the full rate, whatever `tiny` leaves of it
+                        optimizer.warmup_steps = 0
                     if config.data.name == "grid_s1":
                         config.data.directory = _few_clips(pathlib.Path(folder))
                 _, metrics = tiny.Training(config).run(STEPS)

@@ -50,7 +50,10 @@ def control_lines(measured):
     for label, field in CONTROLS.items():
         for line in measured[:1]:
             entries = {name: entry for name, entry in line["metrics"].items() if entry.get(field) is not None}
-            values = {name: {"value": entry[field], "n": entry["n"]} for name, entry in entries.items()}
+            values = {
+                name: {"value": entry[field], "n": entry["n"], "examples": entry["examples"]}
+                for name, entry in entries.items()
+            }
             if values:
                 found.append(line | {"config_hash": f"{label} 0", "baseline": label, "metrics": values})
     return found

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import first
@@ -50,7 +51,9 @@ class Evaluator:
         """
         found = [sampler.align(batch) for batch in first(batches, (self.target,), self.num_examples)]
         weights, steps, mask = (np.concatenate([part[key] for part in found]) for key in ("weights", "steps", "mask"))
-        rows = [(a[:s, m], s < len(a)) for a, s, m in zip(weights, steps.tolist(), mask)]
+        rows = [(a[:s, m], s < len(a)) for a, s, m in zip(weights, steps.tolist(), mask) if m.any()]  # has a text
+        if not rows:
+            raise InputError("alignment: expected examples with a text, got none")
         least, straight = (np.array([measure(a) for a, _ in rows]) for measure in (coverage, diagonality))
         uniform = np.array([coverage(np.full(a.shape, 1 / a.shape[1])) for a, _ in rows])
         stopped = np.array([ended for _, ended in rows])

@@ -10,13 +10,11 @@ import numpy as np
 
 from mmgen_jax.config.ranges import Amount
 from mmgen_jax.data.transforms import downsample
-from mmgen_jax.errors import ConfigError, InputError
+from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import fidelity, frames, intervals, paired
 from mmgen_jax.evaluators.measures.examples import collect
 from mmgen_jax.modalities.modality import Modality
-
-TOLERANCE = 1e-5  # of a value at the end of its range, for rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +65,13 @@ class Evaluator:
         """
         names = (self.target, self.small) if self.small else (self.target,)
         samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
-        real = unit(true[self.target])
-        measured = frames.measure(unit(samples), real)
+        real = fidelity.unit(true[self.target])
+        measured = frames.measure(fidelity.unit(samples), real)
         about = fidelity.about("rgb", 0, real.shape[-1])
         beside = {}
         if self.small:
             enlarged = [[downsample.bicubic(x, real.shape[2:4]) for x in clip] for clip in true[self.small]]
-            beside["bicubic"] = frames.measure(unit(np.array(enlarged)), real)
+            beside["bicubic"] = frames.measure(fidelity.unit(np.array(enlarged)), real)
         entries = {
             metric: paired.entry(values.mean(1), {name: other[metric].mean(1) for name, other in beside.items()})
             | {"frames": values.shape[1], "by_frame": [_of_frame(column) for column in values.T]}
@@ -84,20 +82,6 @@ class Evaluator:
             for baseline in entry["baselines"].values():
                 baseline["how"] = downsample.BICUBIC
         return entries
-
-
-def unit(clips: np.ndarray) -> np.ndarray:
-    """Clips in [-1, 1] to [0, 1].
-
-    Raises:
-      InputError: a value outside [-1, 1].
-    """
-    if not np.abs(clips).max() <= 1 + TOLERANCE:  # also refuses NaN
-        raise InputError(
-            f"frame_error: expected values in [-1, 1], got {clips.min():.4g} to {clips.max():.4g}; clip what the model "
-            "draws"
-        )
-    return np.clip(clips, -1, 1) / 2 + 0.5
 
 
 def _of_frame(values: np.ndarray) -> dict[str, Any]:

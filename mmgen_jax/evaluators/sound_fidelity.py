@@ -80,6 +80,8 @@ class Evaluator:
         predict = sample_fn.reconstruct if self.from_target else sample_fn
         samples, true = collect(predict, batches, self.target, (self.target,), self.num_examples)
         real = true[self.target]
+        if bad := int((~np.isfinite(samples).all(-1)).sum()):
+            raise InputError(f"sound_fidelity: expected finite sounds, got {bad} of {len(samples)} that are not")
         if len(real) < 2:
             raise InputError(f"sound_fidelity: expected at least 2 examples, got {len(real)}; raise num_examples")
         others = {"shuffled": np.roll(real, 1, axis=0)}

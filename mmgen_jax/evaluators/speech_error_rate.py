@@ -84,7 +84,8 @@ class Evaluator:
             "shuffled": ([references[i] for i in others(len(references), self.seed)], transcripts),
             "reference": (references, heard(true[self.target])),
         }
-        if sample_fn.supports("reconstruct"):  # pyright: ignore[reportFunctionMemberAccess] a contracts.Draw
+        # The `reconstruct` of a baseline ignores the sounds.
+        if hasattr(sample_fn, "system") and sample_fn.supports("reconstruct"):  # pyright: ignore[reportFunctionMemberAccess] a contracts.Draw
             copies, _ = collect(sample_fn.reconstruct, read, self.target, (self.target, self.text), self.num_examples)
             texts["copy_synthesis"] = references, heard(copies)
         return {name: entry | judge.identity for name, entry in rates(texts, self.seed).items()}

@@ -66,7 +66,9 @@ def decoded(path, modality: str, container, stream) -> Iterator:
 
 def mono(frame) -> np.ndarray:
     """One audio frame `[N]` in [-1, 1], the mean of its channels; integers are scaled by their range."""
-    part = frame.to_ndarray()
-    scale = float(-np.iinfo(part.dtype).min) if np.issubdtype(part.dtype, np.integer) else 1.0
+    part, middle, scale = frame.to_ndarray(), 0.0, 1.0
+    if np.issubdtype(part.dtype, np.integer):
+        scale = 2.0 ** (np.iinfo(part.dtype).bits - 1)
+        middle = scale if np.iinfo(part.dtype).min == 0 else 0.0  # silence of unsigned samples is half of their range
     channels = part if frame.format.is_planar else part.reshape(-1, frame.layout.nb_channels).T
-    return channels.mean(0) / scale
+    return (channels.mean(0) - middle) / scale

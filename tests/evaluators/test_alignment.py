@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import alignment
 
 STEPS, TOKENS = 12, 5
@@ -47,6 +48,21 @@ def test_a_token_that_is_left_out_is_found():
     weights[:, -1], weights[:, 0] = 0, weights[:, 0] + weights[:, -1]  # the end of the text may be left out
     weights[4, 2] = 0.4
     assert measured(weights)["coverage"]["value"] == pytest.approx(0.4)
+
+
+def test_an_example_without_a_text_is_left_out():
+    model = Aligned(diagonal(), STEPS)
+    align = model.align
+
+    def masked(batch):
+        found = align(batch)
+        return found | {"mask": found["mask"] & (np.arange(len(found["mask"]))[:, None] > 0)}
+
+    model.align = masked
+    entries = alignment.Evaluator(target="audio")(model, iter([{"audio": np.zeros((3, 8))}]))
+    assert entries["coverage"]["n"] == 2 and entries["coverage"]["value"] == measured(diagonal())["coverage"]["value"]
+    with pytest.raises(InputError, match="expected examples with a text, got none"):
+        alignment.Evaluator(target="audio")(model, iter([{"audio": np.zeros((1, 8))}]))
 
 
 def test_uniform_backward_and_endless_attention():

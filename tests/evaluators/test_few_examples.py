@@ -20,7 +20,7 @@ class Sampler:
     system = types.SimpleNamespace(conditions=("digit",))
 
     def __call__(self, batch):
-        return {"image": batch["image"] + RNG.normal(0, 0.1, batch["image"].shape)}
+        return {"image": np.clip(batch["image"] + RNG.normal(0, 0.1, batch["image"].shape), -1, 1)}
 
     def elbo(self, batch):
         return batch["image"].mean((1, 2, 3))

@@ -13,7 +13,7 @@ from mmgen_jax.evaluators.measures import fidelity
 
 RNG = np.random.default_rng(0)
 REAL = RNG.uniform(-1, 1, (3, 24, 30, 3)).astype(np.float32)
-DRAWN = (REAL + RNG.normal(0, 0.2, REAL.shape)).astype(np.float32)  # some values leave [-1, 1]
+DRAWN = np.clip(REAL + RNG.normal(0, 0.2, REAL.shape), -1, 1).astype(np.float32)
 SSIM = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
 
 

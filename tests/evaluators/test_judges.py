@@ -14,6 +14,7 @@ from test_evaluators import Mnist, batches
 
 from mmgen_jax import lookup
 from mmgen_jax.data import digits
+from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators.judges import audio, classifier, files, image, video
 from mmgen_jax.modalities.modality import Modality
 from mmgen_jax.representations.log_mel import Representation
@@ -57,6 +58,10 @@ def test_samples_and_reconstructions_are_judged(judged):
     entries = lookup.build("evaluators", {"name": "classifier_frechet", **fields})(rolled, batches(test))
     assert entries["precision"]["value"] == 1  # the same examples in another order
     json.dumps(entries | {"accuracy": drawn}, allow_nan=False)
+    spoilt = test[target].copy()
+    spoilt[:3] = np.nan
+    with pytest.raises(InputError, match="expected finite samples, got 3 of 120 that are not"):
+        judge.classify(spoilt)
 
 
 def test_controls_are_measured_beside_the_real_examples(judged):

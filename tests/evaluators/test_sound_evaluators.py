@@ -55,6 +55,13 @@ def test_griffin_lim_is_between_a_copy_and_another_sound(copied):
             assert 1 > inverted > other, metric
 
 
+def test_sounds_that_are_not_finite_are_refused():
+    spoilt = REAL.copy()
+    spoilt[2, 5] = np.nan
+    with pytest.raises(InputError, match=f"expected finite sounds, got 1 of {NUM} that are not"):
+        measured("sound_fidelity", spoilt)
+
+
 def test_other_sounds_are_as_far_as_shuffled_ones():
     entries = measured("sound_fidelity", OTHERS, n_mels=0)
     assert list(entries["f0_correlation"]["baselines"]) == ["shuffled"]

@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 import soundfile
 
-from mmgen_jax.modalities import animation, grid, save, tokenizer, video
+from mmgen_jax.modalities import animation, grid, save, streams, tokenizer, video
 from mmgen_jax.modalities.modality import Modality
 
 TOKENIZER = tokenizer.build(["a red circle", "two blue squares"])
@@ -210,3 +210,13 @@ def test_describe_says_what_is_there():
     assert save.describe(batch, MODALITIES, 0) == "a red circle, digit one, [photo]"
     assert save.describe(batch, MODALITIES, 1) == "a red circle, digit two"
     assert save.describe({}, MODALITIES, 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype", "middle"), [("u8", np.uint8, 128), ("s16", np.int16, 0), ("flt", np.float32, 0)]
+)
+def test_silence_of_every_form_of_samples_is_zero(form, dtype, middle):
+    silence = np.full((1, 4), middle, dtype)
+    np.testing.assert_array_equal(streams.mono(av.AudioFrame.from_ndarray(silence, format=form, layout="mono")), 0)
+    low = np.full((1, 4), -1 if dtype == np.float32 else np.iinfo(dtype).min, dtype)
+    np.testing.assert_array_equal(streams.mono(av.AudioFrame.from_ndarray(low, format=form, layout="mono")), -1)

@@ -71,6 +71,10 @@ class Classifier:
 
     def predict(self, arrays: np.ndarray, batch_size: int = 250) -> tuple[np.ndarray, np.ndarray]:
         """Logits `[N, num_classes]` and features `[N, 128]`, float32, of examples `[N, …]` in [-1, 1]."""
+        finite = np.isfinite(arrays).reshape(len(arrays), -1).all(-1)
+        if not finite.all():  # the network may give them finite logits
+            got = f"{np.sum(~finite)} of {len(arrays)} that are not"
+            raise InputError(f"{self.modality.kind}: expected finite samples, got {got}")
         parts = []
         for start in range(0, len(arrays), batch_size):
             part = arrays[start : start + batch_size]

@@ -11,6 +11,7 @@ from mmgen_jax.evaluators.measures import structure
 from mmgen_jax.modalities.picture import LUMA
 
 SMALLEST_MSE = 1e-10  # so an exact copy counts as 100 dB: an infinite PSNR would make the mean infinite
+TOLERANCE = 1e-5  # of a value at the end of its range, for rounding
 BLACK, WHITE = 16 / 255, 235 / 255  # of the luma in its studio range
 Colour = Literal["rgb", "bt601_y"]
 
@@ -79,13 +80,15 @@ def about(colour: Colour, border: int, channels: int) -> dict[str, Any]:
 
 
 def unit(x: np.ndarray) -> np.ndarray:
-    """Values in [-1, 1], which may leave the range a little and are clipped, to [0, 1] float64.
+    """Values in [-1, 1], which may leave the range by `TOLERANCE` and are clipped, to [0, 1] float64.
 
     Raises:
-      InputError: a value that is not finite.
+      InputError: a value that is not finite, or out of range.
     """
     if not np.isfinite(x).all():
         raise InputError(f"fidelity: expected finite values, got {np.sum(~np.isfinite(x))} of {x.size} that are not")
+    if np.abs(x).max(initial=0) > 1 + TOLERANCE:
+        raise InputError(f"fidelity: expected values in [-1, 1], got {x.min():.4g} to {x.max():.4g}; clip the samples")
     return np.clip(x, -1, 1).astype(np.float64) / 2 + 0.5
 
 
