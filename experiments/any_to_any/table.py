@@ -10,10 +10,12 @@ ABOUT = """
 Rows are conditions, columns are targets. A cell has the share of samples in which a judge recognises what was asked
 for, its 95 % interval (Wilson) in brackets, the judge's share on the true targets of the same examples in parentheses,
 and the processor time of the training where its line has the time. Digits: the judges are classifiers trained on MNIST,
-on spoken digits and on moving digits; a caption is right where it is one of the true captions. Scenes: the share in
-which all that the conditions tell is right, by an analytic judge: shape, colour and size, of clips from sounds the
-motion too. A letter names the judge where several have measured a column. One seed. `–`: no such cell. Last, the share
-of true targets that the judge still recognises when a run from text has encoded and decoded them.
+on spoken digits and on moving digits, which are the training examples of the models too; a caption is right where it is
+one of the true captions. Scenes: the share in which all that the conditions tell is right, by an analytic judge: shape,
+colour and size, of clips from sounds the motion too. A letter names the judge where several have measured a column. One
+seed. `–`: no such cell, or not measured. Then pairs of shape and colour that training lacks: everything told, in
+parentheses the shape alone, whose chance is 0.167. Last, the share of true targets that the judge still recognises when
+a run from text has encoded and decoded them.
 """
 HEADINGS = {"digits": "Digits", "scenes": "Scenes"}
 FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")
@@ -29,6 +31,7 @@ METRICS = (
 RECONSTRUCTION = "test/controls/reconstruction"
 NOT_RUN = "not run"
 LETTERS = "ABCDEFGH"
+UNSEEN = ("compositional/coherence", "compositional/captions")
 
 
 def tables() -> str:
@@ -45,6 +48,7 @@ def tables() -> str:
                     [f"from {given}", *(_cell(found, judges, data, given, target, family) for target in TARGETS)]
                 )
             parts.append(f"{heading}, {family}\n\n{_markdown(rows)}")
+    parts.append(f"Scenes, pairs of shape and colour that training lacks\n\n{_unseen(found)}")
     parts.append(f"Encoded and decoded\n\n{_reconstructions(found)}")
     several = [
         f"{data} to {target}: {', '.join(f'{letter} {name}' for letter, name in zip(LETTERS, hashes))}"
@@ -56,6 +60,31 @@ def tables() -> str:
             f"one column and one letter are comparable. {'; '.join(several)}."
         )
     return "\n\n".join([*parts, _origin([line for line in found.values() if line])])
+
+
+def _unseen(found) -> str:
+    """For each cell of scenes: everything told, and in parentheses the shape, for combinations that training lacks."""
+    rows = [["", *FAMILIES], ["---", *["---:"] * len(FAMILIES)]]
+    for given in GIVEN:
+        for target in TARGETS:
+            lines_of = [found.get(f"scenes: {given} to {target}, {family}") for family in FAMILIES]
+            cells = [_unseen_cell(line["metrics"]) if line else "–" for line in lines_of]
+            if set(cells) != {"–"}:
+                rows.append([f"{target} from {given}", *cells])
+    return _markdown(rows)
+
+
+def _unseen_cell(metrics) -> str:
+    for name in UNSEEN:
+        if f"{name}/all" in metrics:
+            whole, shape = (metrics[f"{name}/{part}"] for part in ("all", "shape"))
+            return f"{_with_interval(whole)} ({_with_interval(shape)})"
+    return "–"
+
+
+def _with_interval(entry) -> str:
+    low, high = entry["interval"]
+    return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _entry(line):
@@ -80,8 +109,8 @@ def _reconstructions(found) -> str:
         for family in FAMILIES:
             kept = [(found[f"{data}: text to {to}, {family}"] or {"metrics": {}})["metrics"] for to in TARGETS[1:]]
             if any(RECONSTRUCTION in metrics for metrics in kept):
-                shares = (metrics.get(RECONSTRUCTION, {}).get("value") for metrics in kept)
-                rows.append([f"{heading}, {family}", *("–" if x is None else f"{x:.3f}" for x in shares)])
+                entries = (metrics.get(RECONSTRUCTION) for metrics in kept)
+                rows.append([f"{heading}, {family}", *(_with_interval(x) if x else "–" for x in entries)])
     return _markdown(rows)
 
 
@@ -96,13 +125,12 @@ def _cell(found, judges, data, given, target, family) -> str:
     if (line := found[label]) is None:
         return NOT_RUN
     entry = _entry(line)
-    low, high = entry["interval"]
     hashes = judges.get((data, target), [])
     letter = f" {LETTERS[hashes.index(entry['judge'])]}" if hashes else ""
     judge = entry.get("reference", entry.get("judge_accuracy"))
     beside = f" ({judge:.3f})" if judge is not None else ""
     time = f", {line['processor_seconds'] / 60:.0f} min" if "processor_seconds" in line else ""
-    return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]{beside}{letter}{time}"
+    return f"{_with_interval(entry)}{beside}{letter}{time}"
 
 
 def _origin(shown) -> str:

@@ -4,9 +4,9 @@
     python experiments/benchmarks/same_losses.py compare before.json after.json
 
 `record` stores every metric of every step as a hexadecimal float. Configs of real data need `MMGEN_DATA`. Training runs
-on one CPU device, without XLA's optimisations and without warm-up. A config that fails is stored with its error. The exit
-code of `compare` is 1 where a config differs or is missing from the second file; of a config that differs, the largest
-relative difference of its losses over the steps is printed, beside the names of the metrics that differ.
+on one CPU device, without XLA's optimisations and without warm-up. A config that fails is stored with its error. The
+exit code of `compare` is 1 where a config differs or is missing from the second file; of a config that differs, the
+largest relative difference of its losses over the steps is printed, beside the names of the metrics that differ.
 """
 
 from __future__ import annotations

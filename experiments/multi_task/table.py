@@ -4,7 +4,8 @@ import pathlib
 
 from mmgen_jax.results.cells import load
 from mmgen_jax.results.lines import FILE, read
-from mmgen_jax.results.tables import LEGEND, NOT_MEASURED, NOT_RUN, PROCESSOR, summarise, value
+from mmgen_jax.results.notes import LEGEND, PROCESSOR
+from mmgen_jax.results.tables import NOT_MEASURED, NOT_RUN, summarise, value
 
 TITLE = "One model for several labels"
 ABOUT = """

@@ -16,6 +16,7 @@ COLUMNS = {
     "size ↑": "test/coherence/size",
     "all ↑": "test/coherence/all",
     "all, compositional ↑": "compositional/coherence/all",
+    "shape, compositional ↑": "compositional/coherence/shape",
     "training, processor s": "processor_seconds",
 }
 

@@ -12,33 +12,12 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.errors import InputError
+from mmgen_jax.results import notes
+from mmgen_jax.results.notes import OWN, PROCESSOR, Line
 
-Line = Mapping[str, Any]  # one line of results.jsonl
-PROCESSOR = "processor_seconds"
-OWN = (PROCESSOR, "seconds", "steps")  # fields of the line that can be shown like a metric
 ENOUGH = 3  # seeds for an interval over seeds: of two, Student's t would be 12.7 standard errors
-LEGEND = (
-    "Of three seeds or more: mean ± half the width of the 95 % interval over seeds (Student's t). Of fewer seeds: the "
-    "value of each, and in brackets its own 95 % interval, over the examples measured, where the metric has one."
-)
 NOT_RUN = "not run"
 NOT_MEASURED = "–"
-BEATEN = "†"  # beside a number that a control surpasses
-
-PAIRED = "and a sample from a condition is compared with real examples among which is the condition's own"
-
-# The meaning of a number that is better than its reference, by the beginning of the metric's name.
-BEYOND = {
-    "recall@": "the judge does not find the caption of every real picture; a sample that it finds is no better picture",
-    "accuracy": "the judge does not recognise every real example; a sample that it recognises is no better example",
-    "cider_d": "the reference is of true captions that are drawn at random, not of the captions with the highest score",
-    "precision": "more samples than real examples lie where real examples are dense; recall tells what is left out",
-    "density": "samples are denser than real examples where these are dense; coverage tells what samples leave out",
-    "frechet_distance": f"the reference is of half as many examples, of which the distance is larger; {PAIRED}",
-    "swd": f"the reference is of half as many pictures, of which the distance is larger; {PAIRED}",
-    "kernel_distance": f"the reference is of half as many examples, and varies more; {PAIRED}",
-}
-OTHERWISE = "the reference is a measurement of real examples, not a bound; a better number is no better example"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +103,7 @@ def markdown(rows: Mapping[str, Sequence[str]], lines: Iterable[Line], columns: 
 
     A warning names each column whose numbers are not comparable, for example because they are from two judges. A
     number is marked where spoilt real examples have a better number: there, the metric does not show quality. A note
-    names the rows that are better than the reference on real examples, with the meaning (`BEYOND`).
+    names the rows that are better than the reference on real examples, with the meaning (`notes.BEYOND`).
 
     Args:
       rows: `{label: config hashes}`, one hash for each seed. Lines with other hashes are of other configs and are left
@@ -144,19 +123,24 @@ def markdown(rows: Mapping[str, Sequence[str]], lines: Iterable[Line], columns: 
         missing = NOT_MEASURED if found[label] else NOT_RUN
         cells = [missing if summary is None else _shown(summary, len(found[label])) for summary in summaries]
         for i, (heading, metric) in enumerate(columns.items()):
-            if better := [control for line in found[label] if (control := _better_control(line, metric))]:
-                cells[i] += f" {BEATEN}"
+            if better := [control for line in found[label] if (control := notes.better_control(line, metric))]:
+                cells[i] += f" {notes.BEATEN}"
                 beaten.setdefault(f"{heading}: {better[0]}", []).append(label)
         table.append([label, *cells, f"{len(found[label])} of {len(hashes)}"])
     table.insert(1, ["---"] + ["---:"] * (len(columns) + 1))
-    notes = [
-        *_origin(shown),
-        *(f"{BEATEN} Not shown as quality. {what}, is better than {', '.join(of)}." for what, of in beaten.items()),
-        *_without_controls(shown, columns),
-        *(note for heading, metric in columns.items() for note in _beyond(found, heading, metric)),
-        *(note for heading, metric in columns.items() for note in _differences(shown, heading, metric)),
+    below = [
+        *notes.origin(shown),
+        *(
+            f"{notes.BEATEN} Not shown as quality. {what}, is better than {', '.join(of)}."
+            for what, of in beaten.items()
+        ),
+        *notes.controls(shown, columns),
+        *notes.without_controls(shown, columns),
+        *notes.shared(shown, columns),
+        *(note for heading, metric in columns.items() for note in notes.beyond(found, heading, metric)),
+        *(note for heading, metric in columns.items() for note in notes.differences(shown, heading, metric)),
     ]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in table) + "".join(f"\n\n{note}" for note in notes)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in table) + "".join(f"\n\n{note}" for note in below)
 
 
 def table(
@@ -216,82 +200,6 @@ def _same(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
 
 def _shown(summary: Summary, num_lines: int) -> str:
     return str(summary) if summary.n == num_lines else f"{summary} (n = {summary.n})"
-
-
-def _better_control(line: Line, metric: str) -> str:
-    """The control with the best value, if this value is better than the line's; else "".
-
-    A control is of spoilt real examples, or of a trivial predictor.
-
-    The field `better` of an entry is `lower`, `higher` or `reference` (nearer to the reference). The control `real`
-    does not count: its examples are not spoilt.
-    """
-    entry = {} if metric in OWN else line["metrics"].get(metric, {})
-    controls = {name: x for name, x in (entry.get("controls") or {}).items() if name != "real"}
-    if not controls or entry["value"] is None:
-        return ""
-    losses = {"lower": lambda x: x, "higher": lambda x: -x, "reference": lambda x: abs(x - entry["reference"])}
-    loss = losses[entry["better"]]
-    best = min(controls, key=lambda name: loss(controls[name]))
-    worse = loss(controls[best]) >= loss(entry["value"])
-    return "" if worse else f"the control `{best}`, {controls[best]:.4g}"
-
-
-def _beyond(found: Mapping[str, Sequence[Line]], heading: str, metric: str) -> list[str]:
-    """A note on the rows of a column that are better than their reference; no note for a column without an arrow."""
-    name = metric.rpartition("/")[2]
-    meaning = next((text for start, text in BEYOND.items() if name.startswith(start)), OTHERWISE)
-    sign = 1 if "↑" in heading else -1
-    better = []
-    for label, lines in found.items():
-        entries = [line["metrics"].get(metric, {}) for line in lines if metric not in OWN and "baseline" not in line]
-        known = [entry for entry in entries if entry.get("reference") is not None and entry.get("value") is not None]
-        better += [label] if any(sign * entry["value"] > sign * entry["reference"] for entry in known) else []
-    if not better or heading[-1] not in "↑↓":
-        return []
-    return [f"**Better than the real examples**, {heading}: {', '.join(better)}. It means: {meaning}."]
-
-
-def _without_controls(lines: Sequence[Line], columns: Mapping[str, str]) -> list[str]:
-    """A note on columns of metrics with controls, some lines of which are older than the controls.
-
-    Metrics with controls are the metrics in a judge's features, sliced Wasserstein distances and MS-SSIM.
-    """
-    old = [heading for heading, metric in columns.items() if any(_lacks_controls(line, metric) for line in lines)]
-    return [f"**Without controls** in some lines, which are older than the controls: {', '.join(old)}."] if old else []
-
-
-def _lacks_controls(line: Line, metric: str) -> bool:
-    entry = {} if metric in OWN else line["metrics"].get(metric, {})
-    beside = {"baseline", "baselines"} & set(entry)  # of `style`, in place of controls
-    controlled = {"features", "patches"} & set(entry) and not beside
-    controlled = controlled or (entry and metric.endswith("/ms_ssim"))
-    return bool(controlled) and "controls" not in entry
-
-
-def _origin(lines: Sequence[Line]) -> list[str]:
-    if not lines:
-        return []
-    commits, machines = (", ".join(dict.fromkeys(str(line[key]) for line in lines)) for key in ("commit", "hardware"))
-    return [f"{LEGEND} Commit: {commits}. Hardware: {machines}."]
-
-
-def _differences(lines: Sequence[Line], heading: str, metric: str) -> list[str]:
-    """Warnings for one column: fields of the entries (words or counts, such as `n` or `judge`) that differ.
-
-    An older line may lack a field that newer entries have; a missing field is no difference, but for `examples`.
-    """
-    entries = [line["metrics"][metric] for line in lines if metric not in OWN and metric in line["metrics"]]
-    if any("examples" in entry for entry in entries):
-        entries = [{"examples": "the first of the split"} | entry for entry in entries]
-    notes = []
-    for key in sorted(set().union(*entries) - {"value"}):
-        values = list(
-            dict.fromkeys(e[key] for e in entries if key in e and not isinstance(e[key], (float, list, dict)))
-        )
-        if len(values) > 1:
-            notes.append(f"**Not comparable**: {heading}: `{key}` differs: {', '.join(map(str, values))}.")
-    return notes
 
 
 def _decimals(x: float, digits: int) -> int:

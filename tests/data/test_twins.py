@@ -2,6 +2,10 @@
 
 Scenes are left out: their splits are drawn from one world, and `compositional` is the split of what training lacks.
 `test_small_digits.py` has a test of its own.
+`captioned_shapes` is left out: every caption of the test split occurs in training, with pictures that differ in place,
+size and grey; a model is measured on known captions. `polymnist` is left out: its digits are those of `digits`, each on
+a crop of a photo that both splits have. Styles are left out: a test style is another glyph, or the other half of a
+picture.
 GRID is left out: all clips are of one speaker; `test_grid_s1.py` tests that no sentence is said twice.
 """
 

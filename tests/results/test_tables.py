@@ -158,7 +158,17 @@ def test_a_number_that_spoilt_real_examples_surpass_is_marked(better, sign):
     mean = f"{sign * 0.675:.4g}"
     assert f"| GAN | {sign * 0.6:.4f} † | 1 of 1 |" in table and f"| VAE | {sign * 0.7:.4f} | 1 of 1 |" in table
     expected = f"† Not shown as quality. precision: the control `mean`, {mean}, is better than GAN."
-    assert notes[1:] == [expected]
+    values = f"Controls, precision: real {sign * 0.9:.3g}, blur 0, mean {sign * 0.675:.3g}."
+    assert notes[1:] == [expected, values]
+
+
+def test_a_judge_that_shares_examples_with_the_model_is_told():
+    lines = [line(0, 1.0), line(1, 2.0)]
+    rows, columns = {"GAN": ["hash0"], "VAE": ["hash1"]}, {"distance": METRIC}
+    told = "**Judge and model share training examples**: distance."
+    for share, said in ((None, False), (False, False), (True, True)):
+        lines[1]["metrics"][METRIC]["shares_training_items"] = share
+        assert (told in tables.markdown(rows, lines, columns)) == said
 
 
 def test_lines_without_controls_are_told():

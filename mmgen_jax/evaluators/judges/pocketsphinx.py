@@ -40,11 +40,12 @@ class Judge:
         self._decoder = _decoder(tuple(map(tuple, grammar)))
 
     @property
-    def identity(self) -> dict[str, str]:
-        """The fields about the judge in an evaluation's entry."""
+    def identity(self) -> dict[str, str | None]:
+        """The fields about the judge in an evaluation's entry; others trained its model, on other data."""
         import importlib.metadata
 
-        return {"judge": f"pocketsphinx {importlib.metadata.version('pocketsphinx')}, grammar of the data"}
+        judge = f"pocketsphinx {importlib.metadata.version('pocketsphinx')}, grammar of the data"
+        return {"judge": judge, "judge_trained_on": None}
 
     def transcribe(self, waveforms: np.ndarray, sample_rate: int) -> list[str]:
         """The text of each waveform `[N, S]` in [-1, 1]; "" where the grammar accepts none."""
