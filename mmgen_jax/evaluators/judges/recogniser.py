@@ -36,7 +36,7 @@ class Training:
       num_layers: number of recurrent layers.
     """
 
-    steps: int = 4000
+    steps: int = 8000
     batch_size: int = 16
     lr: float = 2e-3
     weight_decay: float = 1e-2
