@@ -1,6 +1,7 @@
 """Do two checkouts train alike? Five steps of a small copy of every config, compared bit by bit.
 
     python experiments/benchmarks/same_losses.py record CHECKOUT losses.json     # for both checkouts, on one machine
+    python experiments/benchmarks/same_losses.py record . after.json before.json     # only the configs of before.json
     python experiments/benchmarks/same_losses.py compare before.json after.json
 
 `record` stores every metric of every step as a hexadecimal float. Configs of real data need `MMGEN_DATA`. Training runs
@@ -23,23 +24,32 @@ NUM_CLIPS = 24  # of grid_s1; its 1,000 clips take long to decode
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
 
 
-def record(checkout: pathlib.Path, out: pathlib.Path) -> None:
-    """Runs this file in a process that imports the package and `tests/tiny.py` of the checkout."""
+def record(checkout: pathlib.Path, out: pathlib.Path, *only: pathlib.Path) -> None:
+    """Runs this file in a process that imports the package and `tests/tiny.py` of the checkout.
+
+    Configs that `out` has already are not run again.
+    """
     path = os.pathsep.join([str(checkout), str(checkout / "tests")])
-    command = [sys.executable, str(pathlib.Path(__file__).absolute()), "run", str(out.absolute())]
+    command = [
+        sys.executable,
+        str(pathlib.Path(__file__).absolute()),
+        "run",
+        *(str(x.absolute()) for x in (out, *only)),
+    ]
     subprocess.run(command, env=os.environ | ENVIRONMENT | {"PYTHONPATH": path}, cwd=checkout, check=True)
 
 
-def run(out: pathlib.Path) -> None:
+def run(out: pathlib.Path, *only: pathlib.Path) -> None:
     import tiny
 
     if hasattr(tiny, "configs"):  # version 0.1
         load = tiny.configs.load
     else:
         from mmgen_jax.config.loading import load
-    losses = {}
+    losses = json.loads(out.read_text()) if out.exists() else {}
+    wanted = set(json.loads(only[0].read_text())) if only else set(tiny.references())
     with tempfile.TemporaryDirectory() as folder:
-        for reference in tiny.references():
+        for reference in [r for r in tiny.references() if r in wanted and r not in losses]:
             try:
                 config = tiny.shrink(load(reference))
                 with config.unlocked():
@@ -88,10 +98,10 @@ def _what(before, after) -> str:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["record", checkout, out]:
-            record(pathlib.Path(checkout).absolute(), pathlib.Path(out))
-        case ["run", out]:
-            run(pathlib.Path(out))
+        case ["record", checkout, out, *only] if len(only) < 2:
+            record(pathlib.Path(checkout).absolute(), *map(pathlib.Path, (out, *only)))
+        case ["run", *files]:
+            run(*map(pathlib.Path, files))
         case ["compare", before, after]:
             sys.exit(compare(*(json.loads(pathlib.Path(file).read_text()) for file in (before, after))))
         case _:

@@ -73,7 +73,8 @@ def sounds() -> str:
         recognised = f"{entry['recognised']:.3f}" if "recognised" in entry else "–"
         cells = (f"`{name}`", setting, entry["sounds"], f"{entry['distance_db']:.2f}", recognised, line["commit"])
         rows.append([str(cell) for cell in cells])
-    return _markdown(rows) if newest else ""
+    machines = ", ".join(dict.fromkeys(line["hardware"] for line in newest.values()))
+    return f"{_markdown(rows)}\n\nHardware: {machines}." if newest else ""
 
 
 def waits() -> str:
