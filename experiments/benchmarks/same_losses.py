@@ -55,7 +55,7 @@ def run(out: pathlib.Path, *only: pathlib.Path) -> None:
                 with config.unlocked():
                     config.parallel.num_devices = 1
                     for optimizer in config.optimizers.values():  # at the full rate, whatever `tiny` leaves of it
-                        optimizer.warmup_steps = 0
+                        optimizer.update({name: 0 for name in ("warmup_steps", "hold_steps") if name in optimizer})
                     if config.data.name == "grid_s1":
                         config.data.directory = _few_clips(pathlib.Path(folder))
                 _, metrics = tiny.Training(config).run(STEPS)
