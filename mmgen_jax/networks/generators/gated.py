@@ -99,9 +99,9 @@ class Generator(nn.Module):
 
     def _completed(self, condition: Condition | None) -> tuple[Condition | None, jax.Array | None]:
         """The condition with the hole of its source `known` filled, and this source; or `(condition, None)`."""
-        if not (self.known or self.hole):
+        if condition is None or not (self.known or self.hole):
             return condition, None
-        aligned = {} if condition is None else condition.aligned
+        aligned = condition.aligned
         for field in ("known", "hole"):
             if getattr(self, field) not in aligned:
                 raise ConfigError(
