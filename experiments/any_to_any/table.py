@@ -30,7 +30,7 @@ METRICS = (
 )
 RECONSTRUCTION = "test/controls/reconstruction"
 NOT_RUN = "not run"
-LETTERS = "ABCDEFGH"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 UNSEEN = ("compositional/coherence", "compositional/captions")
 
 
@@ -49,7 +49,7 @@ def tables() -> str:
                 )
             parts.append(f"{heading}, {family}\n\n{_markdown(rows)}")
     parts.append(f"Scenes, pairs of shape and colour that training lacks\n\n{_unseen(found)}")
-    parts.append(f"Encoded and decoded\n\n{_reconstructions(found)}")
+    parts.append(f"Encoded and decoded\n\n{_reconstructions(found, judges)}")
     several = [
         f"{data} to {target}: {', '.join(f'{letter} {name}' for letter, name in zip(LETTERS, hashes))}"
         for (data, target), hashes in judges.items()
@@ -87,6 +87,11 @@ def _with_interval(entry) -> str:
     return f"{entry['value']:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def _letter(entry, hashes) -> str:
+    """The letter of the entry's judge, among the judges of its column; "" where one judge has measured the column."""
+    return f" {LETTERS[hashes.index(entry['judge'])]}" if entry.get("judge") in hashes else ""
+
+
 def _entry(line):
     """The entry of a cell's metric."""
     return next(line["metrics"][name] for name in METRICS if name in line["metrics"])
@@ -103,14 +108,15 @@ def _judges(found) -> dict[tuple[str, str], list[str]]:
     return {column: list(hashes) for column, hashes in by_column.items() if len(hashes) > 1}
 
 
-def _reconstructions(found) -> str:
+def _reconstructions(found, judges) -> str:
     rows = [["", *TARGETS[1:]], ["---", *["---:"] * len(TARGETS[1:])]]
     for data, heading in HEADINGS.items():
         for family in FAMILIES:
             kept = [(found[f"{data}: text to {to}, {family}"] or {"metrics": {}})["metrics"] for to in TARGETS[1:]]
             if any(RECONSTRUCTION in metrics for metrics in kept):
-                entries = (metrics.get(RECONSTRUCTION) for metrics in kept)
-                rows.append([f"{heading}, {family}", *(_with_interval(x) if x else "–" for x in entries)])
+                entries = [(to, metrics.get(RECONSTRUCTION)) for to, metrics in zip(TARGETS[1:], kept)]
+                cells = (_with_interval(x) + _letter(x, judges.get((data, to), [])) if x else "–" for to, x in entries)
+                rows.append([f"{heading}, {family}", *cells])
     return _markdown(rows)
 
 
@@ -125,8 +131,7 @@ def _cell(found, judges, data, given, target, family) -> str:
     if (line := found[label]) is None:
         return NOT_RUN
     entry = _entry(line)
-    hashes = judges.get((data, target), [])
-    letter = f" {LETTERS[hashes.index(entry['judge'])]}" if hashes else ""
+    letter = _letter(entry, judges.get((data, target), []))
     judge = entry.get("reference", entry.get("judge_accuracy"))
     beside = f" ({judge:.3f})" if judge is not None else ""
     time = f", {line['processor_seconds'] / 60:.0f} min" if "processor_seconds" in line else ""

@@ -93,6 +93,7 @@ def main() -> None:
                 line |= {"hardware": f"{hardware()}, jax {jax.__version__}"}
                 line |= {"seconds": round(time.monotonic() - began, 1), "steps": 1, "metrics": metrics}
                 append(FOLDER / FILE, line)
+            began = time.monotonic()
 
 
 if __name__ == "__main__":

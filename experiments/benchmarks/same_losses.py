@@ -13,6 +13,7 @@ largest relative difference of its losses over the steps is printed, beside the 
 from __future__ import annotations
 
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -27,7 +28,7 @@ ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_
 def record(checkout: pathlib.Path, out: pathlib.Path, *only: pathlib.Path) -> None:
     """Runs this file in a process that imports the package and `tests/tiny.py` of the checkout.
 
-    Configs that `out` has already are not run again.
+    Configs of which `out` has losses are not run again: remove `out` when the checkout has changed.
     """
     path = os.pathsep.join([str(checkout), str(checkout / "tests")])
     command = [
@@ -49,7 +50,7 @@ def run(out: pathlib.Path, *only: pathlib.Path) -> None:
     losses = json.loads(out.read_text()) if out.exists() else {}
     wanted = set(json.loads(only[0].read_text())) if only else set(tiny.references())
     with tempfile.TemporaryDirectory() as folder:
-        for reference in [r for r in tiny.references() if r in wanted and r not in losses]:
+        for reference in [r for r in tiny.references() if r in wanted and not isinstance(losses.get(r), dict)]:
             try:
                 config = tiny.shrink(load(reference))
                 with config.unlocked():
@@ -77,7 +78,8 @@ def _few_clips(folder: pathlib.Path) -> str:
 
 
 def compare(before: dict, after: dict) -> int:
-    different = [reference for reference in before if before[reference] != after.get(reference)]
+    # An error is no result, though the other checkout has the same.
+    different = [r for r in before if before[r] != after.get(r) or isinstance(before[r], str)]
     for reference in different:
         print(f"DIFFERS {reference}: {_what(before[reference], after.get(reference, 'is not there'))}")
     print(f"{len(before) - len(different)} of {len(before)} configs train alike, bit by bit, for {STEPS} steps")
@@ -88,12 +90,18 @@ def _what(before, after) -> str:
     if isinstance(before, str) or isinstance(after, str):
         return f"{before if isinstance(before, str) else 'ran'} | {after if isinstance(after, str) else 'ran'}"
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    pairs = [
-        (before[name], after[name]) for name in names if name.endswith("/loss") and name in before and name in after
-    ]
-    values = [(float.fromhex(a), float.fromhex(b)) for one, other in pairs for a, b in zip(one, other)]
-    largest = max((abs(a - b) / max(abs(a), abs(b), 1e-9) for a, b in values), default=0.0)
+    losses = [name for name in names if name.endswith("/loss")]
+    missing = [name for name in losses if name not in before or name not in after]
+    pairs = [pair for name in losses if name not in missing for pair in zip(before[name], after[name])]
+    found = [_difference(float.fromhex(one), float.fromhex(other)) for one, other in pairs]
+    largest = math.inf if missing else max(found, default=0.0)
     return f"losses by {largest:.1e}; {', '.join(sorted(names))}"
+
+
+def _difference(one: float, other: float) -> float:
+    """The difference relative to the larger value; infinite where a value is not finite."""
+    finite = math.isfinite(one) and math.isfinite(other)
+    return abs(one - other) / max(abs(one), abs(other), 1e-9) if finite else math.inf
 
 
 if __name__ == "__main__":

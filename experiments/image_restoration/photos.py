@@ -83,11 +83,12 @@ def main() -> None:
         if label not in runs:
             continue
         began, cell = time.monotonic(), by_label[label]
-        metrics = measured(api.load(runs[label]), cell.config, restore)
+        run = api.load(runs[label])
+        metrics = measured(run, cell.config, restore)
         print(label, metrics, flush=True)
         if arguments.append:
             line = {"experiment": "image_restoration/photos", "config": cell.reference, "label": label, "overrides": {}}
-            line |= {"seed": 0, "commit": lines.commit(), "hardware": lines.hardware(), "method": method}
+            line |= {"seed": run.seed, "commit": lines.commit(), "hardware": lines.hardware(), "method": method}
             line |= {"seconds": round(time.monotonic() - began, 1), "metrics": metrics}
             lines.append(FOLDER / FILE, line)
 

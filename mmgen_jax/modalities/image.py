@@ -66,7 +66,7 @@ class Kind(Base):
 
     def read_given(self, value: Any, name: str) -> list[np.ndarray]:
         examples = super().read_given(value, name)
-        if self.is_picture:
+        if self.is_picture and not self.binary:  # a mask is stretched
             picture, (height, width) = upright(value := os.path.expanduser(value), name), self.modality.shape[:2]
             if picture.height * width != picture.width * height:
                 size, own = f"{picture.height} x {picture.width}", f"{height} x {width}"

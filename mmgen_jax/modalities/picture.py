@@ -54,11 +54,17 @@ class Picture:
         size, how = (shape[1], shape[0]), Image.Resampling.BOX
         return np.stack([np.asarray(Image.fromarray(channel).resize(size, how)) for channel in channels], axis=-1)
 
+    def completed(self, values: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """`[H, W, C]` in [-1, 1]: drawn values in the hole `[H, W, 1]`, the file's own around it; grey stays grey."""
+        if is_grey(self.colour):
+            values = of_channels(of_channels(values, 1), values.shape[-1])
+        return np.where(hole, values, self.values(values.shape[-1]))
+
     def drawn(self, values: np.ndarray, read: int, hole: np.ndarray | None = None) -> Any:
         """A PIL picture of drawn values `[H', W', C]` float32 in [-1, 1], in the form of this file.
 
         Where a model reads and draws colour, a grey file stays grey, and keeps 16 bits if it has them. A hole in a file
-        of colours, whose surroundings are grey, is filled with grey. Where a model reads grey and draws colour, the
+        of three equal channels is filled with grey. Where a model reads grey and draws colour, the
         colour is kept. The transparency is that of the file, resized to the drawn size.
 
         Args:
@@ -70,7 +76,7 @@ class Picture:
         own = self.colour.shape[-1]
         channels = values.shape[-1] if read == 1 else min(own, values.shape[-1])
         channels = channels if hole is None else own
-        if hole is not None and not hole.all() and is_grey(self.colour[~hole[..., 0]]):
+        if hole is not None and is_grey(self.colour):
             values = of_channels(of_channels(values, 1), own)
         alpha = None
         if self.alpha is not None:

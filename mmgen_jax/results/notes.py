@@ -91,7 +91,8 @@ def origin(lines: Sequence[Line]) -> list[str]:
 def differences(lines: Sequence[Line], heading: str, metric: str) -> list[str]:
     """Warnings for one column: fields of the entries (words or counts, such as `n` or `judge`) that differ.
 
-    An older line may lack a field that newer entries have; a missing field is no difference, but for `examples`.
+    An older line may lack a field that newer entries have; a missing field, or a field without a value, is no
+    difference, but for `examples`.
     """
     entries = [line["metrics"][metric] for line in lines if metric not in OWN and metric in line["metrics"]]
     if any("examples" in entry for entry in entries):
@@ -113,12 +114,19 @@ def controls(lines: Sequence[Line], columns: Mapping[str, str]) -> list[str]:
     notes = []
     for heading, metric in columns.items():
         for line in lines:
-            found = ({} if metric in OWN else line["metrics"].get(metric, {})).get("controls")
-            if found:
+            entry = {} if metric in OWN else line["metrics"].get(metric, {})
+            if found := entry.get("controls"):
                 values = ", ".join(f"{name.replace('_', ' ')} {x:.3g}" for name, x in found.items() if x is not None)
-                notes.append(f"Controls, {heading}: {values}.")
+                judge = f" (judge {entry['judge']})" if len(judges(lines, metric)) > 1 else ""
+                notes.append(f"Controls, {heading}{judge}: {values}.")
                 break
     return notes
+
+
+def judges(lines: Sequence[Line], metric: str) -> set[str]:
+    """The judges that have measured a metric."""
+    entries = [line["metrics"].get(metric, {}) for line in lines if metric not in OWN]
+    return {entry["judge"] for entry in entries if "judge" in entry}
 
 
 def shared(lines: Sequence[Line], columns: Mapping[str, str]) -> list[str]:
@@ -128,4 +136,4 @@ def shared(lines: Sequence[Line], columns: Mapping[str, str]) -> list[str]:
         for heading, metric in columns.items()
         if any(metric not in OWN and line["metrics"].get(metric, {}).get("shares_training_items") for line in lines)
     ]
-    return [f"**Judge and model share training examples**: {', '.join(names)}."] if names else []
+    return [f"**Judge and model share training examples** in lines of: {', '.join(names)}."] if names else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Line:
     tiles: tuple[int, ...]
 
 
-class Lines(Sequence[Line]):
+class Lines(Collection[Line]):
     """Lines that are read from their files when they are needed; a line that nothing refers to any more is dropped.
 
     Args:
@@ -53,9 +53,12 @@ class Lines(Sequence[Line]):
     def __len__(self) -> int:
         return len(self.num_tiles)
 
-    def __getitem__(self, i):
-        if not 0 <= i < len(self):
-            raise IndexError(i)
-        if (line := self._alive.get(i)) is None:
-            line = self._alive[i] = self._read(i, False)
-        return line
+    def __contains__(self, line: object) -> bool:
+        return any(line is own for own in self._alive.values())
+
+    def __iter__(self) -> Iterator[Line]:
+        for i in range(len(self)):
+            if (line := self._alive.get(i)) is None:
+                line = self._alive[i] = self._read(i, False)
+            yield line
+            del line

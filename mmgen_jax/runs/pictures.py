@@ -95,7 +95,7 @@ class Request:
             )
         return np.stack(
             [
-                values if line.hole is None else np.where(line.hole, values, line.form.values(values.shape[-1]))
+                values if line.hole is None else line.form.completed(values, line.hole)
                 for line, values in self.draw(sampler, num, seed, first)
             ]
         )
@@ -182,8 +182,8 @@ def _line(
         white = values[hole] > 0
         tiles = _tiles(tiling, white, scales[hole], pictures[hole], pictures[known], known, warn)
         values[known] = np.where(white, np.float32(0), values[known])  # hidden, as in training
-    elif warn and (cut := [picture.path for picture in pictures.values() if picture.cut]):
-        logging.warning("%s: colour of 16 bits a channel is read with 8 bits", cut[0])
+    for path in [picture.path for picture in pictures.values() if warn and picture.cut]:
+        logging.warning("%s: colour of 16 bits a channel is read with 8 bits", path)
     for name in system.objective.reads_whole:
         others[name + WHOLE_SUFFIX] = pictures[name].shrunk(modalities[name].shape)
     sources = {name: tiling.pad(array, scales[name]) for name, array in values.items()}
@@ -243,7 +243,7 @@ def _unexpected(
 ) -> Iterator[str]:
     """Warnings of a hole, `cut` into its tiles, whose result may be unexpected."""
     if not hole.any():
-        most = f"its largest value is {mask.colour.max()} of {np.iinfo(mask.colour.dtype).max}"
+        most = f"its lightest pixel has {(mask.values(1).max() + 1) * 127.5:.0f} of 255"
         yield f"{mask.path}: nothing is white ({most}), so nothing is drawn: the result is the picture itself"
     elif hole.all():
         yield f"{mask.path}: everything is white, so everything is drawn: nothing of the picture is kept"

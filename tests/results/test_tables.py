@@ -165,7 +165,7 @@ def test_a_number_that_spoilt_real_examples_surpass_is_marked(better, sign):
 def test_a_judge_that_shares_examples_with_the_model_is_told():
     lines = [line(0, 1.0), line(1, 2.0)]
     rows, columns = {"GAN": ["hash0"], "VAE": ["hash1"]}, {"distance": METRIC}
-    told = "**Judge and model share training examples**: distance."
+    told = "**Judge and model share training examples** in lines of: distance."
     for share, said in ((None, False), (False, False), (True, True)):
         lines[1]["metrics"][METRIC]["shares_training_items"] = share
         assert (told in tables.markdown(rows, lines, columns)) == said

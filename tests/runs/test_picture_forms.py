@@ -30,12 +30,14 @@ def test_a_palette_of_greys_is_grey_and_rgb_is_colour(tmp_path):
 def test_a_hole_in_a_grey_picture_of_three_channels_becomes_grey(tmp_path):
     pixels, hole = np.repeat(noise(30, 40)[..., None], 3, axis=-1) // 2, np.zeros((30, 40), np.uint8)
     hole[8:16, 8:16] = 255
-    pixels[10, 10] = (200, 0, 0)  # inside of the hole
     red = completer(lambda batch: np.ones_like(batch["photo"]) * [1, -1, -1])
     asked = {"mask": save(tmp_path / "m.png", hole)}
     (drawn,) = red.save(tmp_path / "grey", photo=save(tmp_path / "p.png", pixels), **asked)
     assert drawn.shape == (30, 40, 3) and (drawn == drawn[..., :1]).all() and (drawn[8:16, 8:16] == 76).all()
-    pixels[0, 0] = (1, 2, 3)
+    grey = {"photo": str(tmp_path / "p.png"), **asked}
+    array = pictures.request(red.system, grey).arrays(red, 1)[0]  # as `api.sample` gives it
+    np.testing.assert_allclose((array + 1) * 127.5, drawn, atol=0.51)
+    pixels[10, 10] = (200, 0, 0)  # inside of the hole: a garment on a white ground
     (drawn,) = red.save(tmp_path / "colour", photo=save(tmp_path / "p.png", pixels), **asked)
     assert (drawn[8:16, 8:16] == (255, 0, 0)).all()
 
@@ -84,4 +86,11 @@ def test_losses_of_a_file_are_said(tmp_path, monkeypatch):
         "mask": save(tmp_path / "m.png", np.eye(30, 40, dtype=np.uint8)),
     }
     pictures.request(completer().system, given)
-    assert "nothing is white (its largest value is 1 of 255)" in heard[1]
+    assert "nothing is white (its lightest pixel has 1 of 255)" in heard[1]
+    given["mask"] = save(tmp_path / "m.png", np.full((30, 40, 3), (255, 0, 0), np.uint8))
+    pictures.request(completer().system, given)
+    assert "nothing is white (its lightest pixel has 76 of 255)" in heard[2]
+    clip = {"photo": save(tmp_path / "p.png", noise(20, 40, 3))}
+    Modality("mask", (16, 16, 1)).traits.read_given(save(tmp_path / "wide.png", np.zeros((20, 40), np.uint8)), "mask")
+    pictures.request(Fake(lambda batch: batch["photo"]).system, clip)
+    assert len(heard) == 3

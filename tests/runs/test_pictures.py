@@ -225,7 +225,7 @@ def heard(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "value, said", [(0, "nothing is white (its largest value is 0 of 255), so"), (255, "everything is white")]
+    "value, said", [(0, "nothing is white (its lightest pixel has 0 of 255), so"), (255, "everything is white")]
 )
 def test_a_mask_of_one_colour_is_answered(value, said, tmp_path, heard):
     pixels = noise(30, 40, 3) // 2

@@ -75,7 +75,7 @@ def about(colour: Colour, border: int, channels: int) -> dict[str, Any]:
         "colour": own if colour == "rgb" else colour,
         "border": border,
         "range": "[0, 1]" if colour == "rgb" else "[16 / 255, 235 / 255], peak 1",
-        "preprocessing": "clipped to [-1, 1], then [0, 1]; mean of per-example values",
+        "preprocessing": "from [-1, 1] to [0, 1]; mean of per-example values",
     }
 
 
