@@ -54,7 +54,7 @@ def decibels(picture, truth):
 
 
 def measured(run, config, method):
-    """`{photo: {"model", "method", "degraded": PSNR; degraded alone where the sizes agree}}` of one model."""
+    """`{photo: {"model", "method", "degraded": PSNR}}` of one model; `degraded` only for photos of the full size."""
     found = {}
     for name in PHOTOS:
         photo = getattr(data, name)()

@@ -64,8 +64,8 @@ class Picture:
         """A PIL picture of drawn values `[H', W', C]` float32 in [-1, 1], in the form of this file.
 
         Where a model reads and draws colour, a grey file stays grey, and keeps 16 bits if it has them. A hole in a file
-        of three equal channels is filled with grey. Where a model reads grey and draws colour, the
-        colour is kept. The transparency is that of the file, resized to the drawn size.
+        of three equal channels is filled with grey. Where a model reads grey and draws colour, the colour is kept. The
+        transparency is that of the file, resized to the drawn size.
 
         Args:
           read: number of channels that the model reads of the picture.

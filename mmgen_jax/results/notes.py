@@ -82,6 +82,7 @@ def _lacks_controls(line: Line, metric: str) -> bool:
 
 
 def origin(lines: Sequence[Line]) -> list[str]:
+    """The legend of the intervals, the commits and the machines; nothing without lines."""
     if not lines:
         return []
     commits, machines = (", ".join(dict.fromkeys(str(line[key]) for line in lines)) for key in ("commit", "hardware"))

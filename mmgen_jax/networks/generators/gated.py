@@ -56,7 +56,8 @@ class Generator(nn.Module):
         `objective.output="linear"`. "" and "" add the output to nothing.
 
     Raises:
-      ConfigError: there are no aligned sources, or a grid that cannot be halved so often.
+      ConfigError: there are no aligned sources, a grid that cannot be halved so often, or a `known` or `hole` that is
+        no aligned source or does not fit the target.
     """
 
     shape: tuple[int, ...]
