@@ -16,9 +16,9 @@ generator that is given a picture of its target set has to return the picture, s
 paper. `colour` has no identity loss, since grey and coloured photos have different channels.
 
 Expected for `digits`, seed 0, 13 minutes on one CPU core: all translations are taken for the other set; the digit is
-kept in 0.72 (to scikit-learn's; 0.63 without translation) and 0.78 (to MNIST; 0.94 without translation).
-`digits_labelled` and `colour` are not measured; with 7,500 in place of 13,000 steps, `digits_labelled` kept the digit
-in 0.946 and 0.963, by judges that resemble the classifiers.
+kept in 0.72 (to scikit-learn's; 0.63 without translation) and 0.78 (to MNIST; 0.94 without translation). For
+`digits_labelled`, 24 minutes: kept in 0.961 and 0.935, by judges that resemble the classifiers. `colour` is not
+measured.
 """
 
 from mmgen_jax.config import own_data, presets, schema
