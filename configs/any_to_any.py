@@ -249,7 +249,7 @@ def diffusion(config, data, target):
     begin = 1500
     config.optimizers.autoencoder = {"lr": 2e-3, "schedule": "cosine", "warmup_steps": 50, "stop_step": begin}
     config.optimizers.generator.start_step = begin
-    config.train.steps = begin + (5000 if sound else 8000)
+    config.train.steps = begin + (5000 if sound else 6000 if data == "digits" else 8000)
 
 
 def width_of(data, target):
