@@ -103,6 +103,7 @@ def get_config(arg="digits", first="", second=""):
     config.objective = {"name": "cycle_adversarial", "targets": targets, "cycle": 10.0, "identity": identity}
     if task == "digits_labelled":
         config.objective.update({"name": "cycle_semantic", "labels": {name: f"{name}_digit" for name in targets}})
+        config.objective.update({"shift": 2, "noise": 0.2})
         config.target_encoder = {"name": "image.cnn", "features": 64, "channels": (32, 64)}
         config.optimizers.classifier = {"lr": 2e-3, "schedule": "cosine", "stop_step": CLASSIFIER_STEPS}
         config.train.steps += CLASSIFIER_STEPS

@@ -160,7 +160,8 @@ class Objective(Family):
             if self.identity:
                 same = self._translated(generate, name, real[name], keys[2])
                 terms[f"identity_{name}"] = _weighted(weights[name], jnp.abs(same - real[name]))
-            terms |= self._further_terms(params, collections, batch, name, fake[name])
+            further_rng = jax.random.fold_in(pool_rng, i)  # the generators' loss has no other use of `pool_rng`
+            terms |= self._further_terms(params, collections, batch, name, fake[name], further_rng)
         if player == "discriminator":
             return sum(value for name, value in terms.items() if name.startswith("loss_")), (judge.collections, terms)
         loss = sum(self._term_weights[name.partition("_")[0]] * value for name, value in terms.items())
@@ -171,7 +172,9 @@ class Objective(Family):
         """The weight of each term of the generators' loss."""
         return {"adversarial": 1.0, "cycle": self.cycle, "identity": self.cycle * self.identity}
 
-    def _further_terms(self, params, collections, batch, name: str, fake: jax.Array) -> dict[str, jax.Array]:
+    def _further_terms(
+        self, params, collections, batch, name: str, fake: jax.Array, rng: jax.Array
+    ) -> dict[str, jax.Array]:
         """Terms `<term>_<name>` that a family based on this one adds to the generators' loss, for fakes of `name`."""
         return {}
 

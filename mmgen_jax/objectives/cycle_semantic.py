@@ -8,8 +8,12 @@ sources a of class y, and G_b from a to b, the generators' loss has one more ter
 
 and the same with a and b exchanged. No pair is needed, but a label of each picture.
 
+A generator can satisfy a classifier with specks that a person does not see as the digit. So the classifiers learn from
+pictures with random shifts and noise, and classify translations with random shifts and noise.
+
 Departs from the paper: both kinds have labels, so each translation is classified by the classifier of its own kind and
 compared with the true class; the paper has labels of one kind, and compares with the prediction for the source.
+Shifts and noise are not in the paper.
 Adaptation of features, and of a model for the unlabelled kind, are left out.
 """
 
@@ -24,9 +28,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mmgen_jax.config.ranges import NotNegative
+from mmgen_jax.config.ranges import Count, NotNegative
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch
+from mmgen_jax.networks.layers import randomness
 from mmgen_jax.objectives import cycle_adversarial
 from mmgen_jax.objectives.parts.apply import apply, apply_train, init_keys
 from mmgen_jax.objectives.parts.masks import example_weights
@@ -52,6 +57,9 @@ class Objective(cycle_adversarial.Objective):
       target_encoder: `(pictures, mask, train) -> Tokens`; the classifier of each target has one of its own.
       labels: `{target: its label}`; examples whose label is masked have no cross-entropy.
       semantic: weight of the cross-entropy of the translations.
+      shift: largest shift either way along each axis of the grid, in cells, of the pictures that the classifiers see;
+        the values at the edge fill the gap.
+      noise: standard deviation of the normal noise on these pictures, in units of their values.
 
     Raises:
       ConfigError: a target has no label, or the labels have different classes.
@@ -60,6 +68,8 @@ class Objective(cycle_adversarial.Objective):
     target_encoder: nn.Module
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     semantic: NotNegative = 1.0
+    shift: Count = 0
+    noise: NotNegative = 0.0
 
     own_players: ClassVar[tuple[str, ...]] = ("classifier", "discriminator", "generator")
 
@@ -110,7 +120,7 @@ class Objective(cycle_adversarial.Objective):
                 params,
                 collections,
                 name,
-                self._real(batch, name),
+                self._disturbed(self._real(batch, name), jax.random.fold_in(rng, i + len(self.targets))),
                 rngs={"dropout": jax.random.fold_in(rng, i)},
             )
             weights = example_weights(batch, name, self.labels[name])
@@ -124,11 +134,31 @@ class Objective(cycle_adversarial.Objective):
     def _term_weights(self) -> dict[str, float]:
         return {**super()._term_weights, "semantic": self.semantic}
 
-    def _further_terms(self, params, collections, batch: Batch, name: str, fake: jax.Array) -> dict[str, jax.Array]:
+    def _further_terms(
+        self, params, collections, batch: Batch, name: str, fake: jax.Array, rng: jax.Array
+    ) -> dict[str, jax.Array]:
         other = self._other(name)
         weights = example_weights(batch, other, self.labels[other])
-        logits = apply(self.networks["classifier"], "classifier", params, collections, name, fake)
+        seen = self._disturbed(fake, rng)
+        logits = apply(self.networks["classifier"], "classifier", params, collections, name, seen)
         return {f"semantic_{name}": _cross_entropy(logits, batch[self.labels[other]], weights)}
+
+    def _disturbed(self, pictures: jax.Array, rng: jax.Array) -> jax.Array:
+        """Pictures `[B, *grid, C]` with random shifts and noise."""
+        shift_rng, noise_rng = jax.random.split(rng)
+        if self.shift:
+            pictures = shifted(pictures, self.shift, shift_rng)
+        if self.noise:
+            pictures += self.noise * randomness.normal(noise_rng, len(pictures), pictures.shape[1:])
+        return pictures
+
+
+def shifted(pictures: jax.Array, most: int, rng: jax.Array) -> jax.Array:
+    """Pictures `[B, *grid, C]`, each shifted by -`most` to `most` cells along each axis; edge values fill the gap."""
+    rank = pictures.ndim - 2
+    padded = jnp.pad(pictures, ((0, 0), *[(most, most)] * rank, (0, 0)), mode="edge")
+    starts = (randomness.uniform(rng, len(pictures), (rank,)) * (2 * most + 1)).astype(jnp.int32)
+    return jax.vmap(lambda one, start: jax.lax.dynamic_slice(one, (*start, 0), pictures.shape[1:]))(padded, starts)
 
 
 def _cross_entropy(logits: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ import tiny
 from mmgen_jax.config import loading, schema
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
+from mmgen_jax.objectives import cycle_semantic
 from mmgen_jax.training.optimizers import check_stages
 
 SMALL = {"name": "small_digits", "of": "image", "image_size": 8}
@@ -87,6 +88,24 @@ def test_classifiers_learn_from_real_pictures_alone(initial):
     np.testing.assert_allclose([terms["cross_entropy_a"], terms["cross_entropy_b"], total], [a, b, a + b], rtol=1e-5)
 
 
+def test_shifts_move_each_picture_and_repeat_its_edge():
+    pictures = np.random.default_rng(0).normal(size=(64, 5, 4, 2)).astype(np.float32)
+    moved = np.asarray(cycle_semantic.shifted(pictures, 1, jax.random.key(0)))
+    padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    windows = {(i, j): padded[:, i : i + 5, j : j + 4] for i in range(3) for j in range(3)}
+    found = [place for n in range(64) for place, window in windows.items() if np.array_equal(window[n], moved[n])]
+    assert len(found) == 64 and set(found) == set(windows)
+
+
+@pytest.mark.slow
+def test_generators_are_judged_by_shifted_and_noisy_translations(initial):
+    _, terms = loss(initial, "generator")
+    for fields in ({"shift": 2}, {"noise": 0.5}):
+        _, disturbed = loss(initial, "generator", **fields)
+        changed = {name for name in terms if disturbed[name] != terms[name]}
+        assert changed == {"semantic_a", "semantic_b"}, fields
+
+
 @pytest.mark.slow
 def test_classifiers_learn_first():
     steps = 60
@@ -104,8 +123,9 @@ def test_classifiers_learn_first():
 @pytest.mark.slow
 @pytest.mark.parametrize(("mode", "num_devices"), [("jit", 4), ("pmap", 4)])
 def test_every_layout_trains_the_same(mode, num_devices):
-    _, metrics = tiny.Training(config()).run(2)
-    _, others = tiny.Training(config(mode, num_devices)).run(2)
+    disturbed = {"shift": 1, "noise": 0.2}
+    _, metrics = tiny.Training(config(objective=disturbed)).run(2)
+    _, others = tiny.Training(config(mode, num_devices, disturbed)).run(2)
     assert set(metrics) == set(others)
     for name, values in metrics.items():
         np.testing.assert_allclose(others[name], values, rtol=2e-3, atol=1e-5, err_msg=name)
