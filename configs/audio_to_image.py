@@ -7,6 +7,7 @@ Argument: the data, then, behind a comma, the family.
 
     digits, scenes                                             the default is digits
     variational, adversarial, autoregressive, diffusion        the default is variational
+    large, <argument>_large                                    three times the widths, 64 px, for one accelerator
 
 This is `any_to_any.py:digits,target=image,family=variational,conditions=audio`, and so on: see there.
 
@@ -19,11 +20,13 @@ from mmgen_jax.config import loading, presets
 
 FAMILIES = ("variational", "adversarial", "autoregressive", "diffusion")
 DATA = ("digits", "scenes")
-ARGUMENTS = ("scenes",)
+ARGUMENTS = ("digits", "scenes", "large")
 
 
-def get_config(arg="digits"):
+def get_config(arg=DATA[0]):
+    arg, large = presets.split_size(arg, DATA[0])
     data, _, family = arg.partition(",")
     presets.choose(data, dict.fromkeys(DATA), "audio_to_image")
     presets.choose(family or FAMILIES[0], dict.fromkeys(FAMILIES), "audio_to_image")
-    return loading.load(f"any_to_any:{data},target=image,family={family or FAMILIES[0]},conditions=audio")
+    size = "large" if large else "default"
+    return loading.load(f"any_to_any:{data},target=image,family={family or FAMILIES[0]},conditions=audio,size={size}")

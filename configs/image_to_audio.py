@@ -7,6 +7,7 @@ Argument: the data, then, behind a comma, the family.
 
     digits, scenes                                             the default is digits
     adversarial, variational, autoregressive, diffusion        the default is diffusion
+    large, <argument>_large                                    three times the widths, 64 px, for one accelerator
 
 This is `any_to_any.py:digits,target=audio,family=diffusion,conditions=image`, and so on: the model is described there.
 
@@ -20,11 +21,13 @@ from mmgen_jax.config import loading, presets
 
 FAMILIES = ("diffusion", "adversarial", "variational", "autoregressive")
 DATA = ("digits", "scenes")
-ARGUMENTS = ("scenes",)
+ARGUMENTS = ("digits", "scenes", "large")
 
 
-def get_config(arg="digits"):
+def get_config(arg=DATA[0]):
+    arg, large = presets.split_size(arg, DATA[0])
     data, _, family = arg.partition(",")
     presets.choose(data, dict.fromkeys(DATA), "image_to_audio")
     presets.choose(family or FAMILIES[0], dict.fromkeys(FAMILIES), "image_to_audio")
-    return loading.load(f"any_to_any:{data},target=audio,family={family or FAMILIES[0]},conditions=image")
+    size = "large" if large else "default"
+    return loading.load(f"any_to_any:{data},target=audio,family={family or FAMILIES[0]},conditions=image,size={size}")

@@ -29,8 +29,8 @@ FIRST = {"latents": 1500, "codes": 2000}  # steps of the first stage
 
 
 def get_config(arg="digits,latents"):
-    arg = "digits,latents_large" if arg == "large" else arg
-    large, (dataset, _, family) = arg.endswith("_large"), arg.removesuffix("_large").partition(",")
+    arg, large = presets.split_size(arg, ARGUMENTS[0])
+    dataset, _, family = arg.partition(",")
     fields = presets.choose(dataset, DATA, "text_to_video")
     codes = presets.choose(family or "latents", dict(zip(FAMILIES, (False, True))), "text_to_video")
     config = schema.base()

@@ -70,6 +70,29 @@ def sized(argument: str, arguments: Iterable[str], config: str) -> tuple[str, bo
     return name, name != argument
 
 
+def split_size(argument: str, default: str) -> tuple[str, bool]:
+    """`(argument without its size, is_large)`; `large` alone is the large size of `default`. Checks nothing else."""
+    if argument == "large":
+        return default, True
+    return argument.removesuffix("_large"), argument.endswith("_large")
+
+
+WIDTHS = ("features", "width", "max_width", "channels")
+
+
+def widened(fields: Any, factor: int) -> Any:
+    """Networks' fields (a config's subtree as a dict), with every width and number of channels times `factor`."""
+    if not isinstance(fields, Mapping):
+        return fields
+    made = {}
+    for name, value in fields.items():
+        if name in WIDTHS:
+            made[name] = tuple(factor * width for width in value) if isinstance(value, tuple) else factor * value
+        else:
+            made[name] = widened(value, factor)
+    return made
+
+
 def enlarged(config: Config, changes: Mapping[str, Any]) -> Config:
     """A copy sized for one accelerator: 64 px, batches of 256, bfloat16, and `changes` as `override` takes them.
 
