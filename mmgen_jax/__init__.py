@@ -1,13 +1,22 @@
-"""Multimodal generation in JAX; `mmgen_jax.api` offers the commands as Python functions.
+"""Multimodal generation in JAX.
 
-Each name of `__all__` is imported when it is first used: importing the package imports no JAX. `train`, `sample` and
-`evaluate` are the modules of these names, because importing a submodule always binds its name in the package. The
-functions are `mmgen_jax.api.train` and so on.
+    import mmgen_jax
+
+    mmgen_jax.train("configs/quickstart.py", "runs/quickstart")
+    run = mmgen_jax.load("runs/quickstart")
+    images = mmgen_jax.sample(run, {"text": "a large green star"}, num=4)["image"]
+
+`train`, `load`, `sample`, `evaluate` and `encode` are the functions of `mmgen_jax.api`, which has more. Each name of
+`__all__` is imported when it is first used: importing the package imports no JAX.
+
+Importing a submodule always binds its name in the package, so `train`, `sample` and `evaluate` are modules that can be
+called.
 """
 
 from __future__ import annotations
 
 import importlib
+import types
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +25,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "api", "encode", "evaluate", "load", "sample", "train"]
+
+
+class CallableModule(types.ModuleType):
+    """A module whose call is the call of the function of the same name in `mmgen_jax.api`."""
+
+    def __call__(self, *args, **kwargs):
+        return getattr(importlib.import_module("mmgen_jax.api"), self.__name__.rpartition(".")[2])(*args, **kwargs)
 
 
 def __getattr__(name: str):

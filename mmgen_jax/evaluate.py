@@ -9,12 +9,13 @@ import dataclasses
 import functools
 import json
 import pathlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mmgen_jax import lookup
+from mmgen_jax import CallableModule, lookup
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
@@ -27,6 +28,7 @@ from mmgen_jax.runs import data, remote
 from mmgen_jax.runs.workdir import changed, read_workdir, restore
 
 FILE = "evaluation.json"
+sys.modules[__name__].__class__ = CallableModule  # `mmgen_jax.evaluate(…)` is `mmgen_jax.api.evaluate(…)`
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from mmgen_jax import CallableModule
 from mmgen_jax.config import ranges
 from mmgen_jax.config.system import System, build_system
 from mmgen_jax.errors import ConfigError
@@ -18,6 +20,8 @@ from mmgen_jax.runs.prompts import common_length, named, read_given
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import changed, check_out, read_workdir, restore
 from mmgen_jax.training import progress
+
+sys.modules[__name__].__class__ = CallableModule  # `mmgen_jax.sample(…)` is `mmgen_jax.api.sample(…)`
 
 
 def sample(

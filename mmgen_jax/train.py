@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from mmgen_jax import check_data, contracts, evaluate
+from mmgen_jax import CallableModule, check_data, contracts, evaluate
 from mmgen_jax.config import schema, without_data
 from mmgen_jax.config.system import System, build_system, open_source
 from mmgen_jax.data import pipeline, read_ahead
@@ -24,6 +25,8 @@ from mmgen_jax.training import checkpoint, collapse, compiled, hosts, log_window
 from mmgen_jax.training.optimizers import check_schedule, check_warmups
 from mmgen_jax.training.progress import Progress
 from mmgen_jax.training.state import TrainState, averaged
+
+sys.modules[__name__].__class__ = CallableModule  # `mmgen_jax.train(…)` is `mmgen_jax.api.train(…)`
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,6 +45,17 @@ def test_everything_that_is_listed_exists():
         _ = mmgen_jax.trian
 
 
+def test_the_functions_of_the_package_are_those_of_the_api(workdir, tmp_path):
+    run = mmgen_jax.load(workdir)
+    given = {"text": "a large red star"}
+    one, other = (package.sample(run, given, num=2)["image"] for package in (mmgen_jax, api))
+    np.testing.assert_array_equal(one, other)
+    with pytest.raises(ConfigError, match="no config 'quickstrat'"):
+        mmgen_jax.train("quickstrat", tmp_path / "run")
+    with pytest.raises(ConfigError, match="no such folder"):
+        mmgen_jax.evaluate(tmp_path / "nothing")
+
+
 def test_a_run_is_trained_loaded_and_drawn_from(workdir):
     run = api.load(workdir)
     given = {"text": "a large red star"}

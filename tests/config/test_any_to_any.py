@@ -36,7 +36,7 @@ def test_the_large_size_has_three_times_the_widths_and_ten_times_the_steps(cell)
     for name, encoder in small.encoders.items():
         assert large.encoders[name].features == 3 * encoder.features
     assert large.generator.features == 3 * small.generator.features
-    assert large.train.steps == 10 * small.train.steps and large.evaluators == small.evaluators
+    assert large.train.steps == 10 * small.train.steps and large.evaluators.to_dict() == small.evaluators.to_dict()
     for name, optimizer in small.optimizers.items():
         for field in ("start_step", "stop_step"):
             assert large.optimizers[name].get(field, 0) == 10 * optimizer.get(field, 0)
