@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from mmgen_jax import lookup
 from mmgen_jax.config import loading
 from mmgen_jax.errors import ReportError
+from mmgen_jax.modalities import kinds as kinds_of_data
 from mmgen_jax.results import cells, lines
 
 RESULTS, README, DATA = "docs/results.md", "README.md", "docs/data.md"
@@ -39,7 +40,7 @@ processor s*: the processor time of the steps, over all cores, which other work 
 has this column where a line has the time. How an experiment was run, and what its numbers do and do not say, is in its
 README."""
 SUPPORT = ("<!-- support: written by mmgen report -->", "<!-- end of support -->")
-ORDER = ("text", "image", "audio", "video", "vector", "label", "any")  # of the kinds in the matrix
+ORDER = ("text", "image", "audio", "video", "vector", "label", "any")  # of the kinds in the matrix; others follow
 CONTINUOUS = ("image", "audio", "video")
 # The kinds that each family can have as target in principle: *planned*, where no config has such a target. Other
 # families are in the matrix with their configs alone.
@@ -180,7 +181,7 @@ def support(root: pathlib.Path, found: Iterable[Experiment]) -> str:
                 measured.setdefault(entry, experiment.link)
     trains |= set(measured)
     of = {name: [task for task, family in trains if family == name] for name in {family for _, family in trains}}
-    outputs = sorted({task.output for task, _ in trains}, key=ORDER.index)
+    outputs = sorted({task.output for task, _ in trains}, key=_place)
     rows = [["", *(f"→ {output}" for output in outputs)], ["---"] * (len(outputs) + 1)]
     for family in [name for name in (*OUTPUTS, *sorted(set(of) - set(OUTPUTS))) if name in of]:
         known = f" ({KNOWN_AS[family]})" if family in KNOWN_AS else ""
@@ -188,9 +189,14 @@ def support(root: pathlib.Path, found: Iterable[Experiment]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def _place(kind: str) -> tuple[int, str]:
+    """A key that sorts kinds as in `ORDER`, and those that are not in `ORDER` behind them, by name."""
+    return (ORDER.index(kind) if kind in ORDER else len(ORDER)), kind
+
+
 def _cell(family: str, output: str, tasks: Iterable[Task], measured: Mapping[tuple[Task, str], str]) -> str:
     """The inputs from which a family draws an output: a link to their results, `inputs` where a config trains only."""
-    drawn = sorted((t for t in tasks if t.output == output), key=lambda t: [ORDER.index(kind) for kind in t.inputs])
+    drawn = sorted((t for t in tasks if t.output == output), key=lambda t: [_place(kind) for kind in t.inputs])
     inputs = [f"[{t.given}]({measured[t, family]})" if (t, family) in measured else f"`{t.given}`" for t in drawn]
     return ", ".join(inputs) or ("*planned*" if output in OUTPUTS.get(family, ()) else "")
 
@@ -239,7 +245,7 @@ def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Tas
         own = config.data.get("sets", {}).get(name)  # of `unpaired`
         source = config.data.of if config.data.name == "incomplete" else config.data
         found = documented.get((own.name, own.of) if own else (source.name, name), name)
-        if found not in ORDER:
+        if found not in (*ORDER, *kinds_of_data.names()):
             raise ReportError(f"{DATA}: no row for {name!r} of {config.data.name!r}, which {config.reference} reads")
         return found
 
@@ -250,7 +256,7 @@ def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Tas
     given = {target: [*inputs, *(other for other in targets if other != target)] for target in targets}
     return {
         (
-            Task(tuple(sorted(set(map(kind, given[target])), key=ORDER.index)), kind(target, drawn=True)),
+            Task(tuple(sorted(set(map(kind, given[target])), key=_place)), kind(target, drawn=True)),
             config.objective.name,
         )
         for target in targets
