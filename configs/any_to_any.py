@@ -27,9 +27,9 @@ the digit is recognised, and minutes (of processor time where the line has it).
     target   adversarial    variational    autoregressive   diffusion
     image    0.999, 8       0.960, 3       0.997, 16        0.989, 10
     audio    0.467, 4       0.707, 8       0.890, 10        0.984, 13
-    video    0.136, 16      0.546, 8       0.619, 28        0.996, 35
+    video    0.136, 16      0.546, 8       0.619, 28        0.995, 33
 
-The adversarial and the autoregressive clips have one judge, the other two another: not compared. Other sources:
+Three judges have measured the clips, one those of the GAN and the transformer: only these two are compared. Other sources:
 `experiments/any_to_any`.
 """
 
