@@ -29,8 +29,8 @@ the digit is recognised, and minutes (of processor time where the line has it).
     audio    0.467, 4       0.707, 8       0.890, 10        0.984, 13
     video    0.136, 16      0.546, 8       0.619, 28        0.995, 33
 
-Three judges have measured the clips, one those of the GAN and the transformer: only these two are compared. Other sources:
-`experiments/any_to_any`.
+Three judges have measured the clips, one those of the GAN and the transformer: only these two are compared. Other
+sources: `experiments/any_to_any`.
 """
 
 from mmgen_jax.config import presets, schema
