@@ -16,7 +16,6 @@ called.
 from __future__ import annotations
 
 import importlib
-import types
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,13 +24,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "api", "encode", "evaluate", "load", "sample", "train"]
-
-
-class CallableModule(types.ModuleType):
-    """A module whose call is the call of the function of the same name in `mmgen_jax.api`."""
-
-    def __call__(self, *args, **kwargs):
-        return getattr(importlib.import_module("mmgen_jax.api"), self.__name__.rpartition(".")[2])(*args, **kwargs)
 
 
 def __getattr__(name: str):

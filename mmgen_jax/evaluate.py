@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax import CallableModule, lookup
+from mmgen_jax import lookup
 from mmgen_jax.config import schema
 from mmgen_jax.config.system import System, open_source
 from mmgen_jax.contracts import Draw
@@ -25,6 +25,7 @@ from mmgen_jax.evaluators.judges import files
 from mmgen_jax.evaluators.measures import examples
 from mmgen_jax.modalities.modality import check_batch
 from mmgen_jax.runs import data, remote
+from mmgen_jax.runs.callable_module import CallableModule
 from mmgen_jax.runs.workdir import changed, read_workdir, restore
 
 FILE = "evaluation.json"

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from mmgen_jax import CallableModule
 from mmgen_jax.config import ranges
 from mmgen_jax.config.system import System, build_system
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities import save
 from mmgen_jax.modalities.modality import MASK_SUFFIX
 from mmgen_jax.runs import pictures, remote
+from mmgen_jax.runs.callable_module import CallableModule
 from mmgen_jax.runs.prompts import common_length, named, read_given
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import changed, check_out, read_workdir, restore

@@ -12,12 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from mmgen_jax import CallableModule, check_data, contracts, evaluate
+from mmgen_jax import check_data, contracts, evaluate
 from mmgen_jax.config import schema, without_data
 from mmgen_jax.config.system import System, build_system, open_source
 from mmgen_jax.data import pipeline, read_ahead
 from mmgen_jax.modalities.modality import Batch, check_batch
 from mmgen_jax.runs import bad_batch, init_from, remote, samples
+from mmgen_jax.runs.callable_module import CallableModule
 from mmgen_jax.runs.sampler import Sampler
 from mmgen_jax.runs.workdir import check_place, create_state, prepared
 from mmgen_jax.train_step import active_players, steps, train_step
