@@ -7,7 +7,7 @@ Argument: the data, then, behind a comma, the family.
 
     digits, scenes                                             the default is digits
     variational, adversarial, autoregressive, diffusion        the default is variational
-    large, <argument>_large                                    three times the widths, 64 px, for one accelerator
+    large, <argument>_large                                    three times the widths, for one accelerator; not measured
 
 This is `any_to_any.py:digits,target=image,family=variational,conditions=audio`, and so on: see there.
 

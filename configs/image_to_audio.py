@@ -7,7 +7,7 @@ Argument: the data, then, behind a comma, the family.
 
     digits, scenes                                             the default is digits
     adversarial, variational, autoregressive, diffusion        the default is diffusion
-    large, <argument>_large                                    three times the widths, 64 px, for one accelerator
+    large, <argument>_large                                    three times the widths, for one accelerator; not measured
 
 This is `any_to_any.py:digits,target=audio,family=diffusion,conditions=image`, and so on: the model is described there.
 

@@ -20,6 +20,7 @@ Adaptation of features, and of a model for the unlabelled kind, are left out.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -57,12 +58,13 @@ class Objective(cycle_adversarial.Objective):
       target_encoder: `(pictures, mask, train) -> Tokens`; the classifier of each target has one of its own.
       labels: `{target: its label}`; examples whose label is masked have no cross-entropy.
       semantic: weight of the cross-entropy of the translations.
-      shift: largest shift either way along each axis of the grid, in cells, of the pictures that the classifiers see;
-        the values at the edge fill the gap.
+      shift: largest shift either way along height and width, in px, of the pictures that the classifiers see: the
+        augmentation `crop`.
       noise: standard deviation of the normal noise on these pictures, in units of their values.
 
     Raises:
       ConfigError: a target has no label, or the labels have different classes.
+      InputError: a `shift` larger than the pictures, or of targets that are no pictures.
     """
 
     target_encoder: nn.Module
@@ -86,6 +88,8 @@ class Objective(cycle_adversarial.Objective):
                 f"objective.labels: expected labels of the data ({', '.join(known) or 'it has none'}), got "
                 f"{missing[0]!r}"
             )
+        for name in self.targets if self.shift else ():
+            self.modalities[name].traits.check_augmentation("objective.shift", "crop", self.shift, {"crop": self.shift})
         first, second = (known[self.labels[name]] for name in self.targets)
         if first != second:
             raise ConfigError(
@@ -120,7 +124,7 @@ class Objective(cycle_adversarial.Objective):
                 params,
                 collections,
                 name,
-                self._disturbed(self._real(batch, name), jax.random.fold_in(rng, i + len(self.targets))),
+                self._disturbed(name, self._real(batch, name), jax.random.fold_in(rng, i + len(self.targets))),
                 rngs={"dropout": jax.random.fold_in(rng, i)},
             )
             weights = example_weights(batch, name, self.labels[name])
@@ -139,26 +143,19 @@ class Objective(cycle_adversarial.Objective):
     ) -> dict[str, jax.Array]:
         other = self._other(name)
         weights = example_weights(batch, other, self.labels[other])
-        seen = self._disturbed(fake, rng)
+        seen = self._disturbed(name, fake, rng)
         logits = apply(self.networks["classifier"], "classifier", params, collections, name, seen)
         return {f"semantic_{name}": _cross_entropy(logits, batch[self.labels[other]], weights)}
 
-    def _disturbed(self, pictures: jax.Array, rng: jax.Array) -> jax.Array:
-        """Pictures `[B, *grid, C]` with random shifts and noise."""
+    def _disturbed(self, name: str, pictures: jax.Array, rng: jax.Array) -> jax.Array:
+        """Pictures `[B, *grid, C]` of a target with random shifts and noise."""
         shift_rng, noise_rng = jax.random.split(rng)
         if self.shift:
-            pictures = shifted(pictures, self.shift, shift_rng)
+            shift = functools.partial(self.modalities[name].traits.augment, {"crop": self.shift})
+            pictures = jax.vmap(shift)(pictures, randomness.example_keys(shift_rng, len(pictures)))
         if self.noise:
             pictures += self.noise * randomness.normal(noise_rng, len(pictures), pictures.shape[1:])
         return pictures
-
-
-def shifted(pictures: jax.Array, most: int, rng: jax.Array) -> jax.Array:
-    """Pictures `[B, *grid, C]`, each shifted by -`most` to `most` cells along each axis; edge values fill the gap."""
-    rank = pictures.ndim - 2
-    padded = jnp.pad(pictures, ((0, 0), *[(most, most)] * rank, (0, 0)), mode="edge")
-    starts = (randomness.uniform(rng, len(pictures), (rank,)) * (2 * most + 1)).astype(jnp.int32)
-    return jax.vmap(lambda one, start: jax.lax.dynamic_slice(one, (*start, 0), pictures.shape[1:]))(padded, starts)
 
 
 def _cross_entropy(logits: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:

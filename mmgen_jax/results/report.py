@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from mmgen_jax import lookup
 from mmgen_jax.config import loading
 from mmgen_jax.errors import ReportError
-from mmgen_jax.modalities import kinds as kinds_of_data
+from mmgen_jax.modalities import kinds
 from mmgen_jax.results import cells, lines
 
 RESULTS, README, DATA = "docs/results.md", "README.md", "docs/data.md"
@@ -170,7 +170,7 @@ def with_tables(text: str, tables: str) -> str:
 
 def support(root: pathlib.Path, found: Iterable[Experiment]) -> str:
     """The matrix of families and outputs; a cell lists the inputs, see `_cell`."""
-    documented = kinds(root)
+    documented = documented_kinds(root)
     trains: set[tuple[Task, str]] = set()
     for reference in references(root):
         trains |= tasks_of(loading.load(reference), documented)
@@ -245,7 +245,7 @@ def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Tas
         own = config.data.get("sets", {}).get(name)  # of `unpaired`
         source = config.data.of if config.data.name == "incomplete" else config.data
         found = documented.get((own.name, own.of) if own else (source.name, name), name)
-        if found not in (*ORDER, *kinds_of_data.names()):
+        if found not in (*ORDER, *kinds.names()):
             raise ReportError(f"{DATA}: no row for {name!r} of {config.data.name!r}, which {config.reference} reads")
         return found
 
@@ -263,7 +263,7 @@ def tasks_of(config, documented: Mapping[tuple[str, str], str]) -> set[tuple[Tas
     }
 
 
-def kinds(root: pathlib.Path) -> dict[tuple[str, str], str]:
+def documented_kinds(root: pathlib.Path) -> dict[tuple[str, str], str]:
     """`{(data set, modality): kind}` from the table in `docs/data.md`, so that no data set must be present.
 
     Raises:

@@ -6,9 +6,8 @@ import pytest
 import tiny
 
 from mmgen_jax.config import loading, schema
-from mmgen_jax.errors import ConfigError
+from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.modalities.modality import MASK_SUFFIX
-from mmgen_jax.objectives import cycle_semantic
 from mmgen_jax.training.optimizers import check_stages
 
 SMALL = {"name": "small_digits", "of": "image", "image_size": 8}
@@ -88,13 +87,9 @@ def test_classifiers_learn_from_real_pictures_alone(initial):
     np.testing.assert_allclose([terms["cross_entropy_a"], terms["cross_entropy_b"], total], [a, b, a + b], rtol=1e-5)
 
 
-def test_shifts_move_each_picture_and_repeat_its_edge():
-    pictures = np.random.default_rng(0).normal(size=(64, 5, 4, 2)).astype(np.float32)
-    moved = np.asarray(cycle_semantic.shifted(pictures, 1, jax.random.key(0)))
-    padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
-    windows = {(i, j): padded[:, i : i + 5, j : j + 4] for i in range(3) for j in range(3)}
-    found = [place for n in range(64) for place, window in windows.items() if np.array_equal(window[n], moved[n])]
-    assert len(found) == 64 and set(found) == set(windows)
+def test_a_shift_larger_than_the_pictures_is_refused():
+    with pytest.raises(InputError, match="at most 8, got 9"):
+        _ = tiny.Training(config(objective={"shift": 9})).system
 
 
 @pytest.mark.slow
