@@ -57,7 +57,7 @@ def test_an_old_run_goes_on_as_it_would_have_then(name, resumed):
         assert set(old) <= set(line)
         for metric, value in old.items():
             # Rounding depends on the order of sums, so on the processor (1.01e-4 was seen in the norm of a gradient).
-            # Evaluators read 8 bits of what is drawn: values at a half are rounded to either side (6e-4 was seen in SSIM).
+            # Evaluators read 8 bits of what is drawn, so values at a half go to either side (6e-4 was seen in SSIM).
             if any(part in metric for part in DRAWN):
                 assert np.isfinite(line[metric]), metric
                 continue
