@@ -47,7 +47,7 @@ class Evaluator:
         `coverage`: the attention of the least attended token of a text, summed over the steps, at most 1; mean over the
         texts. `covered`: share of the texts whose every token has at least 0.5. `diagonality`: correlation of the step
         and the mean attended place, in [-1, 1]; 1 for a straight line. `stopped`: share of the sounds that the stop
-        token ends before the limit. `baseline` is of uniform attention in as many steps.
+        token ends before the limit. `baseline`: the same values of uniform attention in as many steps.
         """
         found = [sampler.align(batch) for batch in first(batches, (self.target,), self.num_examples)]
         weights, steps, mask = (np.concatenate([part[key] for part in found]) for key in ("weights", "steps", "mask"))

@@ -51,8 +51,8 @@ class Evaluator:
     def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"perplexity": {"value", "n", "interval", "baseline", "units", "vocabulary"}}`.
 
-        `baseline` is of a unigram model of the training texts, with one added to every count. The interval of 95 % is a
-        bootstrap over texts. `units` is the number of units of the texts.
+        `baseline` is the perplexity of a unigram model of the training texts, with one added to every count. The
+        interval of 95 % is a bootstrap over texts. `units` is the number of units of the texts.
         """
         nats, true = collect(
             lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples

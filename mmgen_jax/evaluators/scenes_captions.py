@@ -65,9 +65,9 @@ class Evaluator:
 
         Values are shares in [0, 1]. `all`: shape, colour and size are right; with `motion=True`, the caption also
         states no wrong motion. With `motion=True` there is an entry `motion`, over the `n` captions that state a
-        motion; it is absent where no caption does. `baseline` is of the captions of the nearest training examples,
-        `reference` of the examples' own captions. `judge_trained_on` is None: the judge is the grammar. Intervals are
-        Wilson's, of 95 %.
+        motion; it is absent where no caption does. `baseline` is the share for the captions of the nearest
+        training examples, `reference` the share for the examples' own captions. `judge_trained_on` is None: the judge
+        is the grammar. Intervals are Wilson's, of 95 %.
         """
         names = (self.target, *self.names)
         samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)

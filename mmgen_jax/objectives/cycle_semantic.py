@@ -55,7 +55,7 @@ class Objective(cycle_adversarial.Objective):
     """CycleGAN with a classifier of each target; the further fields are those of `cycle_adversarial`.
 
     Args:
-      target_encoder: `(pictures, mask, train) -> Tokens`; the classifier of each target has one of its own.
+      target_encoder: `(pictures, mask, train) -> Tokens`; the encoder of the classifiers, a copy for each.
       labels: `{target: its label}`; examples whose label is masked have no cross-entropy.
       semantic: weight of the cross-entropy of the translations.
       shift: largest shift either way along height and width, in px, of the pictures that the classifiers see: the

@@ -95,7 +95,7 @@ def wait_at_most(seconds: float) -> None:
 
 
 def meet(long: bool = False, failed: bool = False) -> None:
-    """Waits on the host until every process is here: before a computation of all devices, whose wait has no end.
+    """Waits on the host until every process is here: a computation of all devices would wait without end.
 
     The first process that comes sets the time for all.
 
