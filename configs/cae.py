@@ -2,10 +2,10 @@
 
     mmgen train --config=configs/cae.py:digits --workdir=runs/cae_digits
 
-Argument: `digits` (MNIST, 28 px), `clothing` (photos, 32 px) or `scenes` (built in, 32 px; the default).
-Expected for `digits`, 4 minutes on 2 CPU cores: Fréchet distance 11.5 and 12.2 in the features of an MNIST
-classifier (n = 5,000), PSNR of reconstructions 24.5 and 24.4 dB (seeds 0 and 1). `clothing`, 6 minutes on a
-core: kernel distance 0.19 (n = 372; photos of the training split 0.11), PSNR 21.2 dB.
+Argument: `digits` (MNIST, 28 px), `clothing` (photos, 32 px) or `scenes` (built in, 32 px; the default). Expected for
+`digits`, 4 minutes on 2 CPU cores (seed 0) and 3 minutes on one (seed 1): Fréchet distance 11.5 and 12.2 in the
+features of an MNIST classifier (n = 5,000), PSNR of reconstructions 24.5 and 24.4 dB (seeds 0 and 1). `clothing`, 6
+minutes on a core: kernel distance 0.19 (n = 372; photos of the training split 0.11), PSNR 21.2 dB.
 
 For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px, 23 M parameters; not measured.
 """

@@ -2,12 +2,12 @@
 
     mmgen train --config=configs/dcgan.py:digits --workdir=runs/dcgan_digits
 
-Argument: `digits` (MNIST, 28 px), `digits64` (MNIST at 64 px, with the batch and steps usual at that size),
-`clothing` (photos, 32 px) or `scenes` (built in, 32 px; the default).
-Expected for `digits`, 5 minutes on 2 CPU cores: Fréchet distance 11.7 and 11.0 in the features of an MNIST classifier
-(n = 5,000), precision 0.33 and 0.32, recall 0.48 and 0.59 (seeds 0 and 1). `clothing`, 10 minutes on a core: kernel
-distance 0.15 (n = 372; photos of the training split 0.11). `digits64`, 53 and 62 minutes on a core: MS-SSIM of 5,000
-pairs of samples 0.152 and 0.163, sliced Wasserstein distance 20.5 and 15.8 thousandths (n = 10,000; seeds 0 and 1).
+Argument: `digits` (MNIST, 28 px), `digits64` (MNIST at 64 px, with the batch and steps usual at that size), `clothing`
+(photos, 32 px) or `scenes` (built in, 32 px; the default). Expected for `digits`, 5 minutes on 2 CPU cores (seed 0) and
+8 minutes on one (seed 1): Fréchet distance 11.7 and 11.0 in the features of an MNIST classifier (n = 5,000), precision
+0.33 and 0.32, recall 0.48 and 0.59 (seeds 0 and 1). `clothing`, 10 minutes on a core: kernel distance 0.15 (n = 372;
+photos of the training split 0.11). `digits64`, 53 and 62 minutes on a core: MS-SSIM of 5,000 pairs of samples 0.152 and
+0.163, sliced Wasserstein distance 20.5 and 15.8 thousandths (n = 10,000; seeds 0 and 1).
 
 For one accelerator: `large` (scenes), `digits_large` and `clothing_large`, 64 px and the paper's widths, 24 M
 parameters; `digits64_large`, which is `digits64` with the widths of the authors' code, 6 M; not measured.

@@ -50,8 +50,7 @@ def get_config(arg="all"):
         "accuracy": {"name": "label_accuracy"},
         "retrieval": {"name": "class_retrieval", "label": "clothing"},
     }
-    # A step with all five features takes five times the time of a step with the CNN alone. Single features have twice
-    # the steps, so that they have no disadvantage in training.
+    # Single features have twice the steps, so that they have no disadvantage in training.
     config.train.steps = 700 if arg == "all" else 1400
     config.train.sample_steps = 0
     return config

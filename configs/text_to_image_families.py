@@ -6,7 +6,8 @@
 Argument: `gan`, `vae`, `autoregressive` or `diffusion`, from text alone; add a fusion after a comma, `concat`, `gated`
 or `cross_attention`, for text and sound. Scenes of 16 px. The systems are those of `text_to_image_FAMILY.py:scenes`,
 with the same text encoder, fusions of the same width, batches of 32, 0.38 to 0.40 M trained parameters (from text; more
-with a sound), and as many steps as one CPU core does in a minute and a half (from text). Diffusion has x-prediction and
+with a sound), and numbers of steps chosen for a minute and a half on an idle CPU core (from text; the autoregressive
+runs took 143 to 264 s on busy cores). Diffusion has x-prediction and
 more noise than by default; the tokenizer has no normalisation. Measured, except `gated`, in
 `experiments/text_to_image_families`.
 

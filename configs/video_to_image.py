@@ -1,4 +1,4 @@
-"""A sharp picture from a blurred, noisy clip of half its size: the middle frame, restored from all frames.
+"""A sharp picture from a noisy clip of half its size: the middle frame, restored from all frames.
 
     mmgen train --config=configs/video_to_image.py:digits --workdir=runs/still
     mmgen sample --workdir=runs/still --given.clip=walk.gif --given.middle=walk.png --out=out

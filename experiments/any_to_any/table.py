@@ -11,11 +11,11 @@ Rows are conditions, columns are targets. A cell has the share of samples in whi
 for, its 95 % interval (Wilson) in brackets, the judge's share on the true targets of the same examples in parentheses,
 and the processor time of the training where its line has the time. Digits: the judges are classifiers trained on MNIST,
 on spoken digits and on moving digits, which are the training examples of the models too; a caption is right where it is
-one of the true captions. Scenes: the share in which all that the conditions tell is right, by an analytic judge: shape,
-colour and size, of clips from sounds the motion too. A letter names the judge where several have measured a column. One
-seed. `–`: no such cell, or not measured. Then pairs of shape and colour that training lacks: everything told, in
-parentheses the shape alone, whose chance is 0.167. Last, the share of true targets that the judge still recognises when
-a run from text has encoded and decoded them.
+one of the true captions. Scenes: the share in which shape, colour and size are right, by an analytic judge, of clips
+from sounds the motion too; a motion that only some texts tell is not counted. A letter names the judge where several
+have measured a column. One seed. `–`: no such cell, or not measured. Then pairs of shape and colour that training
+lacks: everything told, in parentheses the shape alone, whose chance is 0.167. Last, the share of true targets that the
+judge still recognises when a run from text has encoded and decoded them.
 """
 HEADINGS = {"digits": "Digits", "scenes": "Scenes"}
 FAMILIES = ("adversarial", "variational", "autoregressive", "diffusion")

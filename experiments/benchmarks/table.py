@@ -10,16 +10,16 @@ TITLE = "Benchmarks"
 ABOUT = """
 First table: a DCGAN step (width 64, batch 64, float32; forward, backward and Adam of both networks) on one core, in
 milliseconds of processor time with the ratio to `xla`; a column for each program that can run the convolutions. Then
-single layers, output and all gradients, measured in the same way; `auto` takes one of the other programs. Then
-normalisations with their gradients beside flax's (batch, height, width, channels). Then the loss of sounds by `log_mel`
-and Griffin-Lim. Then
-the share of the training time that is spent waiting for data, for each pass over the data; *loop* is what a step in the
-loop takes beyond the compiled step alone, in processor time, the reading of its batch included. Then
-what the compiled step costs each of 8 devices in each layout: operations and state, as shares of those of one device
-alone, and bytes between devices beside theory. Then sampling with a cache, in processor time, beside the network
-applied for each token to as many positions as a sampler without a cache reads. Last table: steps and samplers beside
-the same networks in PyTorch, in milliseconds of processor time; the ratio is PyTorch's best time to ours, above 1 where
-ours is faster. *load* is the load average: other work on the machine slows both sides.
+single layers, output and all gradients, in milliseconds of processor time (cores and machine stand below each table);
+`auto` takes one of the other programs. Then normalisations with their gradients beside flax's (batch, height, width,
+channels). Then the loss of sounds by `log_mel` and Griffin-Lim. Then the share of the training time that is spent
+waiting for data, for each pass over the data; *loop* is what a step in the loop takes beyond the compiled step alone,
+in processor time, the reading of its batch included. Then what the compiled step costs each of 8 devices in each
+layout: operations and state, as shares of those of one device alone, and bytes between devices beside theory. Then
+sampling with a cache, in processor time, beside the network applied for each token to as many positions as a sampler
+without a cache reads. Last table: steps and samplers beside the same networks in PyTorch, in milliseconds of processor
+time; the ratio is PyTorch's best time to ours, above 1 where ours is faster. *load* is the load average: other work on
+the machine slows both sides.
 """
 FOLDER = pathlib.Path(__file__).parent
 LAYER_PROGRAMS = ("xla", "exchange", "matmul", "frames", "auto")

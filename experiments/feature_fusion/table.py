@@ -8,8 +8,8 @@ from mmgen_jax.results.tables import table
 TITLE = "Fusing features of clothing"
 ABOUT = """
 Five features of a photo, each alone, and all five fused in eleven ways: test accuracy, and image-to-image retrieval
-among the 372 test photos. The best single feature has an accuracy of 0.684; every fusion is above it, seven fusions by
-4 points or more.
+among the 372 test photos. The best single feature, texture, has a mean accuracy of 0.684. The mean of every fusion
+is 2 to 5 points higher, but the intervals of six of the eleven fusions overlap the interval of texture.
 """
 COLUMNS = {
     "accuracy ↑": "test/accuracy/accuracy",

@@ -10,7 +10,8 @@ ABOUT = """
 The 372 test photos of `clothing` at 64 px, degraded and restored: PSNR in dB of the RGB values and SSIM, no border left
 out, means over photos. Under each model stand the methods that need no training, on the same degraded photos; those
 with settings were set on 60 of the test photos, which favours them. Last table: photos of a camera, degraded in the
-same way, restored at their own size by the same models, and by the method in parentheses: PSNR in dB.
+same way and rounded to 8 bits, restored at their own size by the same models, and by the method in parentheses: PSNR in
+dB.
 """
 KEYS = ("model", "method", "degraded")
 COLUMNS = {

@@ -38,7 +38,8 @@ def beside(folder: pathlib.Path) -> str:
         for heading, metric in DIGITS.items()
         if metric in entries
     ]
-    return f"Real examples of the target, and sources without a translation: {'; '.join(rows)}." if rows else ""
+    found = "By the judges of the first row, real examples of the target, and sources without a translation"
+    return f"{found}: {'; '.join(rows)}." if rows else ""
 
 
 def tables() -> str:

@@ -6,16 +6,17 @@ from mmgen_jax.results.lines import FILE, read
 
 TITLE = "Faults"
 ABOUT = """
-Faults that were injected into small trainings on CPU, and what became of the runs after the same command was started
-again. *survived*: the run ends with the state, the data position, the lines of metrics, the samples and the evaluation
-of the uninterrupted run, bit for bit. *lost*: something is missing or differs. *hang*: no end within 900 s.
-*traceback*: an end without its one line. *wrong*: a run that ends well, with other numbers. Flipped bits
-and damaged files of a checkpoint: *survived* is the state that was saved, or that of the checkpoint before. Damaged
-files of a workdir: the run of before, a line that names the file and what to do, or, of `metrics.jsonl`, a warning of
-the lines that are missing. A damaged cache or judge: made again. A hostile
-input survives where it is read, or refused by one line. Of 20,000 steps: in each later tenth the median
-memory is at most 2 % above that of the second tenth, after four tenths it stays within 2 % of its mean, no more files
-are open, nothing is compiled after the first line, and every line is there.
+Faults that were injected into small trainings on CPU, and what became of the runs after
+the same command was started again. *survived*: the run ends with the state, the data position, the lines of metrics,
+the samples and the evaluation of the uninterrupted run, bit for bit. After a full disk, the samples are not compared;
+of two and four processes, only the losses are compared with those of one process (relative 1e-4). *lost*: something is
+missing or differs. *hang*: no end within 900 s. *traceback*: an end without its one line. *wrong*: a run that ends
+well, with other numbers. Flipped bits and damaged files of a checkpoint: *survived* is the state that was saved, or
+that of the checkpoint before. Damaged files of a workdir: the run of before, a line that names the file and what to do,
+or, of `metrics.jsonl`, a warning of the lines that are missing. A damaged cache or judge: made again. A hostile input
+survives where it is read, or refused by one line. Of 20,000 steps: in each later tenth the median memory is at most 2 %
+above that of the second tenth, after four tenths it stays within 2 % of its mean, no more files are open, nothing is
+compiled after the first line, and every line is there.
 """
 OUTCOMES = ("injected", "survived", "lost", "hang", "traceback", "wrong")
 NAMES = {

@@ -7,8 +7,8 @@ from mmgen_jax.results.tables import table
 TITLE = "Families of text to image on equal terms"
 ABOUT = """
 Scenes of 16 px from text, then from text and sound, judged as the scenes of 32 px. The four families from text have
-equal parameters, text encoder, data and training time (a minute and a half on an idle core; the cores of some runs did
-other work too). With sound, the number of steps is the same as from text.
+the same text encoder and data, 0.38 to 0.40 M parameters, and numbers of steps chosen for a minute and a half on an
+idle core (the cores of some runs did other work too). With sound, the number of steps is the same as from text.
 """
 COLUMNS = {
     "shape ↑": "test/coherence/shape",

@@ -6,10 +6,12 @@ from mmgen_jax.results.tables import table
 
 TITLE = "Unconditional digits and garments"
 ABOUT = """
-Three families on digits and on garments, then a GAN on digits of 64 px. *real training images* are the floor: the
-distance of a perfect model, which would draw from the data itself; of garments, whose test split has other class
-shares, the floor is *classes as in the test split*. *mean training image* is the trivial predictor. The distances are
-in the features of a classifier of the same data set; they are comparable only within one column.
+Three families on digits and on garments, then a GAN on digits
+of 64 px. *real training images* are the floor: the distance of a perfect model, which would draw from the data itself;
+of garments, whose test split has other class shares, the floor is *classes as in the test split*. *mean training image*
+is the trivial predictor. The Fréchet and kernel distances are in the features of a classifier of the same data set;
+compare them only within one column and one judge. The row *classes as in the test split* has another judge than the
+other rows of garments.
 """
 COLUMNS = {
     "Fréchet distance ↓": "test/frechet/frechet_distance",
