@@ -9,8 +9,8 @@ by the absolute error alone, the baseline of the paper; `large` or `<argument>_l
 The generator is the U-Net `translation`, the discriminator sees patches of 34 px. Noise enters as in the paper, by
 dropout, and only in training; samples are without noise.
 
-Expected on the 372 test photos, mean over three seeds, one CPU core; the absolute error is of values in [0, 1], the Fréchet distance
-in features of a classifier of clothing.
+Expected on the 372 test photos, mean over three seeds, one CPU core; the absolute error is of values in [0, 1], the
+Fréchet distance in features of a classifier of clothing.
 
     argument     absolute error    Fréchet distance    minutes
     colour       0.048             3.0                 13
