@@ -1,7 +1,7 @@
 """The contract of each kind of component, as a typed protocol; the signatures give the shapes.
 
-A component is found by its module path (`lookup.py`); the type checker checks it against its protocol. The axis `B` is
-the batch's; a batch is `{name: array [B, ...]}`, with `<name>/mask [B] bool` where examples lack a modality.
+Each component is compared with its protocol by `tests/test_contracts.py`. The axis `B` is the batch's; a batch is
+`{name: array [B, ...]}`, with `<name>/mask [B] bool` where examples lack a modality.
 """
 
 from __future__ import annotations
@@ -153,9 +153,9 @@ class Generator(Protocol):
 
 
 class Denoiser(Protocol):
-    """A generator for diffusion: maps the noisy z at a time to a prediction of the same shape."""
+    """A generator for diffusion: maps the noisy x at a time to a prediction of the same shape."""
 
-    def __call__(self, z: Grid, time: Times, condition: Condition | None, train: bool = False) -> Grid: ...
+    def __call__(self, x: Grid, time: Times, condition: Condition | None, train: bool = False) -> Grid: ...
 
 
 class SequenceGenerator(Protocol):

@@ -1,6 +1,6 @@
 """Evaluation: runs every evaluator of a config on the evaluator's splits, and writes `evaluation.json`.
 
-Of the checkpoint of a step that is asked for, the file is `evaluation_<step>.json`.
+With `--step=N`, the file is `evaluation_<N>.json`.
 """
 
 from __future__ import annotations
@@ -138,7 +138,10 @@ def build(config, system: System, split: str = "") -> list[Built]:
 
 
 def _values(system: System) -> tuple[str, ...]:
-    """The model's conditions with continuous values, without masks; by chance, examples may share a value."""
+    """Names of the model's continuous conditions.
+
+    Discrete conditions (texts, labels, masks) are left out, because two examples may have equal ones by chance.
+    """
     known = ((name, system.modalities[name]) for name in system.conditions if name in system.modalities)
     return tuple(n for n, m in known if np.issubdtype(m.dtype, np.floating) and not m.traits.binary)
 
@@ -164,7 +167,11 @@ def _opened(config, split: str, evaluator, name: str):
 
 
 def judged_data(config) -> dict[str, Any]:
-    """A judge's data: `config.data`, with the seed where it draws the splits; so no judge trains on a test split."""
+    """`config.data` for a judge.
+
+    A source that draws its splits at random gets the run's seed, so that the judge trains on no test example of the
+    run.
+    """
     return _seeded(config.data.to_dict(), config.seed)
 
 

@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from mmgen_jax.errors import ReportError
-from mmgen_jax.results import report as pages_of
+from mmgen_jax.results.report import pages
 
 
 def report(root: str | os.PathLike = ".", check: bool = False) -> list[pathlib.Path]:
@@ -20,12 +20,12 @@ def report(root: str | os.PathLike = ".", check: bool = False) -> list[pathlib.P
       ReportError: with `check`, a page is not current.
     """
     root = pathlib.Path(root)
-    pages = pages_of.pages(root)
-    stale = [page for page, text in pages.items() if not page.is_file() or page.read_text(encoding="utf-8") != text]
+    written = pages(root)
+    stale = [page for page, text in written.items() if not page.is_file() or page.read_text(encoding="utf-8") != text]
     if check and stale:
         names = ", ".join(str(page.relative_to(root)) for page in stale)
         raise ReportError(f"{names}: not what its configs and results lines give; run mmgen report")
     for page in stale:
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(pages[page], encoding="utf-8")
+        page.write_text(written[page], encoding="utf-8")
     return stale

@@ -114,7 +114,9 @@ def encode(run: Run, batch: Batch) -> np.ndarray:
 
 
 def latents(run: Run, batch: Batch, given: Mapping[str, Any] | None = None) -> np.ndarray:
-    """`[B, Z]`, where the model's encoder puts each target of a batch; of a VAE the posterior's mean.
+    """`[B, Z]`, the latents of the batch's targets, from the model's encoder.
+
+    For a VAE, they are the posterior's mean; for a multimodal VAE, a draw from the posterior.
 
     Args:
       batch: `{name: [B, …]}` of the targets, and of conditions that differ between examples.
@@ -155,9 +157,10 @@ def interpolate(
     num: int = 8,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """`{target: [num, …]}` along the way between two latents, at one condition.
+    """`{target: [num, …]}` along the path between two latents, at one condition.
 
-    The way is a great circle (Shoemake, 1985; White, 2016), on which latents keep the length that the decoder knows.
+    Spherical linear interpolation (slerp; Shoemake, 1985; White, 2016): the norm stays between the norms of the ends,
+    so between two draws from a normal prior it stays typical of the prior.
 
     Args:
       ends: two latents `[2, Z]`, for example from `latents`; default: two latents drawn with `seed`.
@@ -174,7 +177,10 @@ def interpolate(
 
 
 def great_circle(first: np.ndarray, second: np.ndarray, num: int) -> np.ndarray:
-    """`[num, Z]` from one latent `[Z]` to another: direction and length change evenly; from 0, in a straight line."""
+    """`[num, Z]` from one latent `[Z]` to another: slerp of the direction, linear interpolation of the norm.
+
+    The latents themselves are interpolated linearly where an end is 0 or the directions are opposite.
+    """
     lengths = np.linalg.norm(first), np.linalg.norm(second)
     cosine = np.dot(first, second) / max(float(lengths[0] * lengths[1]), 1e-12)
     angle, parts = np.arccos(np.clip(cosine, -1, 1)), np.linspace(0, 1, num)[:, None]

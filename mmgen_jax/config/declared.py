@@ -30,7 +30,7 @@ def package(path: Sequence[str], node: Config | None = None) -> str | None:
     if is_set(path):
         return "data"
     if len(path) == 3 and (path[0], path[2]) == ("evaluators", "evaluator"):
-        return "evaluators"  # the one inside of `subsets`
+        return "evaluators"  # the evaluator that `subsets` runs
     depth = 2 if path and path[0] in GROUPED else 1
     if path and path[0] in schema.NETWORKS and len(path) == 2:
         return schema.NETWORKS[path[0]] if node is not None and "name" in node else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 
 from mmgen_jax import lookup
@@ -54,22 +53,21 @@ def check_generator(config: Config) -> None:
     """Raises ConfigError for a generator of another form than the objective calls."""
     if not (generators := networks.groups(config, "generator")):
         return
-    wanted = getattr(lookup.find("objectives", config.objective.name), "generator_form", "")
+    wanted = lookup.find("objectives", config.objective.name).generator_form
     for place, fields in generators.items():
-        if wanted and (got := form(lookup.find("generators", fields.get("name")))) != wanted:
+        if wanted and (got := form(lookup.find("generators", fields.get("name")), place)) != wanted:
             raise ConfigError(
                 f"{place}: objective {config.objective.name!r} calls a generator with {FORMS[wanted]}, and "
                 f"{fields.name!r} starts from {FORMS[got]}; choose another {place}.name"
             )
 
 
-def form(generator: type) -> str:
-    """The form of a generator, a key of FORMS, by its methods and the names of its arguments."""
-    if hasattr(generator, "init_cache"):
-        return "ids"
-    if hasattr(generator, "init_state"):
-        return "frames"
-    if hasattr(generator, "inverse"):
-        return "invertible"
-    names = list(inspect.signature(generator.__call__).parameters)
-    return "noisy" if "time" in names else "tokens" if "tokens" in names else "latent"
+def form(generator: type, place: str = "config.generator") -> str:
+    """The form that a generator declares, a key of FORMS; raises ConfigError where there is none."""
+    if (declared := getattr(generator, "form", None)) not in FORMS:
+        choice = "; ".join(f"{name!r}: {reads}" for name, reads in FORMS.items())
+        raise ConfigError(
+            f"{place}: expected {generator.__module__}.{generator.__name__} to declare what it starts from, got "
+            f"form={declared!r}; add `form = …` to the class, one of {choice}"
+        )
+    return declared

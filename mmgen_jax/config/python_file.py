@@ -26,7 +26,7 @@ def run(file: pathlib.Path, flag: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def errors_of(file: pathlib.Path, flag: str) -> Iterator[None]:
-    """Raises ConfigError, with line and message, for any error of the user's code; errors of the package pass."""
+    """Raises ConfigError, with line and message, for any error of the user's code; an MmgenError is not converted."""
     try:
         yield
     except MmgenError:

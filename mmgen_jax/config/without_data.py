@@ -18,7 +18,7 @@ from mmgen_jax.training import optimizers
 
 
 def check(config: Config) -> None:
-    """Raises ConfigError or LookupFailed for the first value that no data would make right."""
+    """Raises ConfigError or LookupFailed for the first value that is wrong whatever the data."""
     schema.check_numbers(config)
     for path, group in components(config):
         placed, package = declared.placed(path), declared.package(path, group)

@@ -38,8 +38,8 @@ class Source:
     Args:
       of: the fields of the set, as in `config.data`; its splits are `train`, `validation` and `test`.
       targets: the modalities that may be missing, at least two.
-      rate: share of missing modalities before one of each example is kept; with `label`, the mean over classes that
-        are equally frequent, lower for a rate above 0.5.
+      rate: probability that a modality is missing, before one modality of an example that lost all is restored; with
+        `label`, the mean over classes that are equally frequent, lower for a rate above 0.5.
       mechanism: `random` or `label`.
       label: the label of the mechanism `label`.
       keep: whether incomplete training examples are kept.

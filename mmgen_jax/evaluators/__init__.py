@@ -4,10 +4,10 @@
     names: tuple[str, ...]                         modalities to read besides the model's own
     ability: str                                   optional: the ability that the model must have; default `sample`
     judged: str                                    optional: the modality that the judge is trained on; default `target`
-    of_set: str                                    optional: the only set, or kind of set, that it can measure
+    of_set: str                                    optional: the only set, or kind of set, that the evaluator measures
     suits(modalities, conditions)                  optional: raises for a target, a label or a model that does not fit
     check(batch, conditions)                       optional: raises for a split or conditions that cannot be measured
-    check_model(objective)                         optional: raises for a family that it would measure wrongly
+    check_model(objective)                         optional: raises for a family for which the metric would be wrong
     __call__(sampler, batches) -> {metric: entry}
 
 `sampler(batch) -> {target: array}` draws samples; its noise starts anew for every evaluator. `contracts.Draw` and

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Count
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
@@ -55,7 +56,7 @@ class Evaluator:
         if objective.pause != self.pause:
             raise ConfigError(f"pause: expected that of the objective, {objective.pause}, got {self.pause}")
 
-    def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"bits": {"value", "n", "interval", "samples", "controls", "better"}}`.
 
         The value is the sum of bits over the sum of samples, of all examples. The controls know nothing of the model:
@@ -63,7 +64,7 @@ class Evaluator:
         model of independent samples.
         """
         nats, true = collect(
-            lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
+            lambda batch: {self.target: sampler.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
         )
         sounds = true[self.target]
         counted = (

@@ -15,14 +15,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
-from mmgen_jax.data import captioned_shapes as world
+from mmgen_jax.contracts import Draw
+from mmgen_jax.data import captioned_shapes
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import agreement, examples, intervals
 from mmgen_jax.modalities.modality import Modality
 
 OTHER = {"text": "image", "image": "text"}
-JUDGES = {"text": world.judge_texts, "image": world.judge_images}
+JUDGES = {"text": captioned_shapes.judge_texts, "image": captioned_shapes.judge_images}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +57,16 @@ class Evaluator:
 
     @property
     def level(self) -> int:
-        return self.data.get("level", world.LEVELS)
+        return self.data.get("level", captioned_shapes.LEVELS)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return world.named(self.level)
+        return captioned_shapes.named(self.level)
 
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.conditions(conditions)
 
-    def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"cross", "cross_factors", "joint": {"value", "n", "interval", "judge_accuracy", "chance", …}}`.
 
         `judge_accuracy` is the share of real examples that the judge finds right. `chance` is one over the number of
@@ -75,18 +76,18 @@ class Evaluator:
         """
         drawn = examples.first(batches, (self.target, *self.names), self.num_examples)
         truth = np.concatenate([self._truth(batch) for batch in drawn])
-        several = len(getattr(getattr(sample_fn, "system", None), "targets", ())) > 1
+        several = len(getattr(getattr(sampler, "system", None), "targets", ())) > 1
         given = {"given": (OTHER[self.target],)} if several else {}
-        samples = np.concatenate([np.asarray(sample_fn(batch, **given)[self.target]) for batch in drawn])
+        samples = np.concatenate([np.asarray(sampler(batch, **given)[self.target]) for batch in drawn])
         right = self._judged(self.target, samples) == truth
         real = self._judged(self.target, np.concatenate([batch[self.target] for batch in drawn])) == truth
-        sizes = [len(world.FACTORS[name]) for name in self.names]
+        sizes = [len(captioned_shapes.FACTORS[name]) for name in self.names]
         entries = {
             "cross": _entry(right.all(axis=1), real.all(axis=1), 1 / float(np.prod(sizes))),
             "cross_factors": _entry(right.mean(axis=1), real.mean(axis=1), float(np.mean([1 / n for n in sizes]))),
         }
         if self.joint:
-            both = [sample_fn(batch) for batch in drawn]
+            both = [sampler(batch) for batch in drawn]
             told, shown = (self._judged(name, np.concatenate([b[name] for b in both])) for name in ("text", "image"))
             contents = np.unique(np.concatenate([told, shown]), axis=0, return_inverse=True)[1].reshape(2, -1).T
             entries["joint"] = _entry((told == shown).all(axis=1), real.all(axis=1), agreement.independent(contents))

@@ -23,6 +23,7 @@ import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.config.ranges import Amount, Seed, Size
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals, nearest
@@ -80,22 +81,19 @@ class Evaluator:
         needs.modality(self, "by", needs.VALUES, modalities)
         needs.conditions(conditions)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`bleu_1` to `bleu_4`, `self_bleu` in [0, 100], `cider_d` in [0, 10], `exact`, `distinct_1`, `distinct_2`.
 
         `exact`, `distinct_1` and `distinct_2` are in [0, 1]; `exact` is the share of captions that equal a true caption
         word for word. Every entry has `n` and `baseline`: the metric of the captions of the nearest training examples.
-        `reference` is the metric of true captions. BLEU has none (100 by definition); CIDEr-D takes only captions that
-        are not references, and has no `reference` where an example has no such caption. Intervals are of 95 %: a
-        bootstrap over examples for BLEU, the normal approximation for CIDEr-D, Wilson's for `exact`, subsets of the
-        examples for `distinct_1`, `distinct_2` and `self_bleu` (`intervals.of_corpus`). A metric that these captions do
-        not have (BLEU-4 of captions of 3 words, CIDEr-D where all references are alike) has the value None, and `why`.
+        `reference` is the metric of true captions. `bleu_1` to `bleu_4` have no `reference` (it would be 100); CIDEr-D
+        takes only captions that are not references, and has no `reference` where an example has no such caption.
+        Intervals are of 95 %: a bootstrap over examples for BLEU, the normal approximation for CIDEr-D, Wilson's for
+        `exact`, subsets of the examples for `distinct_1`, `distinct_2` and `self_bleu` (`intervals.of_corpus`). A
+        metric that these captions do not have (BLEU-4 of captions of 3 words, CIDEr-D where all references are alike)
+        has the value None, and `why`.
         """
-        samples, true = collect(
-            sample_fn, batches, self.target, (self.target, self.by, *self._labels), self.num_examples
-        )
+        samples, true = collect(sampler, batches, self.target, (self.target, self.by, *self._labels), self.num_examples)
         source = trained_on(self.data, (self.by, self.target), self.seed)
         tokenizer = source.modalities[self.target].tokenizer
         others = nearest.captions(source, self.by, self.target, true[self.by], self.num_train)

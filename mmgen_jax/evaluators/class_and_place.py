@@ -14,12 +14,13 @@ accuracy on pictures, which is the `reference` of `class`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Positive
+from mmgen_jax.contracts import Draw
 from mmgen_jax.data.transforms.at_place import centre
 from mmgen_jax.data.unpaired import own_fields
 from mmgen_jax.errors import ConfigError
@@ -77,9 +78,7 @@ class Evaluator:
     def _set(self) -> tuple[str, dict[str, Any]]:
         return own_fields(self.data["sets"][self.clips])
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"class", "place", "both": {"value", "n", "interval", "reference", "chance", "judge…"}}`.
 
         `reference` is the share of the true pictures. `chance` is the share of the true pictures of other examples: the
@@ -87,7 +86,7 @@ class Evaluator:
         """
         of, fields = self._set
         judge = classifier.load(fields, of, self.label, self.training)
-        samples, true = collect(sample_fn, batches, self.target, (self.target, self.classes), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target, self.classes), self.num_examples)
         real, asked = true[self.target], true[self.classes]
         where = np.array([centre(picture) for picture in real])
 

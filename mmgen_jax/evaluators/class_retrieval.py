@@ -46,14 +46,14 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "label", needs.LABEL, modalities)
 
-    def __call__(self, sample_fn, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """`{"recall@k": {"value", "n", "interval", "chance"}}`; embeddings are `sample_fn.embed(batch) -> [B, D]`.
+    def __call__(self, sampler, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """`{"recall@k": {"value", "n", "interval", "chance"}}`; embeddings are `sampler.embed(batch) -> [B, D]`.
 
         Raises:
           InputError: the split has at most as many examples as the largest k.
         """
         embeddings, true = collect(
-            lambda batch: {"embedding": sample_fn.embed(batch)}, batches, "embedding", (self.label,), self.num_examples
+            lambda batch: {"embedding": sampler.embed(batch)}, batches, "embedding", (self.label,), self.num_examples
         )
         labels = true[self.label]
         if len(labels) <= max(self.ranks):

@@ -10,10 +10,11 @@ and on spoilt examples.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
@@ -29,7 +30,7 @@ class Evaluator:
       data: the source that the judge is trained on, as in `config.data`.
       target: the modality that the model draws.
       label: the modality that holds the true class. The model need not see this modality: a caption may name the class.
-      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy
+      from_target: judge reconstructions of the target (`sampler.reconstruct`) instead of samples. Their accuracy
         shows how much of the class the representation keeps.
       num_examples: at most this many examples of each split.
       splits: splits to evaluate.
@@ -59,9 +60,7 @@ class Evaluator:
         if not self.from_target:
             needs.conditions(conditions, "; for a model that reconstructs its target, set from_target=true")
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"accuracy": {"value", "n", "interval", "reference", "chance", "per_class", "judge…"}}`.
 
         `value` is in [0, 1], `interval` its 95 % interval (Wilson). `effective_n`, where examples have a condition in
@@ -70,7 +69,7 @@ class Evaluator:
         each class name to its own accuracy, None for a class without examples.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
-        predict = sample_fn.reconstruct if self.from_target else sample_fn
+        predict = sampler.reconstruct if self.from_target else sampler
         names = self.target, self.label
         shared = Shared((self.target,) if self.from_target else self.reads, names)
         samples, true = collect(predict, shared.watch(batches), self.target, names, self.num_examples)

@@ -7,12 +7,13 @@ entry. Two numbers are comparable only where both entries have the same hash and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import feature_controls
 from mmgen_jax.evaluators.judges import classifier
@@ -52,9 +53,7 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         classifier.check(self.data, self.target, self.label)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`frechet_distance`, `kernel_distance` (with its `standard_deviation` over subsets), `precision`, `recall`,
         `density` (0 or more, 1 of a perfect model) and `coverage`.
 
@@ -68,7 +67,7 @@ class Evaluator:
           InputError: fewer than `FEWEST` examples, or features that are not finite.
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
-        samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target,), self.num_examples)
         generated, real = (judge.predict(arrays)[1] for arrays in (samples, true[self.target]))
         if len(real) < FEWEST:
             raise InputError(

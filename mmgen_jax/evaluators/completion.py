@@ -10,12 +10,13 @@ The baselines, PSNR in the hole in dB, on the 372 test photos of `clothing` at 6
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Share, TopShare
+from mmgen_jax.contracts import Draw
 from mmgen_jax.data.transforms import hole as hole_transform
 from mmgen_jax.data.transforms import mask as mask_transform
 from mmgen_jax.errors import ConfigError
@@ -90,9 +91,7 @@ class Evaluator:
                 + ("strokes" if whole[0] == "strokes" else "boxes")
             )
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"psnr_box_16", "ssim_box_16", …, "psnr_strokes", "ssim_strokes": {"value", "n", "interval", "baselines"}}`.
 
         The number in a name is the side of the hole in px. `psnr_…` is of the hole alone: the mean over examples of
@@ -108,7 +107,7 @@ class Evaluator:
         labels = np.concatenate([part[self.label] for part in parts]) if judge else None
         entries = {}
         for name, hole in self.holes(real.shape[1:3], len(real)).items():
-            drawn = self._draw(sample_fn, parts, hole)
+            drawn = self._draw(sampler, parts, hole)
             completed = {
                 "biharmonic": inpainting.biharmonic(real, hole),
                 "mean_colour": inpainting.mean_colour(real, hole),
@@ -142,7 +141,7 @@ class Evaluator:
             found["strokes"] = np.stack([mask_transform.strokes(grid, self.strokes, rng) for rng in rngs])
         return found
 
-    def _draw(self, sample_fn, parts: Sequence[Mapping[str, np.ndarray]], hole: np.ndarray) -> np.ndarray:
+    def _draw(self, sampler, parts: Sequence[Mapping[str, np.ndarray]], hole: np.ndarray) -> np.ndarray:
         """The model's pictures `[N, H, W, C]` for one hole `[N, H, W]`."""
         drawn, start = [], 0
         for part in parts:
@@ -151,7 +150,7 @@ class Evaluator:
             photo = hole_transform.Transform()(real, mask, rng=np.random.default_rng(0))  # draws nothing
             present = {name + MASK_SUFFIX: np.ones(len(real), bool) for name in (self.photo, self.mask)}
             asked = {**part, **present, self.photo: photo, self.mask: mask}
-            drawn.append(np.asarray(sample_fn(asked)[self.target]))
+            drawn.append(np.asarray(sampler(asked)[self.target]))
             start += len(real)
         return np.concatenate(drawn)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax import lookup
 from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import pocketsphinx
@@ -63,9 +64,7 @@ class Evaluator:
             needs.modality(self, "audio", needs.SOUND, modalities)
             grammar_of(self, "outside")
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`word_error_rate` and `character_error_rate`, at least 0, and `exact`, in [0, 1].
 
         Every entry has `n`, a 95 % interval (rates: bootstrap over texts; `exact`: Wilson's), and two controls of the
@@ -73,7 +72,7 @@ class Evaluator:
         text for every example. With `outside`, `outside` is the metric of the outside recogniser.
         A rate has the value None, and `why`, where all references are empty.
         """
-        samples, true = collect(sample_fn, batches, self.target, (self.target, *self.names), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target, *self.names), self.num_examples)
         source = trained_on(self.data, (self.target,), self.seed)
         tokenizer = source.modalities[self.target].tokenizer
         references = [tokenizer.decode(ids) for ids in true[self.target]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.data.transforms import downsample
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
@@ -52,9 +53,7 @@ class Evaluator:
                     f"{list(own)}; set small to the target at a smaller size"
                 )
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"mse", "mse_of_value", "psnr" (dB), "ssim": {"value", "n", "interval", "frames", "by_frame", …}}`.
 
         `value` is the mean over examples and frames, `frames` the number of frames of a clip, and `by_frame` has the
@@ -64,7 +63,7 @@ class Evaluator:
           InputError: a sample's value is outside of its range.
         """
         names = (self.target, self.small) if self.small else (self.target,)
-        samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
+        samples, true = collect(sampler, batches, self.target, names, self.num_examples)
         real = fidelity.unit(true[self.target])
         measured = frames.measure(fidelity.unit(samples), real)
         about = fidelity.about("rgb", 0, real.shape[-1])

@@ -8,12 +8,13 @@ VGGish are NOT comparable. Two numbers are comparable only with one rate, one le
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seconds
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import distances, examples, intervals, sound
@@ -50,9 +51,7 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "target", needs.SOUND, modalities)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"frechet_audio_distance": {"value", "n", "interval", "reference", "controls", …}}`.
 
         `reference` is the distance of two random halves of the real examples. `controls` has the distance of the real
@@ -62,7 +61,7 @@ class Evaluator:
         Raises:
           InputError: fewer than `FEWEST` examples.
         """
-        samples, true = examples.collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
+        samples, true = examples.collect(sampler, batches, self.target, (self.target,), self.num_examples)
         if len(samples) < FEWEST:
             raise InputError(f"frechet_audio: expected at least {FEWEST} examples, got {len(samples)}; measure more")
         real = true[self.target]

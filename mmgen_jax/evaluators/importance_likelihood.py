@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from mmgen_jax.config.ranges import Amount, Size
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators.measures import examples, intervals
 
 
@@ -38,7 +39,7 @@ class Evaluator:
     def names(self) -> tuple[str, ...]:
         return ()
 
-    def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"log_likelihood": {"value", "n", "interval", "standard_error", "sampling_error", "elbo", …}}`.
 
         `standard_error` is over examples. `sampling_error` is the part of `standard_error` that the finite number
@@ -46,7 +47,7 @@ class Evaluator:
         the mean of the log-weights, the bound of K = 1. `effective_samples` is the mean over examples of (sum w)^2 /
         sum w^2.
         """
-        found = [self._of_batch(sample_fn, b) for b in examples.first(batches, (self.target,), self.num_examples)]
+        found = [self._of_batch(sampler, b) for b in examples.first(batches, (self.target,), self.num_examples)]
         value, variance, elbo, effective = (np.concatenate(parts) for parts in zip(*found))
         return {
             "log_likelihood": {
@@ -61,9 +62,9 @@ class Evaluator:
             }
         }
 
-    def _of_batch(self, sample_fn: Any, batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    def _of_batch(self, sampler: Draw, batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
         """Estimate, its variance, ELBO and effective number of samples, each `[B]` float64."""
-        log_w = np.asarray(sample_fn.log_weights(batch, self.num_samples, self.chunk), np.float64)  # [B, K]
+        log_w = np.asarray(sampler.log_weights(batch, self.num_samples, self.chunk), np.float64)  # [B, K]
         first, second, drawn = logsumexp(log_w, axis=1), logsumexp(2 * log_w, axis=1), log_w.shape[1]
         # With weights w: var(log mean w) ~ var(w) / (K mean(w)^2) = (mean(w^2) / mean(w)^2 - 1) / K
         ratio = np.exp(second - 2 * first)  # sum w^2 / (sum w)^2

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect, same
@@ -53,7 +54,7 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         classifier.check(self.data, self.target, self.label)
 
-    def __call__(self, sampler: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{control: {"value", "n", "interval", "reference", "chance", "judge…"}}`, as in `classifier_accuracy`.
 
         The controls are those of the target's kind (function `controls` of `judges/image.py`, `judges/audio.py`,

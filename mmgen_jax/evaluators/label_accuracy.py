@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
@@ -33,11 +34,9 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "target", needs.LABEL, modalities)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"accuracy": {"value", "n", "interval", "baseline"}}`, shares in [0, 1]; Wilson's 95 % interval."""
-        predicted, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
+        predicted, true = collect(sampler, batches, self.target, (self.target,), self.num_examples)
         labels = true[self.target]
         right, n = int(np.sum(predicted == labels)), len(labels)
         return {

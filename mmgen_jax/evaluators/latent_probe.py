@@ -45,18 +45,18 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "label", needs.LABEL, modalities)
 
-    def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"accuracy": {"value", "n", "interval", "baseline", "shuffled", "num_train"}}`, shares in [0, 1].
 
         `interval` is Wilson's. `baseline` predicts the most frequent class; `shuffled` is the accuracy of a classifier
         that is fitted to the same latents with shuffled labels.
         """
         held = examples.first(batches, (self.target, self.label), self.num_examples)
-        names = (*self._targets(sample_fn), self.label)
+        names = (*self._targets(sampler), self.label)
         source = files.training(self.data, names)
         chosen = examples.order(len(source))[: self.num_train]
         rows = [source.read(part, np.zeros_like(part)) for part in np.array_split(chosen, -(-len(chosen) // 1000))]
-        (x, y), (held_x, held_y) = (self._latents(sample_fn, part) for part in (rows, held))
+        (x, y), (held_x, held_y) = (self._latents(sampler, part) for part in (rows, held))
         mean, deviation = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
         x, held_x = (x - mean) / deviation, (held_x - mean) / deviation
         right = int(np.sum(self._predicted(x, y, held_x) == held_y))
@@ -72,13 +72,13 @@ class Evaluator:
             }
         }
 
-    def _targets(self, sample_fn: Any) -> tuple[str, ...]:
+    def _targets(self, sampler: Any) -> tuple[str, ...]:
         """The modalities that the encoder reads: the targets, and the conditions of a conditional model."""
-        system = getattr(sample_fn, "system", None)
+        system = getattr(sampler, "system", None)
         return tuple(dict.fromkeys((*system.targets, *system.conditions))) if system else (self.target,)
 
-    def _latents(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        found = [(np.asarray(sample_fn.to_latent(batch), np.float64), batch[self.label]) for batch in batches]
+    def _latents(self, sampler: Any, batches: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        found = [(np.asarray(sampler.to_latent(batch), np.float64), batch[self.label]) for batch in batches]
         latents, labels = (np.concatenate(parts) for parts in zip(*found))
         return latents, labels
 

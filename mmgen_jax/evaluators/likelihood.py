@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators.measures import intervals
 from mmgen_jax.evaluators.measures.examples import collect
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """The mean of `sample_fn.elbo(batch) -> [B]` nats.
+    """The mean of `sampler.elbo(batch) -> [B]` nats.
 
     The ELBO bounds the likelihood under the objective's own likelihood model. Compare only models with the same
     likelihood model and the same scale of the data: values in [-1, 1] have 1 bit per dimension more than the same
@@ -37,7 +38,7 @@ class Evaluator:
     def names(self) -> tuple[str, ...]:
         return ()
 
-    def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`elbo` (nats per example, higher is better) and `bits_per_dimension` (lower is better).
 
         The bound of a model of several targets is of all of them together, and has no `bits_per_dimension`.
@@ -45,11 +46,11 @@ class Evaluator:
         are left out.
         """
         nats, true = collect(
-            lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
+            lambda batch: {self.target: sampler.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
         )
         nats, dimensions = nats.astype(np.float64), math.prod(true[self.target].shape[1:])
         elbo = {"elbo": _entry(nats, dimensions)}
-        if len(getattr(getattr(sample_fn, "system", None), "targets", ())) > 1:
+        if len(getattr(getattr(sampler, "system", None), "targets", ())) > 1:
             return elbo
         return elbo | {"bits_per_dimension": _entry(-nats / (dimensions * math.log(2)), dimensions)}
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs, picture_controls
 from mmgen_jax.evaluators.measures import intervals, structure
@@ -45,9 +46,7 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.sides(self, SMALLEST, modalities)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"ms_ssim": {"value", "n", "interval", "reference", "better", "controls"}}`.
 
         `n` counts pairs. `reference` is the value of real pictures of the split; `better` is `reference`: the nearer to
@@ -57,7 +56,7 @@ class Evaluator:
         Raises:
           InputError: fewer than two examples.
         """
-        samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target,), self.num_examples)
         if len(samples) < 2:
             raise InputError("ms_ssim: expected at least 2 examples, got 1; raise num_examples")
         values, reference = (ms_ssim(*halves(x)) for x in (samples, true[self.target]))

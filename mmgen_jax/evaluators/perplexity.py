@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures.examples import collect, order, trained_on
 from mmgen_jax.modalities.modality import Modality
@@ -48,14 +49,14 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "target", needs.TEXT, modalities)
 
-    def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"perplexity": {"value", "n", "interval", "baseline", "units", "vocabulary"}}`.
 
         `baseline` is the perplexity of a unigram model of the training texts, with one added to every count. The
         interval of 95 % is a bootstrap over texts. `units` is the number of units of the texts.
         """
         nats, true = collect(
-            lambda batch: {self.target: sample_fn.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
+            lambda batch: {self.target: sampler.elbo(batch)}, batches, self.target, (self.target,), self.num_examples
         )
         ids = true[self.target]
         source = trained_on(self.data, (self.target,), self.seed)

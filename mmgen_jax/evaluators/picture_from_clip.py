@@ -10,12 +10,13 @@ three equal channels where the target has three.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Count
+from mmgen_jax.contracts import Draw
 from mmgen_jax.data.transforms.downsample import bicubic
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
@@ -62,14 +63,12 @@ class Evaluator:
         """Raises InputError for a `colour` or a `border` that does not suit the target."""
         fidelity.check(np.shape(batch[self.target]), self.colour, self.border)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"psnr" (dB), "ssim", "mse", "l1": {"value", "n", "num_frames", "interval", "baselines", "colour", …}}`.
 
         `num_frames` is the length of the clip. `baselines` are as in `measures/paired.py`, on the same examples.
         """
-        samples, true = collect(sample_fn, batches, self.target, (self.target, self.clip), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target, self.clip), self.num_examples)
         real, clips = true[self.target], true[self.clip]
         measured = fidelity.measure(samples, real, self.colour, self.border)
         others = {

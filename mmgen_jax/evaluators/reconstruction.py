@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Count
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import fidelity, intervals
 from mmgen_jax.evaluators.measures.examples import collect
@@ -21,8 +22,8 @@ class Evaluator:
 
     Args:
       target: an image or video modality.
-      from_target: True: the model sees the target and reconstructs it (an autoencoder: `sample_fn.reconstruct`).
-        False: the model draws the target from the other modalities (translation: `sample_fn`).
+      from_target: True: the model sees the target and reconstructs it (an autoencoder: `sampler.reconstruct`).
+        False: the model draws the target from the other modalities (translation: `sampler`).
       num_examples: at most this many examples of each split.
       splits: splits to evaluate.
       colour: `rgb`, or `bt601_y`: the luma that papers on super-resolution measure (`fidelity.luma`).
@@ -53,15 +54,13 @@ class Evaluator:
         """Raises InputError for a `colour` or a `border` that does not suit the target."""
         fidelity.check(np.shape(batch[self.target]), self.colour, self.border)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"psnr" (dB), "ssim", "mse", "l1": {"value", "n", "interval", "baseline", "colour", "border", "range", …}}`.
 
         `baseline` is the same metric of the mean picture of the same examples, the constant with the least squared
         error. Intervals are of 95 %, by the normal approximation.
         """
-        predict = sample_fn.reconstruct if self.from_target else sample_fn
+        predict = sampler.reconstruct if self.from_target else sampler
         samples, true = collect(predict, batches, self.target, (self.target,), self.num_examples)
         real = true[self.target]
         constant = np.broadcast_to(real.mean(0, dtype=np.float64).astype(np.float32), real.shape)

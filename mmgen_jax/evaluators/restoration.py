@@ -10,12 +10,13 @@ The baselines, PSNR in dB of the RGB values of the 372 test photos of `clothing`
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Count, NotNegative
+from mmgen_jax.contracts import Draw
 from mmgen_jax.data import derived
 from mmgen_jax.data.transforms import blur, downsample, noise
 from mmgen_jax.errors import ConfigError
@@ -113,15 +114,13 @@ class Evaluator:
         small = [t for t in self._transforms() if isinstance(t, downsample.Transform)]
         return any(not t.antialiased and t.factor % 2 == 0 for t in small)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"psnr" (dB), "ssim", "mse", "l1": {"value", "n", "interval", "baselines", "degradation", "colour", …}}`.
 
         `degradation` has `scale` (the factor between the sides), `noise`, `blur`, and `steps`: the transforms that
         derive the photo, in order, with their fields. Each baseline has `how`: the way it was computed.
         """
-        samples, true = collect(sample_fn, batches, self.target, (self.target, self.photo), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target, self.photo), self.num_examples)
         real, photo = true[self.target], true[self.photo]
         factor = scale(photo.shape, real.shape)
         pictures, how = self._baselines(photo, real.shape[1:3], factor)

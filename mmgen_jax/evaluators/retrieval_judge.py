@@ -14,10 +14,11 @@ could not tell captions with unknown words apart.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmgen_jax.config.ranges import Amount, Size
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs, retrieval_recall
 from mmgen_jax.evaluators.judges import files, retriever
 from mmgen_jax.evaluators.measures.examples import collect
@@ -57,9 +58,7 @@ class Evaluator:
         files.check_splits(self.data)
         needs.conditions(conditions)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"recall@k": {"value", "n", "interval", "chance", "reference", "unknown", "judge…"}}`, shares in [0, 1].
 
         Equal captions are ties, as in `retrieval_recall`. `unknown` counts the examples that are left out, because the
@@ -70,7 +69,7 @@ class Evaluator:
           InputError: fewer examples than the largest rank.
         """
         judge = retriever.load(self.data, self.target, self.text, self.training)
-        samples, true = collect(sample_fn, batches, self.target, (self.target, self.text), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target, self.text), self.num_examples)
         texts, real = true[self.text], true[self.target]
         retrieval_recall.check_ranks(len(texts), self.ranks)
         known = judge.knows(texts)

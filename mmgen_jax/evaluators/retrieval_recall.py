@@ -41,18 +41,18 @@ class Evaluator:
     ability: ClassVar[str] = "embed_pair"
     names: tuple[str, ...] = ()
 
-    def __call__(self, sample_fn, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"to_target/recall@k", "from_target/recall@k": {"value", "n", "interval", "chance"}}`; chance is k / n.
 
-        `sample_fn.embed_pair(batch) -> ([B, D], [B, D])` embeds the conditions and the target; similarity is the
+        `sampler.embed_pair(batch) -> ([B, D], [B, D])` embeds the conditions and the target; similarity is the
         cosine. An example without any condition is left out, as in training.
 
         Raises:
           InputError: fewer examples than the largest k.
         """
         conditions, _ = collect(
-            lambda batch: {self.target: np.stack(sample_fn.embed_pair(batch), axis=1)},
-            _described(batches, self.target, sample_fn.system.conditions),
+            lambda batch: {self.target: np.stack(sampler.embed_pair(batch), axis=1)},
+            _described(batches, self.target, sampler.system.conditions),
             self.target,
             (self.target,),
             self.num_examples,

@@ -9,12 +9,13 @@ in the captions that state a motion.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals, nearest
 from mmgen_jax.evaluators.measures.examples import collect, trained_on
@@ -58,9 +59,7 @@ class Evaluator:
         needs.modality(self, "by", needs.VALUES, modalities)
         needs.conditions(conditions)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"shape", "color", "size", "all", "grammatical", …: {"value", "n", "interval", "baseline", "reference"}}`.
 
         Values are shares in [0, 1]. `all`: shape, colour and size are right; with `motion=True`, the caption also
@@ -70,7 +69,7 @@ class Evaluator:
         is the grammar. Intervals are Wilson's, of 95 %.
         """
         names = (self.target, *self.names)
-        samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
+        samples, true = collect(sampler, batches, self.target, names, self.num_examples)
         source = trained_on(self.data, (self.by, self.target), self.seed)
         others = nearest.captions(source, self.by, self.target, true[self.by], self.num_train)
         judged = {

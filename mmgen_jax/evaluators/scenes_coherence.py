@@ -8,12 +8,13 @@ same examples: the value of a perfect model.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Size
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import intervals
@@ -37,7 +38,7 @@ class Evaluator:
       target: the modality that the model draws: `image`, `video`, `audio` or `text`.
       told: the factors that the conditions tell, which `all` counts; of the others, accuracy is at chance. Empty: every
         factor that the target shows.
-      from_target: judge reconstructions of the target (`sample_fn.reconstruct`) instead of samples. Their accuracy
+      from_target: judge reconstructions of the target (`sampler.reconstruct`) instead of samples. Their accuracy
         shows how many of the factors the tokenizer or autoencoder keeps.
       num_examples: at most this many examples of each split.
       sample_rate: of the sound, in Hz; used where the target is `audio`.
@@ -76,9 +77,7 @@ class Evaluator:
         if not self.from_target:
             needs.conditions(conditions, "; for a model that reconstructs its target, set from_target=true")
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{factor or "all": {"value", "n", "interval", "judge_accuracy", "judge_trained_on": None, "chance"}}`.
 
         Shares are in [0, 1]; `interval` is Wilson's 95 % interval. An example without the target or a label (masked) is
@@ -87,7 +86,7 @@ class Evaluator:
         Raises:
           ConfigError: every example is left out.
         """
-        predict = sample_fn.reconstruct if self.from_target else sample_fn
+        predict = sampler.reconstruct if self.from_target else sampler
         correct, judge_correct, count = [], [], 0  # [n, factors] bool each
         for batch in batches:
             if count >= self.num_examples:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs, picture_controls
 from mmgen_jax.evaluators.measures import intervals
@@ -52,9 +53,7 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.sides(self, SMALLEST, modalities)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`swd_64`, `swd_32`, `swd_16`, named by the side of the level in px, and their mean `swd`; in thousandths.
 
         Every entry has `n` (the number of real and of generated pictures), `interval`, by `resamples` random subsets of
@@ -65,7 +64,7 @@ class Evaluator:
         Raises:
           InputError: fewer than two examples, or pictures with a side below `SMALLEST`.
         """
-        samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target,), self.num_examples)
         real = true[self.target]
         if len(real) < 2:
             raise InputError("sliced_wasserstein: expected at least 2 examples, got 1; raise num_examples")

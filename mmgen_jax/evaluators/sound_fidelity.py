@@ -7,13 +7,14 @@ The control `shuffled` is the true sound of another example: the metrics of an u
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Bands
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import paired, sound
@@ -39,7 +40,7 @@ class Evaluator:
 
     Args:
       target: the sound that the model draws.
-      from_target: measure reconstructions of the target (`sample_fn.reconstruct`) instead of samples.
+      from_target: measure reconstructions of the target (`sampler.reconstruct`) instead of samples.
       n_mels: mel bands of the baseline `griffin_lim`; 0 leaves the baseline out.
       sample_rate: of the target, in Hz.
       num_examples: at most this many examples of each split, at least 2.
@@ -66,9 +67,7 @@ class Evaluator:
         if not self.from_target:
             needs.conditions(conditions, "; for a model that reconstructs its target, set from_target=true")
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{metric: {"value", "n", "interval", "baselines", "better", "unit"}}` for the metrics of `BETTER`.
 
         A pair of sounds without enough voiced frames has no F0 correlation; `n` of this metric counts the examples
@@ -77,7 +76,7 @@ class Evaluator:
         Raises:
           InputError: fewer than 2 examples.
         """
-        predict = sample_fn.reconstruct if self.from_target else sample_fn
+        predict = sampler.reconstruct if self.from_target else sampler
         samples, true = collect(predict, batches, self.target, (self.target,), self.num_examples)
         real = true[self.target]
         if bad := int((~np.isfinite(samples).all(-1)).sum()):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount, Seed
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.error_rate import check_judge, grammar_of, rates
 from mmgen_jax.evaluators.judges import files, pocketsphinx, recogniser
@@ -59,9 +60,7 @@ class Evaluator:
         check_judge("judge", self.judge, OWN)
         grammar_of(self, "judge")
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`word_error_rate`, `character_error_rate` and `exact`, as of `error_rate`, of the judge's transcripts.
 
         Texts are compared as words in lower case with single punctuation marks, the form of the judge
@@ -70,7 +69,7 @@ class Evaluator:
         `shuffled`, of the transcripts against the texts of other examples.
         """
         read = list(batches)
-        samples, true = collect(sample_fn, read, self.target, (self.target, self.text), self.num_examples)
+        samples, true = collect(sampler, read, self.target, (self.target, self.text), self.num_examples)
         source = whole(self.data, (self.target, self.text), seed=self.seed).modalities
         judge = self._judge()
         references = [_words(source[self.text].tokenizer.decode(ids)) for ids in true[self.text]]
@@ -85,8 +84,8 @@ class Evaluator:
             "reference": (references, heard(true[self.target])),
         }
         # The `reconstruct` of a baseline ignores the sounds.
-        if hasattr(sample_fn, "system") and sample_fn.supports("reconstruct"):  # pyright: ignore[reportFunctionMemberAccess] a contracts.Draw
-            copies, _ = collect(sample_fn.reconstruct, read, self.target, (self.target, self.text), self.num_examples)
+        if hasattr(sampler, "system") and sampler.supports("reconstruct"):  # pyright: ignore[reportFunctionMemberAccess] a contracts.Draw
+            copies, _ = collect(sampler.reconstruct, read, self.target, (self.target, self.text), self.num_examples)
             texts["copy_synthesis"] = references, heard(copies)
         return {name: entry | judge.identity for name, entry in rates(texts, self.seed).items()}
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.judges import classifier
 from mmgen_jax.evaluators.measures import paired
@@ -58,9 +59,7 @@ class Evaluator:
             needs.modality(self, field, needs.PICTURE, modalities)
         classifier.check(self.data, self.target, self.label)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"gram_fall", "content_cosine": {"value", "n", "interval", "baselines", "judge…"}}`.
 
         gram_fall       mean over pairs of 1 - D(output, style) / D(photo, style), D being the mean over the grids of
@@ -74,7 +73,7 @@ class Evaluator:
         """
         judge = classifier.load(self.data, self.target, self.label, self.training)
         names = self.names
-        samples, true = collect(sample_fn, batches, self.target, names, self.num_examples)
+        samples, true = collect(sampler, batches, self.target, names, self.num_examples)
         photo, style = (true[name] for name in names)
         grids = functools.partial(features, judge)
         fall, cosine = compare(grids, samples, photo, style)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmgen_jax import lookup
 from mmgen_jax.config.ranges import Count, Seed
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import ConfigError
 from mmgen_jax.modalities.modality import Batch, Modality
 
@@ -67,7 +68,7 @@ class Evaluator:
         if hasattr(inner := self._inner, "suits"):
             inner.suits(modalities, conditions)
 
-    def __call__(self, sample_fn: Callable[[Batch], Batch], batches: Iterable[Batch]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Batch]) -> dict[str, dict[str, Any]]:
         """Every subset draws for the same examples."""
         unread, seen = iter(batches), []
 
@@ -84,7 +85,7 @@ class Evaluator:
                 hidden, inner = set(self.conditions) - set(subset), self._inner
                 if hasattr(inner, "reads"):
                     inner = dataclasses.replace(inner, reads=tuple(n for n in self.reads if n not in hidden))
-                found = inner(_Hiding(sample_fn, hidden), again())
+                found = inner(_Hiding(sampler, hidden), again())
                 entries |= {f"{'+'.join(subset)}/{metric}": entry for metric, entry in found.items()}
         return entries
 
@@ -92,12 +93,12 @@ class Evaluator:
 class _Hiding:
     """A sampler that does not see some conditions, and is otherwise the sampler itself."""
 
-    def __init__(self, sample_fn: Any, hidden: Collection[str]):
-        self._sample_fn, self._hidden = sample_fn, hidden
+    def __init__(self, sampler: Draw, hidden: Collection[str]):
+        self._sampler, self._hidden = sampler, hidden
 
     def __call__(self, batch: Batch, **given: Any) -> Batch:
         seen = {key: x for key, x in batch.items() if key.partition("/")[0] not in self._hidden}
-        return self._sample_fn(seen, **given)
+        return self._sampler(seen, **given)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._sample_fn, name)
+        return getattr(self._sampler, name)

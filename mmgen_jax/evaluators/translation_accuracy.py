@@ -8,12 +8,13 @@ without any translation.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.data.unpaired import own_fields
 from mmgen_jax.errors import ConfigError, InputError
 from mmgen_jax.evaluators.judges import classifier, files
@@ -66,15 +67,13 @@ class Evaluator:
             got = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
             raise ConfigError(f"translation_accuracy: expected sets of one shape, got {got}; give them one size")
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"domain", "kept": {"value", "n", "interval", "baseline", "reference", "chance", "judge…"}}`.
 
         Values are in [0, 1], intervals of 95 % (Wilson). `reference` is the same share of real examples of the target:
         all that the batches hold for `domain`, the judge's test split for `kept`.
         """
-        drawn, given, real, classes = self._collect(sample_fn, batches)
+        drawn, given, real, classes = self._collect(sampler, batches)
         domains = {"name": "domains", "sets": self.data["sets"]}
         domain = classifier.load(domains, "example", "domain", self.training)
         of, fields = own_fields(self.data["sets"][self.target])
@@ -87,7 +86,7 @@ class Evaluator:
             "kept": _entry(kept, judge.accuracy, judge),
         }
 
-    def _collect(self, sample_fn, batches) -> tuple[np.ndarray, ...]:
+    def _collect(self, sampler, batches) -> tuple[np.ndarray, ...]:
         """Translations, their sources, real examples of the target, and the sources' classes, each example once."""
         seen, rows = set(), []
         targets: dict[bytes, np.ndarray] = {}
@@ -102,7 +101,7 @@ class Evaluator:
                     new.append(i)
             if new:
                 few = {name: array[new] for name, array in batch.items()}
-                rows.append((np.asarray(sample_fn(few)[self.target]), few[self.source], few[self.names[0]]))
+                rows.append((np.asarray(sampler(few)[self.target]), few[self.source], few[self.names[0]]))
         if not rows:
             raise InputError(
                 f"translation_accuracy: no example of the split has {self.source!r}; measure another split"

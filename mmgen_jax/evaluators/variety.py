@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Size
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import needs
 from mmgen_jax.evaluators.measures import examples, intervals
@@ -52,9 +53,7 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         needs.modality(self, "target", needs.PICTURE_OR_CLIP, modalities)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"spread": {"value", "n", "samples", "interval", "reference"}}`; `n` counts conditions.
 
         `reference` is the spread of random groups of real examples, with as many groups and examples as the split
@@ -71,7 +70,7 @@ class Evaluator:
             rows = has[:left]
             if rows.size:
                 repeated = {name: np.repeat(np.asarray(v)[rows], self.num_samples, axis=0) for name, v in batch.items()}
-                drawn = np.asarray(sample_fn(repeated)[self.target])
+                drawn = np.asarray(sampler(repeated)[self.target])
                 spreads.append(spread(drawn.reshape(len(rows), self.num_samples, -1)))
                 left -= len(rows)
             if not left and sum(map(len, real)) >= self.num_conditions * self.num_samples:

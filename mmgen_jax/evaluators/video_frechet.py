@@ -11,12 +11,13 @@ comparable only where both entries have the same hash, `n` and `num_frames`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmgen_jax.config.ranges import Amount
+from mmgen_jax.contracts import Draw
 from mmgen_jax.errors import InputError
 from mmgen_jax.evaluators import feature_controls
 from mmgen_jax.evaluators.judges import motion
@@ -54,9 +55,7 @@ class Evaluator:
     def suits(self, modalities: Mapping[str, Modality], conditions: Sequence[str]) -> None:
         motion.check(self.data, self.target, self.label, modalities)
 
-    def __call__(
-        self, sample_fn: Callable[[Mapping[str, Any]], Mapping[str, Any]], batches: Iterable[Mapping[str, Any]]
-    ) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Draw, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"frechet_distance", "kernel_distance": {"value", "n", "num_frames", "interval", "reference", "controls"}}`.
 
         Every entry also has the judge. `num_frames` is the length of the clips. `reference` is the distance between two
@@ -68,7 +67,7 @@ class Evaluator:
           InputError: fewer than `FEWEST` clips, or features that are not finite.
         """
         judge = motion.load(self.data, self.target, self.label, self.training)
-        samples, true = collect(sample_fn, batches, self.target, (self.target,), self.num_examples)
+        samples, true = collect(sampler, batches, self.target, (self.target,), self.num_examples)
         if len(samples) < FEWEST:
             raise InputError(
                 f"video_frechet: expected at least {FEWEST} clips, got {len(samples)}; raise num_examples or measure a "

@@ -3,7 +3,7 @@
 A judge, trained on real examples, recognises the class of each drawn view.
 
 - `given_1`, …, `given_{M-1}`: views drawn given subsets of this size; the share of drawn views in which the judge finds
-  the true class: of each view the mean over the subsets that lack it, and the mean over the views.
+  the true class, averaged over the subsets that lack the view, then over the views.
 - `joint_<sampler>`: all views drawn from one latent; the share of draws where the judge finds the same class in all
   views. The latents come from the prior, from a mixture of normals fitted to latents of training examples, or from such
   latents themselves (`measures/latents.py`). The sampler is a part of the name, because results differ greatly between
@@ -88,7 +88,7 @@ class Evaluator:
         for name in [self.judged_as] if self.judged_as else pictures:
             classifier.check(self.data, name, self.label)
 
-    def __call__(self, sample_fn: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def __call__(self, sampler: Any, batches: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """`{"given_1": {"value", "n", "interval", "chance", "reference", "judge…"}, …, "joint_prior": …}`.
 
         Intervals are Wilson's, over examples: they count the views of an example as one draw, since the views are not
@@ -108,15 +108,15 @@ class Evaluator:
         chance = 1 / len(trained[0].classes)
         reference = float((real == truth[:, None]).mean())
         for size in range(1, len(self.views)):
-            found = [self._given(sample_fn, judges, drawn, truth, given) for given in self._subsets(size)]
+            found = [self._given(sampler, judges, drawn, truth, given) for given in self._subsets(size)]
             of_view = {name: np.mean([one[name] for one in found if name in one], axis=0) for name in self.views}
             entry = _entry(np.mean(list(of_view.values()), axis=0), chance, reference)
             per_view = {name: float(np.mean(values)) for name, values in of_view.items()}
             entries[f"given_{size}"] = entry | {"per_view": per_view} | identity
-        for sampler in self._fitted(sample_fn):
-            found = self._joint(sample_fn, judges, drawn, sampler)
+        for fitted in self._fitted(sampler):
+            found = self._joint(sampler, judges, drawn, fitted)
             entry = _entry(_agree(found), agreement.independent(found), float(_agree(real).mean()))
-            entries[f"joint_{sampler.name}"] = entry | {"sampler": sampler.name} | identity
+            entries[f"joint_{fitted.name}"] = entry | {"sampler": fitted.name} | identity
         return entries
 
     def _subsets(self, size: int) -> list[tuple[str, ...]]:
@@ -129,24 +129,24 @@ class Evaluator:
         """The judge of a view; a view that is the class itself needs none."""
         return _AsItIs() if array.ndim == 1 else classifier.load(self.data, self.judged_as or name, self.label)
 
-    def _given(self, sample_fn, judges, drawn, truth, given: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def _given(self, sampler, judges, drawn, truth, given: tuple[str, ...]) -> dict[str, np.ndarray]:
         """`{view that is not given: [N] bool}`: whether the judge finds the true class."""
         others = [name for name in self.views if name not in given]
-        samples = [sample_fn(batch, given=given) for batch in drawn]
+        samples = [sampler(batch, given=given) for batch in drawn]
         drawn_views = {name: np.concatenate([sample[name] for sample in samples]) for name in others}
         return {name: judges[name].classify(array) == truth for name, array in drawn_views.items()}
 
-    def _joint(self, sample_fn, judges, drawn, sampler: latents.Fitted) -> np.ndarray:
+    def _joint(self, sampler, judges, drawn, fitted: latents.Fitted) -> np.ndarray:
         """`[N, views]`: the judged classes of joint draws."""
         samples = []
         for batch in drawn:
             size = len(batch[self.label])
-            latent = sample_fn.draw_latent(batch) if sampler.draw is None else sampler.draw(size)
-            samples.append(sample_fn.from_latent(batch, np.asarray(latent, np.float32)))
+            latent = sampler.draw_latent(batch) if fitted.draw is None else fitted.draw(size)
+            samples.append(sampler.from_latent(batch, np.asarray(latent, np.float32)))
         found = [judges[name].classify(np.concatenate([sample[name] for sample in samples])) for name in self.views]
         return np.stack(found, axis=1)
 
-    def _fitted(self, sample_fn) -> list[latents.Fitted]:
+    def _fitted(self, sampler) -> list[latents.Fitted]:
         if not self.samplers:
             return []
         kept = np.zeros((0, 1))
@@ -154,7 +154,7 @@ class Evaluator:
             source = files.training(self.data, self.views)
             chosen = examples.order(len(source))[: self.num_fitted]
             rows = [source.read(part, np.zeros_like(part)) for part in np.array_split(chosen, -(-len(chosen) // 1000))]
-            kept = np.concatenate([sample_fn.to_latent(batch) for batch in rows])
+            kept = np.concatenate([sampler.to_latent(batch) for batch in rows])
         return [latents.fit(name, kept, self.num_components) for name in self.samplers]
 
 

@@ -1,4 +1,4 @@
-"""Checks from its container, without decoding, that a media file is there, and whole where its decoder may not notice.
+"""Checks that a media file exists and is not truncated, from its container alone, without decoding.
 
 The decoder decides whether a file can be used. But some decoders take a truncated file for a shorter file. For WAV,
 AIFF, GIF and clips, the lengths that the container declares tell the two apart. Bytes after the end of the media are

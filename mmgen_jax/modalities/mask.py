@@ -19,8 +19,8 @@ class Kind(image.Kind):
 
     A file of another size is resized by the nearest pixel, then cut at one half. The lighter half is the hole; so the
     file may be a PNG of 0 and 255, a picture of 1 bit, or a JPEG with blurred borders. Transparent pixels are white, as
-    of any picture; but where nothing else is dark, the file has white strokes on a transparent ground, and the hole is
-    where it is opaque.
+    of any picture. Exception: a file with transparency but without dark opaque pixels holds white strokes on a
+    transparent ground; its opaque pixels are the hole.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()

@@ -5,7 +5,7 @@ representation, such as `vq_vae` (van den Oord et al., 2017), whose codes are in
 The player of the representation is trained in the first stage of the run (`optimizers.tokenizer.stop_step`,
 `optimizers.generator.start_step`).
 
-The codes of a sound are one for each sample (`mu_law`; WaveNet: van den Oord et al., 2016).
+With `mu_law`, a sound has one code per sample (WaveNet: van den Oord et al., 2016).
 
 Id 0 (PADDING) is the start token and the padding, and is never drawn. Code c of a representation has the id c + 1.
 
@@ -194,7 +194,8 @@ class Objective(Segmented):
     def elbo(self, params, collections, batch, rng: jax.Array) -> jax.Array:
         """The log-likelihood `[B]` of the target's ids given the conditions, in nats: no bound but the value itself.
 
-        Padding has none. Not of a representation with parameters, whose codes are no likelihood of the target.
+        Padding does not count. Refused for a learned representation: the likelihood of the codes is not that of the
+        target.
         """
         if self.code.players:
             return super().elbo(params, collections, batch, rng)

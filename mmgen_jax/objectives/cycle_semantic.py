@@ -6,10 +6,10 @@ sources a of class y, and G_b from a to b, the generators' loss has one more ter
 
     semantic      -log p_b(y | G_b(a)), the cross-entropy of the classifier of b in nats, times `semantic`
 
-and the same with a and b exchanged. No pair is needed, but a label of each picture.
+and the same with a and b exchanged. Training needs labels of both kinds of pictures, but no pairs.
 
-A generator can satisfy a classifier with specks that a person does not see as the digit. So the classifiers learn from
-pictures with random shifts and noise, and classify translations with random shifts and noise.
+A generator can fool a classifier by adversarial perturbations, which a person does not read as the class. So the
+classifiers learn from pictures with random shifts and noise, and classify translations with random shifts and noise.
 
 Departs from the paper: both kinds have labels, so each translation is classified by the classifier of its own kind and
 compared with the true class; the paper has labels of one kind, and compares with the prediction for the source.

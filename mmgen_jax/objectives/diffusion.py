@@ -16,9 +16,9 @@ that the generated values agree with the known values (RePaint, Lugmayr et al., 
 
 Departs from the papers: times are drawn by a logit-normal density (Esser et al., 2024) unless `times` is "uniform", as
 in DDPM and flow matching. The cosine schedule has no offset at its ends. Its first step, from pure noise, divides the
-error of predicted noise by a share of data near 0, so that the data are clipped there. Completion has one noise for the
-known values, where Song et al. and RePaint draw it anew in every step. Its steps are Euler steps of the differential
-equation, where RePaint takes DDPM's steps and jumps back over several.
+error of predicted noise by a share of data near 0, so that the data are clipped there. Completion keeps one noise for
+the known values (Song et al. and RePaint draw new noise in every step) and takes Euler steps of the differential
+equation (RePaint: DDPM's steps, jumping back over several).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 `log p(x) = log N(f(x)) + log |det df/dx|`; sampling draws noise and inverts f (Dinh et al., 2017; for sounds, WaveGlow,
 Prenger et al., 2019).
 
-Departs from WaveGlow: training adds noise to the target. Without any, the likelihood of a sound with a finite number of
-levels, or with exact silence, has no bound. The noise of the model is the standard normal.
+Departs from WaveGlow: training adds noise to the target. Without this noise, the likelihood of a sound with a finite
+number of levels, or with exact silence, is unbounded. The latent is standard normal.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ class Objective(diffusion.Objective):
       prior_weight: weight of the squared error of the mean frames.
       duration_weight: weight of the loss of the durations.
       duration_features: width of the predictor of durations.
-      duration_dropout: its dropout.
+      duration_dropout: dropout rate of the predictor of durations.
       length_scale: factor of the drawn durations; above 1 the speech is slower.
 
     Raises:

@@ -17,8 +17,8 @@ draws the latent from their posterior, and the other targets from the latent.
 
 Departs from the papers: all posteriors and priors are normals (MMVAE and MMVAE+ have Laplace distributions). The KL of
 a mixture in the `elbo` is its upper bound by convexity, as in MoPoE; `iwae` and `dreg` have the mixture's own density,
-as in MMVAE and MMVAE+. With `mixture` and several samples, the gradient of `dreg` is biased, and the gradient of the
-MMVAE authors too: see `parts/importance.py`. MVAE's random subsets are drawn for each example, not for each step. MoPoE
+as in MMVAE and MMVAE+. With `mixture` and several samples, the gradient of `dreg` is biased, like the gradient of
+MMVAE's authors (`parts/importance.py`). MVAE's random subsets are drawn for each example, not for each step. MoPoE
 draws a component for each example, where the authors divide the batch. The joint encoder of JMVAE reads targets through
 encoders of its own, and given some of the targets the posterior is the product of their experts, which JMVAE has for
 single targets alone. The auxiliary prior of MMVAE+ has a learned scale, and its prior is the standard normal.

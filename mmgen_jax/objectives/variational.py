@@ -155,7 +155,7 @@ class Objective(Family):
         metrics = {"distortion": distortion, "kl": rate, "elbo": -(distortion + rate)}
         if self.prior != "mixture":
             metrics["active_dimensions"] = losses.active_dimensions(kl, weights)
-        elif len(mean) > 1:  # the KL of a mixture has no part for each dimension
+        elif len(mean) > 1:  # a mixture does not factorise over dimensions: no KL term for each
             metrics["active_dimensions"] = losses.active_units(mean, weights)
         return loss, (collections, metrics)
 

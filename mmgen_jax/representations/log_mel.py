@@ -8,7 +8,8 @@ Søndergaard 2013).
 Departs from both papers: the number of iterations is fixed; the initial phases are random, but the same for every
 example, so that the sound of a code does not depend on the batch.
 
-With `vocoder`, `decode` is that run's vocoder (`runs/vocoder.py`) in place of both.
+With `vocoder`, `decode` is that run's vocoder (`runs/vocoder.py`) in place of the inverted mel filterbank and
+Griffin-Lim.
 """
 
 from __future__ import annotations

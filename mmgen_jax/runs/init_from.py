@@ -83,7 +83,10 @@ def _below(tree: Any, name: str) -> Any:
 
 
 def _replace(tree: Any, name: str, match: Match, source: Any) -> Any:
-    """The tree with `match(module, source)` for each module called `name`; `source` is None where there is nothing."""
+    """The tree with `match(module, source)` for each module called `name`.
+
+    `source` is None where the other run has no such module; the tree then stays as it is.
+    """
     if source is None or not isinstance(tree, Mapping):
         return tree
     return {

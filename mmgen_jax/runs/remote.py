@@ -56,7 +56,7 @@ def opened(workdir: str | os.PathLike) -> pathlib.Path:
         for file in _files(store) if store.exists() else ():
             (target := local / file.relative_to(store)).parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
-    except Exception as error:  # of the store's library, which may have any type
+    except Exception as error:  # the store's library may raise any type of error
         reason = " ".join(str(error).split())[:200]
         advice = "pip install gcsfs, and see that this machine may read the bucket"
         raise ConfigError(f"--workdir={workdir}: the store cannot be read ({reason}); {advice}") from error
@@ -83,7 +83,7 @@ def refreshed(workdir: pathlib.Path, name: str) -> pathlib.Path:
     try:
         if (file := _path(address) / name).exists():
             (workdir / name).write_bytes(file.read_bytes())
-    except Exception as error:  # of the store's library, which may have any type
+    except Exception as error:  # the store's library may raise any type of error
         reason = " ".join(str(error).split())[:200]
         raise MmgenError(
             f"--workdir={address}: the store cannot be read ({reason}); mend it, and start again"
@@ -109,7 +109,7 @@ def store(workdir: pathlib.Path, name: str = "") -> None:
             if not target.exists() or target.stat().length != len(data) or target.read_bytes() != data:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
-    except Exception as error:  # of the store's library, which may have any type
+    except Exception as error:  # the store's library may raise any type of error
         reason = " ".join(str(error).split())[:200]
         raise MmgenError(
             f"--workdir={address}: the store cannot be written to ({reason}); mend it, and start again"

@@ -28,7 +28,7 @@ class Vocoder:
     """A restored vocoder for sounds of one length.
 
     Args:
-      mel: the modality that it reads, `[T, n_mels]`.
+      mel: the modality that the vocoder reads, `[T, n_mels]`.
       params, collections: NumPy arrays.
     """
 
@@ -82,7 +82,7 @@ def load(place: str, mel: str, modality: Modality, shape: tuple[int, ...]) -> Vo
     """The vocoder of the workdir `place`, for spectrograms of `shape` (T, n_mels) and sounds of `modality`.
 
     Raises:
-      ConfigError, CheckpointError: it has no checkpoint that can be read.
+      ConfigError, CheckpointError: the workdir has no readable checkpoint.
     """
     config, system, sampler, _ = workdir.restore(place)
     sized = dict(system.modalities) | {system.target: modality, mel: Modality("vector", shape)}

@@ -166,9 +166,10 @@ def check_given_again(config, saved, workdir: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def prepared(workdir: pathlib.Path, config, source) -> Iterator[None]:
-    """Holds the lock of a workdir whose config, modalities and fingerprint of the data are written, or equal already.
+    """Checks that a run in the workdir has the same config and data; then locks the workdir and writes its files.
 
-    A refused workdir stays unchanged.
+    The files are the config, the modalities and the fingerprint of the data. The lock is held until the block ends. A
+    refused workdir stays unchanged.
 
     Raises:
       ConfigError: a run of another config or of other data, other files, or another training that writes there.
@@ -200,7 +201,7 @@ def alone(workdir: pathlib.Path) -> Iterator[None]:
     """Holds the lock of a workdir while a training writes to it.
 
     Raises:
-      ConfigError: another training has it.
+      ConfigError: another training holds the lock.
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -97,7 +97,7 @@ def wait_at_most(seconds: float) -> None:
 def meet(long: bool = False, failed: bool = False) -> None:
     """Waits on the host until every process is here: a computation of all devices would wait without end.
 
-    The first process that comes sets the time for all.
+    The first process to arrive sets the time limit for all.
 
     Args:
       failed: whether this process cannot go on: it waits for `FAILED_SECONDS` at most.
@@ -200,7 +200,7 @@ def stop_now() -> bool:
 def noticed() -> bool:
     """Whether SIGTERM has reached one of several processes, before they have agreed on where to stop.
 
-    Processes ask at any time, each for itself. Only work that the processes do not do together may end by the answer.
+    Processes ask at any time, each for itself. The answer may end only work that a process does on its own.
     """
     if not several():
         return False

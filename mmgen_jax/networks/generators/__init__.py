@@ -1,8 +1,9 @@
 """Generators and decoders: `(latent [B, Z], condition: Condition | None, train) -> [B, *shape]`, unbounded.
 
 The objective brings the output to the target's range, and `config/system.py` sets the fields `shape` and `dtype`.
-`shape` is that of a vector, or of a grid: a sequence `(T, C)`, an image `(H, W, C)` or a clip `(T, H, W, C)`. The
-latent of `grid` is tokens `[B, N, D]`. `clip_subpixel` and `conv_lstm` read one aligned source and `mlp` none; all
+`shape` is that of a vector, or of a grid: a sequence `(T, C)`, an image `(H, W, C)` or a clip `(T, H, W, C)`. The class
+attribute `form` says what a generator starts from (`FORMS` of `config/fitting.py`): `latent`, or another form as below.
+The latent of `grid` is tokens `[B, N, D]`. `clip_subpixel` and `conv_lstm` read one aligned source and `mlp` none; all
 others read all of them as channels. `translation`, `unet_translation`, `resnet_translation`, `gated`, `subpixel`,
 `clip_subpixel`, `conv_lstm` and `vocos` start from the sources, and their latent may be None.
 

@@ -10,6 +10,8 @@ et al., 2017); all frames of a clip are enlarged; beyond its ends, the clip cont
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -37,6 +39,8 @@ class Generator(nn.Module):
       ConfigError: no such source, or further sources; a source of another number of frames or channels, sides that are
         no multiple of the source's, or an even `window`.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     source: str = "small"

@@ -10,6 +10,7 @@ resolution).
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -35,8 +36,8 @@ class Generator(nn.Module):
       conditions_at: where the pooled conditions enter: at the `input`, concatenated to the latent; at the `norm`, as
         scale and shift of every normalisation; or at `both`.
       batch_conditions: whether the pooled conditions first pass a BatchNorm without scale and shift. A GAN needs
-        `batch_conditions`: otherwise the part that all conditions have in common outgrows the biases, and modes
-        collapse. A VAE is better without: the batch statistics are noisy, and the latent then learns the conditions.
+        `batch_conditions`: otherwise the mean of the conditions outgrows the biases, and mode collapse follows. A VAE
+        is better without: the batch statistics are noisy, and the latent then learns the conditions.
       input_bias: whether the first layer has a bias, one for each channel of each cell of the coarsest grid. No
         normalisation cancels this bias. In a GAN the bias may grow until mode collapse occurs.
       init_std: standard deviation of the initial kernels of the first layer and all convolutions, 0.02 in the paper; 0:
@@ -46,6 +47,8 @@ class Generator(nn.Module):
     Raises:
       ConfigError: an unknown `conditions_at`, or a shape of another rank.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     width: Size = 64

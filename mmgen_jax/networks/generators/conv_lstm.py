@@ -13,7 +13,7 @@ horizontal kernel.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -128,6 +128,8 @@ class Generator(nn.Module):
       ConfigError: a target that is no clip, no such source, or further sources; a source of another size, or patches
         that do not divide the sides.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     source: str = "past"

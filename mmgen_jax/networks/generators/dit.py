@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -69,6 +69,8 @@ class Generator(nn.Module):
     Raises:
       ConfigError: the patches do not divide the grid, or the grid has another rank.
     """
+
+    form: ClassVar[str] = "noisy"
 
     features: Size = 128
     num_layers: Depth = 6

@@ -11,6 +11,7 @@ also takes the place of the picture with its hole as input.
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -59,6 +60,8 @@ class Generator(nn.Module):
       ConfigError: there are no aligned sources, a grid that cannot be halved so often, or a `known` or `hole` that is
         no aligned source or does not fit the target.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     width: Size = 24

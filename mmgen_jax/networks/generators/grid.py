@@ -10,6 +10,7 @@ grid but the finest, while the paper uses them at the coarsest grid only.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -54,6 +55,8 @@ class Generator(nn.Module):
     Raises:
       ConfigError: see `doublings`; a shape of another rank, or another `upsampling`.
     """
+
+    form: ClassVar[str] = "tokens"
 
     shape: tuple[int, ...]
     width: Size = 32

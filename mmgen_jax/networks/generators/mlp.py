@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -28,6 +28,8 @@ class Generator(nn.Module):
     Raises:
       ConfigError: `shape` has more than 3 axes.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     width: Size = 256

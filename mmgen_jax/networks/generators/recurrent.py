@@ -8,7 +8,7 @@ conditions, not from the mean of their tokens.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -54,6 +54,8 @@ class Generator(nn.Module):
       features: length of the vectors of the LSTM's state, the words and the attention.
       dropout: on the words, and before the output layer.
     """
+
+    form: ClassVar[str] = "ids"
 
     vocab_size: int
     features: Size = 128

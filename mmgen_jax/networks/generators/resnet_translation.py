@@ -10,6 +10,8 @@ instead of 3, so that they overlap evenly; a latent and pooled conditions, if an
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -37,6 +39,8 @@ class Generator(nn.Module):
     Raises:
       ConfigError: there are no aligned sources, or the sides cannot be halved so often.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     width: Size = 64

@@ -11,6 +11,7 @@ et al., 2018, FFDNet), for sources that have the target's grid.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -42,6 +43,8 @@ class Generator(nn.Module):
       ConfigError: no such source, a target that is no integer multiple of the source, a `fold` that does not divide the
         source's sides, or a source with another number of channels.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     source: str = "photo"

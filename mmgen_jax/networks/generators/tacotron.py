@@ -10,7 +10,7 @@ dropout of the prenet, which stays on in sampling, is an argument, so that it is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -83,6 +83,8 @@ class Generator(nn.Module):
       reduction: frames of a step; T must be a multiple.
       postnet_layers, postnet_features: convolutions of width 5 over all frames; 0 layers: none.
     """
+
+    form: ClassVar[str] = "frames"
 
     shape: tuple[int, ...]
     features: Size = 256

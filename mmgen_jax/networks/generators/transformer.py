@@ -8,7 +8,7 @@ to each other in both directions. With `attend="cross"`, every block has cross-a
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -121,6 +121,8 @@ class Generator(nn.Module):
       shape: `(T,)`, the length of the sequence.
       attend: how the conditions enter: `prefix` or `cross`.
     """
+
+    form: ClassVar[str] = "ids"
 
     vocab_size: int
     shape: tuple[int, ...]

@@ -11,6 +11,7 @@ is a latent vector, in addition to dropout or instead of dropout; the pooled con
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -66,6 +67,8 @@ class Generator(nn.Module):
       ConfigError: there are no aligned sources, a side of at least 8 cannot be halved, or `vector_at` or `skips` is
         unknown.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     width: Size = 64

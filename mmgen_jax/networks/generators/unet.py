@@ -12,6 +12,8 @@ grid is halved by a mean and doubled by repetition; attention is used at the coa
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 
@@ -23,6 +25,8 @@ from mmgen_jax.networks.layers.unet import UNet
 
 class Generator(UNet):
     """`x [B, *grid, C]` and `time [B]` in [0, 1] to `[B, *grid, C]`, unbounded; fields as in `layers/unet.py`."""
+
+    form: ClassVar[str] = "noisy"
 
     @nn.compact
     def __call__(self, x: jax.Array, time: jax.Array, condition: Condition | None, train: bool = False) -> jax.Array:

@@ -8,6 +8,8 @@ Departs from these papers as `unet` departs from DDPM; a latent, if any, is conc
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -26,6 +28,8 @@ class Generator(UNet, kw_only=True):
     Raises:
       ConfigError: there are no aligned sources, or the fields do not fit the shape.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
 

@@ -9,6 +9,8 @@ Departs from the paper: the latent and the pooled conditions, if any, scale and 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -37,6 +39,8 @@ class Generator(nn.Module):
       ConfigError: there are no aligned sources, they have fewer frames than S samples need, the target is no sound, or
         an odd `n_fft`.
     """
+
+    form: ClassVar[str] = "latent"
 
     shape: tuple[int, ...]
     hop_length: Size = 256

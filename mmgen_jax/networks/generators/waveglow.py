@@ -1,7 +1,8 @@
 """An invertible network of sounds: affine couplings and invertible 1×1 convolutions (WaveGlow, Prenger et al., 2019).
 
 `group` successive samples are the channels of one place. Each step mixes the channels by a matrix. Then a network of
-dilated convolutions reads one half of them and the frames of the aligned sources, and scales and shifts the other half.
+dilated convolutions reads one half of the channels, and the frames of the aligned sources, and transforms the other
+half affinely.
 
 Departs from the paper: no channels leave early; the logarithm of a scale is bounded by `MAX_LOG_SCALE`, so that the
 inverse stays exact; the aligned sources are interpolated linearly; the pooled conditions, if any, act on every place.
@@ -9,7 +10,7 @@ inverse stays exact; the aligned sources are interpolated linearly; the pooled c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -63,8 +64,11 @@ class Generator(nn.Module):
       features, num_layers: of each coupling's network.
 
     Raises:
-      ConfigError: a group that divides not, a target that is no sound, or aligned sources of other ranks or lengths.
+      ConfigError: an odd `group`, or a `group` that does not divide S or `hop_length`; a target that is no sound; or
+        aligned sources of other ranks or of different lengths.
     """
+
+    form: ClassVar[str] = "invertible"
 
     shape: tuple[int, ...]
     hop_length: Count = 0

@@ -10,7 +10,7 @@ leaves their frames in their place; the skip connections are summed after a divi
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -38,6 +38,8 @@ class Generator(nn.Module):
     Raises:
       ConfigError: aligned sources of another rank than 1, or without `hop_length`; a `silence` that is no id.
     """
+
+    form: ClassVar[str] = "ids"
 
     vocab_size: int
     shape: tuple[int, ...]

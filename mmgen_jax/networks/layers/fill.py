@@ -11,10 +11,10 @@ SWEEPS = 8
 def filled(x: jax.Array, hole: jax.Array, sweeps: int = SWEEPS) -> jax.Array:
     """`x [B, *grid, C]` with the hole filled; known values stay as they are, and values in the hole are not read.
 
-    The known values are averaged over cells of two positions along each axis, again and again, until a side is odd. The
-    hole of the coarsest grid starts from the mean of the known values, the hole of each finer grid from the linear
-    enlargement of the coarser grid. At each grid, `sweeps` times, the values in the hole become the mean of their
-    neighbours: this approaches harmonic completion, the solution of Laplace's equation.
+    The known values are average-pooled by 2 along each axis until a side is odd. The hole of the coarsest grid starts
+    from the mean of the known values, the hole of each finer grid from the linear enlargement of the coarser grid. At
+    each grid, `sweeps` times, the values in the hole become the mean of their neighbours: this approaches harmonic
+    completion, the solution of Laplace's equation.
 
     Args:
       hole: `[B, *grid, 1]`, above 0 where a value is to be filled. An example without a known value is filled with 0.

@@ -3,7 +3,7 @@
 The functions and parameters are those of flax's layers of these names. The form differs: sums over the grid give a
 factor and a shift for each channel, and the output is `x * factor + shift`, so that neither the output nor a gradient
 needs the groups as an axis of its own. On a CPU, a group normalisation with its gradients takes a third to two thirds
-of the time of flax's layer, a batch normalisation 0.8 to 0.94 of it (`experiments/benchmarks/normalisation.py`).
+of flax's time, a batch normalisation 0.8 to 0.94 of flax's time (`experiments/benchmarks/normalisation.py`).
 
 Statistics are float32 for every `dtype`, which is the dtype of the output.
 """
@@ -27,7 +27,7 @@ def affine(module: Any, channels: int) -> tuple[Any, Any]:
 
 
 class Affine(nn.Module):
-    """`affine` as a module, under whose name the parameters are."""
+    """A module that holds the parameters of `affine` under its own name."""
 
     use_scale: bool = True
     use_bias: bool = True

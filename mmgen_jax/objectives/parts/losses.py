@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from mmgen_jax.networks.layers import mapped
 
 ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the examples
-ACTIVE_KL = 0.01  # nats; a dimension of a latent with less holds next to nothing of the example
+ACTIVE_KL = 0.01  # nats; a latent dimension below this KL has collapsed to the prior (posterior collapse)
 
 
 def per_example(x: jax.Array) -> jax.Array:
@@ -68,7 +68,7 @@ def kl_standard_normal(mean: jax.Array, log_var: jax.Array) -> jax.Array:
 def active_dimensions(kl: jax.Array, weights: jax.Array) -> jax.Array:
     """The share, in [0, 1], of the latent's dimensions with a KL above `ACTIVE_KL`, mean over the examples.
 
-    The other dimensions are as in the prior. The dimensions of a grid are those of all its positions.
+    The other dimensions have collapsed to the prior. In a grid, every channel of every position is one dimension.
 
     Args:
       kl: `[B, ..., D]`, in nats.
@@ -81,7 +81,7 @@ def active_units(mean: jax.Array, weights: jax.Array) -> jax.Array:
     """The share, in [0, 1], of the latent's dimensions whose posterior mean varies from example to example.
 
     The variance over the batch is above `ACTIVE_VARIANCE`; Burda et al. (2016) take the variance over a data set. The
-    measure is for priors whose KL has no part for each dimension.
+    measure is for priors that do not factorise over dimensions, such as a mixture: their KL has no term per dimension.
 
     Args:
       mean: `[B, D]`, of the posterior; two examples or more in the global batch.

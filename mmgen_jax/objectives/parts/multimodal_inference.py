@@ -121,9 +121,9 @@ class Inference(Family):
         return {"generator": self.network.init(init_keys(rng), *self._arrays(batch), train=True)}
 
     def sample(self, params, collections, batch, rng: jax.Array, given=()) -> dict[str, jax.Array]:
-        """Means of the likelihoods, given a latent from the posterior of the targets in `given`; of none: the prior.
+        """Means of the likelihoods, given a latent from the posterior of the targets in `given`.
 
-        The targets in `given` are returned as they are.
+        Where `given` is empty, the latent is from the prior. The targets in `given` are returned as they are.
         """
         _, present = self._arrays(batch)
         present &= jnp.array([name in given for name in self.targets])

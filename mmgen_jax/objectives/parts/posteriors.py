@@ -58,7 +58,7 @@ class Mixture(NamedTuple):
     def kl(self, means: jax.Array | None = None, log_vars: jax.Array | None = None) -> jax.Array:
         """Upper bound `[B]` of the KL to the standard normal, or to a normal `[B, Z]`: the mean over the components.
 
-        By convexity; it is the KL itself where there is one component.
+        The bound follows from convexity, and is exact for one component.
         """
         if means is None or log_vars is None:
             of_each = losses.kl_standard_normal(self.mean, self.log_var)
