@@ -156,7 +156,7 @@ class Objective(discriminator.WithDiscriminator):
             real = self._one_hot(zero_masked(batch, self.target))
             return self._discriminator_loss(params, collections, batch, real, fake, mix_rng, dropout[:2])
         loss, metrics = self._generator_loss(params, collections, batch, fake, dropout[2])
-        metrics["tokens_per_example"] = jnp.mean(jnp.sum(1.0 - fake[..., PADDING], axis=1))
+        metrics["words_per_example"] = jnp.mean(jnp.sum(1.0 - fake[..., PADDING], axis=1))  # of the drawn captions
         if self.likelihood_weight:
             nll, (collections, details) = self._likelihood(self._sum(params), collections, batch, likelihood_rng)
             loss, metrics = loss + self.likelihood_weight * nll, metrics | details

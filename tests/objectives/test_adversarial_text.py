@@ -137,7 +137,8 @@ def test_each_phase_trains_its_own_player():
     assert norms["discriminator"] > 1e-2 and norms["pretraining"] == norms["generator"] == 0
     assert {"logits_real", "logits_fake", "logits_wrong"} == metrics.keys()
     norms, metrics = gradients("generator", BATCH)
-    assert norms["generator"] > 1e-2 and {"logits_fake", "nll_per_token", "tokens_per_example"} <= metrics.keys()
+    assert norms["generator"] > 1e-2
+    assert {"logits_fake", "nll_per_token", "tokens_per_example", "words_per_example"} <= metrics.keys()
     np.testing.assert_allclose(norms["generator"], norms["pretraining"], rtol=1e-5)  # the change is added to it
 
     # A text that an example lacks does not count, whatever stands there.
