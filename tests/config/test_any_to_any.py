@@ -53,3 +53,9 @@ def test_every_other_cell_has_a_config():
     assert len(CONFIG.CELLS) == 2 * (3 * 5 + 2)
     for argument in CONFIG.CELLS:
         assert CONFIG.get_config(argument).objective.target == CONFIG.read(argument)[1]
+
+
+def test_conditions_may_be_given_together():
+    config = CONFIG.get_config("scenes,target=audio,family=diffusion,conditions=text+image")
+    assert set(config.encoders) == {"text", "image"} and config.objective.target == "audio"
+    assert config.objective.name == "diffusion" and set(config.data.names) == {"text", "image", "audio"}
