@@ -17,8 +17,8 @@ paper. `colour` has no identity loss, since grey and coloured photos have differ
 
 Expected for `digits`, seed 0, 13 minutes on one CPU core: all translations are taken for the other set; the digit is
 kept in 0.72 (to scikit-learn's; 0.63 without translation) and 0.78 (to MNIST; 0.94 without translation). For
-`digits_labelled`, 24 minutes: kept in 0.987 and 0.980, by judges that resemble the classifiers. `colour` is not
-measured.
+`digits_labelled`, 24 minutes: kept in 0.987 and 0.980, by judges that resemble the classifiers. `colour`, 21 minutes:
+PSNR 19.3 dB and Fréchet distance 6.9, where pix2pix, which learns from pairs, has 25.0 and 3.0.
 """
 
 from mmgen_jax.config import own_data, presets, schema

@@ -15,9 +15,8 @@ DIGITS = {"MNIST to scikit-learn's": ("mnist", "small"), "scikit-learn's to MNIS
 def sheet(workdir):
     runs = sheets.first_runs(pathlib.Path(__file__).with_name("sweep.py"), workdir)
     parts = {}
-    if "digits" in runs:
-        labels = {"CycleGAN": "digits", "with labels": "digits, labels in training"}
-        found = {name: (runs[label], {}) for name, label in labels.items() if label in runs}
+    labels = {"CycleGAN": "digits", "with labels": "digits, labels in training"}
+    if found := {name: (runs[label], {}) for name, label in labels.items() if label in runs}:
         for heading, (source, target) in DIGITS.items():  # unpaired: there is no truth
             parts[heading] = sheets.example_sheet(found, (source,), target, num=10, worst=0, truth=False)
     if "colour" in runs:
