@@ -47,7 +47,10 @@ def tables() -> str:
 def nearest(line):
     """A line of the baseline, made from the baseline values in a model's line."""
     measured = {name: entry for name, entry in line["metrics"].items() if entry.get("baseline") is not None}
-    entries = {name: {"value": entry["baseline"], "n": entry["n"]} for name, entry in measured.items()}
+    entries = {
+        name: {"value": entry["baseline"], **{field: entry[field] for field in ("n", "examples") if field in entry}}
+        for name, entry in measured.items()
+    }
     return line | {"config_hash": f"nearest {line['seed']}", "baseline": "nearest", "metrics": entries}
 
 
