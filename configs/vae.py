@@ -46,6 +46,9 @@ def get_config(arg="scenes"):
     if arg == "digits":
         config.evaluators.likelihood.num_examples = 10_000
     config.train.steps = 5000
+    if arg == "clothing":  # chosen on the validation photos
+        config.augment = {"image": {"flip": 0.5, "crop": 2}}
+        config.objective.update(prior="mixture", num_components=64)
     if large:
         return presets.enlarged(config, LARGE)
     if arg == "digits":
