@@ -11,7 +11,8 @@ Expected for `digits`, 21 minutes on a CPU core: the asked digit recognised in 0
 1.9 in the features of an MNIST classifier (n = 5,000). `scenes`, 25 minutes on a core: shape, colour and size all right
 in 0.991 of 1,000 samples, 0.666 on the compositional split; in real pictures that pass through the tokenizer alone,
 0.999 and 0.975. `emoji`, which trains on one half of the training glyphs (the other half trains the retrieval model
-that judges): not measured.
+that judges), 14 minutes: the name is among the first 10 of 60 for 0.32 [0.21, 0.44] of the samples (real pictures 0.63,
+chance 0.17).
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 50 to 51 M parameters; not measured.
 """

@@ -10,7 +10,8 @@ Expected for `digits`, 13 minutes on 2 CPU cores that did other work too: the as
 samples, Fréchet distance 2.4 in the features of an MNIST classifier (n = 5,000). `scenes`, 22 minutes on a core: shape,
 colour and size all right in 0.974 of 1,000 samples, 0.976 on the compositional split; in the sheet of samples, the
 background is the same in all samples of a caption. `emoji`, which trains on one half of the training glyphs (the other
-half trains the retrieval model that judges): not measured.
+half trains the retrieval model that judges), 13 minutes on a core with other work: the name is among the first 10 of 60
+for 0.47 [0.35, 0.59] of the samples (real pictures 0.63, chance 0.17).
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 30 M parameters; not measured.
 """
