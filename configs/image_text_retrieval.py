@@ -13,8 +13,8 @@ Expected for `emoji`, a minute on a CPU core, mean of three seeds: recall@1, 5, 
 told apart from InfoNCE.
 
 Expected for `scenes`, a minute, mean of three seeds: recall@1, 5, 10 is 0.06, 0.29, 0.59 from picture to text and 0.06,
-0.29, 0.59 from text to picture (chance 0.001, 0.005, 0.01). Captions state three factors, so the 1,000 candidates are of
-only 60 kinds of scene, and a caption does not tell scenes of one kind apart: a model that recognises every kind has
+0.29, 0.59 from text to picture (chance 0.001, 0.005, 0.01). Captions state three factors, so the 1,000 candidates are
+of only 60 kinds of scene, and a caption does not tell scenes of one kind apart: a model that recognises every kind has
 0.06, 0.30, 0.60.
 
 For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 36 and 37 M parameters; not measured.

@@ -10,7 +10,7 @@ draws from the captioner before the adversarial phase.
 
 Expected for `scenes`, 59 minutes on a CPU core with other work: shape, colour and size all right in 0.998 of 1,000
 captions (before the adversarial phase 0.999), on the compositional split in 0.089 (0.122); BLEU-4 99.9. Whether
-captions are more varied is not measured yet: `experiments/captioning_temperature`. `emoji`: not measured on the present split.
+captions are more varied: `experiments/captioning_temperature`. `emoji`: not measured on the present split.
 
 For one accelerator: `large` (scenes) and `emoji_large`, 64 px, 62 and 65 M parameters, a third of which belong to the
 captioner before the adversarial phase; not measured.
