@@ -10,8 +10,8 @@ patches. `mmgen sample --config.objective.temperature=1` samples with more varie
 
 Expected on a CPU core, seed 0: `scenes`, 5 minutes, BLEU-4 99.95 against all true captions; shape, colour and size all
 right in 0.999 of 1,000 captions, on the compositional split in 0.119. `scenes_transformer`, 8 minutes: 100.0, 1.000 and
-0.572. `emoji`, 9 minutes on a core with other work: BLEU-1 23.4 and CIDEr-D 0.73 (name of the nearest training picture:
-28.2 and 0.86, in the intervals of both). `digits`, 8 minutes: BLEU-4 99.7, word for word a true caption in 0.991
+0.572. `emoji`, 6 minutes: BLEU-1 13.7 [10.2, 17.4] and CIDEr-D 0.25 [0.16, 0.33] (name of the nearest training picture:
+17.9 and 0.38). `digits`, 8 minutes: BLEU-4 99.7, word for word a true caption in 0.991
 (nearest training picture: 0.950). `scenes_vit`: not measured.
 
 For one accelerator: `large` (scenes), `digits_large` and `emoji_large`, 64 px, 21 to 22 M parameters, and
